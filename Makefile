@@ -1,0 +1,100 @@
+# What can I do here? `make` lists it. Needs make and Python >= 3.11; uv is used if it is there,
+# else installed into .envs/uv. Nothing outside of this directory is touched but uv's cache.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Tools that cannot share the project's environment have one each: requirements/NAME.txt -> .envs/NAME
+ENVS := .envs
+
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(ENVS)/uv/bin/uv)
+UV_READY := $(filter $(ENVS)/%,$(UV))
+
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+# The interpreter is the one that PYTHON names: none is downloaded behind the user's back.
+export UV_PYTHON_DOWNLOADS := never
+# An activated environment is somebody else's.
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PRECIOUS: $(ENVS)/%/.synced
+.PHONY: help demo test check fmt lock bench clean
+
+help: ## List what can be done
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.synced-demo ## See pools, priorities and limits at work in a minute, on this machine
+	@$(BIN)/push-dispatch demo $(ARGS)
+
+test: $(VENV)/.synced-dev ## Run the quick tests; ARGS='-k name -x' goes to pytest
+	$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
+
+check: $(VENV)/.synced-dev ## Lint, check format, types, the direction of imports and the lock
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(UV) lock --check
+
+fmt: $(VENV)/.synced-dev ## Format, and fix what the linter can fix
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+lock: | $(UV_READY) ## Resolve the dependencies anew; ARGS=--upgrade takes the newest
+	$(UV) lock $(ARGS)
+	@for wanted in requirements/*.in; do \
+	  [ -e "$$wanted" ] || continue; \
+	  echo "$(UV) pip compile $$wanted"; \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 $(ARGS) \
+	    "$$wanted" --output-file "$${wanted%.in}.txt" || exit 1; \
+	done
+
+bench: $(VENV)/.synced-dev ## Measure latency, throughput and cost; ARGS goes to the benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove caches and builds; the environments (.venv, .envs) stay
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .aws-sam build dist
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(ENVS)/*' -prune -exec rm -rf {} +
+
+# The tests' environment is exact. The demo's takes what is there: it never removes what the tests
+# need, and has nothing to do after `make test`.
+$(VENV)/.synced-dev: pyproject.toml uv.lock | $(BIN)/python
+	$(UV) sync --quiet --frozen --all-extras
+	@touch $@ $(VENV)/.synced-demo
+
+$(VENV)/.synced-demo: pyproject.toml uv.lock | $(BIN)/python
+	@$(UV) sync --quiet --frozen --inexact --no-default-groups --extra cli --extra local
+	@touch $@
+
+# `make env-NAME` builds .envs/NAME from requirements/NAME.txt, which `make lock` makes of NAME.in.
+env-%: $(ENVS)/%/.synced ;
+
+$(ENVS)/%/.synced: requirements/%.txt | $(UV_READY)
+	@$(require_python)
+	$(UV) venv --quiet --clear --python "$(PYTHON)" $(ENVS)/$*
+	$(UV) pip sync --quiet --python $(ENVS)/$*/bin/python $<
+	@touch $@
+
+$(BIN)/python: | $(UV_READY)
+	@$(require_python)
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
+
+$(ENVS)/uv/bin/uv:
+	@$(require_python)
+	@"$(PYTHON)" -m venv --clear $(ENVS)/uv || { \
+	  echo "$(PYTHON) cannot make virtual environments: install uv, or Python's venv module" >&2; \
+	  echo "(Debian and Ubuntu: apt-get install python3-venv), and run make again." >&2; \
+	  exit 1; }
+	@$(ENVS)/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
+
+define require_python
+"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "Python 3.11 or newer is needed; '$(PYTHON)' is" \
+    "$$("$(PYTHON)" --version 2>/dev/null || echo not there)." >&2; \
+  echo "Name another one: make PYTHON=/path/to/python3.12 ..." >&2; \
+  exit 1; }
+endef
