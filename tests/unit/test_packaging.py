@@ -18,6 +18,10 @@ PACKAGE = Path(push_dispatch.__file__).parent
 #: The modules that decide. They import each other and the standard library, nothing else.
 CORE = ("admission", "errors", "lifecycle", "model", "reasons", "retry", "template")
 
+#: What a Lambda function loads between a run's put and its push: nothing of HEAVY.
+HOT = ("dispatch", "messages.sqs", "store.dynamodb", "transition")
+HEAVY = {"azure", "cyclopts", "docker", "google", "jsonschema", "modal", "pydantic", "requests"}
+
 
 def modules_after(statement: str) -> set[str]:
     """What is loaded in a fresh interpreter once it has executed `statement`."""
@@ -74,6 +78,12 @@ def test_third_party_modules_would_be_noticed() -> None:
 def test_core_imports_only_the_standard_library(name: str) -> None:
     path = PACKAGE / f"{name}.py"
     assert imports_of(path) - sys.stdlib_module_names <= {"push_dispatch"}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_path_of_a_run_loads_nothing_heavy(name: str) -> None:
+    loaded = third_party(modules_after(f"import push_dispatch.{name}"))
+    assert loaded & HEAVY == set()
 
 
 def requirements_of(extra: str) -> set[str]:
