@@ -19,7 +19,7 @@ PACKAGE = Path(push_dispatch.__file__).parent
 CORE = ("admission", "errors", "lifecycle", "model", "reasons", "retry", "template")
 
 #: What a Lambda function loads between a run's put and its push: nothing of HEAVY.
-HOT = ("dispatch", "messages.sqs", "store.dynamodb", "transition")
+HOT = ("dispatch", "finish", "messages.sqs", "push", "store.dynamodb", "sweep")
 HEAVY = {"azure", "cyclopts", "docker", "google", "jsonschema", "modal", "pydantic", "requests"}
 
 
