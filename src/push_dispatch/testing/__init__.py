@@ -1,0 +1,15 @@
+"""How does a third party check its own adapter? By the same contract suites as ours.
+
+Nothing here is imported by the service. Each suite is a pytest base class in a module of its own,
+so that importing this package needs no pytest.
+"""
+
+from __future__ import annotations
+
+import sys
+
+# Suites are not test modules, so pytest has to be told to explain their failing asserts too.
+if "pytest" in sys.modules:
+    sys.modules["pytest"].register_assert_rewrite(
+        *(f"{__name__}.platform_{part}" for part in ("contract", "fake", "life", "push", "suite"))
+    )

@@ -1,0 +1,180 @@
+"""Is an attempt started once, whatever gets lost on the way?"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+
+from push_dispatch.errors import NoCapacity, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.base import FindsByName, Job, Platform
+from push_dispatch.testing.platform_fake import PlatformFake, settle
+from push_dispatch.testing.platform_suite import PlatformSuite
+
+__all__ = ["PushContract"]
+
+#: Requests that the push of any platform stays below; the lost reply is tried at each of them.
+_CALLS = 8
+
+
+class PushContract(PlatformSuite):
+    """The promises of `push` and `find`."""
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def test_push_starts_one_and_returns_a_handle_that_can_be_stored(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        job = self.make_job(1)
+        handle = platform.push(job)
+        assert isinstance(handle, str)
+        assert 0 < len(handle) <= 300
+        assert handle.isprintable()
+        assert fake.starts(job.name) == 1
+
+    def test_same_name_twice_is_one_start(self, platform: Platform, fake: PlatformFake) -> None:
+        job = self.make_job(1)
+        assert platform.push(job) == platform.push(job)
+        assert fake.starts(job.name) == 1
+
+    def test_same_name_from_another_process_is_one_start(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        job = self.make_job(1)
+        assert platform.push(job) == self.connect(fake).push(job)
+        assert fake.starts(job.name) == 1
+
+    def test_same_name_after_its_end_is_one_start(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        job = self.make_job(1)
+        handle = platform.push(job)
+        fake.begin(job.name)
+        fake.finish(job.name, 0)
+        assert platform.push(job) == handle
+        assert fake.starts(job.name) == 1
+
+    def test_two_names_are_two_starts(self, platform: Platform, fake: PlatformFake) -> None:
+        one, two = self.make_job(1), self.make_job(2)
+        assert platform.push(one) != platform.push(two)
+        assert [fake.starts(one.name), fake.starts(two.name)] == [1, 1]
+
+    def test_another_attempt_is_another_start(self, platform: Platform, fake: PlatformFake) -> None:
+        one, two = self.make_job(1), _next_attempt(self.make_job(1))
+        assert platform.push(one) != platform.push(two)
+        assert [fake.starts(one.name), fake.starts(two.name)] == [1, 1]
+
+    def test_configuration_is_left_alone_and_asks_for_the_same_twice(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        job = self.make_job(1)
+        before = copy.deepcopy(job.configuration)
+        platform.push(job)
+        self.connect(fake).push(job)
+        assert job.configuration == before
+        asked = {json.dumps(request, sort_keys=True) for request in fake.requests(job.name)}
+        assert len(asked) == 1
+
+    def test_environment_reaches_the_job(self, platform: Platform, fake: PlatformFake) -> None:
+        wanted = {
+            "GREETING": "grüß dich, \"du\" $HOME 'da'",
+            "EMPTY": "",
+            "PUSH_DISPATCH_RUN_ID": "x",
+        }
+        job = self.make_job(1, env=wanted)
+        platform.push(job)
+        seen = fake.environment(job.name)
+        assert {name: seen.get(name) for name in wanted} == wanted
+
+    # -- a reply that never comes ----------------------------------------------------------------
+
+    @pytest.mark.parametrize("call", range(_CALLS))
+    def test_lost_reply_is_one_start(
+        self, platform: Platform, fake: PlatformFake, call: int
+    ) -> None:
+        job = self.make_job(1)
+        before = fake.calls()
+        fake.lose_reply(call)
+        handle = settle(platform, job)
+        if fake.calls() - before <= call:
+            pytest.skip(f"a push takes no more than {call} calls")
+        assert fake.starts(job.name) == 1
+        assert platform.push(job) == handle
+        assert fake.starts(job.name) == 1
+
+    @pytest.mark.parametrize("call", range(_CALLS))
+    def test_two_lost_replies_are_one_start(
+        self, platform: Platform, fake: PlatformFake, call: int
+    ) -> None:
+        job = self.make_job(1)
+        before = fake.calls()
+        fake.lose_reply(call)
+        fake.lose_reply(call + 1)
+        settle(platform, job)
+        if fake.calls() - before <= call:
+            pytest.skip(f"a push takes no more than {call} calls")
+        assert fake.starts(job.name) == 1
+
+    @pytest.mark.parametrize("call", range(_CALLS))
+    def test_lost_reply_settled_by_another_process_is_one_start(
+        self, platform: Platform, fake: PlatformFake, call: int
+    ) -> None:
+        job = self.make_job(1)
+        fake.lose_reply(call)
+        try:
+            platform.push(job)
+        except Exception:  # noqa: BLE001 - as in `settle`
+            other = self.connect(fake)
+            found = other.find(job) if isinstance(other, FindsByName) else None
+            assert found or other.push(job)
+        else:
+            pytest.skip("the push did without this reply")
+        assert fake.starts(job.name) == 1
+
+    def test_find_adopts_only_what_was_started(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        if not isinstance(platform, FindsByName):
+            pytest.skip("finds nothing by name")
+        job = self.make_job(1)
+        assert platform.find(job) is None
+        assert fake.starts(job.name) == 0
+        handle = platform.push(job)
+        assert platform.find(job) == handle
+        assert platform.find(self.make_job(2)) is None
+        fake.begin(job.name)
+        fake.finish(job.name, 0)
+        assert platform.find(job) == handle
+        assert fake.starts(job.name) == 1
+
+    # -- a platform that says no, or nothing -----------------------------------------------------
+
+    def test_throttled_push_starts_one_when_sent_again(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        job = self.make_job(1)
+        fake.throttle_next()
+        with pytest.raises(Throttled):
+            platform.push(job)
+        assert fake.starts(job.name) == 0
+        platform.push(job)
+        assert fake.starts(job.name) == 1
+
+    def test_push_to_an_unreachable_platform_is_never_final(self) -> None:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - anything counts as Uncertain
+            self.disconnected().push(self.make_job(1))
+        assert not isinstance(caught.value, Rejected | NoCapacity)
+
+    def test_find_on_an_unreachable_platform_is_uncertain(self) -> None:
+        platform = self.disconnected()
+        if not isinstance(platform, FindsByName):
+            pytest.skip("finds nothing by name")
+        with pytest.raises((Uncertain, Throttled)):
+            platform.find(self.make_job(1))
+
+
+def _next_attempt(job: Job) -> Job:
+    name = f"{job.name.rpartition('-')[0]}-{job.attempt + 1}"
+    return replace(job, name=name, attempt=job.attempt + 1)
