@@ -1,0 +1,131 @@
+"""Why does a run wait, fail or end, and what can be done about it?
+
+A reason is a stable token. It is the same string in the CLI, the API, the logs, the metrics and
+the documentation; `docs/reasons.md` is generated from this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["REASONS", "Kind", "Reason", "describe"]
+
+
+class Kind(StrEnum):
+    """When a reason is given."""
+
+    #: A run that is scheduled and does not start (yet).
+    WAIT = "wait"
+    #: An attempt or a run that ended.
+    END = "end"
+    #: A request that was refused.
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One token with what it means and what to do."""
+
+    token: str
+    kind: Kind
+    sentence: str
+    remedy: str
+    #: For an end: whether a new attempt of the same request may succeed.
+    retryable: bool = True
+
+
+def describe(token: str) -> Reason:
+    """The reason behind `token`; an unknown one (a third party's platform) describes itself."""
+    return REASONS.get(token) or Reason(
+        token, Kind.END, token.replace("_", " "), "See the message."
+    )
+
+
+def _wait(token: str, sentence: str, remedy: str) -> Reason:
+    return Reason(token, Kind.WAIT, sentence, remedy)
+
+
+def _end(token: str, sentence: str, remedy: str, *, retryable: bool = True) -> Reason:
+    return Reason(token, Kind.END, sentence, remedy, retryable)
+
+
+def _refusal(token: str, sentence: str, remedy: str) -> Reason:
+    return Reason(token, Kind.REFUSAL, sentence, remedy, retryable=False)
+
+
+_ALL = (
+    # -- waits, in the order in which they are found: the first that applies is the answer --------
+    _wait("not_due", "The run is scheduled for later.", "Wait until its time, or submit without --at/--in."),
+    _wait("pool_paused", "The pool is paused.", "push-dispatch pool resume POOL"),
+    _wait("queue_paused", "The queue is paused.", "push-dispatch queue resume QUEUE --pool POOL"),
+    _wait("pool_limit_zero", "The pool's limit is 0: nothing starts.", "push-dispatch pool set-limit POOL N"),
+    _wait("queue_limit_zero", "The queue's limit is 0: nothing starts.", "push-dispatch queue set-limit QUEUE N --pool POOL"),
+    _wait("queue_limit", "Every slot of the queue is held.", "Wait for a run of the queue to end, or raise the queue's limit."),
+    _wait("pool_limit", "Every slot of the pool is held.", "Wait for a run of the pool to end, or raise the pool's limit."),
+    _wait("pool_full", "The pool holds as many slots as a pool can.", "Spread the load over several pools."),
+    _wait("key_limit", "Every slot of the run's concurrency key is held.", "Wait for a run with the same key to end, or raise the limit per key."),
+    _wait("rate_limit", "The pool or queue has started as many runs as its period allows.", "Wait for the period to pass, or raise the rate."),
+    _wait("deployment_limit", "The deployment runs as often as it may at once.", "Wait for one of its runs to end, or raise the deployment's limit."),
+    _wait("behind_others", "Runs with a better place in line come first.", "Wait, raise a limit, or use a queue with a lower priority number."),
+    _wait("admissible", "The run can start: it will be admitted by the next pass.", "Nothing to do; a pass takes about a second."),
+    _wait("handing_over", "The run holds a slot and is on its way to the platform.", "Nothing to do; it is sent again if this takes longer than a minute."),
+    _wait("retry_backoff", "The last attempt ended; the next one starts after the back-off.", "Wait, or cancel the run."),
+    # -- ends ---------------------------------------------------------------------------------
+    _end("completed", "The process exited with code 0.", "Nothing to do."),
+    _end("exit_code", "The process exited with a code other than 0.", "Read the run's log: push-dispatch run logs ID"),
+    _end("cancelled_by_user", "Somebody cancelled the run.", "Submit it again if that was a mistake."),
+    _end("cancelled_by_collision", "The deployment was already running as often as it may.", "Use the collision strategy ENQUEUE, or raise the deployment's limit.", retryable=False),
+    _end("expired", "The run did not start within the time it was given.", "Raise the limit or the priority, or allow more time with --start-within."),
+    _end("timed_out", "The run took longer than its timeout and was stopped.", "Raise the timeout, or make the job quicker."),
+    _end("lost", "The platform no longer knows the attempt, and nobody saw it end.", "Look into the platform's own history; retry the run."),
+    _end("start_timeout", "The platform accepted the attempt and did not start it in time.", "Check image, network and capacity of the platform."),
+    _end("stopped_on_request", "Somebody stopped the attempt in the platform itself.", "Use push-dispatch run cancel instead."),
+    _end("out_of_memory", "The platform killed the process because it used too much memory.", "Raise the memory of the run."),
+    _end("spot_interruption", "The platform took the spot capacity back.", "Allow crash retries, or use on-demand capacity."),
+    _end("infrastructure_failure", "The platform's own infrastructure failed.", "Retry the run; see the platform's status page."),
+    _end("image_pull_failed", "The platform could not pull the image.", "Check the image's name, tag and the pull permission.", retryable=False),
+    _end("resource_initialization_failed", "The platform could not prepare the task: a secret, role or log group is missing.", "Check the execution role, the secrets and the log group.", retryable=False),
+    _end("network_provisioning_timeout", "The platform did not get a network interface in time.", "Retry; check the free addresses of the subnets."),
+    _end("command_not_found", "The command does not exist where the job runs.", "Check the command and the image or working directory.", retryable=False),
+    _end("platform_rejected", "The platform refused the request for good.", "See the message; correct the pool's template or the run's job variables.", retryable=False),
+    _end("platform_not_configured", "No function is deployed for the platform of this pool.", "Enable the platform in the deployment's parameters.", retryable=False),
+    _end("access_denied", "The function's role or credentials may not do this.", "Grant the permission named in the message.", retryable=False),
+    _end("overrides_too_long", "The overrides are longer than the platform accepts.", "Move large environment variables into the image, a file or a secret.", retryable=False),
+    _end("template_invalid", "The pool's base job template cannot be rendered for this run.", "push-dispatch run render POOL, then correct the template or the job variables.", retryable=False),
+    _end("secret_unavailable", "A secret that the run refers to cannot be read.", "Check the secret's name and the function's permission to read it.", retryable=False),
+    _end("push_failed", "The attempt could not be pushed after several tries.", "See the message; then submit the run again."),
+    _end("push_uncertain", "Whether the platform started the attempt could not be found out in time.", "Look for the attempt by its name in the platform before you submit again."),
+    _end("no_capacity", "The platform had no room.", "Add a fallback platform, or try again later."),
+    _end("platform_throttled", "The platform asked for patience.", "Nothing to do; ask for a higher quota if it happens often."),
+    _end("platform_unavailable", "The platform could not be reached.", "See the platform's status page; the push is tried again."),
+    # -- refusals -----------------------------------------------------------------------------
+    _refusal("invalid_input", "The input is malformed.", "See the message."),
+    _refusal("invalid_name", "The name is empty, too long or has other characters than letters, digits, - and _.", "Choose another name, at most 63 characters long."),
+    _refusal("invalid_limit", "A limit is a whole number of at least 0.", "Use 0 to start nothing, or clear-limit for no limit."),
+    _refusal("invalid_priority", "A priority is a whole number of at least 1; 1 is served first.", "Choose a number from 1 on."),
+    _refusal("invalid_time", "The time cannot be read.", "Use ISO 8601 with a time zone, such as 2026-12-01T09:00+01:00."),
+    _refusal("invalid_variables", "The job variables do not fit the pool's template.", "See the list of violations; push-dispatch run render POOL"),
+    _refusal("enforced_variable", "The pool does not let runs override this variable.", "Leave it out, or ask whoever owns the pool."),
+    _refusal("run_too_large", "The run's document is larger than the table can hold.", "Put large inputs elsewhere and pass a reference."),
+    _refusal("unknown_type", "There is no platform of that type.", "push-dispatch platform ls"),
+    _refusal("platform_not_installed", "The client library of the platform is not installed.", "Install the extra that the message names."),
+    _refusal("pool_not_found", "There is no pool of that name.", "push-dispatch pool ls"),
+    _refusal("queue_not_found", "There is no queue of that name in the pool.", "push-dispatch queue ls --pool POOL"),
+    _refusal("run_not_found", "There is no run of that id.", "push-dispatch run ls --pool POOL"),
+    _refusal("deployment_not_found", "There is no deployment of that name.", "push-dispatch deployment ls"),
+    _refusal("pool_exists", "A pool of that name exists.", "Choose another name, or change it with pool update."),
+    _refusal("queue_exists", "The pool has a queue of that name.", "Choose another name, or change it with queue update."),
+    _refusal("pool_not_empty", "Runs of the pool wait or run.", "Cancel them first, or delete with --force."),
+    _refusal("default_queue", "The default queue cannot be deleted.", "Pause it or set its limit to 0 instead."),
+    _refusal("already_ended", "The run has already ended.", "Nothing to do."),
+    _refusal("not_found", "What was named does not exist.", "Check the name."),
+    _refusal("refused", "The present state does not allow this.", "See the message."),
+    _refusal("conflict", "Somebody else changed it at the same time.", "Try again."),
+    _refusal("backend_unavailable", "The backend cannot be reached or is throttling.", "Check the endpoint, the credentials and the network; try again."),
+    _refusal("timeout", "What was waited for did not happen in time.", "Wait longer with --timeout, or ask why: push-dispatch run explain ID"),
+    _refusal("internal_error", "Something went wrong in push-dispatch.", "Report it with the message."),
+)  # fmt: skip
+
+#: Every reason by its token.
+REASONS: dict[str, Reason] = {reason.token: reason for reason in _ALL}
