@@ -1,0 +1,1 @@
+"""Where does a platform come from? See `push_dispatch.platforms.registry`."""

@@ -1,0 +1,131 @@
+"""What must a platform be able to do?
+
+A platform is any class with the three verbs of `Platform`; no base class is inherited. What only
+some platforms can do is a one-method protocol of its own, found with `isinstance`. Errors are
+those of `push_dispatch.errors`: `Rejected`, `Throttled`, `NoCapacity`, `Uncertain`, each named
+after what the caller does next. Anything else that escapes from `push` is taken as `Uncertain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from push_dispatch.model import Observation, Status
+
+__all__ = [
+    "CleansUp",
+    "EstimatesCost",
+    "FindsByName",
+    "Job",
+    "Observation",
+    "Platform",
+    "ReadsLogs",
+    "ReportsEvents",
+    "Status",
+    "Watched",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt of a run, ready to be sent. A pure function of what is stored, so that sending
+    it twice sends the same bytes."""
+
+    #: Deterministic and unique per attempt: `pd-<32 hex>-<attempt>`, at most 41 characters.
+    name: str
+    #: The run's id as people see it: `<pool>.<uuid>`.
+    run_id: str
+    pool: str
+    #: The pool's type as its owner wrote it, such as `ecs:push`; several types share a platform.
+    type: str
+    attempt: int
+    #: The rendered job configuration of the pool's base job template; secrets already resolved.
+    configuration: Mapping[str, Any]
+    #: Seconds after which the attempt is stopped from outside; platforms that can enforce it, do.
+    timeout_seconds: int | None = None
+    #: When this attempt was claimed, in epoch milliseconds: tells a platform whether its
+    #: idempotency window is still open.
+    claimed_at: int = 0
+
+
+class Platform(Protocol):
+    """Starts, watches and stops attempts on one kind of infrastructure."""
+
+    #: The platform's own name, such as `ecs`: names its queue, its function and its extra.
+    name: ClassVar[str]
+
+    def push(self, job: Job) -> str:
+        """Ask for the attempt to be started and return its handle, without waiting for it.
+
+        The same `job.name` twice starts one attempt: where the platform has no native
+        idempotency the adapter looks before it sends, and adopts what it finds.
+        Raises Rejected, Throttled, NoCapacity or Uncertain. Takes a few seconds at most.
+        """
+        ...
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """Say what is known of each attempt, in any order; never raises because one is gone (LOST)
+        or cannot be asked (UNKNOWN). Batched where the platform can."""
+        ...
+
+    def cancel(self, handle: str) -> None:
+        """Ask for the attempt to be stopped; returns at once, and silently when it has already
+        stopped or is gone. Idempotent. Raises Throttled or Uncertain if it could not be asked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An attempt to be observed: its handle and what correlates it with its run."""
+
+    handle: str
+    run_id: str
+    attempt: int
+
+
+@runtime_checkable
+class FindsByName(Protocol):
+    """Settles an uncertain push."""
+
+    def find(self, job: Job) -> str | None:
+        """The handle of the attempt with `job.name`, finished or not; None when the platform is
+        sure that there is none. Raises Uncertain when it is not sure."""
+        ...
+
+
+@runtime_checkable
+class ReadsLogs(Protocol):
+    """Reads what the attempt wrote."""
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """The lines written so far, oldest first, without line ends. Empty when there are none."""
+        ...
+
+
+@runtime_checkable
+class ReportsEvents(Protocol):
+    """Understands the platform's own notifications."""
+
+    def parse(self, event: Mapping[str, Any]) -> Observation | None:
+        """The observation in an event, or None when it is not about a run of ours."""
+        ...
+
+
+@runtime_checkable
+class CleansUp(Protocol):
+    """Removes what the platform keeps after the end of an attempt and counts against a quota."""
+
+    def clean_up(self, handle: str) -> None:
+        """Delete the leftovers of an ended attempt. Idempotent; silent when nothing is left."""
+        ...
+
+
+@runtime_checkable
+class EstimatesCost(Protocol):
+    """Knows a price list."""
+
+    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
+        """US dollars for `seconds` of it by the dated price list; None if unknown."""
+        ...

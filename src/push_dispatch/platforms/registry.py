@@ -1,0 +1,141 @@
+"""Which platform is behind a pool's type, and is it installed?
+
+The built-in table is looked at first and costs nothing; only an unknown name scans the
+`push_dispatch.platforms` entry points (`importlib.metadata` costs tens of milliseconds). Nothing
+here imports a platform module before `load` is asked for that very platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
+
+from push_dispatch.errors import Invalid
+
+if TYPE_CHECKING:
+    from push_dispatch.platforms.base import Platform
+
+__all__ = ["ENTRY_POINTS", "Entry", "entries", "entry_for", "load"]
+
+#: Third parties declare a platform as an entry point of this group: name -> class.
+ENTRY_POINTS = "push_dispatch.platforms"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One platform: where its class is, which pool types it serves, what it needs."""
+
+    platform: str
+    #: `module:Class`, called with the environment mapping.
+    target: str
+    types: tuple[str, ...]
+    #: The extra of push-dispatch that installs its client library; None if nothing is needed.
+    extra: str | None = None
+    #: A module of that library, to see whether it is there without importing it.
+    needs: tuple[str, ...] = ()
+
+    @property
+    def installed(self) -> bool:
+        """Whether the client library can be imported."""
+        return all(_importable(name) for name in self.needs)
+
+    @property
+    def hint(self) -> str:
+        """How to install what is missing."""
+        return f"pip install 'push-dispatch[{self.extra}]'" if self.extra else ""
+
+
+_PACKAGE = "push_dispatch.platforms"
+
+#: The order is that of the documentation.
+_BUILT_IN = (
+    Entry("ecs", f"{_PACKAGE}.ecs:Ecs", ("ecs", "ecs:push"), "ecs", ("boto3",)),
+    Entry(
+        "cloud-run",
+        f"{_PACKAGE}.cloud_run:CloudRun",
+        ("cloud-run-v2", "cloud-run-v2:push", "cloud-run", "cloud-run:push"),
+        "cloud-run",
+        ("google.cloud.run_v2",),
+    ),
+    Entry(
+        "aci",
+        f"{_PACKAGE}.aci:Aci",
+        ("azure-container-instance", "azure-container-instance:push"),
+        "aci",
+        ("azure.mgmt.containerinstance", "azure.identity"),
+    ),
+    Entry("modal", f"{_PACKAGE}.modal:Modal", ("modal:push", "modal"), "modal", ("modal",)),
+    Entry(
+        "kubernetes", f"{_PACKAGE}.kubernetes:Kubernetes", ("kubernetes",), "kubernetes", ("yaml",)
+    ),
+    Entry("vertex", f"{_PACKAGE}.vertex:Vertex", ("vertex-ai",), "vertex", ("google.auth",)),
+    Entry("docker", f"{_PACKAGE}.docker:Docker", ("docker",), "docker", ("docker",)),
+    Entry("coiled", f"{_PACKAGE}.coiled:Coiled", ("coiled", "coiled:push"), "coiled", ("urllib3",)),
+    Entry("process", f"{_PACKAGE}.process:Process", ("process",), "local", ("psutil",)),
+    Entry(
+        "managed", f"{_PACKAGE}.managed:Managed", ("prefect:managed", "managed"), "ecs", ("boto3",)
+    ),
+)
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every known platform: the built-in ones, then those of third parties."""
+    return (*_BUILT_IN, *_third_parties())
+
+
+@cache
+def entry_for(pool_type: str) -> Entry:
+    """The platform that serves pools of `pool_type` (or that has this name itself).
+
+    Raises Invalid with reason `unknown_type`, naming the nearest known type.
+    """
+    for entry in _BUILT_IN:
+        if pool_type in entry.types or pool_type == entry.platform:
+            return entry
+    for entry in _third_parties():
+        if pool_type in entry.types:
+            return entry
+    raise Invalid(_unknown(pool_type), reason="unknown_type")
+
+
+def load(platform: str, environ: Mapping[str, str]) -> Platform:
+    """A new instance of the platform; imports its client library, which may take a second.
+
+    Raises Invalid with reason `unknown_type`, or `platform_not_installed` with the command that
+    installs what is missing.
+    """
+    entry = entry_for(platform)
+    module, _, name = entry.target.partition(":")
+    try:
+        factory = getattr(import_module(module), name)
+        return cast("Platform", factory(environ))
+    except ImportError as error:
+        message = f"platform {entry.platform!r} cannot be imported ({error}). {entry.hint}".strip()
+        raise Invalid(message, reason="platform_not_installed") from error
+
+
+def _third_parties() -> Iterator[Entry]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - tens of ms, rarely needed
+
+    for point in entry_points(group=ENTRY_POINTS):
+        yield Entry(point.name, point.value, (point.name,))
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _unknown(pool_type: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only for the error
+
+    known = [name for entry in entries() for name in entry.types]
+    near = get_close_matches(pool_type, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"there is no platform of type {pool_type!r}{hint} Known types: {', '.join(known)}"

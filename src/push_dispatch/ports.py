@@ -1,0 +1,31 @@
+"""What do the use cases need from outside? Five things, handed over in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from push_dispatch.messages import Messages
+from push_dispatch.store import Store
+
+if TYPE_CHECKING:
+    from push_dispatch.platforms.base import Platform
+
+__all__ = ["Ports"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything with an effect. Tests hand over fakes, `bootstrap` the real ones."""
+
+    store: Store
+    messages: Messages
+    #: The time in epoch milliseconds.
+    clock: Callable[[], int]
+    #: A fresh uuid7, dashed.
+    new_id: Callable[[], str]
+    #: The platform of that name; imports its client library on first use.
+    platform: Callable[[str], Platform]
+    #: The value behind a secret reference's name, read anew at each push. Raises KeyError.
+    secret: Callable[[str], str]

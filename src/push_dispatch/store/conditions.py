@@ -1,0 +1,28 @@
+"""Which conditions guard the writes? Each has a name, so that a test can take one away and see
+what it was good for."""
+
+from __future__ import annotations
+
+__all__ = ["ABSENT", "LEDGER_UNCHANGED", "POOL_UNCHANGED", "PRESENT", "RUN_UNCHANGED"]
+
+#: Nothing is stored under this key.
+ABSENT = "attribute_not_exists(PK)"
+
+#: Something is stored under this key.
+PRESENT = "attribute_exists(PK)"
+
+#: Nobody has written the run since it was read. A run that was put by other means than ours (an
+#: EventBridge schedule that writes the item itself) may have no revision yet.
+RUN_UNCHANGED = (
+    "rev = :rev OR (:rev = :zero AND attribute_exists(PK) AND attribute_not_exists(rev))"
+)
+
+#: Nobody has written the ledger, or changed the pool's configuration, since it was read.
+LEDGER_UNCHANGED = "version = :version OR (:version = :zero AND attribute_not_exists(version))"
+
+#: Nobody has changed the pool's configuration since it was read. One declared by other means
+#: (Terraform) may have no version.
+POOL_UNCHANGED = (
+    "version = :version OR (:version = :zero AND attribute_exists(PK) "
+    "AND attribute_not_exists(version))"
+)
