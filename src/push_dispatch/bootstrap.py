@@ -1,0 +1,80 @@
+"""How is everything wired together? The one composition root: settings in, ports out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+import uuid_utils
+from botocore.config import Config
+
+from push_dispatch.messages.sqs import SqsMessages
+from push_dispatch.platforms.registry import load
+from push_dispatch.ports import Ports
+from push_dispatch.settings import Settings
+from push_dispatch.store.dynamodb import DynamoStore
+
+if TYPE_CHECKING:
+    from push_dispatch.platforms.base import Platform
+
+__all__ = ["CLIENT", "new_id", "now", "ports", "ports_for"]
+
+#: Short time-outs: every write is idempotent, so trying again beats waiting.
+CLIENT = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    max_pool_connections=32,
+)
+
+
+@cache
+def ports() -> Ports:
+    """The ports of this process, from its environment; made once: Lambda keeps processes warm."""
+    return ports_for(Settings.from_env(os.environ))
+
+
+def ports_for(settings: Settings, session: boto3.Session | None = None) -> Ports:
+    """New ports for these settings."""
+    session = session or boto3.Session()
+    dynamodb = session.client("dynamodb", config=CLIENT)
+    sqs = session.client("sqs", config=CLIENT)
+    return Ports(
+        store=DynamoStore(dynamodb, settings.table),
+        messages=SqsMessages(sqs, settings.platform_queues, settings.wake_queue),
+        clock=now,
+        new_id=new_id,
+        platform=_platforms(settings.environ),
+        secret=_secrets(settings.environ),
+    )
+
+
+def now() -> int:
+    """The time in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """A fresh uuid7: ordered by time, also within a millisecond of this process."""
+    return str(uuid_utils.uuid7())
+
+
+def _platforms(environ: Mapping[str, str]) -> Callable[[str], Platform]:
+    @cache
+    def platform(name: str) -> Platform:
+        return load(name, environ)
+
+    return platform
+
+
+def _secrets(environ: Mapping[str, str]) -> Callable[[str], str]:
+    def secret(name: str) -> str:
+        from push_dispatch.secrets import read_secret  # noqa: PLC0415 - only runs with secrets
+
+        return read_secret(name, environ)
+
+    return secret

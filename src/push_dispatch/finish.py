@@ -1,0 +1,56 @@
+"""What does an observation of an attempt do to its run?
+
+Platform events, the reporter and the sweep's polling all end here: one read, one conditional
+write. The stream carries an end to dispatch, whose next commit gives the slot to the next run.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from push_dispatch.errors import NotFound, PlatformError
+from push_dispatch.lifecycle import Observe
+from push_dispatch.messages import Look
+from push_dispatch.model import Observation, Run, Status, parse_run_id
+from push_dispatch.platforms.base import CleansUp, Watched
+from push_dispatch.ports import Ports
+from push_dispatch.transition import transition
+
+__all__ = ["finish", "look"]
+
+log = logging.getLogger(__name__)
+
+
+def finish(ports: Ports, observation: Observation) -> Run | None:
+    """Apply what was seen and return the run; None if there is no such run. Idempotent; late,
+    repeated and reordered observations change nothing."""
+    pool, uuid = parse_run_id(observation.run_id)
+    try:
+        run = transition(ports, pool, uuid, Observe(observation))
+    except NotFound:
+        log.warning("an observation of the unknown run %s", observation.run_id)
+        return None
+    if observation.status is Status.ENDED:
+        _clean_up(ports, run, observation)
+    return run
+
+
+def look(ports: Ports, message: Look) -> list[Run]:
+    """Ask the platform about attempts of which nothing was heard, and apply what it says."""
+    watched = [Watched(w.handle, w.run, w.attempt) for w in message.attempts]
+    seen = ports.platform(message.platform).observe(watched)
+    return [run for run in (finish(ports, observation) for observation in seen) if run]
+
+
+def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:
+    """Leftovers count against the platform's quotas. Only after the end is stored: until then
+    they are the proof of it. If it fails, the sweep's look at leftovers comes later."""
+    attempt = next((a for a in run.attempts if a.number == observation.attempt), None)
+    if attempt is None or attempt.handle is None:
+        return
+    try:
+        platform = ports.platform(attempt.platform)
+        if isinstance(platform, CleansUp):
+            platform.clean_up(attempt.handle)
+    except PlatformError as error:
+        log.warning("cleaning up after %s: %s", run.id, error.message)

@@ -1,0 +1,48 @@
+"""The finish function: what platforms report by themselves, directly or through a queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from push_dispatch import bootstrap
+from push_dispatch.finish import finish
+from push_dispatch.platforms.base import ReportsEvents
+from push_dispatch.ports import Ports
+from push_dispatch.telemetry import LambdaContext, logger
+
+__all__ = ["handle", "handler"]
+
+#: Which platform understands events of this source.
+SOURCES = {"aws.ecs": "ecs", "push-dispatch.process": "process"}
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Lambda entry point for an EventBridge event, or a batch of them from SQS."""
+    return handle(bootstrap.ports(), event)
+
+
+def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Apply what each event says; a failing one is delivered again without its neighbours."""
+    if "Records" not in event:
+        _apply(ports, event)
+        return {"batchItemFailures": []}
+    failed = [r["messageId"] for r in event["Records"] if not _handle(ports, r)]
+    return {"batchItemFailures": [{"itemIdentifier": i} for i in failed]}
+
+
+def _handle(ports: Ports, record: Mapping[str, Any]) -> bool:
+    try:
+        _apply(ports, json.loads(record["body"]))
+    except Exception:
+        logger.exception("event failed", extra={"body": record["body"]})
+        return False
+    return True
+
+
+def _apply(ports: Ports, event: Mapping[str, Any]) -> None:
+    platform = ports.platform(SOURCES[event["source"]])
+    observation = platform.parse(event) if isinstance(platform, ReportsEvents) else None
+    if observation is not None:
+        finish(ports, observation)

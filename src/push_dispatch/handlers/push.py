@@ -1,0 +1,73 @@
+"""The function of one platform: its queue in; starts, stops and looks out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from push_dispatch import bootstrap
+from push_dispatch.finish import look
+from push_dispatch.lifecycle import Reject
+from push_dispatch.messages import Look, Message, Push, StopAttempt, Wake, decode
+from push_dispatch.model import parse_run_id
+from push_dispatch.ports import Ports
+from push_dispatch.push import push
+from push_dispatch.stop import stop
+from push_dispatch.telemetry import LambdaContext, logger
+from push_dispatch.transition import transition
+
+__all__ = ["handle", "handler"]
+
+#: Deliveries after which a message is given up; the queue's redrive policy says the same.
+MAX_RECEIVES = 5
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Lambda entry point. Returns the messages to deliver again."""
+    return handle(bootstrap.ports(), event)
+
+
+def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Handle each message on its own; a failing one is delivered again without its neighbours."""
+    failed = [r["messageId"] for r in event["Records"] if not _handle(ports, r)]
+    return {"batchItemFailures": [{"itemIdentifier": i} for i in failed]}
+
+
+def _handle(ports: Ports, record: Mapping[str, Any]) -> bool:
+    try:
+        _carry_out(ports, decode(record["body"]))
+    except Exception:
+        logger.exception("message failed", extra={"body": record["body"]})
+        _give_up_at_last(ports, record)
+        return False
+    return True
+
+
+def _carry_out(ports: Ports, message: Message | Wake) -> None:
+    match message:
+        case Push():
+            outcome = push(ports, message)
+            about = {"run": message.run, "attempt": message.attempt, "outcome": outcome.name}
+            logger.info("push", extra=about)
+        case StopAttempt():
+            stop(ports, message)
+        case Look():
+            look(ports, message)
+        case Wake():
+            raise ValueError("a wake is for dispatch, not for a platform")
+
+
+def _give_up_at_last(ports: Ports, record: Mapping[str, Any]) -> None:
+    """What can never be pushed is not only a dead letter: its run ends, with the reason."""
+    if int(record["attributes"]["ApproximateReceiveCount"]) < MAX_RECEIVES:
+        return
+    try:
+        message = decode(record["body"])
+        if isinstance(message, Push):
+            pool, uuid = parse_run_id(message.run)
+            text = (
+                f"given up after {MAX_RECEIVES} deliveries; the message is in the dead-letter queue"
+            )
+            transition(ports, pool, uuid, Reject(message.attempt, "push_failed", text))
+    except Exception:
+        logger.exception("the run of a dead letter could not be ended")

@@ -1,0 +1,21 @@
+"""The sweep function: called every minute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from push_dispatch import bootstrap
+from push_dispatch.sweep import sweep
+from push_dispatch.telemetry import LambdaContext, logger
+
+__all__ = ["handler"]
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point for the schedule."""
+    swept = asdict(sweep(bootstrap.ports()))
+    if any(swept.values()):
+        logger.debug("swept", extra=swept)
+    return swept

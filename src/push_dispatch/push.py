@@ -1,0 +1,202 @@
+"""How is an admitted run started on its platform, exactly once?
+
+    claim      SCHEDULED -> PENDING, attempt n, lease        one conditional write
+    send       the stored request under a deterministic name
+    record     the handle                                    one conditional write
+
+A crash between two steps is settled by the queue's redelivery: whoever finds a claimed run
+without a handle waits for the lease to end, takes it over, and looks the attempt up by its name
+before it sends anything.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from push_dispatch.errors import NoCapacity, NotFound, Rejected, Throttled, Uncertain
+from push_dispatch.lifecycle import Claim, Event, GiveBack, Pushed, Reject
+from push_dispatch.messages import Push, Wake
+from push_dispatch.model import Attempt, Run, RunState, Slot, parse_run_id
+from push_dispatch.platforms.base import FindsByName, Job, Platform
+from push_dispatch.platforms.registry import entry_for
+from push_dispatch.ports import Ports
+from push_dispatch.render import job_for
+from push_dispatch.stop import stop_attempt
+from push_dispatch.transition import transition
+
+__all__ = ["LEASE_SECONDS", "Outcome", "push"]
+
+log = logging.getLogger(__name__)
+
+#: How long a claim is respected. Longer than a push may take, clients' time-outs included.
+LEASE_SECONDS = 60
+#: A push whose fate stays unknown for this long ends as CRASHED (`push_uncertain`).
+GIVE_UP_SECONDS = 3600
+#: Wait before the same attempt is tried again, by number of tries.
+_PAUSES = (2, 5, 15, 30, 60, 120, 300)
+#: Wait before a run that found no room is due again.
+_NO_CAPACITY_DELAY = 60
+
+
+class Outcome(Enum):
+    """What became of a push message. It is done in any case: nothing is left to redelivery but
+    a crash."""
+
+    PUSHED = auto()
+    #: The run was started before, is over, or somebody else is at it.
+    NOTHING_TO_DO = auto()
+    #: The same attempt is sent again later, under the same slot.
+    LATER = auto()
+    #: The slot goes back; the run waits for another attempt.
+    NO_CAPACITY = auto()
+    #: It will never be started.
+    REJECTED = auto()
+
+
+def push(ports: Ports, message: Push) -> Outcome:
+    """Start the attempt in `message` unless that has been done. Idempotent.
+
+    Raises Unavailable if the store or the queue cannot be reached: deliver the message again.
+    """
+    pool, uuid = parse_run_id(message.run)
+    run = ports.store.run(pool, uuid)
+    if run is None or run.has_ended(message.attempt):
+        # Cancelled between admission and push, perhaps after the stream told of its end: the slot
+        # may have been given out since, so dispatch must hear of the end once more.
+        ports.messages.wake([Wake(pool, (Slot(uuid, message.attempt),))])
+        return Outcome.NOTHING_TO_DO
+    claimed = _claim(ports, run, message)
+    if isinstance(claimed, Outcome):
+        return claimed
+    run, fresh = claimed
+    attempt = run.current
+    assert attempt is not None  # noqa: S101 - claimed a line ago
+    return _send(_Sending(ports, message, run, attempt, fresh=fresh))
+
+
+def _claim(ports: Ports, run: Run, message: Push) -> tuple[Run, bool] | Outcome:
+    """The run in our hands and whether nothing was sent for it yet; or why that is all."""
+    now = ports.clock()
+    current = run.current
+    if current and current.number == message.attempt:
+        if current.handle is not None or run.state is RunState.RUNNING:
+            return Outcome.NOTHING_TO_DO
+        if message.claim == current.claim:
+            return run, not message.uncertain
+        if now < current.lease_until:
+            left = (current.lease_until - now + 999) // 1000
+            return _later(ports, message, left)
+    claim = Claim(
+        attempt=message.attempt,
+        platform=entry_for(message.type).platform,
+        type=message.type,
+        template=message.template,
+        claim=ports.new_id(),
+        lease_until=now + LEASE_SECONDS * 1000,
+    )
+    fresh = run.waits_for(message.attempt)
+    run = transition(ports, run.pool, run.uuid, claim, run=run)
+    ours = run.current is not None and run.current.claim == claim.claim
+    return (run, fresh) if ours else _later(ports, message, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    ports: Ports
+    message: Push
+    run: Run
+    attempt: Attempt
+    #: Nothing was sent for this attempt so far, for certain.
+    fresh: bool
+
+    def advance(self, event: Event) -> Run:
+        return transition(self.ports, self.run.pool, self.run.uuid, event, run=self.run)
+
+
+def _send(sending: _Sending) -> Outcome:
+    ports, attempt, message = sending.ports, sending.attempt, sending.message
+    try:
+        platform = ports.platform(attempt.platform)
+        template = ports.store.template(sending.run.pool, attempt.template)
+        job = job_for(sending.run, attempt, template, ports.secret)
+        handle = _start(platform, job, sending)
+    except Rejected as error:
+        sending.advance(Reject(message.attempt, error.reason, error.message))
+        return Outcome.REJECTED
+    except NoCapacity as error:
+        return _no_capacity(sending, error)
+    except Throttled as error:
+        # Nothing was started: the same claim may go on at once when its time has come.
+        after = error.after_seconds or _pause(message.tries)
+        return _later(ports, message, after, claim=attempt.claim, uncertain=not sending.fresh)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it may have started something
+        return _uncertain(sending, error)
+    if handle is None:
+        sending.advance(Reject(message.attempt, "cancelled_by_user", "stopped before the start"))
+        return Outcome.NOTHING_TO_DO
+    after = sending.advance(Pushed(message.attempt, handle))
+    if after.state is RunState.CANCELLING and after.attempt == message.attempt:
+        # Somebody cancelled while the request was under way: nobody else knows the handle.
+        stop_attempt(ports, after)
+    return Outcome.PUSHED
+
+
+def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
+    """The handle; None if the run was cancelled and is sure not to have been started."""
+    if not sending.fresh and isinstance(platform, FindsByName):
+        found = platform.find(job)
+        if found is not None:
+            return found
+    if sending.run.state is RunState.CANCELLING and (
+        sending.fresh or isinstance(platform, FindsByName)
+    ):
+        return None
+    return platform.push(job)
+
+
+def _no_capacity(sending: _Sending, error: NoCapacity) -> Outcome:
+    """The next fallback under the same slot, else the slot goes back."""
+    message = sending.message
+    sending.advance(
+        GiveBack(message.attempt, error.reason, error.message, _NO_CAPACITY_DELAY),
+    )
+    return Outcome.NO_CAPACITY
+
+
+def _uncertain(sending: _Sending, error: Exception) -> Outcome:
+    """It may have been started: the same claim looks it up before it sends again."""
+    ports, message, attempt = sending.ports, sending.message, sending.attempt
+    log.warning("push of %s attempt %d: %s", message.run, message.attempt, error, exc_info=error)
+    if ports.clock() - attempt.claimed_at > GIVE_UP_SECONDS * 1000:
+        reason = error.reason if isinstance(error, Uncertain) else "push_failed"
+        sending.advance(Reject(message.attempt, reason, str(error)))
+        return Outcome.REJECTED
+    return _later(ports, message, _pause(message.tries), claim=attempt.claim, uncertain=True)
+
+
+def _later(
+    ports: Ports,
+    message: Push,
+    seconds: float,
+    *,
+    claim: str | None = None,
+    uncertain: bool | None = None,
+) -> Outcome:
+    again = replace(
+        message,
+        tries=message.tries + 1,
+        claim=message.claim if claim is None else claim,
+        uncertain=message.uncertain if uncertain is None else uncertain,
+    )
+    try:
+        platform = entry_for(message.type).platform
+        ports.messages.send(platform, [again], max(1, round(seconds)))
+    except NotFound as error:
+        log.warning("push of %s cannot be sent again: %s", message.run, error.message)
+    return Outcome.LATER
+
+
+def _pause(tries: int) -> int:
+    return _PAUSES[min(tries, len(_PAUSES) - 1)]

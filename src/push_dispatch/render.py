@@ -1,0 +1,73 @@
+"""What exactly is sent to the platform for a run? A pure function of what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from push_dispatch.errors import Rejected
+from push_dispatch.model import Attempt, Run
+from push_dispatch.platforms.base import Job
+from push_dispatch.template import Layer, render, resolve_secrets
+
+__all__ = ["job_for", "layers_of", "name_of"]
+
+
+def name_of(uuid: str, attempt: int) -> str:
+    """The deterministic name of an attempt: letters, digits and '-', 36 to 40 characters.
+
+    It starts with a letter and fits the strictest platform (Cloud Run: job name and execution
+    token together under 63 characters).
+    """
+    return f"pd-{uuid.replace('-', '')}-{attempt}"
+
+
+def layers_of(run: Run) -> list[Layer]:
+    """Whose job variables go over the pool's defaults, weakest first."""
+    layers = [Layer("deployment", run.deployment_variables)] if run.deployment_variables else []
+    return [*layers, Layer("run", run.variables)]
+
+
+def job_for(
+    run: Run,
+    attempt: Attempt,
+    template: Mapping[str, Any] | None,
+    secret: Callable[[str], str],
+) -> Job:
+    """The job of an attempt with its secrets filled in.
+
+    Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
+    `secret_unavailable` if a secret cannot be read.
+    """
+    if template is None:
+        raise Rejected(f"template {attempt.template!r} is gone", reason="template_invalid")
+    try:
+        configuration = render(template, layers_of(run)).configuration
+    except (ValueError, TypeError, KeyError) as error:
+        raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
+    try:
+        filled = resolve_secrets(configuration, secret)
+    except KeyError as error:
+        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+    return Job(
+        name=name_of(run.uuid, attempt.number),
+        run_id=run.id,
+        pool=run.pool,
+        type=attempt.type,
+        attempt=attempt.number,
+        configuration=_with_context(filled, run),
+        timeout_seconds=run.timeout_seconds,
+        claimed_at=attempt.claimed_at,
+    )
+
+
+def _with_context(configuration: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Tell the process who it is, by environment variables that its own may override."""
+    env = {"PUSH_DISPATCH_RUN_ID": run.id, "PUSH_DISPATCH_POOL": run.pool}
+    if run.traceparent:
+        env["TRACEPARENT"] = run.traceparent
+    if run.parameters:
+        import json  # noqa: PLC0415 - only runs of deployments have parameters
+
+        env["PUSH_DISPATCH_PARAMETERS"] = json.dumps(dict(run.parameters), sort_keys=True)
+    return {**configuration, "env": env | (configuration.get("env") or {})}
