@@ -17,6 +17,8 @@ class Kind(StrEnum):
 
     #: A run that is scheduled and does not start (yet).
     WAIT = "wait"
+    #: A run that holds a slot and goes its way.
+    STATE = "state"
     #: An attempt or a run that ended.
     END = "end"
     #: A request that was refused.
@@ -46,6 +48,10 @@ def _wait(token: str, sentence: str, remedy: str) -> Reason:
     return Reason(token, Kind.WAIT, sentence, remedy)
 
 
+def _state(token: str, sentence: str, remedy: str) -> Reason:
+    return Reason(token, Kind.STATE, sentence, remedy)
+
+
 def _end(token: str, sentence: str, remedy: str, *, retryable: bool = True) -> Reason:
     return Reason(token, Kind.END, sentence, remedy, retryable)
 
@@ -67,10 +73,12 @@ _ALL = (
     _wait("key_limit", "Every slot of the run's concurrency key is held.", "Wait for a run with the same key to end, or raise the limit per key."),
     _wait("rate_limit", "The pool or queue has started as many runs as its period allows.", "Wait for the period to pass, or raise the rate."),
     _wait("deployment_limit", "The deployment runs as often as it may at once.", "Wait for one of its runs to end, or raise the deployment's limit."),
-    _wait("behind_others", "Runs with a better place in line come first.", "Wait, raise a limit, or use a queue with a lower priority number."),
     _wait("admissible", "The run can start: it will be admitted by the next pass.", "Nothing to do; a pass takes about a second."),
     _wait("handing_over", "The run holds a slot and is on its way to the platform.", "Nothing to do; it is sent again if this takes longer than a minute."),
     _wait("retry_backoff", "The last attempt ended; the next one starts after the back-off.", "Wait, or cancel the run."),
+    # -- under way ----------------------------------------------------------------------------
+    _state("starting", "The platform was asked to start the run.", "Wait; see the platform's own console if it takes long."),
+    _state("running", "The run is running.", "push-dispatch run logs ID"),
     # -- ends ---------------------------------------------------------------------------------
     _end("completed", "The process exited with code 0.", "Nothing to do."),
     _end("exit_code", "The process exited with a code other than 0.", "Read the run's log: push-dispatch run logs ID"),
