@@ -75,6 +75,7 @@ _ALL = (
     _wait("deployment_limit", "The deployment runs as often as it may at once.", "Wait for one of its runs to end, or raise the deployment's limit."),
     _wait("admissible", "The run can start: it will be admitted by the next pass.", "Nothing to do; a pass takes about a second."),
     _wait("handing_over", "The run holds a slot and is on its way to the platform.", "Nothing to do; it is sent again if this takes longer than a minute."),
+    _wait("image_pulling", "The engine is pulling the image.", "Nothing to do; pull large images ahead of time."),
     _wait("retry_backoff", "The last attempt ended; the next one starts after the back-off.", "Wait, or cancel the run."),
     # -- under way ----------------------------------------------------------------------------
     _state("starting", "The platform was asked to start the run.", "Wait; see the platform's own console if it takes long."),
@@ -99,6 +100,7 @@ _ALL = (
     _end("platform_rejected", "The platform refused the request for good.", "See the message; correct the pool's template or the run's job variables.", retryable=False),
     _end("platform_not_configured", "No function is deployed for the platform of this pool.", "Enable the platform in the deployment's parameters.", retryable=False),
     _end("access_denied", "The function's role or credentials may not do this.", "Grant the permission named in the message.", retryable=False),
+    _end("credentials_missing", "The function has no credentials for the platform.", "Set the variable or the secret that the message names.", retryable=False),
     _end("overrides_too_long", "The overrides are longer than the platform accepts.", "Move large environment variables into the image, a file or a secret.", retryable=False),
     _end("template_invalid", "The pool's base job template cannot be rendered for this run.", "push-dispatch run render POOL, then correct the template or the job variables.", retryable=False),
     _end("secret_unavailable", "A secret that the run refers to cannot be read.", "Check the secret's name and the function's permission to read it.", retryable=False),
