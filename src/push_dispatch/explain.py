@@ -123,11 +123,7 @@ def _snapshot(ports: Ports, pool: Pool, including: Ready | None = None) -> Snaps
 
 
 def _settled(run: Run) -> Explanation:
-    reason = (
-        run.reason
-        or run.stop
-        or {"RUNNING": "running", "PENDING": "starting"}.get(run.state.value, "internal_error")
-    )
+    reason = run.reason or run.stop or _STATE_REASONS[run.state]
     about = describe(reason)
     return Explanation(run, reason, about.sentence, _filled_in(about.remedy, run))
 

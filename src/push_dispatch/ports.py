@@ -1,12 +1,13 @@
-"""What do the use cases need from outside? Five things, handed over in one value."""
+"""What do the use cases need from outside? A handful of things, handed over in one value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from push_dispatch.messages import Messages
+from push_dispatch.schedules import NoSchedules, Schedules
 from push_dispatch.store import Store
 
 if TYPE_CHECKING:
@@ -29,3 +30,5 @@ class Ports:
     platform: Callable[[str], Platform]
     #: The value behind a secret reference's name, read anew at each push. Raises KeyError.
     secret: Callable[[str], str]
+    #: Fires the deployments' schedules.
+    schedules: Schedules = field(default_factory=NoSchedules)
