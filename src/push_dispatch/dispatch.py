@@ -286,7 +286,11 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
     """Send admitted runs to their platform's function, and only then forget their places."""
     if not entries:
         return
-    pushes = [Push(f"{pool.name}.{e.run}", e.attempt, pool.type, pool.template) for e in entries]
+    paced = pool.platform_rate is not None
+    pushes = [
+        Push(f"{pool.name}.{e.run}", e.attempt, pool.type, pool.template, paced=paced)
+        for e in entries
+    ]
     try:
         ports.messages.send(entry_for(pool.type).platform, pushes)
     except NotFound as error:

@@ -19,6 +19,7 @@ __all__ = [
     "Claim",
     "Event",
     "Expire",
+    "FallBack",
     "GiveBack",
     "Move",
     "Observe",
@@ -53,6 +54,18 @@ class Pushed:
 
     attempt: int
     handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class FallBack:
+    """The platform has no room, nothing was started there: the next one gets the same attempt."""
+
+    attempt: int
+    platform: str
+    type: str
+    template: str
+    #: Why the one before was left, such as `ecs: no_capacity (RESOURCE:MEMORY)`.
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,7 @@ class Move:
     queue: str
 
 
-Event = Claim | Pushed | GiveBack | Reject | Observe | Stop | Expire | Move
+Event = Claim | Pushed | FallBack | GiveBack | Reject | Observe | Stop | Expire | Move
 
 _S = RunState
 _ENDS = frozenset({_S.COMPLETED, _S.FAILED, _S.CRASHED})
@@ -122,6 +135,7 @@ TRANSITIONS: Mapping[RunState, Mapping[type[Any], frozenset[RunState]]] = {
     _S.PENDING: {
         Claim: frozenset({_S.PENDING}),
         Pushed: frozenset({_S.PENDING}),
+        FallBack: frozenset({_S.PENDING}),
         GiveBack: frozenset({_S.SCHEDULED}),
         Reject: frozenset({_S.CRASHED, _S.SCHEDULED}),
         Observe: frozenset({_S.PENDING, _S.RUNNING, _S.SCHEDULED}) | _ENDS,
@@ -196,6 +210,20 @@ def _pushed(run: Run, event: Pushed, now: int) -> Run:
     return _with(run, replace(current, handle=event.handle, pushed_at=now, seen_at=now))
 
 
+def _fall_back(run: Run, event: FallBack, _now: int) -> Run:
+    current = run.current
+    if current is None or not _is_current(run, event.attempt) or current.handle is not None:
+        return run
+    moved = replace(
+        current,
+        platform=event.platform,
+        type=event.type,
+        template=event.template,
+        tried=(*current.tried, event.why),
+    )
+    return _with(run, moved)
+
+
 def _give_back(run: Run, event: GiveBack, now: int) -> Run:
     if not _is_current(run, event.attempt):
         return run
@@ -252,6 +280,7 @@ def _move(run: Run, event: Move, _now: int) -> Run:
 _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
     Claim: _claim,
     Pushed: _pushed,
+    FallBack: _fall_back,
     GiveBack: _give_back,
     Reject: _reject,
     Observe: _observe,

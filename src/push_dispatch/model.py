@@ -21,6 +21,7 @@ __all__ = [
     "TERMINAL",
     "Attempt",
     "Collision",
+    "Fallback",
     "Holder",
     "Ledger",
     "Observation",
@@ -96,6 +97,15 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """Another way to run what the pool's own platform has no room for, under the same slot."""
+
+    type: str
+    #: Content digest of the base job template that is rendered for it.
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """A line of waiting runs inside a pool."""
 
@@ -129,8 +139,8 @@ class Pool:
     rate: Rate | None = None
     #: Slots that each deployment may hold at once; deployments without a limit are left out.
     deployment_limits: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
-    #: Types to push to, in this order, when the pool's own type has no capacity.
-    fallbacks: tuple[str, ...] = ()
+    #: Where to push, in this order, when the pool's own type has no capacity.
+    fallbacks: tuple[Fallback, ...] = ()
     #: Starts of this pool that the platform accepts; a burst above it queues in the push.
     platform_rate: Rate | None = None
     #: Queues deleted while runs waited in them: their entries move to the default queue.
@@ -259,6 +269,8 @@ class Attempt:
     template: str = ""
     #: The pool's type at the time, or the fallback that was taken.
     type: str = ""
+    #: Types that had no capacity before, each with its reason.
+    tried: tuple[str, ...] = ()
     claimed_at: int = 0
     #: Until when whoever claimed it is left alone.
     lease_until: int = 0

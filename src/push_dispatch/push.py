@@ -12,11 +12,12 @@ before it sends anything.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from push_dispatch.errors import NoCapacity, NotFound, Rejected, Throttled, Uncertain
-from push_dispatch.lifecycle import Claim, Event, GiveBack, Pushed, Reject
+from push_dispatch.lifecycle import Claim, Event, FallBack, GiveBack, Pushed, Reject
 from push_dispatch.messages import Push, Wake
 from push_dispatch.model import Attempt, Run, RunState, Slot, parse_run_id
 from push_dispatch.platforms.base import FindsByName, Job, Platform
@@ -49,6 +50,8 @@ class Outcome(Enum):
     NOTHING_TO_DO = auto()
     #: The same attempt is sent again later, under the same slot.
     LATER = auto()
+    #: The next platform of the pool gets it, under the same slot.
+    FELL_BACK = auto()
     #: The slot goes back; the run waits for another attempt.
     NO_CAPACITY = auto()
     #: It will never be started.
@@ -119,6 +122,7 @@ def _send(sending: _Sending) -> Outcome:
     ports, attempt, message = sending.ports, sending.attempt, sending.message
     try:
         platform = ports.platform(attempt.platform)
+        _pace(sending)
         template = ports.store.template(sending.run.pool, attempt.template)
         job = job_for(sending.run, attempt, template, ports.secret)
         handle = _start(platform, job, sending)
@@ -129,8 +133,8 @@ def _send(sending: _Sending) -> Outcome:
         return _no_capacity(sending, error)
     except Throttled as error:
         # Nothing was started: the same claim may go on at once when its time has come.
-        after = error.after_seconds or _pause(message.tries)
-        return _later(ports, message, after, claim=attempt.claim, uncertain=not sending.fresh)
+        pause = error.after_seconds or _pause(message.tries)
+        return _later(ports, message, pause, claim=attempt.claim, uncertain=not sending.fresh)
     except Exception as error:  # noqa: BLE001 - whatever it is, it may have started something
         return _uncertain(sending, error)
     if handle is None:
@@ -141,6 +145,19 @@ def _send(sending: _Sending) -> Outcome:
         # Somebody cancelled while the request was under way: nobody else knows the handle.
         stop_attempt(ports, after)
     return Outcome.PUSHED
+
+
+def _pace(sending: _Sending) -> None:
+    """A burst queues here and not in the platform's error messages. Raises Throttled."""
+    if not (sending.message.paced and sending.fresh):
+        return
+    pool = sending.ports.store.pool(sending.run.pool)
+    if pool is None or pool.platform_rate is None:
+        return
+    now, platform = sending.ports.clock(), sending.attempt.platform
+    wait = sending.ports.store.take_start(pool.name, platform, pool.platform_rate, now)
+    if wait:
+        raise Throttled("the pool's platform rate is used up", after_seconds=wait / 1000)
 
 
 def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
@@ -158,11 +175,30 @@ def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
 
 def _no_capacity(sending: _Sending, error: NoCapacity) -> Outcome:
     """The next fallback under the same slot, else the slot goes back."""
-    message = sending.message
-    sending.advance(
-        GiveBack(message.attempt, error.reason, error.message, _NO_CAPACITY_DELAY),
+    ports, message, run = sending.ports, sending.message, sending.run
+    pool = ports.store.pool(run.pool)
+    fallbacks = pool.fallbacks[message.fallback :] if pool else ()
+    if not fallbacks or run.stop is not None:
+        sending.advance(GiveBack(message.attempt, error.reason, error.message, _NO_CAPACITY_DELAY))
+        return Outcome.NO_CAPACITY
+    following = fallbacks[0]
+    why = f"{message.type}: {error.reason} ({error.message})"
+    platform = entry_for(following.type).platform
+    sending.advance(FallBack(message.attempt, platform, following.type, following.template, why))
+    _later(
+        ports,
+        replace(
+            message,
+            type=following.type,
+            template=following.template,
+            fallback=message.fallback + 1,
+            tries=-1,
+            claim=sending.attempt.claim,
+            uncertain=False,
+        ),
+        0,
     )
-    return Outcome.NO_CAPACITY
+    return Outcome.FELL_BACK
 
 
 def _uncertain(sending: _Sending, error: Exception) -> Outcome:
@@ -192,7 +228,7 @@ def _later(
     )
     try:
         platform = entry_for(message.type).platform
-        ports.messages.send(platform, [again], max(1, round(seconds)))
+        ports.messages.send(platform, [again], math.ceil(seconds))
     except NotFound as error:
         log.warning("push of %s cannot be sent again: %s", message.run, error.message)
     return Outcome.LATER

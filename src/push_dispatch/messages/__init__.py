@@ -32,12 +32,16 @@ class Push:
 
     run: str
     attempt: int
-    #: The pool's type, or the fallback whose turn it is.
+    #: The pool's type, or that of the fallback whose turn it is.
     type: str
     #: Digest of the base job template to render.
     template: str
     #: The claim under which it was tried before; that push goes on where this one stopped.
     claim: str = ""
+    #: 0 for the pool's own type, n for its n-th fallback.
+    fallback: int = 0
+    #: The pool has a platform rate: take a start from it first.
+    paced: bool = False
     tries: int = 0
     #: The last try may have started it: look first.
     uncertain: bool = False

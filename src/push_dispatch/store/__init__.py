@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from push_dispatch.model import Ledger, Pool, Ready, Run, RunState
+from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
 
 __all__ = ["Change", "Store"]
 
@@ -146,6 +146,13 @@ class Store(Protocol):
 
     def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
         """Time's next interest in this place is at `at`, or over. No effect if it is gone."""
+        ...
+
+    # -- pacing ----------------------------------------------------------------------------
+
+    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
+        """Take one of the starts that the platform accepts in a period, spread evenly but for a
+        burst of `rate.starts`. Returns 0, or the milliseconds to wait when none was taken."""
         ...
 
     # -- the ledger ------------------------------------------------------------------------

@@ -3,7 +3,14 @@ what it was good for."""
 
 from __future__ import annotations
 
-__all__ = ["ABSENT", "LEDGER_UNCHANGED", "POOL_UNCHANGED", "PRESENT", "RUN_UNCHANGED"]
+__all__ = [
+    "ABSENT",
+    "LEDGER_UNCHANGED",
+    "PACER_UNCHANGED",
+    "POOL_UNCHANGED",
+    "PRESENT",
+    "RUN_UNCHANGED",
+]
 
 #: Nothing is stored under this key.
 ABSENT = "attribute_not_exists(PK)"
@@ -26,3 +33,6 @@ POOL_UNCHANGED = (
     "version = :version OR (:version = :zero AND attribute_exists(PK) "
     "AND attribute_not_exists(version))"
 )
+
+#: Nobody has taken a start since the pacer was read.
+PACER_UNCHANGED = "full_at = :full_at OR (:full_at = :zero AND attribute_not_exists(full_at))"

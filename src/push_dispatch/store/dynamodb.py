@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.errors import Conflict, Invalid, Refused, Unavailable
-from push_dispatch.model import Ledger, Pool, Ready, Run, RunState
+from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
+from push_dispatch.pacing import take
 from push_dispatch.store import conditions, items, keys
 
 if TYPE_CHECKING:
@@ -257,6 +258,27 @@ class DynamoStore:
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 return
+
+    # -- pacing ----------------------------------------------------------------------------
+
+    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
+        """See `Store.take_start`."""
+        key = _key(keys.pool(pool), keys.pacer(platform))
+        while True:
+            item = self._get(keys.pool(pool), keys.pacer(platform))
+            known = int(item["full_at"]["N"]) if item else 0
+            full_at, wait = take(known, rate, now)
+            if wait:
+                return wait
+            try:
+                self._put(
+                    {**key, "full_at": {"N": str(full_at)}},
+                    conditions.PACER_UNCHANGED,
+                    full_at=known,
+                )
+            except _Lost:
+                continue
+            return 0
 
     # -- the ledger ------------------------------------------------------------------------
 

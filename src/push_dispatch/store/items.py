@@ -19,6 +19,7 @@ from push_dispatch.model import (
     DEFAULT_QUEUE,
     Attempt,
     Collision,
+    Fallback,
     Holder,
     Ledger,
     Pool,
@@ -101,7 +102,7 @@ def read_run(item: Item) -> Run:
     values.setdefault("due", 0)
     values.setdefault("submitted_at", values["due"])
     if "attempts" in item:
-        values["attempts"] = tuple(Attempt(**a) for a in json.loads(item["attempts"]["S"]))
+        values["attempts"] = tuple(_attempt(a) for a in json.loads(item["attempts"]["S"]))
     return Run(pool=pool, uuid=uuid, **values)
 
 
@@ -169,6 +170,10 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
 
 _RUN_DEFAULTS = _defaults(Run)
 _ATTEMPT_DEFAULTS = _defaults(Attempt)
+
+
+def _attempt(document: dict[str, Any]) -> Attempt:
+    return Attempt(**{**document, "tried": tuple(document.get("tried", ()))})
 
 
 def _without_defaults(attempt: Attempt) -> dict[str, Any]:
@@ -347,8 +352,8 @@ def pool_from_document(name: str, document: Mapping[str, Any], version: int) -> 
     for rate in ("rate", "platform_rate"):
         if values.get(rate):
             values[rate] = Rate(**values[rate])
-    for several in ("fallbacks", "retired"):
-        values[several] = tuple(values.get(several) or ())
+    values["fallbacks"] = tuple(Fallback(**entry) for entry in values.get("fallbacks") or ())
+    values["retired"] = tuple(values.get("retired") or ())
     return Pool(name=name, version=version, queues=tuple(queues), **values)
 
 

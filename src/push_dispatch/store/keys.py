@@ -11,6 +11,7 @@ __all__ = [
     "POOLS",
     "TICK_INDEX",
     "deployment",
+    "pacer",
     "pool",
     "pool_of",
     "pool_of_runs",
@@ -59,6 +60,11 @@ def pool_of(partition: str) -> str | None:
 def template(digest: str) -> str:
     """Sort key of a base job template."""
     return f"TEMPLATE#{digest}"
+
+
+def pacer(platform: str) -> str:
+    """Sort key of the token bucket of a pool's starts on a platform."""
+    return f"PACER#{platform}"
 
 
 def deployment(name: str) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from push_dispatch.errors import Conflict, Refused
-from push_dispatch.model import Ledger, Pool, Ready, Run, RunState
+from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
+from push_dispatch.pacing import take
 from push_dispatch.store import Change, keys
 
 __all__ = ["MemoryStore"]
@@ -28,6 +29,7 @@ class MemoryStore:
     _order: dict[str, list[str]] = field(default_factory=dict)
     _ticks: dict[tuple[str, str], int] = field(default_factory=dict)
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
+    _pacers: dict[tuple[str, str], int] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # -- configuration ---------------------------------------------------------------------
@@ -206,6 +208,15 @@ class MemoryStore:
                     del self._ticks[key]
                 else:
                     self._ticks[key] = at
+
+    # -- pacing ----------------------------------------------------------------------------
+
+    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
+        """See `Store.take_start`."""
+        with self._lock:
+            full_at, wait = take(self._pacers.get((pool, platform), 0), rate, now)
+            self._pacers[pool, platform] = full_at
+            return wait
 
     # -- the ledger ------------------------------------------------------------------------
 
