@@ -15,6 +15,7 @@ from botocore.config import Config
 from push_dispatch.messages.sqs import SqsMessages
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
+from push_dispatch.secrets import secrets_from
 from push_dispatch.settings import Settings
 from push_dispatch.store.dynamodb import DynamoStore
 
@@ -49,7 +50,7 @@ def ports_for(settings: Settings, session: boto3.Session | None = None) -> Ports
         clock=now,
         new_id=new_id,
         platform=_platforms(settings.environ),
-        secret=_secrets(settings.environ),
+        secrets=secrets_from(settings.environ),
     )
 
 
@@ -69,12 +70,3 @@ def _platforms(environ: Mapping[str, str]) -> Callable[[str], Platform]:
         return load(name, environ)
 
     return platform
-
-
-def _secrets(environ: Mapping[str, str]) -> Callable[[str], str]:
-    def secret(name: str) -> str:
-        from push_dispatch.secrets import read_secret  # noqa: PLC0415 - only runs with secrets
-
-        return read_secret(name, environ)
-
-    return secret

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from push_dispatch.messages import Messages
 from push_dispatch.schedules import NoSchedules, Schedules
+from push_dispatch.secrets import Secrets
 from push_dispatch.store import Store
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Ports:
     new_id: Callable[[], str]
     #: The platform of that name; imports its client library on first use.
     platform: Callable[[str], Platform]
-    #: The value behind a secret reference's name, read anew at each push. Raises KeyError.
-    secret: Callable[[str], str]
+    #: What is behind secret references, read anew at each push.
+    secrets: Secrets
     #: Fires the deployments' schedules.
     schedules: Schedules = field(default_factory=NoSchedules)

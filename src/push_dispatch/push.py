@@ -16,7 +16,15 @@ import math
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from push_dispatch.errors import NoCapacity, NotFound, Rejected, Throttled, Uncertain
+from push_dispatch.errors import (
+    Invalid,
+    NoCapacity,
+    NotFound,
+    PushDispatchError,
+    Rejected,
+    Throttled,
+    Uncertain,
+)
 from push_dispatch.lifecycle import Claim, Event, FallBack, GiveBack, Pushed, Reject
 from push_dispatch.messages import Push, Wake
 from push_dispatch.model import Attempt, Run, RunState, Slot, parse_run_id
@@ -37,6 +45,8 @@ LEASE_SECONDS = 60
 GIVE_UP_SECONDS = 3600
 #: Wait before the same attempt is tried again, by number of tries.
 _PAUSES = (2, 5, 15, 30, 60, 120, 300)
+#: Tries after which a push that fails before anything is sent is given up: some four minutes.
+_PREPARATIONS = 6
 #: Wait before a run that found no room is due again.
 _NO_CAPACITY_DELAY = 60
 
@@ -86,6 +96,10 @@ def _claim(ports: Ports, run: Run, message: Push) -> tuple[Run, bool] | Outcome:
     if current and current.number == message.attempt:
         if current.handle is not None or run.state is RunState.RUNNING:
             return Outcome.NOTHING_TO_DO
+        if message.type != current.type:
+            # It fell back, and the message to the next platform may have got lost.
+            moved = replace(message, type=current.type, template=current.template)
+            return _later(ports, replace(moved, fallback=len(current.tried)), 0)
         if message.claim == current.claim:
             return run, not message.uncertain
         if now < current.lease_until:
@@ -121,30 +135,42 @@ class _Sending:
 def _send(sending: _Sending) -> Outcome:
     ports, attempt, message = sending.ports, sending.attempt, sending.message
     try:
-        platform = ports.platform(attempt.platform)
+        platform, job = _prepare(sending)
         _pace(sending)
-        template = ports.store.template(sending.run.pool, attempt.template)
-        job = job_for(sending.run, attempt, template, ports.secret)
+    except (Rejected, Invalid) as error:
+        return _rejected(sending, error)
+    except Throttled as error:
+        return _throttled(sending, error)
+    except Exception as error:  # noqa: BLE001 - a secret store that is down, or a bug of ours
+        return _not_prepared(sending, error)
+    try:
         handle = _start(platform, job, sending)
     except Rejected as error:
-        sending.advance(Reject(message.attempt, error.reason, error.message))
-        return Outcome.REJECTED
+        return _rejected(sending, error)
     except NoCapacity as error:
         return _no_capacity(sending, error)
     except Throttled as error:
-        # Nothing was started: the same claim may go on at once when its time has come.
-        pause = error.after_seconds or _pause(message.tries)
-        return _later(ports, message, pause, claim=attempt.claim, uncertain=not sending.fresh)
+        return _throttled(sending, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it may have started something
         return _uncertain(sending, error)
     if handle is None:
         sending.advance(Reject(message.attempt, "cancelled_by_user", "stopped before the start"))
         return Outcome.NOTHING_TO_DO
     after = sending.advance(Pushed(message.attempt, handle))
-    if after.state is RunState.CANCELLING and after.attempt == message.attempt:
+    if after.state is RunState.CANCELLING and after.attempt == attempt.number:
         # Somebody cancelled while the request was under way: nobody else knows the handle.
         stop_attempt(ports, after)
     return Outcome.PUSHED
+
+
+def _prepare(sending: _Sending) -> tuple[Platform, Job]:
+    """What is sent, and to whom. What fails here has started nothing."""
+    ports, attempt, run = sending.ports, sending.attempt, sending.run
+    platform = ports.platform(attempt.platform)
+    template = ports.store.template(run.pool, attempt.template)
+    passes_secrets = getattr(platform, "passes_secrets", False)
+    job = job_for(run, attempt, template, ports.secrets, passes_secrets=passes_secrets)
+    return platform, job
 
 
 def _pace(sending: _Sending) -> None:
@@ -171,6 +197,30 @@ def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
     ):
         return None
     return platform.push(job)
+
+
+def _rejected(sending: _Sending, error: PushDispatchError) -> Outcome:
+    sending.advance(Reject(sending.message.attempt, error.reason, error.message))
+    return Outcome.REJECTED
+
+
+def _not_prepared(sending: _Sending, error: Exception) -> Outcome:
+    message = sending.message
+    log.warning("push of %s attempt %d: %s", message.run, message.attempt, error, exc_info=error)
+    if message.tries >= _PREPARATIONS:
+        text = f"given up after {message.tries} tries: {error}"
+        sending.advance(Reject(message.attempt, "push_failed", text))
+        return Outcome.REJECTED
+    claim, pause = sending.attempt.claim, _pause(message.tries)
+    return _later(sending.ports, message, pause, claim=claim, uncertain=not sending.fresh)
+
+
+def _throttled(sending: _Sending, error: Throttled) -> Outcome:
+    """Nothing was started: the same claim may go on at once when its time has come."""
+    message = sending.message
+    pause = error.after_seconds or _pause(message.tries)
+    claim = sending.attempt.claim
+    return _later(sending.ports, message, pause, claim=claim, uncertain=not sending.fresh)
 
 
 def _no_capacity(sending: _Sending, error: NoCapacity) -> Outcome:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from push_dispatch.errors import Rejected
 from push_dispatch.model import Attempt, Run
 from push_dispatch.platforms.base import Job
+from push_dispatch.secrets import Secret, Secrets
+from push_dispatch.store.items import dumps
 from push_dispatch.template import Layer, render, resolve_secrets
 
 __all__ = ["job_for", "layers_of", "name_of"]
@@ -32,10 +36,13 @@ def job_for(
     run: Run,
     attempt: Attempt,
     template: Mapping[str, Any] | None,
-    secret: Callable[[str], str],
+    secrets: Secrets,
+    *,
+    passes_secrets: bool = False,
 ) -> Job:
     """The job of an attempt with its secrets filled in.
 
+    With `passes_secrets`, environment variables that are nothing but a secret stay references.
     Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
     `secret_unavailable` if a secret cannot be read.
     """
@@ -45,8 +52,11 @@ def job_for(
         configuration = render(template, layers_of(run)).configuration
     except (ValueError, TypeError, KeyError) as error:
         raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
+    configuration = _with_context(configuration, run)
     try:
-        filled = resolve_secrets(configuration, secret)
+        kept = _secret_variables(configuration["env"], secrets) if passes_secrets else {}
+        configuration["env"] = {k: v for k, v in configuration["env"].items() if k not in kept}
+        filled = resolve_secrets(configuration, secrets.read)
     except KeyError as error:
         raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
     return Job(
@@ -55,8 +65,9 @@ def job_for(
         pool=run.pool,
         type=attempt.type,
         attempt=attempt.number,
-        configuration=_with_context(filled, run),
+        configuration=filled,
         timeout_seconds=run.timeout_seconds,
+        secrets=kept,
         claimed_at=attempt.claimed_at,
     )
 
@@ -67,7 +78,18 @@ def _with_context(configuration: dict[str, Any], run: Run) -> dict[str, Any]:
     if run.traceparent:
         env["TRACEPARENT"] = run.traceparent
     if run.parameters:
-        import json  # noqa: PLC0415 - only runs of deployments have parameters
-
-        env["PUSH_DISPATCH_PARAMETERS"] = json.dumps(dict(run.parameters), sort_keys=True)
+        env["PUSH_DISPATCH_PARAMETERS"] = dumps(dict(run.parameters))
     return {**configuration, "env": env | (configuration.get("env") or {})}
+
+
+_ONLY_A_SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}\Z")
+
+
+def _secret_variables(env: Mapping[str, Any], secrets: Secrets) -> dict[str, Secret]:
+    found: dict[str, Secret] = {}
+    for variable, value in env.items():
+        match = _ONLY_A_SECRET.match(value) if isinstance(value, str) else None
+        if match:
+            name = match.group(1)
+            found[variable] = Secret(name, secrets.arn(name), partial(secrets.read, name))
+    return found

@@ -102,7 +102,13 @@ def push_again(
             and run.state in (RunState.PENDING, RunState.CANCELLING)
             and now >= attempt.lease_until + STUCK_SECONDS * 1000
         ):
-            again = Push(run.id, attempt.number, attempt.type, attempt.template)
+            again = Push(
+                run.id,
+                attempt.number,
+                attempt.type,
+                attempt.template,
+                fallback=len(attempt.tried),
+            )
             _send(ports, attempt.platform, [again])
         else:
             continue

@@ -9,10 +9,11 @@ after what the caller does next. Anything else that escapes from `push` is taken
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from push_dispatch.model import Observation, Status
+from push_dispatch.secrets import Secret
 
 __all__ = [
     "CleansUp",
@@ -45,6 +46,10 @@ class Job:
     configuration: Mapping[str, Any]
     #: Seconds after which the attempt is stopped from outside; platforms that can enforce it, do.
     timeout_seconds: int | None = None
+    #: Environment variables that are secrets, by name, for platforms that declare
+    #: `passes_secrets`: they hand the reference, or the value as a secret, to the platform's own
+    #: mechanism. For all others the values are in the configuration's `env`.
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
     #: When this attempt was claimed, in epoch milliseconds: tells a platform whether its
     #: idempotency window is still open.
     claimed_at: int = 0
