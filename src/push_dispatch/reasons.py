@@ -110,6 +110,8 @@ _ALL = (
     _end("platform_throttled", "The platform asked for patience.", "Nothing to do; ask for a higher quota if it happens often."),
     _end("platform_unavailable", "The platform could not be reached.", "See the platform's status page; the push is tried again."),
     # -- refusals -----------------------------------------------------------------------------
+    _refusal("usage", "The command line cannot be understood.", "Add --help to see what the command takes."),
+    _refusal("no_backend", "Nothing says where the pools are.", "push-dispatch local up, or name a deployment with --profile, --region and PUSH_DISPATCH_TABLE."),
     _refusal("invalid_input", "The input is malformed.", "See the message."),
     _refusal("invalid_name", "The name is empty, too long or has other characters than letters, digits, - and _.", "Choose another name, at most 63 characters long."),
     _refusal("invalid_limit", "A limit is a whole number of at least 0.", "Use 0 to start nothing, or clear-limit for no limit."),
@@ -128,6 +130,7 @@ _ALL = (
     _refusal("queue_exists", "The pool has a queue of that name.", "Choose another name, or change it with queue update."),
     _refusal("pool_not_empty", "Runs of the pool wait or run.", "Cancel them first, or delete with --force."),
     _refusal("default_queue", "The default queue cannot be deleted.", "Pause it or set its limit to 0 instead."),
+    _refusal("logs_unavailable", "The platform's logs cannot be read from here.", "Look into the platform's own console."),
     _refusal("already_ended", "The run has already ended.", "Nothing to do."),
     _refusal("not_found", "What was named does not exist.", "Check the name."),
     _refusal("refused", "The present state does not allow this.", "See the message."),

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from push_dispatch.errors import Invalid, NotFound
 from push_dispatch.model import DEFAULT_QUEUE, Collision, Pool, Run
 from push_dispatch.ports import Ports
 
-__all__ = ["Request", "Submitted", "prepare", "submit", "submit_many"]
+if TYPE_CHECKING:
+    from push_dispatch.template import Layer
+
+__all__ = ["Check", "Request", "Submitted", "copies", "prepare", "submit", "submit_many"]
+
+#: Raises Invalid if job variables, weakest layer first, do not fit a base job template. Handed
+#: over by those who submit (`validation.check`), so that the path of a run stays light.
+Check = Callable[[Mapping[str, Any], "Sequence[Layer]"], None]
+
+#: Places in line sort by 13 digits of milliseconds: until November 2286.
+_LAST_TIME = 10**13 - 1
+_LARGEST = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +61,25 @@ class Submitted:
     created: bool
 
 
-def submit(ports: Ports, request: Request) -> Submitted:
+def submit(ports: Ports, request: Request, *, check: Check | None = None) -> Submitted:
     """Schedule one run. With an idempotency key, asking again returns the run that is there.
 
-    Raises Invalid (`invalid_input`, `invalid_variables`, `enforced_variable`, `run_too_large`),
-    NotFound (`pool_not_found`, `queue_not_found`), Unavailable. Nothing is stored then.
+    Raises Invalid (`invalid_input`, `invalid_time`, `invalid_variables`, `enforced_variable`,
+    `run_too_large`), NotFound (`pool_not_found`, `queue_not_found`), Unavailable. Nothing is
+    stored then.
     """
-    return submit_many(ports, [request])[0]
+    return submit_many(ports, [request], check=check)[0]
 
 
-def submit_many(ports: Ports, requests: Sequence[Request]) -> list[Submitted]:
-    """Schedule many runs, in their order. All are validated before the first is stored; raises as
-    `submit` does."""
+def submit_many(
+    ports: Ports, requests: Sequence[Request], *, check: Check | None = None
+) -> list[Submitted]:
+    """Schedule many runs, in their order. All are validated before the first is stored, their job
+    variables if `check` is given; raises as `submit` does."""
     pools = {name: pool_named(ports, name) for name in {r.pool for r in requests}}
     runs = [prepare(ports, pools[request.pool], request) for request in requests]
+    if check is not None:
+        _check_variables(ports, pools, runs, check)
     stored = ports.store.add_runs(runs)
     return [
         Submitted(kept, kept.order == run.order) for run, kept in zip(runs, stored, strict=True)
@@ -87,6 +103,7 @@ def prepare(ports: Ports, pool: Pool, request: Request) -> Run:
             reason="queue_not_found",
         )
     _check_numbers(request)
+    _check_texts(request)
     now = ports.clock()
     due = now if request.at is None else max(now, request.at)
     order = ports.new_id()
@@ -126,7 +143,24 @@ def copies(request: Request, count: int) -> list[Request]:
     return [replace(request, idempotency_key=f"{key}-{n}") for n in range(1, count + 1)]
 
 
+def _check_variables(
+    ports: Ports, pools: Mapping[str, Pool], runs: Sequence[Run], check: Check
+) -> None:
+    """Once for all copies of a request: they share their variables."""
+    from push_dispatch.render import layers_of  # noqa: PLC0415 - loads the template language
+
+    templates = {name: ports.store.template(name, pool.template) for name, pool in pools.items()}
+    distinct = {(r.pool, id(r.variables), id(r.deployment_variables)): r for r in runs}
+    for run in distinct.values():
+        template = templates[run.pool]
+        if template is None:
+            raise Invalid(f"pool {run.pool!r} has no base job template", reason="template_invalid")
+        check(template, layers_of(run))
+
+
 def _check_numbers(request: Request) -> None:
+    if request.at is not None and request.at > _LAST_TIME:
+        raise Invalid("the run is due too late: November 2286 at the latest", reason="invalid_time")
     for name, value, least in (
         ("retries", request.retries, 0),
         ("crash retries", request.crash_retries, 0),
@@ -134,8 +168,21 @@ def _check_numbers(request: Request) -> None:
         ("timeout", request.timeout_seconds, 1),
         ("start within", request.start_within, 1),
     ):
-        if value is not None and value < least:
-            raise Invalid(f"{name} {value} is not valid: a whole number from {least} on")
+        if value is not None and not least <= value <= _LARGEST:
+            raise Invalid(f"{name} {value} is not valid: a whole number from {least} to {_LARGEST}")
+
+
+def _check_texts(request: Request) -> None:
+    for what, text, most in (
+        ("run name", request.name, 200),
+        ("idempotency key", request.idempotency_key, 500),
+        ("concurrency key", request.concurrency_key, 100),
+        *(("tag", tag, 100) for tag in request.tags),
+    ):
+        if len(text) > most:
+            raise Invalid(
+                f"{what} {text[:30] + '…'!r} has {len(text)} characters: at most {most} are taken"
+            )
 
 
 def _keyed_id(pool: str, key: str) -> str:
