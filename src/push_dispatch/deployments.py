@@ -10,6 +10,7 @@ from typing import Any
 from push_dispatch.configure import change_pool, pool_named
 from push_dispatch.errors import Invalid, NotFound
 from push_dispatch.model import DEFAULT_QUEUE, Collision, Pool, check_limit, check_name
+from push_dispatch.occurrences import check_cron
 from push_dispatch.ports import Ports
 from push_dispatch.schedules import Schedule, check_schedule
 from push_dispatch.submit import Request
@@ -89,6 +90,8 @@ def check_deployment(pool: Pool, deployment: Deployment) -> None:
     names = [schedule.name for schedule in deployment.schedules]
     for schedule in deployment.schedules:
         check_schedule(schedule)
+        if schedule.cron:
+            check_cron(schedule.cron)
         if names.count(schedule.name) > 1:
             raise Invalid(f"deployment {name!r} has two schedules named {schedule.name!r}")
 
