@@ -1,0 +1,280 @@
+"""How are attempts started, watched and stopped on Amazon ECS?
+
+ECS has the best idempotency of all platforms, with an expiry date: RunTask with a request token
+that it has seen returns the same task, for the shorter of 24 hours and the task's lifetime plus one
+hour. So a push that is in doubt is simply sent again while that holds for certain. That settles
+more than any look-up by name could: ECS's lists are eventually consistent, and an empty one proves
+nothing. (Sources: the developer guide's "Ensuring idempotency", RunTask's reference.)
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, ClassVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from push_dispatch.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.ecs.catalogue import Catalogue
+from push_dispatch.platforms.ecs.clients import Clients
+from push_dispatch.platforms.ecs.cost import estimate
+from push_dispatch.platforms.ecs.handle import Handle, run_of, started_by
+from push_dispatch.platforms.ecs.refusal import code_of, failed, refused, translated
+from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for
+from push_dispatch.platforms.ecs.verdict import observation
+
+__all__ = ["Ecs"]
+
+#: How long after its claim an attempt may be sent again: a task that failed at once loses the
+#: protection of its token an hour after it was created.
+TOKEN_SECONDS = 50 * 60
+#: DescribeTasks takes at most so many tasks, and ListTasks returns so many.
+_BATCH = 100
+#: Pages of stopped tasks that are looked through for one attempt.
+_PAGES = 20
+
+
+class Ecs:
+    """Amazon ECS: Fargate, Fargate Spot, EC2 and capacity providers.
+
+    Reads from `environ` what the AWS CLI reads: `AWS_REGION`, credentials, `AWS_PROFILE`,
+    `AWS_ENDPOINT_URL_ECS`, `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS`, `AWS_ENDPOINT_URL_EC2`.
+    """
+
+    name: ClassVar[str] = "ecs"
+    #: Secrets arrive as references: ECS reads them with the task's execution role.
+    passes_secrets: ClassVar[bool] = True
+    #: What its function's role must allow. `iam:PassRole` for the tasks' roles only;
+    #: `ecs:TagResource` for RunTask only; `ec2:…` only where templates name no subnets.
+    iam_actions: ClassVar[tuple[str, ...]] = (
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ecs:DescribeTaskDefinition",
+        "ecs:DescribeTasks",
+        "ecs:ListTasks",
+        "ecs:RegisterTaskDefinition",
+        "ecs:RunTask",
+        "ecs:StopTask",
+        "ecs:TagResource",
+        "iam:PassRole",
+        "logs:GetLogEvents",
+    )
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        definitions: MutableMapping[str, str] | None = None,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        read_seconds: float = 8,
+    ) -> None:
+        """`definitions` remembers task definitions beyond this process, if it can do that."""
+        self._clients = Clients(environ, read_seconds)
+        self._catalogue = Catalogue(self._clients, {} if definitions is None else definitions)
+        self._clock = clock
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. Once the token's window is closed: the task if it is found, else
+        Uncertain."""
+        plan = plan_for(job, self._clients.region)
+        if self._clock() - job.claimed_at > TOKEN_SECONDS * 1000:
+            return self._found(job, plan)
+        with translated():
+            return self._run(job, plan)
+
+    def _run(self, job: Job, plan: Plan, *, again: bool = True) -> str:
+        definition = self._catalogue.definition(plan)
+        container = self._catalogue.container(plan)
+        subnets = self._catalogue.subnets(plan)
+        request = parameters(job, plan, definition, container, subnets)
+        try:
+            answer = self._clients.get("ecs", plan.region).run_task(**request)
+        except ClientError as error:
+            if code_of(error) == "ConflictException":
+                return self._adopted(error, definition, container)
+            if again and _is_inactive(error) and self._catalogue.forget(plan):
+                # Somebody deregistered it. Nothing was started, so the token is still unused.
+                return self._run(job, plan, again=False)
+            raise
+        if answer["tasks"]:
+            return str(Handle.of(answer["tasks"][0], definition, container))
+        raise (
+            failed(answer["failures"][0])
+            if answer["failures"]
+            else Uncertain("no task, no failure")
+        )
+
+    @staticmethod
+    def _adopted(error: ClientError, definition: str, container: str) -> str:
+        """The token was used with another request, for the tasks that the error names. The request
+        changed on our side: a new revision, another subnet."""
+        tasks: list[str] = dict(error.response).get("resourceIds") or []  # type: ignore[assignment]
+        if not tasks:
+            raise Uncertain(str(error)) from error
+        return str(Handle.of({"taskArn": tasks[0]}, definition, container))
+
+    def _found(self, job: Job, plan: Plan) -> str:
+        """The task of an attempt whose token may have been forgotten."""
+        family = plan.family or (plan.definition_arn or "").rpartition("/")[2].partition(":")[0]
+        with translated():
+            for tasks in self._candidates(job, plan, family):
+                ours = [task for task in tasks if task.get("startedBy") == started_by(job)]
+                if ours:
+                    return str(Handle.of(ours[0]))
+        raise Uncertain(
+            f"{job.name} was claimed over {TOKEN_SECONDS // 60} minutes ago, and not found"
+        )
+
+    def _candidates(self, job: Job, plan: Plan, family: str) -> Iterator[list[dict[str, Any]]]:
+        """Tasks that are to run can be listed by what started them (and then by nothing else);
+        stopped ones only by their family."""
+        ecs = self._clients.get("ecs", plan.region)
+        ask: dict[str, Any] = {"startedBy": started_by(job)}
+        for page in range(1 + _PAGES):
+            listed = ecs.list_tasks(cluster=plan.cluster, maxResults=_BATCH, **ask)
+            if listed["taskArns"]:
+                described = ecs.describe_tasks(cluster=plan.cluster, tasks=listed["taskArns"])
+                yield described["tasks"]
+            if page and not listed.get("nextToken"):
+                return
+            ask = {"family": family, "desiredStatus": "STOPPED"}
+            if page:
+                ask["nextToken"] = listed["nextToken"]
+
+    # -- observe, cancel -------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. Ask only about attempts that are some seconds old: ECS may not
+        know a task yet that it has just started."""
+        seen: list[Observation] = []
+        groups: dict[tuple[str, str], list[tuple[Watched, Handle]]] = defaultdict(list)
+        for job in jobs:
+            try:
+                handle = Handle.parse(job.handle)
+            except ValueError as error:
+                seen.append(_without_task(job, Status.LOST, str(error)))
+            else:
+                groups[handle.region, handle.cluster].append((job, handle))
+        for (region, cluster), group in groups.items():
+            for start in range(0, len(group), _BATCH):
+                seen += self._describe(region, cluster, group[start : start + _BATCH])
+        return seen
+
+    def _describe(
+        self, region: str, cluster: str, group: Sequence[tuple[Watched, Handle]]
+    ) -> list[Observation]:
+        arns = list({handle.task for _, handle in group})
+        try:
+            answer = self._clients.get("ecs", region).describe_tasks(cluster=cluster, tasks=arns)
+        except (ClientError, BotoCoreError) as error:
+            gone = isinstance(error, ClientError) and code_of(error) == "ClusterNotFoundException"
+            status = Status.LOST if gone else Status.UNKNOWN
+            return [_without_task(job, status, refused(error).message) for job, _ in group]
+        tasks = {task["taskArn"]: task for task in answer["tasks"]}
+        missing = {f.get("arn") for f in answer["failures"] if f.get("reason") == "MISSING"}
+        return [
+            observation(tasks[handle.task], job.run_id, job.attempt, handle)
+            if handle.task in tasks
+            else _without_task(job, Status.LOST if handle.task in missing else Status.UNKNOWN)
+            for job, handle in group
+        ]
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`. The process gets SIGTERM and, 30 seconds later, SIGKILL."""
+        try:
+            task = Handle.parse(handle)
+        except ValueError:
+            return
+        ecs = self._clients.get("ecs", task.region)
+        try:
+            ecs.stop_task(cluster=task.cluster, task=task.task, reason="push-dispatch: cancelled")
+        except ClientError as error:
+            if code_of(error) in {"InvalidParameterException", "ClusterNotFoundException"}:
+                return  # it is gone
+            raise _unasked(refused(error)) from error
+        except BotoCoreError as error:
+            raise _unasked(refused(error)) from error
+
+    # -- optional capabilities -------------------------------------------------------------------
+
+    def parse(self, event: Mapping[str, Any]) -> Observation | None:
+        """See `ReportsEvents.parse`: an EventBridge event 'ECS Task State Change'. Several come per
+        task, in any order and twice; `version` orders them."""
+        if event.get("source") != "aws.ecs" or "Task State Change" not in event.get(
+            "detail-type", ""
+        ):
+            return None
+        task = event.get("detail") or {}
+        run = run_of(task.get("startedBy") or "")
+        return observation(task, *run, Handle.of(task)) if run else None
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs.logs`: what the `awslogs` driver has delivered. Any PlatformError."""
+        try:
+            task = Handle.parse(handle)
+        except ValueError:
+            return
+        with translated():
+            yield from self._read(task)
+
+    def _read(self, task: Handle) -> Iterator[str]:
+        options = self._log_options(task)
+        if not options.get("awslogs-group") or not options.get("awslogs-stream-prefix"):
+            return
+        logs = self._clients.get("logs", options.get("awslogs-region", task.region))
+        where = {
+            "logGroupName": options["awslogs-group"],
+            "logStreamName": f"{options['awslogs-stream-prefix']}/{task.container}/{task.task_id}",
+        }
+        token: dict[str, str] = {}
+        try:
+            while True:
+                page = logs.get_log_events(**where, startFromHead=True, **token)
+                yield from (event["message"].rstrip("\r\n") for event in page["events"])
+                if token.get("nextToken") == page["nextForwardToken"]:
+                    return  # the same token again marks the end
+                token = {"nextToken": page["nextForwardToken"]}
+        except ClientError as error:
+            if code_of(error) != "ResourceNotFoundException":
+                raise
+
+    def _log_options(self, task: Handle) -> Mapping[str, str]:
+        if not task.definition:
+            return {}
+        try:
+            definition = self._catalogue.describe(task.region, task.definition)
+        except ClientError as error:
+            if code_of(error) == "ClientException":
+                return {}
+            raise
+        for container in definition["containerDefinitions"]:
+            if container["name"] == task.container:
+                options: Mapping[str, str] = container.get("logConfiguration", {}).get(
+                    "options", {}
+                )
+                return options
+        return {}
+
+    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
+        """See `EstimatesCost.estimate_cost`."""
+        return estimate(configuration, seconds)
+
+
+def _is_inactive(error: ClientError) -> bool:
+    text = str(error)
+    return "TaskDefinition is inactive" in text or "TaskDefinition not found" in text
+
+
+def _without_task(job: Watched, status: Status, message: str | None = None) -> Observation:
+    return Observation(job.run_id, job.attempt, status, job.handle, message=message)
+
+
+def _unasked(error: PlatformError) -> PlatformError:
+    """A task that could not be stopped is asked again, whatever the reason."""
+    return Uncertain(error.message, reason=error.reason) if isinstance(error, Rejected) else error

@@ -1,0 +1,114 @@
+"""Which revision of which task definition is used, and which subnets?
+
+Both are looked up in AWS itself, so that a function that starts cold neither registers what is
+there nor needs a table of its own; what was found is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.ecs.clients import Clients
+from push_dispatch.platforms.ecs.refusal import code_of
+from push_dispatch.platforms.ecs.request import Plan
+
+__all__ = ["Catalogue"]
+
+#: An awsvpc configuration takes at most so many subnets (ECS service quotas).
+_SUBNETS = 16
+
+
+class Catalogue:
+    """Finds and registers. Lets the SDK's errors pass."""
+
+    def __init__(self, clients: Clients, remembered: MutableMapping[str, str]) -> None:
+        self._clients = clients
+        #: ARN of a revision by region and family.
+        self._remembered = remembered
+        self._containers: dict[str, str] = {}
+        self._subnets: dict[tuple[str, str | None], list[str]] = {}
+
+    def definition(self, plan: Plan) -> str:
+        """The ARN of the definition with the plan's content, registered if need be.
+
+        Not exclusive: two processes may register two revisions of the same content, which does no
+        harm.
+        """
+        if plan.definition is None:
+            return plan.definition_arn or ""
+        key = f"{plan.region}/{plan.family}"
+        if key not in self._remembered:
+            self._remembered[key] = self._find(plan) or self._register(plan)
+        return self._remembered[key]
+
+    def forget(self, plan: Plan) -> bool:
+        """Whether the plan's definition is ours; it is looked up anew the next time."""
+        return self._remembered.pop(f"{plan.region}/{plan.family}", None) is not None
+
+    def container(self, plan: Plan) -> str:
+        """The container for the command: if the template does not say, the definition's first."""
+        if plan.container:
+            return plan.container
+        arn = plan.definition_arn or ""
+        if arn not in self._containers:
+            described = self.describe(plan.region, arn)
+            self._containers[arn] = described["containerDefinitions"][0]["name"]
+        return self._containers[arn]
+
+    def describe(self, region: str, definition: str) -> Mapping[str, Any]:
+        """A revision, or the newest one of a family, as ECS shows it."""
+        ecs = self._clients.get("ecs", region)
+        described: Mapping[str, Any] = ecs.describe_task_definition(taskDefinition=definition)
+        found: Mapping[str, Any] = described["taskDefinition"]
+        return found
+
+    def subnets(self, plan: Plan) -> list[str] | None:
+        """Subnets for a task whose template names none: all of its VPC, else of the default one,
+        as Prefect does it. None if the task needs none.
+
+        Raises Rejected if there are none.
+        """
+        if not plan.wants_subnets:
+            return None
+        key = (plan.region, plan.vpc)
+        if key not in self._subnets:
+            self._subnets[key] = self._look_for_subnets(plan)
+        return self._subnets[key]
+
+    def _find(self, plan: Plan) -> str | None:
+        try:
+            found = self.describe(plan.region, plan.family)
+        except ClientError as error:
+            if code_of(error) == "ClientException":  # how ECS says that there is none
+                return None
+            raise
+        return found["taskDefinitionArn"] if found.get("status") == "ACTIVE" else None
+
+    def _register(self, plan: Plan) -> str:
+        ecs = self._clients.get("ecs", plan.region)
+        made = ecs.register_task_definition(family=plan.family, **(plan.definition or {}))
+        arn: str = made["taskDefinition"]["taskDefinitionArn"]
+        return arn
+
+    def _look_for_subnets(self, plan: Plan) -> list[str]:
+        ec2 = self._clients.get("ec2", plan.region)
+        vpc = plan.vpc or self._default_vpc(ec2)
+        wanted = [{"Name": "vpc-id", "Values": [vpc]}]
+        subnets = ec2.describe_subnets(Filters=wanted)["Subnets"] if vpc else []
+        if not subnets:
+            raise Rejected(
+                f"no subnets in {plan.vpc or 'a default VPC'} of {plan.region}: set the job "
+                "variable 'network_configuration' to {'subnets': […], 'securityGroups': […]}",
+                reason="template_invalid",
+            )
+        return sorted(str(subnet["SubnetId"]) for subnet in subnets)[:_SUBNETS]
+
+    @staticmethod
+    def _default_vpc(ec2: Any) -> str | None:
+        default = [{"Name": "is-default", "Values": ["true"]}]
+        vpcs = ec2.describe_vpcs(Filters=default)["Vpcs"]
+        return vpcs[0]["VpcId"] if vpcs else None

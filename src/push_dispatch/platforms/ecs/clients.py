@@ -1,0 +1,65 @@
+"""How does the platform reach AWS? One boto3 client per service and region, made when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+__all__ = ["Clients"]
+
+_CONNECT_SECONDS = 2
+
+
+class Clients:
+    """boto3 clients that neither wait long nor send anything twice by themselves.
+
+    Credentials, region, profile and endpoints are those that `environ` names as the AWS CLI does;
+    what it does not name, boto3 looks for in its usual places.
+    """
+
+    def __init__(self, environ: Mapping[str, str], read_seconds: float) -> None:
+        self._environ = environ
+        self._read_seconds = read_seconds
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = Lock()
+
+    @property
+    def region(self) -> str:
+        """The region of jobs that name none; empty if there is none."""
+        return self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION") or ""
+
+    def get(self, service: str, region: str) -> Any:
+        """The client; making the first one costs some 100 ms."""
+        with self._lock:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._make(service, region)
+            return self._clients[service, region]
+
+    def _make(self, service: str, region: str) -> Any:
+        import boto3  # noqa: PLC0415 - `platform ls` and the cost estimate need no SDK
+        from botocore.config import Config  # noqa: PLC0415
+
+        environ = self._environ
+        session: Any = boto3.session.Session(
+            aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=environ.get("AWS_SESSION_TOKEN"),
+            profile_name=environ.get("AWS_PROFILE"),
+        )
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=self._read_seconds,
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
+        endpoint = environ.get(f"AWS_ENDPOINT_URL_{_ENDPOINT[service]}")
+        return session.client(
+            service,
+            region_name=region,
+            endpoint_url=endpoint or environ.get("AWS_ENDPOINT_URL"),
+            config=config,
+        )
+
+
+#: Names of the services in `AWS_ENDPOINT_URL_…`.
+_ENDPOINT = {"ecs": "ECS", "ec2": "EC2", "logs": "CLOUDWATCH_LOGS"}

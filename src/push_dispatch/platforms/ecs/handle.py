@@ -1,0 +1,94 @@
+"""How is an attempt named towards ECS, and an ECS task towards us?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from push_dispatch.model import parse_run_id
+from push_dispatch.platforms.base import Job
+
+__all__ = ["Handle", "main_container", "run_of", "started_by"]
+
+_ARN = re.compile(
+    r"arn:[\w-]+:ecs:(?P<region>[\w-]+):(?P<account>\d*):task/(?:(?P<cluster>[\w-]+)/)?(?P<id>[\w-]+)"
+)
+_HANDLE = re.compile(r"(?P<task>[^#]+)(?:#(?P<definition>[\w-]+:\d+)/(?P<container>[\w-]+))?")
+_STARTED_BY = re.compile(r"pd/([\w-]+)/([0-9a-f]{32})/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A task, and where its logs are: ECS forgets a task an hour after its end, but not its
+    definition. Reads `<task ARN>#<family>:<revision>/<container>`."""
+
+    task: str
+    definition: str = ""
+    container: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Handle:
+        """The handle in `text`, which may be a bare ARN; raises ValueError."""
+        match = _HANDLE.fullmatch(text)
+        if match is None or not _ARN.fullmatch(match["task"]):
+            raise ValueError(f"{text!r} is no handle of an ECS task")
+        return cls(match["task"], match["definition"] or "", match["container"] or "")
+
+    @classmethod
+    def of(cls, task: Mapping[str, Any], definition: str = "", container: str = "") -> Handle:
+        """The handle of a task as RunTask, DescribeTasks or an event shows it. A replayed RunTask
+        may leave out everything but the ARN, so what was asked for stands in."""
+        shown = main_container(task)
+        name = container or (shown.get("name", "") if shown else "")
+        arn = task.get("taskDefinitionArn") or definition
+        return cls(task["taskArn"], arn.rpartition("/")[2], name)
+
+    def __str__(self) -> str:
+        where = f"#{self.definition}/{self.container}" if self.definition and self.container else ""
+        return self.task + where
+
+    @property
+    def region(self) -> str:
+        return self._part("region")
+
+    @property
+    def cluster(self) -> str:
+        return self._part("cluster") or "default"
+
+    @property
+    def task_id(self) -> str:
+        return self._part("id")
+
+    def _part(self, name: str) -> str:
+        match = _ARN.fullmatch(self.task)
+        return (match[name] or "") if match else ""
+
+
+def started_by(job: Job) -> str:
+    """The task's `startedBy`: it is in every event and survives StopTask, which drops the tags.
+
+    At most 128 letters, digits, `-_/` (RunTask's reference); ours has at most 110.
+    """
+    pool, uuid = parse_run_id(job.run_id)
+    return f"pd/{pool}/{UUID(uuid).hex}/{job.attempt}"
+
+
+def run_of(started_by: str) -> tuple[str, int] | None:
+    """The run's id and the attempt in a `startedBy`; None if the task is not ours."""
+    match = _STARTED_BY.fullmatch(started_by)
+    return (f"{match[1]}.{UUID(match[2])}", int(match[3])) if match else None
+
+
+def main_container(task: Mapping[str, Any], name: str = "") -> Mapping[str, Any] | None:
+    """The container that runs the user's command: the one named, else the one whose environment
+    we have overridden, else the first."""
+    containers = task.get("containers") or []
+    overrides = (task.get("overrides") or {}).get("containerOverrides") or []
+    ours = [override for override in overrides if override.get("environment")] or overrides
+    wanted = name or (ours[0].get("name", "") if ours else "")
+    named = [container for container in containers if container.get("name") == wanted]
+    found: Mapping[str, Any] | None = next(iter(named or containers), None)
+    return found
