@@ -22,7 +22,7 @@ from push_dispatch.store.dynamodb import DynamoStore
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
 
-__all__ = ["CLIENT", "new_id", "now", "ports", "ports_for"]
+__all__ = ["CLIENT", "new_id", "now", "ports", "ports_for", "settings"]
 
 #: Short time-outs: every write is idempotent, so trying again beats waiting.
 CLIENT = Config(
@@ -36,7 +36,13 @@ CLIENT = Config(
 @cache
 def ports() -> Ports:
     """The ports of this process, from its environment; made once: Lambda keeps processes warm."""
-    return ports_for(Settings.from_env(os.environ))
+    return ports_for(settings())
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, from its environment."""
+    return Settings.from_env(os.environ)
 
 
 def ports_for(settings: Settings, session: boto3.Session | None = None) -> Ports:

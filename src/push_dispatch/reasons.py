@@ -118,6 +118,7 @@ _ALL = (
     _refusal("invalid_priority", "A priority is a whole number of at least 1; 1 is served first.", "Choose a number from 1 on."),
     _refusal("invalid_time", "The time cannot be read.", "Use ISO 8601 with a time zone, such as 2026-12-01T09:00+01:00."),
     _refusal("invalid_variables", "The job variables do not fit the pool's template.", "See the list of violations; push-dispatch run render POOL"),
+    _refusal("invalid_parameters", "The parameters do not fit the deployment's schema.", "See the list of violations; push-dispatch deployment inspect NAME"),
     _refusal("enforced_variable", "The pool does not let runs override this variable.", "Leave it out, or ask whoever owns the pool."),
     _refusal("run_too_large", "The run's document is larger than the table can hold.", "Put large inputs elsewhere and pass a reference."),
     _refusal("unknown_type", "There is no platform of that type.", "push-dispatch platform ls"),

@@ -20,11 +20,16 @@ class Settings:
     wake_queue: str = ""
     #: URL of the queue of each platform that is deployed.
     platform_queues: Mapping[str, str] = field(default_factory=dict)
+    #: URL of the queue for requests that were refused; empty if there is none.
+    rejected_queue: str = ""
+    #: Name of the event bus that hears of every change of state; empty if there is none.
+    event_bus: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE` and, as JSON from platform to URL,
+        """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,
+        `PUSH_DISPATCH_EVENT_BUS` and, as JSON from platform to URL,
         `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
         table = environ.get("PUSH_DISPATCH_TABLE", "")
         if not table:
@@ -38,5 +43,7 @@ class Settings:
             table=table,
             wake_queue=environ.get("PUSH_DISPATCH_WAKE_QUEUE", ""),
             platform_queues=platform_queues,
+            rejected_queue=environ.get("PUSH_DISPATCH_REJECTED_QUEUE", ""),
+            event_bus=environ.get("PUSH_DISPATCH_EVENT_BUS", ""),
             environ=environ,
         )

@@ -1,0 +1,87 @@
+"""The submit function: events that ask for runs, from the bus and from schedules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from push_dispatch import bootstrap
+from push_dispatch.errors import Invalid, NotFound, Refused
+from push_dispatch.ports import Ports
+from push_dispatch.requested import fired, requested
+from push_dispatch.submit import Request, submit
+from push_dispatch.telemetry import LambdaContext, logger
+from push_dispatch.validation import check
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+__all__ = ["handle", "handler"]
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point for an EventBridge event, a schedule's firing, or a batch of them."""
+    url = bootstrap.settings().rejected_queue
+    return handle(bootstrap.ports(), event, rejected_queue=url)
+
+
+def handle(ports: Ports, event: Mapping[str, Any], *, rejected_queue: str = "") -> dict[str, Any]:
+    """Submit what is asked for. What can never be submitted goes to the queue of the refused,
+    with its reason; anything else that fails is raised, to be delivered again."""
+    if "Records" not in event:
+        return _one(ports, event, rejected_queue)
+    failed = [r["messageId"] for r in event["Records"] if not _record(ports, r, rejected_queue)]
+    return {"batchItemFailures": [{"itemIdentifier": i} for i in failed]}
+
+
+def _record(ports: Ports, record: Mapping[str, Any], rejected_queue: str) -> bool:
+    try:
+        _one(ports, json.loads(record["body"]), rejected_queue)
+    except Exception:
+        logger.exception("request failed", extra={"body": record["body"]})
+        return False
+    return True
+
+
+def _one(ports: Ports, event: Mapping[str, Any], rejected_queue: str) -> dict[str, Any]:
+    try:
+        request = _request(ports, event)
+        if request is None:
+            return {"run": None}
+        submitted = submit(ports, request, check=check)
+    except (Invalid, NotFound, Refused) as error:
+        logger.warning("request refused", extra={"reason": error.reason, "error": error.message})
+        _reject(rejected_queue, event, error)
+        return {"run": None, "reason": error.reason, "message": error.message}
+    logger.info("submitted", extra={"run": submitted.run.id, "created": submitted.created})
+    return {"run": submitted.run.id, "created": submitted.created}
+
+
+def _request(ports: Ports, event: Mapping[str, Any]) -> Request | None:
+    if "schedule" in event:
+        return fired(ports, event)
+    # The bus delivers at least once: the event's id tells that it is the same request.
+    key = f"event:{event['id']}" if event.get("id") else ""
+    return requested(ports, event.get("detail", event), idempotency_key=key)
+
+
+def _reject(queue: str, event: Mapping[str, Any], error: Invalid | NotFound | Refused) -> None:
+    if not queue:
+        return
+    _sqs().send_message(
+        QueueUrl=queue,
+        MessageBody=json.dumps(event),
+        MessageAttributes={
+            "reason": {"DataType": "String", "StringValue": error.reason},
+            "message": {"DataType": "String", "StringValue": error.message[:1024]},
+        },
+    )
+
+
+@cache
+def _sqs() -> SQSClient:
+    return boto3.client("sqs", config=bootstrap.CLIENT)
