@@ -35,7 +35,9 @@ __all__ = [
     "delete_pool",
     "delete_queue",
     "digest_of",
+    "keep_template",
     "pool_named",
+    "queue_named",
     "with_priority",
     "with_queue",
 ]
@@ -64,6 +66,15 @@ def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
     ports.store.put_template(pool.name, digest, template)
     ports.store.create_pool(replace(pool, template=digest))
     return pool_named(ports, pool.name)
+
+
+def keep_template(ports: Ports, name: str, template: Mapping[str, Any]) -> str:
+    """Keep another base job template of a pool and return its digest, which `change_pool` makes
+    the current one. Attempts that were claimed before keep theirs. Raises NotFound."""
+    pool_named(ports, name)
+    digest = digest_of(template)
+    ports.store.put_template(name, digest, template)
+    return digest
 
 
 def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool:
@@ -167,7 +178,7 @@ def change_queue(
     """
 
     def apply(current: Pool) -> Pool:
-        queue = _queue_named(current, name)
+        queue = queue_named(current, name)
         changed = replace(change(queue), name=name, priority=queue.priority)
         queues = tuple(changed if q.name == name else q for q in current.queues)
         after = replace(current, queues=queues)
@@ -187,7 +198,7 @@ def delete_queue(ports: Ports, pool: str, name: str) -> int:
         )
 
     def remove(current: Pool) -> Pool:
-        _queue_named(current, name)
+        queue_named(current, name)
         queues = tuple(q for q in current.queues if q.name != name)
         return replace(current, queues=queues, retired=(*current.retired, name))
 
@@ -199,6 +210,17 @@ def delete_queue(ports: Ports, pool: str, name: str) -> int:
         ports.store.dequeue(pool, entries)
         moved += len(entries)
     return moved
+
+
+def queue_named(pool: Pool, name: str) -> Queue:
+    """The pool's queue of that name. Raises NotFound (`queue_not_found`)."""
+    queue = pool.queue(name)
+    if queue is None:
+        names = ", ".join(q.name for q in pool.in_order)
+        raise NotFound(
+            f"pool {pool.name!r} has no queue {name!r}; it has: {names}", reason="queue_not_found"
+        )
+    return queue
 
 
 def with_queue(pool: Pool, queue: Queue, priority: int | None) -> Pool:
@@ -219,7 +241,7 @@ def with_priority(pool: Pool, name: str, priority: int) -> Pool:
     then whoever does not come after its predecessor goes one behind it. Gaps are not closed.
     """
     check_priority(priority, f"queue {name!r}")
-    moving = replace(_queue_named(pool, name), priority=priority)
+    moving = replace(queue_named(pool, name), priority=priority)
     others = [queue for queue in pool.in_order if queue.name != name]
     before = [queue for queue in others if queue.priority < priority]
     line = [*before, moving, *others[len(before) :]]
@@ -228,16 +250,6 @@ def with_priority(pool: Pool, name: str, priority: int) -> Pool:
         least = shifted[-1].priority + 1 if shifted else 1
         shifted.append(queue if queue.priority >= least else replace(queue, priority=least))
     return replace(pool, queues=tuple(shifted))
-
-
-def _queue_named(pool: Pool, name: str) -> Queue:
-    queue = pool.queue(name)
-    if queue is None:
-        names = ", ".join(q.name for q in pool.in_order)
-        raise NotFound(
-            f"pool {pool.name!r} has no queue {name!r}; it has: {names}", reason="queue_not_found"
-        )
-    return queue
 
 
 def _check_queue(queue: Queue) -> None:
