@@ -26,6 +26,7 @@ from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.store.items import dumps
 from push_dispatch.transition import transition
+from push_dispatch.validation import check_template
 
 __all__ = [
     "change_pool",
@@ -54,14 +55,15 @@ _UNDER_WAY = frozenset(
 def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
     """Declare a pool with its base job template.
 
-    Raises Invalid (`invalid_name`, `invalid_limit`, `invalid_priority`, `unknown_type`),
-    Refused (`pool_exists`).
+    Raises Invalid (`invalid_name`, `invalid_limit`, `invalid_priority`, `unknown_type`,
+    `invalid_template`), Refused (`pool_exists`).
     """
     check_name(pool.name, "pool")
     check_limit(pool.limit, f"pool {pool.name!r}")
     entry_for(pool.type)
     for queue in pool.queues:
         _check_queue(queue)
+    check_template(template)
     digest = digest_of(template)
     ports.store.put_template(pool.name, digest, template)
     ports.store.create_pool(replace(pool, template=digest))
@@ -70,8 +72,10 @@ def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
 
 def keep_template(ports: Ports, name: str, template: Mapping[str, Any]) -> str:
     """Keep another base job template of a pool and return its digest, which `change_pool` makes
-    the current one. Attempts that were claimed before keep theirs. Raises NotFound."""
+    the current one. Attempts that were claimed before keep theirs. Raises NotFound, Invalid
+    (`invalid_template`)."""
     pool_named(ports, name)
+    check_template(template)
     digest = digest_of(template)
     ports.store.put_template(name, digest, template)
     return digest

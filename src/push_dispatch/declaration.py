@@ -19,6 +19,7 @@ from push_dispatch.deployments import Deployment
 from push_dispatch.errors import Invalid
 from push_dispatch.model import DEFAULT_QUEUE, Collision, Fallback, Pool, Queue, Rate
 from push_dispatch.schedules import Schedule
+from push_dispatch.validation import check_template
 
 __all__ = ["Declaration", "DeclaredPool", "read", "read_file", "schema"]
 
@@ -139,6 +140,8 @@ def _pool(
         fallbacks=tuple(fallbacks),
         platform_rate=_rate(entry.get("platform_rate")),
     )
+    for declared in templates.values():
+        check_template(declared, where=f"pools.{name}: ")
     return DeclaredPool(pool, templates)
 
 

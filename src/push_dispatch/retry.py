@@ -13,4 +13,5 @@ def back_off(delay_seconds: int, ended: int) -> int:
 
     Without jitter: runs that fail together are let in again by the limits, not by chance.
     """
-    return min(MAX_DELAY_SECONDS, delay_seconds * 2 ** min(ended - 1, 16))
+    doubled: int = delay_seconds * 2 ** min(ended - 1, 16)
+    return min(MAX_DELAY_SECONDS, doubled)

@@ -133,7 +133,7 @@ def test_variables_are_checked_once_for_all_copies_and_before_anything_is_stored
 
     def check(template: Mapping[str, Any], layers: Any) -> None:
         checked.append(template)
-        if layers[-1].values.get("image") == "bad":
+        if layers[-1].variables.get("image") == "bad":
             raise Invalid("image 'bad' is not allowed", reason="invalid_variables")
 
     submit_many(world.ports, copies(Request("p", variables={"image": "a"}), 5), check=check)
