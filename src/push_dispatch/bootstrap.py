@@ -45,11 +45,13 @@ def settings() -> Settings:
     return Settings.from_env(os.environ)
 
 
-def ports_for(settings: Settings, session: boto3.Session | None = None) -> Ports:
-    """New ports for these settings."""
+def ports_for(
+    settings: Settings, session: boto3.Session | None = None, endpoint: str | None = None
+) -> Ports:
+    """New ports for these settings; `endpoint` is where table and queues are, if not in AWS."""
     session = session or boto3.Session()
-    dynamodb = session.client("dynamodb", config=CLIENT)
-    sqs = session.client("sqs", config=CLIENT)
+    dynamodb = session.client("dynamodb", config=CLIENT, endpoint_url=endpoint)
+    sqs = session.client("sqs", config=CLIENT, endpoint_url=endpoint)
     return Ports(
         store=DynamoStore(dynamodb, settings.table),
         messages=SqsMessages(sqs, settings.platform_queues, settings.wake_queue),

@@ -7,15 +7,21 @@ from dataclasses import asdict
 from typing import Any
 
 from push_dispatch import bootstrap
+from push_dispatch.ports import Ports
 from push_dispatch.sweep import sweep
 from push_dispatch.telemetry import LambdaContext, logger
 
-__all__ = ["handler"]
+__all__ = ["handle", "handler"]
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda entry point for the schedule."""
-    swept = asdict(sweep(bootstrap.ports()))
+    return handle(bootstrap.ports())
+
+
+def handle(ports: Ports) -> dict[str, Any]:
+    """Sweep every pool, and say what was done."""
+    swept = asdict(sweep(ports))
     if any(swept.values()):
         logger.debug("swept", extra=swept)
     return swept

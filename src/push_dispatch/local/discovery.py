@@ -1,0 +1,100 @@
+"""Which local runtimes are up? Each leaves a file behind that says how to reach it."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from push_dispatch.errors import Invalid, NotFound
+
+__all__ = ["DEFAULT_NAME", "Record", "announce", "find_local", "locals_up", "state_dir", "withdraw"]
+
+DEFAULT_NAME = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A local runtime: what another process needs to talk to it."""
+
+    name: str
+    pid: int
+    #: When the process started, in seconds: its number may be given to another one later.
+    started: float
+    endpoint: str
+    table: str
+    wake_queue: str
+    #: URL of the queue of each platform; one queue serves them all.
+    platform_queues: dict[str, str]
+    process_dir: str
+    log: str
+
+    @property
+    def up(self) -> bool:
+        """Whether the process is alive."""
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 1
+        except psutil.Error:
+            return False
+
+
+def find_local(name: str | None) -> Record | None:
+    """The local runtime of that name, or without a name: the one called `default`, the only one,
+    or none. Raises NotFound (`no_backend`) if the named one is not up, Invalid (`no_backend`) if
+    it is unclear which one is meant."""
+    up = {record.name: record for record in locals_up()}
+    if name is not None:
+        if name not in up:
+            known = f"; up: {', '.join(sorted(up))}" if up else ""
+            raise NotFound(f"no local runtime {name!r} is up{known}", reason="no_backend")
+        return up[name]
+    if DEFAULT_NAME in up or len(up) <= 1:
+        return up.get(DEFAULT_NAME) or next(iter(up.values()), None)
+    names = ", ".join(sorted(up))
+    raise Invalid(
+        f"several local runtimes are up: choose one with --local: {names}", reason="no_backend"
+    )
+
+
+def locals_up() -> list[Record]:
+    """All that are up; the files of those that have died are removed."""
+    records = []
+    for file in sorted(_folder().glob("*.json")):
+        with suppress(OSError, ValueError, TypeError):
+            record = Record(**json.loads(file.read_text()))
+            if record.up:
+                records.append(record)
+            else:
+                file.unlink(missing_ok=True)
+    return records
+
+
+def announce(record: Record) -> None:
+    """Let others find this runtime."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"{record.name}.{os.getpid()}.new"
+    new.write_text(json.dumps(asdict(record), indent=2))
+    new.replace(folder / f"{record.name}.json")
+
+
+def withdraw(record: Record) -> None:
+    """Undo `announce`."""
+    file = _folder() / f"{record.name}.json"
+    with suppress(OSError, ValueError):
+        if json.loads(file.read_text())["pid"] == record.pid:
+            file.unlink()
+
+
+def state_dir() -> Path:
+    """Where programs of this user keep their state: `$XDG_STATE_HOME/push-dispatch`."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "push-dispatch"
+
+
+def _folder() -> Path:
+    return state_dir() / "local"

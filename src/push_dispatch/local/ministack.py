@@ -1,0 +1,111 @@
+"""The emulator of DynamoDB and SQS: a child process on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from push_dispatch.errors import Unavailable
+
+if TYPE_CHECKING:
+    import boto3
+
+__all__ = ["MiniStack", "session"]
+
+_START_SECONDS = 30
+_STOP_SECONDS = 15
+_TRIES = 3
+
+
+def session() -> boto3.Session:
+    """A session for the emulator; it takes any credentials."""
+    import boto3  # noqa: PLC0415 - 100 ms that only some callers need
+
+    return boto3.Session("local", "local", region_name="us-east-1")
+
+
+class MiniStack:
+    """Keeps its state in a directory, from one clean stop to the next start."""
+
+    def __init__(self, state: Path, log: Path) -> None:
+        self._state = state
+        self._log = log
+        self._child: subprocess.Popen[bytes] | None = None
+        self.endpoint = ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child runs."""
+        return self._child is not None and self._child.poll() is None
+
+    def start(self, waiting: Callable[[], None] = lambda: None) -> str:
+        """Start the child and return its endpoint. Raises Unavailable."""
+        for _ in range(_TRIES):
+            port = _free_port()
+            self._child = self._spawn(port)
+            if self._answers(port, waiting):
+                self.endpoint = f"http://127.0.0.1:{port}"
+                return self.endpoint
+            self.stop()
+        raise Unavailable(f"MiniStack does not start: see {self._log}")
+
+    def stop(self) -> None:
+        """Let the child save its state and wait for its end."""
+        if self._child is None:
+            return
+        self._child.send_signal(signal.SIGTERM)
+        try:
+            self._child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    def _spawn(self, port: int) -> subprocess.Popen[bytes]:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environ |= {
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self._state),
+            "LOG_LEVEL": "WARNING",
+        }
+        self._state.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "ministack"],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C in a terminal goes to the whole group; the runtime decides when it stops.
+                start_new_session=True,
+            )
+
+    def _answers(self, port: int, waiting: Callable[[], None]) -> bool:
+        deadline = time.monotonic() + _START_SECONDS
+        while self.alive and time.monotonic() < deadline:
+            with (
+                suppress(URLError, OSError),
+                urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=2),
+            ):
+                return True
+            waiting()
+            time.sleep(0.02)
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
