@@ -1,0 +1,64 @@
+"""Which commands are there, and with which code does the program exit?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+import push_dispatch
+from push_dispatch.cli.failures import Failure, failure_of, report
+
+__all__ = ["app", "run"]
+
+_HELP = """Push work pools that you own.
+
+A pool is a kind of infrastructure with a limit; queues inside of it have a priority and a limit. A
+submitted run starts about a second later, in order of priority and never above a limit.
+"""
+
+app = App(
+    name="push-dispatch",
+    help=_HELP,
+    version=lambda: push_dispatch.__version__,
+    # Rendering Markdown would take longer than everything else.
+    help_format="plaintext",
+    default_parameter=Parameter(negative=(), show_default=False),
+    print_error=False,
+    exit_on_error=False,
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+for _name, _module, _summary in (
+    ("pool", "pools", "Create, look at, change and delete pools."),
+    ("queue", "queues", "Create, look at, change and delete the queues of a pool."),
+    ("run", "runs", "Submit runs, and follow them."),
+    ("local", "local", "Run the whole service on this machine."),
+):
+    app.command(f"push_dispatch.cli.{_module}:app", name=_name, help=_summary)
+app.command(
+    "push_dispatch.cli.demo:demo",
+    name="demo",
+    help="See pools, priorities and limits at work, in a minute.",
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line and return the exit code; never raises."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no arrows shows them escaped.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        result = app(arguments)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return report(_usage(error))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a traceback is a bug
+        return report(failure_of(error))
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: CycloptsError) -> Failure:
+    # The message is made when it is asked for, and looks at all commands.
+    return Failure(" ".join(str(error).split()), "usage", 2)

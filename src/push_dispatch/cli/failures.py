@@ -1,0 +1,101 @@
+"""What does an error look like, and with which code does the program exit?
+
+One line on standard error, `error: MESSAGE [reason]`, then what to do about it. Exit code 2 says
+that the command line itself is wrong; 1 that what it asks for was refused or has failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from push_dispatch.cli.output import dim, error_line
+from push_dispatch.errors import PushDispatchError
+from push_dispatch.reasons import describe
+
+__all__ = ["Failure", "failure_of", "report"]
+
+#: What can be seen to be wrong without asking anybody.
+_USAGE = frozenset(
+    {
+        "usage",
+        "invalid_input",
+        "invalid_limit",
+        "invalid_name",
+        "invalid_priority",
+        "invalid_time",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a command ended other than well."""
+
+    message: str
+    reason: str
+    code: int = 1
+    #: Instead of what `reasons` recommends.
+    remedy: str = ""
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The failure behind an exception: any exception, for a traceback is a bug."""
+    if isinstance(error, PushDispatchError):
+        return _known(error)
+    if isinstance(error, KeyboardInterrupt):
+        return Failure("interrupted", "", 130)
+    if isinstance(error, BrokenPipeError):
+        return Failure("", "", 1)
+    if type(error).__module__.split(".")[0] in ("boto3", "botocore"):
+        return Failure(f"AWS: {error}", "backend_unavailable")
+    if os.environ.get("PUSH_DISPATCH_DEBUG"):
+        raise error
+    return Failure(
+        f"{type(error).__name__}: {error}",
+        "internal_error",
+        remedy="PUSH_DISPATCH_DEBUG=1 shows where; please report it.",
+    )
+
+
+def report(failure: Failure) -> int:
+    """Tell on standard error; the exit code."""
+    if failure.message:
+        first, *more = failure.message.splitlines()
+        error_line(first, failure.reason)
+        for line in more:
+            print(f"  {line.strip()}", file=sys.stderr)
+        remedy = failure.remedy or (describe(failure.reason).remedy if failure.reason else "")
+        if remedy and remedy != "See the message.":
+            dim(f"→ {remedy}")
+    _silence_stdout()
+    return failure.code
+
+
+def _known(error: PushDispatchError) -> Failure:
+    code = 2 if error.reason in _USAGE else 1
+    aws = _code_of(error.__cause__)
+    if aws == "ResourceNotFoundException":
+        table = os.environ.get("PUSH_DISPATCH_TABLE", "")
+        message = f"there is no table {table!r} in this account and region"
+        remedy = "Choose another --region or --profile, or set PUSH_DISPATCH_TABLE."
+        return Failure(message, "backend_unavailable", 1, remedy)
+    if aws in ("AccessDeniedException", "AccessDenied"):
+        return Failure(error.message, "access_denied")
+    return Failure(error.message, error.reason, code)
+
+
+def _code_of(error: BaseException | None) -> str:
+    """The error code in an answer of AWS; empty if it is none."""
+    response = getattr(error, "response", None)
+    found = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
+    return str(found)
+
+
+def _silence_stdout() -> None:
+    """What is left in the buffer of a closed pipe must not raise again when Python exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,242 @@
+"""What has become of these runs? Waiting for their end, and reading what they write."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from push_dispatch.cli.failures import Failure, report
+from push_dispatch.cli.output import dim, print_json, say, stderr_console
+from push_dispatch.cli.times import span
+from push_dispatch.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.model import Attempt, Run, RunState, parse_run_id
+from push_dispatch.platforms.base import ReadsLogs
+from push_dispatch.ports import Ports
+from push_dispatch.reasons import describe
+from push_dispatch.waiting import reasons_of
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+__all__ = ["print_logs", "run_named", "wait_for"]
+
+#: Between two looks, in seconds; doubled with every quiet look up to the second.
+_SOONEST, _LATEST = 0.1, 2.0
+#: Runs that did not complete and are named one by one.
+_TOLD = 10
+
+
+def run_named(ports: Ports, run_id: str) -> Run:
+    """The run. Raises Invalid, NotFound (`run_not_found`)."""
+    pool, uuid = parse_run_id(run_id)
+    run = ports.store.run(pool, uuid)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}", reason="run_not_found")
+    return run
+
+
+# -- waiting ----------------------------------------------------------------------------------
+
+
+def wait_for(ports: Ports, ids: Sequence[str], seconds: int | None, *, as_json: bool) -> int:
+    """Wait until all runs have ended, and tell how. 0 if all of them are COMPLETED, else 1.
+
+    Raises NotFound (`run_not_found`), Refused (`timeout`) after `seconds`.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    runs = _read(ports, ids)
+    with _progress(len(runs)) as progress:
+        pauses = _pauses()
+        while not all(run.state.ended for run in runs.values()):
+            if deadline is not None and time.monotonic() >= deadline:
+                raise _late(ports, runs, seconds)
+            progress.show(ports, runs)
+            left = _LATEST if deadline is None else max(0.0, deadline - time.monotonic())
+            time.sleep(min(next(pauses), left))
+            now = _read(ports, ids)
+            if now != runs:
+                runs, pauses = now, _pauses()
+        progress.show(ports, runs)
+    return _tell(runs, as_json=as_json)
+
+
+def _read(ports: Ports, ids: Sequence[str]) -> dict[str, Run]:
+    """The runs by id, in the order of `ids`."""
+    by_pool: dict[str, list[str]] = {}
+    for run_id in ids:
+        pool, uuid = parse_run_id(run_id)
+        by_pool.setdefault(pool, []).append(uuid)
+    found: dict[str, Run] = {}
+    for pool, uuids in by_pool.items():
+        found |= {run.id: run for run in ports.store.runs(pool, uuids).values()}
+    for run_id in ids:
+        if run_id not in found:
+            raise NotFound(f"there is no run {run_id}", reason="run_not_found")
+    return {run_id: found[run_id] for run_id in ids}
+
+
+def _pauses() -> Iterator[float]:
+    pause = _SOONEST
+    while True:
+        yield pause
+        pause = min(pause * 1.5, _LATEST)
+
+
+def _late(ports: Ports, runs: Mapping[str, Run], seconds: int | None) -> Refused:
+    open_ones = [run for run in runs.values() if not run.state.ended]
+    first = open_ones[0]
+    why = reasons_of(ports, first.pool, [first]).get(first.uuid)
+    others = f", and {len(open_ones) - 1} others have not ended" if len(open_ones) > 1 else ""
+    return Refused(
+        f"run {first.id} is {_state(first, why)} after {span(seconds or 0)}{others}",
+        reason="timeout",
+    )
+
+
+def _tell(runs: Mapping[str, Run], *, as_json: bool) -> int:
+    from push_dispatch.views import run_view
+
+    if as_json:
+        views = [run_view(run, run.reason) for run in runs.values()]
+        print_json(views[0] if len(views) == 1 else views)
+    bad = [run for run in runs.values() if run.state is not RunState.COMPLETED]
+    for run in bad[:_TOLD]:
+        more = f": {run.message}" if run.message else ""
+        remedy = describe(run.reason or "").remedy.replace(" ID", f" {run.id}")
+        report(Failure(f"run {run.id} is {run.state.value}{more}", run.reason or "", remedy=remedy))
+    if len(bad) > _TOLD:
+        dim(f"… and {len(bad) - _TOLD} more that did not complete")
+    return 1 if bad else 0
+
+
+def _state(run: Run, reason: str | None) -> str:
+    return f"{run.state.value} ({reason})" if reason else run.state.value
+
+
+class _Progress(Protocol):
+    def show(self, ports: Ports, runs: Mapping[str, Run]) -> None: ...
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[_Progress]:
+    """A spinner on a terminal; elsewhere a line whenever something has changed."""
+    if not sys.stderr.isatty():
+        yield _Lines(count)
+        return
+    with stderr_console().status("") as status:
+        yield _Spinner(status, count)
+
+
+class _Lines:
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._last = ""
+
+    def show(self, ports: Ports, runs: Mapping[str, Run]) -> None:
+        text = _summary(ports, runs)
+        if text != self._last:
+            dim(text)
+        self._last = text
+
+
+class _Spinner:
+    def __init__(self, status: Status, count: int) -> None:
+        self._status = status
+        self._count = count
+        self._started = time.monotonic()
+
+    def show(self, ports: Ports, runs: Mapping[str, Run]) -> None:
+        waited = span(time.monotonic() - self._started)
+        self._status.update(f"{_summary(ports, runs)} [dim]{waited}[/]")
+
+
+def _summary(ports: Ports, runs: Mapping[str, Run]) -> str:
+    if len(runs) == 1:
+        (run,) = runs.values()
+        return f"{run.id} is {_state(run, reasons_of(ports, run.pool, [run]).get(run.uuid))}"
+    counts: dict[str, int] = {}
+    for run in runs.values():
+        counts[run.state.value] = counts.get(run.state.value, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+# -- logs -------------------------------------------------------------------------------------
+
+
+def print_logs(
+    ports: Ports, run_id: str, *, attempt: int | None, follow: bool, as_json: bool
+) -> None:
+    """Print what an attempt has written: the last one, or all that are still to come.
+
+    Raises NotFound, Invalid (no such attempt), Refused (`logs_unavailable`).
+    """
+    run = run_named(ports, run_id)
+    reader = _Reader(ports, as_json=as_json)
+    chosen = _attempt(run, attempt)
+    if chosen is None and not follow:
+        dim("the run has not started yet")
+        return
+    if chosen is not None:
+        reader.read(chosen)
+    first = chosen.number if chosen else 1
+    pauses = _pauses()
+    while follow and not run.state.ended:
+        time.sleep(next(pauses))
+        run = run_named(ports, run_id)
+        # Read after the run, so that what was written before its end is not missed.
+        for each in run.attempts:
+            if each.number == attempt or (attempt is None and each.number >= first):
+                reader.read(each)
+
+
+def _attempt(run: Run, number: int | None) -> Attempt | None:
+    if number is None:
+        return run.current
+    found = next((a for a in run.attempts if a.number == number), None)
+    if found is None:
+        known = ", ".join(str(a.number) for a in run.attempts) or "none"
+        raise Invalid(f"run {run.id} has no attempt {number}; it has: {known}")
+    return found
+
+
+class _Reader:
+    """Prints the lines of attempts, each once."""
+
+    def __init__(self, ports: Ports, *, as_json: bool) -> None:
+        self._ports = ports
+        self._as_json = as_json
+        self._printed: dict[int, int] = {}
+
+    def read(self, attempt: Attempt) -> None:
+        if attempt.handle is None:
+            return
+        platform = self._ports.platform(attempt.platform)
+        if not isinstance(platform, ReadsLogs):
+            raise Refused(
+                f"platform {attempt.platform!r} has no logs that can be read",
+                reason="logs_unavailable",
+            )
+        seen = self._printed.get(attempt.number, 0)
+        count = 0
+        for count, line in enumerate(_lines(platform, attempt.handle), start=1):
+            if count > seen:
+                self._print(attempt.number, line)
+        self._printed[attempt.number] = max(seen, count)
+        sys.stdout.flush()
+
+    def _print(self, attempt: int, line: str) -> None:
+        if self._as_json:
+            say(json.dumps({"attempt": attempt, "line": line}, ensure_ascii=False))
+        else:
+            say(line)
+
+
+def _lines(platform: ReadsLogs, handle: str) -> Iterator[str]:
+    try:
+        yield from platform.logs(handle)
+    except PushDispatchError as error:
+        raise Refused(error.message, reason="logs_unavailable") from error

@@ -1,0 +1,34 @@
+"""Which options do all commands share?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+__all__ = ["Common"]
+
+_BACKEND = Group(
+    "Backend",
+    help="Which pools are meant; by default those of the local runtime that is up, else AWS.",
+    sort_key=10,
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Common:
+    """How to print, and whom to ask."""
+
+    json: Annotated[bool, Parameter(help="Print JSON.")] = False
+    local: Annotated[
+        str | None,
+        Parameter(group=_BACKEND, metavar="NAME", help="The local runtime of that name."),
+    ] = None
+    profile: Annotated[
+        str | None, Parameter(group=_BACKEND, help="The AWS profile of a deployment.")
+    ] = None
+    region: Annotated[
+        str | None, Parameter(group=_BACKEND, help="The AWS region of a deployment.")
+    ] = None

@@ -1,0 +1,209 @@
+"""What do pools, queues and runs look like to people? Views (see `views`) as tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from push_dispatch.cli.output import console
+from push_dispatch.cli.times import span
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = [
+    "show_facts",
+    "show_pool",
+    "show_pools",
+    "show_queues",
+    "show_run",
+    "show_runs",
+    "show_table",
+    "state",
+]
+
+#: The eight terminal colours only, so that every theme shows them well.
+_STYLES = {
+    "SCHEDULED": "yellow",
+    "PENDING": "blue",
+    "RUNNING": "cyan",
+    "CANCELLING": "magenta",
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "CRASHED": "red",
+    "CANCELLED": "dim",
+}
+
+View = Mapping[str, Any]
+
+
+def show_pools(pools: Sequence[View]) -> None:
+    show_table(
+        ("POOL", "TYPE", "SLOTS", "QUEUES", ""),
+        [
+            (p["name"], p["type"], _slots(p), ", ".join(q["name"] for q in p["queues"]), _flags(p))
+            for p in pools
+        ],
+        nothing="There is no pool yet: push-dispatch pool create NAME --type process",
+    )
+
+
+def show_pool(pool: View) -> None:
+    show_facts(
+        [
+            ("pool", pool["name"]),
+            ("type", pool["type"]),
+            ("slots", _slots(pool)),
+            ("paused", "yes" if pool["paused"] else "no"),
+            ("description", pool["description"]),
+            ("template", pool["template"]),
+        ]
+    )
+    console().print()
+    show_queues(pool["queues"])
+
+
+def show_queues(queues: Sequence[View]) -> None:
+    show_table(
+        ("PRIORITY", "QUEUE", "SLOTS", "WAITING", ""),
+        [(str(q["priority"]), q["name"], _slots(q), _waiting(q), _flags(q)) for q in queues],
+    )
+
+
+def show_runs(runs: Sequence[View]) -> None:
+    show_table(
+        ("RUN", "QUEUE", "STATE", "REASON", "DUE", "NAME"),
+        [
+            (
+                run["id"],
+                run["queue"],
+                state(run["state"]),
+                run["reason"] or "",
+                _ago(run["scheduled_time"]),
+                run["name"],
+            )
+            for run in runs
+        ],
+        nothing="No run found.",
+    )
+
+
+def show_run(run: View) -> None:
+    show_facts(
+        [
+            ("run", run["id"]),
+            ("name", run["name"]),
+            ("queue", run["queue"]),
+            ("state", state(run["state"])),
+            ("reason", run["reason"]),
+            ("message", run["message"]),
+            ("due", _when(run["scheduled_time"])),
+            ("submitted", _when(run["submitted_at"])),
+            ("ended", _when(run["ended_at"])),
+            ("tags", ", ".join(run["tags"])),
+            ("deployment", run["deployment"]),
+            ("key", run["idempotency_key"]),
+            ("command", run["variables"].get("command")),
+        ]
+    )
+    if run["attempts"]:
+        console().print()
+        show_table(
+            ("ATTEMPT", "PLATFORM", "EXIT", "REASON", "STARTED", "TOOK", "HANDLE"),
+            [_attempt(attempt) for attempt in run["attempts"]],
+        )
+
+
+def show_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """Names and values below each other; those without a value are left out."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        if value not in (None, ""):
+            table.add_row(name, _cell(value))
+    console().print(table)
+
+
+def show_table(
+    header: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, nothing: str = ""
+) -> None:
+    """A table without lines, that can be read by people and cut by columns."""
+    from rich.table import Table
+
+    if not rows and nothing:
+        console().print(nothing, style="dim", markup=False)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name in header:
+        table.add_column(name, no_wrap=name == "RUN", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(cell) for cell in row))
+    console().print(table)
+
+
+def state(name: str) -> RenderableType:
+    """A state in its colour."""
+    from rich.text import Text
+
+    return Text(name, style=_STYLES.get(name, ""))
+
+
+# -- cells ------------------------------------------------------------------------------------
+
+
+def _cell(value: Any) -> RenderableType:
+    """Text as it is: brackets in it are no markup."""
+    from rich.text import Text
+
+    return Text(value) if isinstance(value, str) else value
+
+
+def _slots(view: View) -> str:
+    limit = "no limit" if view["limit"] is None else f"of {view['limit']}"
+    return f"{view['slots_used']} {limit}"
+
+
+def _waiting(queue: View) -> str:
+    count = queue.get("waiting")
+    return "" if count is None else f"{count}{'+' if queue['waiting_more'] else ''}"
+
+
+def _flags(view: View) -> str:
+    return "paused" if view["paused"] else ""
+
+
+def _attempt(attempt: View) -> Sequence[str]:
+    code = attempt["exit_code"]
+    return (
+        str(attempt["number"]),
+        attempt["platform"],
+        "" if code is None else str(code),
+        attempt["reason"] or "",
+        _when(attempt["started_at"]),
+        _took(attempt["started_at"], attempt["ended_at"]),
+        attempt["handle"] or "",
+    )
+
+
+def _when(text: str | None) -> str:
+    """In the reader's own time zone."""
+    if text is None:
+        return ""
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _ago(text: str) -> str:
+    seconds = time.time() - datetime.fromisoformat(text).timestamp()
+    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+
+
+def _took(started: str | None, ended: str | None) -> str:
+    if started is None or ended is None:
+        return ""
+    seconds = datetime.fromisoformat(ended) - datetime.fromisoformat(started)
+    return span(seconds.total_seconds())
