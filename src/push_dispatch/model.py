@@ -36,6 +36,7 @@ __all__ = [
     "check_limit",
     "check_name",
     "check_priority",
+    "is_uuid",
     "parse_run_id",
 ]
 
@@ -47,6 +48,7 @@ DEFAULT_QUEUE = "default"
 MAX_SLOTS = 5000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -437,14 +439,15 @@ def check_priority(priority: int, what: str) -> int:
     )
 
 
+def is_uuid(text: str) -> bool:
+    """Whether the text is a uuid as run items are keyed: in lower case, with dashes."""
+    return _UUID.match(text) is not None
+
+
 def parse_run_id(text: str) -> tuple[str, str]:
     """The pool and the uuid in a run id such as `etl.0199c1f0-…`; raises Invalid."""
     pool, dot, uuid = text.rpartition(".")
-    if (
-        dot
-        and _NAME.match(pool)
-        and re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", uuid)
-    ):
+    if dot and _NAME.match(pool) and is_uuid(uuid):
         return pool, uuid
     raise Invalid(
         f"run id {text!r} is not valid: it looks like POOL.0199c1f0-1111-7222-8333-444455556666",

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.errors import Conflict, Invalid, Refused, Unavailable
-from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
+from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState, is_uuid
 from push_dispatch.pacing import take
 from push_dispatch.store import conditions, items, keys
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-__all__ = ["MAX_ITEM_BYTES", "DynamoStore"]
-
-#: DynamoDB takes 400 KB; a run needs room for the attempts that are still to come.
-MAX_ITEM_BYTES = 380_000
+__all__ = ["DynamoStore"]
 
 _READ_BATCH = 100
 _WRITE_BATCH = 25
@@ -48,13 +45,15 @@ class DynamoStore:
     def create_pool(self, pool: Pool) -> None:
         """See `Store.create_pool`."""
         item = items.pool_item(pool) | {"version": {"N": "1"}}
+        # Listed first: a crash in between leaves a name without a pool, which can be created
+        # again, and not a pool that no sweep ever sees.
+        self.list_pool(pool.name)
         try:
             self._put(item, conditions.ABSENT)
         except _Lost as lost:
             # Our own put, answered by a retry inside the SDK, or somebody else's pool.
             if lost.stored != item:
                 raise Refused(f"pool {pool.name!r} exists", reason="pool_exists") from None
-        self.list_pool(pool.name)
 
     def list_pool(self, name: str) -> None:
         """Make sure that a pool that was declared by other means is listed. Idempotent."""
@@ -132,14 +131,7 @@ class DynamoStore:
 
     def add_run(self, run: Run) -> Run:
         """See `Store.add_run`."""
-        item = items.run_item(run)
-        size = items.size_of(item)
-        if size > MAX_ITEM_BYTES:
-            raise Invalid(
-                f"the run is {size:,} bytes, more than the {MAX_ITEM_BYTES:,} that the table can "
-                "hold: put large inputs elsewhere and pass a reference",
-                reason="run_too_large",
-            )
+        item = items.new_run_item(run)
         try:
             self._put(item, conditions.ABSENT)
         except _Lost as lost:
@@ -191,8 +183,8 @@ class DynamoStore:
     ) -> Iterator[Run]:
         """See `Store.list_runs`."""
         for item in self._query(keys.runs(pool), forward=not newest_first):
-            if "state" not in item:
-                continue
+            if "state" not in item or not is_uuid(item["SK"]["S"]):
+                continue  # An event of a run, or an item that somebody else has put here.
             run = items.read_run(item)
             if not states or run.state in states:
                 yield run

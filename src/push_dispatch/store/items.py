@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from push_dispatch.errors import Invalid
 from push_dispatch.model import (
     DEFAULT_QUEUE,
     Attempt,
@@ -28,6 +29,7 @@ from push_dispatch.model import (
     Ready,
     Run,
     RunState,
+    is_uuid,
 )
 from push_dispatch.store import keys
 
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     Item = Mapping[str, AttributeValueTypeDef]
 
 __all__ = [
+    "MAX_RUN_BYTES",
     "dumps",
     "ledger_item",
+    "new_run_item",
     "pool_document",
     "pool_from_document",
     "pool_item",
@@ -51,6 +55,11 @@ __all__ = [
     "run_item",
     "size_of",
 ]
+
+
+#: DynamoDB takes 400 KB (409,600 bytes); a run needs room for its attempts to come: the ten that
+#: it remembers, each with a handle, its times and a message.
+MAX_RUN_BYTES = 350_000
 
 
 def dumps(value: object) -> str:
@@ -88,12 +97,31 @@ def run_item(run: Run) -> dict[str, Any]:
     return item
 
 
+def new_run_item(run: Run) -> dict[str, Any]:
+    """The item of a run that is submitted. Raises Invalid (`run_too_large`, `invalid_input`)."""
+    item = run_item(run)
+    try:
+        size = size_of(item)
+    except UnicodeEncodeError as error:
+        raise Invalid(f"the run holds text that is no Unicode: {error}") from error
+    if size > MAX_RUN_BYTES:
+        raise Invalid(
+            f"the run is {size:,} bytes, more than the {MAX_RUN_BYTES:,} that the table can hold: "
+            "put large inputs elsewhere and pass a reference",
+            reason="run_too_large",
+        )
+    return item
+
+
 def read_run(item: Item) -> Run:
     """The run in an item. Raises KeyError or ValueError if it is none."""
     pool = keys.pool_of_runs(item["PK"]["S"])
     if pool is None:
         raise ValueError(f"{item['PK']} is not the partition of a pool's runs")
     uuid = item["SK"]["S"]
+    if not is_uuid(uuid):
+        # The ledger packs 16 bytes: another spelling would come back as the id of another run.
+        raise ValueError(f"{uuid!r} is no uuid in lower case with dashes")
     values: dict[str, Any] = {
         name: _DECODE[kind](item[name]) for name, kind in _RUN_ATTRIBUTES.items() if name in item
     }
@@ -170,6 +198,8 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
 
 _RUN_DEFAULTS = _defaults(Run)
 _ATTEMPT_DEFAULTS = _defaults(Attempt)
+_POOL_DEFAULTS = _defaults(Pool)
+_QUEUE_DEFAULTS = _defaults(Queue)
 
 
 def _attempt(document: dict[str, Any]) -> Attempt:
@@ -201,6 +231,7 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
         item["concurrency_key"] = {"S": entry.concurrency_key}
     if entry.deployment:
         item["deployment"] = {"S": entry.deployment}
+    if entry.collision is not Collision.ENQUEUE:
         item["collision"] = {"S": entry.collision.value}
     at = entry.due if entry.due > now else entry.expires
     if at is not None:
@@ -227,12 +258,13 @@ def read_ready(item: Item) -> Ready:
 
 # -- the ledger -------------------------------------------------------------------------------
 
-#: One holder: run id, attempt, since, and where its queue, key and deployment are in `names`.
-_HOLDER = struct.Struct(">16sHQHHH")
+#: One holder: run id, attempt, since, and where its queue, key and deployment are in `names`. Four
+#: bytes for the attempt: a run that finds no capacity makes one a minute, for weeks if need be.
+_HOLDER = struct.Struct(">16sIQHHH")
 
 
 def ledger_item(ledger: Ledger) -> dict[str, Any]:
-    """The item of a ledger: sparse and packed, 32 bytes a holder."""
+    """The item of a ledger: sparse and packed, 34 bytes a holder."""
     names = _Names([""])
     packed = b"".join(
         _HOLDER.pack(
@@ -329,16 +361,27 @@ def read_json(item: Item, name: str) -> dict[str, Any]:
 
 def pool_document(pool: Pool) -> dict[str, Any]:
     """A pool as plain data, without its name and version. Only what differs from the defaults."""
-    document = {
-        key: value
-        for key, value in asdict(pool).items()
-        if key not in ("name", "version", "queues") and value not in (None, "", (), {}, False)
-    }
-    document["queues"] = [
-        {k: v for k, v in asdict(queue).items() if v not in (None, "", False)}
-        for queue in pool.in_order
-    ]
-    return document
+    own = _plain(pool, _POOL_DEFAULTS)
+    queues = [_plain(queue, _QUEUE_DEFAULTS) for queue in pool.in_order]
+    return {k: v for k, v in own.items() if k not in ("name", "version")} | {"queues": queues}
+
+
+def _plain(value: Pool | Queue, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """By comparison with the defaults, not by truth: a limit of 0 is no missing limit."""
+    plain: dict[str, Any] = {}
+    for entry in fields(value):
+        content = getattr(value, entry.name)
+        if entry.name not in defaults or content != defaults[entry.name]:
+            plain[entry.name] = _plain_value(content)
+    return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_value(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def pool_from_document(name: str, document: Mapping[str, Any], version: int) -> Pool:

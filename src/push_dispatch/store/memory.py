@@ -11,7 +11,7 @@ from typing import Any
 from push_dispatch.errors import Conflict, Refused
 from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
 from push_dispatch.pacing import take
-from push_dispatch.store import Change, keys
+from push_dispatch.store import Change, items, keys
 
 __all__ = ["MemoryStore"]
 
@@ -66,11 +66,14 @@ class MemoryStore:
     def delete_pool(self, pool: Pool) -> None:
         """See `Store.delete_pool`."""
         with self._lock:
-            stored = self._pools.get(pool.name)
-            if stored is None or stored.version != pool.version:
+            stored = self._pools.pop(pool.name, pool)
+            if stored.version != pool.version:
+                self._pools[pool.name] = stored
                 raise Conflict(f"pool {pool.name!r} was changed at the same time")
-            del self._pools[pool.name]
-            self._ledgers.pop(pool.name, None)
+            for kept in (self._ledgers, self._line, self._order):
+                kept.pop(pool.name, None)
+            for several in (self._templates, self._ticks, self._pacers):
+                _forget(several, pool.name)
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
         """See `Store.put_template`."""
@@ -100,6 +103,7 @@ class MemoryStore:
 
     def add_run(self, run: Run) -> Run:
         """See `Store.add_run`."""
+        items.new_run_item(run)  # Refuses what the table would refuse.
         with self._lock:
             stored = self._runs.setdefault((run.pool, run.uuid), run)
             if stored is run:
@@ -233,3 +237,8 @@ class MemoryStore:
             if stored.version != ledger.version - 1:
                 raise Conflict(f"the ledger of {ledger.pool!r} was changed at the same time")
             self._ledgers[ledger.pool] = ledger
+
+
+def _forget(kept: dict[tuple[str, str], Any], pool: str) -> None:
+    for key in [key for key in kept if key[0] == pool]:
+        del kept[key]
