@@ -1,0 +1,123 @@
+"""What does the DynamoDB store promise beyond the contract of every store?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from push_dispatch.errors import Conflict, Unavailable
+from push_dispatch.model import DEFAULT_QUEUE, Pool, RunState
+from push_dispatch.store import Store, keys
+from push_dispatch.store.dynamodb import DynamoStore
+from push_dispatch.testing import store_values as values
+from push_dispatch.testing.store_contract import StoreContract
+
+UUID = "0199c1f0-1111-7222-8333-444455556666"
+
+
+class DynamoContract(StoreContract):
+    """The contract, and what others may put into the table. A subclass provides `client` and
+    `table`."""
+
+    @pytest.fixture
+    def client(self) -> Any:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def table(self) -> str:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, client: Any, table: str) -> Store:
+        return DynamoStore(client, table, pause=lambda seconds: None)
+
+    # -- items that we have not written --------------------------------------------------------
+
+    def put(self, client: Any, table: str, pool: str, sort: str, **attributes: Any) -> None:
+        item = {"PK": {"S": keys.runs(pool)}, "SK": {"S": sort}, **attributes}
+        client.put_item(TableName=table, Item=item)
+
+    def test_run_of_a_foreign_writer_has_defaults(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        self.put(client, table, pool, UUID, state={"S": "SCHEDULED"})
+        run = store.run(pool, UUID)
+        assert run is not None
+        assert run == values.run(pool, UUID, due=0, submitted_at=0)
+        assert run.queue == DEFAULT_QUEUE
+
+    def test_run_of_a_foreign_writer_can_be_saved(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        self.put(client, table, pool, UUID, state={"S": "SCHEDULED"}, due={"N": "5"})
+        run = store.run(pool, UUID)
+        assert run is not None
+        assert (run.due, run.rev) == (5, 0)
+        claimed = replace(run, rev=1, state=RunState.PENDING)
+        store.save_run(claimed)
+        with pytest.raises(Conflict):
+            store.save_run(replace(run, rev=1, state=RunState.CANCELLED))
+        assert store.run(pool, UUID) == claimed
+
+    def test_unknown_attributes_of_a_run_are_passed_over(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        self.put(client, table, pool, UUID, state={"S": "FAILED"}, colour={"S": "blue"})
+        assert [run.state for run in store.list_runs(pool)] == [RunState.FAILED]
+
+    def test_what_is_no_run_is_not_listed(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        run = values.run(pool, UUID)
+        store.add_run(run)
+        self.put(client, table, pool, f"{UUID}#EVENT#1", state={"S": "RUNNING"})
+        self.put(client, table, pool, "nonsense", state={"S": "RUNNING"})
+        self.put(client, table, pool, UUID.upper(), state={"S": "RUNNING"})
+        assert list(store.list_runs(pool)) == [run]
+
+    def test_declared_pool_has_the_default_queue_and_can_be_changed(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        document = {"type": "ecs", "limit": 0, "queues": [{"name": "high", "priority": 1}]}
+        item = {
+            "PK": {"S": keys.pool(pool)},
+            "SK": {"S": keys.CONFIG},
+            "document": {"S": json.dumps(document)},
+        }
+        client.put_item(TableName=table, Item=item)
+        declared = store.pool(pool)
+        assert declared is not None
+        assert declared.version == 0
+        assert declared.limit == 0
+        assert [queue.name for queue in declared.in_order] == ["high", DEFAULT_QUEUE]
+        saved = store.save_pool(replace(declared, limit=2))
+        assert saved.version == 1
+        with pytest.raises(Conflict):
+            store.save_pool(replace(declared, limit=3))
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def test_unknown_table_is_unavailable(self, client: Any, pool: str) -> None:
+        store = DynamoStore(client, "there-is-no-such-table")
+        with pytest.raises(Unavailable) as unavailable:
+            store.run(pool, UUID)
+        assert unavailable.value.reason == "backend_unavailable"
+        with pytest.raises(Unavailable):
+            store.create_pool(Pool(pool, "ecs"))
+        with pytest.raises(Unavailable):
+            store.enqueue(pool, [values.place(UUID)], values.NOW)
+
+    def test_half_created_pool_can_be_created_again(
+        self, store: DynamoStore, client: Any, table: str, pool: str
+    ) -> None:
+        store.list_pool(pool)
+        assert store.pool(pool) is None
+        assert self.created(store, pool).version == 1
+
+    def test_creation_whose_reply_was_lost_is_no_refusal(self, store: Store, pool: str) -> None:
+        store.create_pool(Pool(pool, "ecs", limit=2))
+        store.create_pool(Pool(pool, "ecs", limit=2))
+        assert store.pool(pool) == Pool(pool, "ecs", limit=2, version=1)

@@ -1,0 +1,108 @@
+"""A MiniStack of our own: a child process on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from push_dispatch.store.schema import create_table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: No retries: what the tests want hidden, they hide themselves.
+PLAIN = Config(
+    connect_timeout=2,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    max_pool_connections=32,
+)
+_START_SECONDS = 30
+
+
+@contextmanager
+def ministack() -> Iterator[str]:
+    """The endpoint of a fresh MiniStack; it is gone afterwards."""
+    for _ in range(5):
+        port = _free_port()
+        child = _start(port)
+        try:
+            if _answers(child, port):
+                yield f"http://127.0.0.1:{port}"
+                return
+        finally:
+            _stop(child)
+    raise RuntimeError("MiniStack does not start")
+
+
+def client(service: str, endpoint: str, config: Config = PLAIN) -> Any:
+    """A client of an endpoint, with made-up credentials unless it is a real one."""
+    made_up: dict[str, str] = {}
+    if "127.0.0.1" in endpoint or "localhost" in endpoint:
+        made_up = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    sdk: Any = boto3
+    return sdk.client(
+        service, endpoint_url=endpoint, region_name="us-east-1", config=config, **made_up
+    )
+
+
+def table(endpoint: str, name: str) -> DynamoDBClient:
+    """A client, and the table `name` behind it."""
+    dynamodb: DynamoDBClient = client("dynamodb", endpoint)
+    create_table(dynamodb, name)
+    return dynamodb
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _start(port: int) -> subprocess.Popen[bytes]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    environ |= {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "LOG_LEVEL": "ERROR",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "ministack"],
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _answers(child: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + _START_SECONDS
+    while child.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=2):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    return False
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(10)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
