@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -22,7 +23,6 @@ class Clients:
         self._environ = environ
         self._read_seconds = read_seconds
         self._clients: dict[tuple[str, str], Any] = {}
-        self._lock = Lock()
 
     @property
     def region(self) -> str:
@@ -30,30 +30,23 @@ class Clients:
         return self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION") or ""
 
     def get(self, service: str, region: str) -> Any:
-        """The client; making the first one costs some 100 ms."""
-        with self._lock:
+        """The client. Making the first one of a service costs some 100 ms."""
+        with _LOCK:
             if (service, region) not in self._clients:
                 self._clients[service, region] = self._make(service, region)
             return self._clients[service, region]
 
     def _make(self, service: str, region: str) -> Any:
-        import boto3  # noqa: PLC0415 - `platform ls` and the cost estimate need no SDK
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - the cost estimate needs no SDK
 
         environ = self._environ
-        session: Any = boto3.session.Session(
-            aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-            profile_name=environ.get("AWS_PROFILE"),
-        )
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=self._read_seconds,
             retries={"mode": "standard", "total_max_attempts": 1},
         )
         endpoint = environ.get(f"AWS_ENDPOINT_URL_{_ENDPOINT[service]}")
-        return session.client(
+        return _session(*(environ.get(name) for name in _IDENTITY)).client(
             service,
             region_name=region,
             endpoint_url=endpoint or environ.get("AWS_ENDPOINT_URL"),
@@ -61,5 +54,23 @@ class Clients:
         )
 
 
+@lru_cache(maxsize=4)
+def _session(key: str | None, secret: str | None, token: str | None, profile: str | None) -> Any:
+    """One session per identity: it keeps the services' models, which take long to read."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.session.Session(
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+        profile_name=profile,
+    )
+
+
+_IDENTITY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+
 #: Names of the services in `AWS_ENDPOINT_URL_…`.
 _ENDPOINT = {"ecs": "ECS", "ec2": "EC2", "logs": "CLOUDWATCH_LOGS"}
+
+#: Sessions make clients for one thread at a time.
+_LOCK = Lock()
