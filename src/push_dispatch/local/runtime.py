@@ -17,6 +17,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +35,7 @@ from push_dispatch.local.ministack import MiniStack, session
 from push_dispatch.local.queues import QueuePump, create_queue
 from push_dispatch.local.stream import StreamPump
 from push_dispatch.local.timers import ScheduleTimer
+from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports import Ports
@@ -55,14 +57,22 @@ class LocalRuntime:
     """Start it, use its `ports` or let the CLI find it by its name, and stop it.
 
     The state is kept in `data_dir`, from one clean stop to the next start; processes that run
-    outlive the runtime, and the next one takes them up again.
+    outlive the runtime, and the next one takes them up again. `platforms` are used instead of
+    those that are installed.
     """
 
-    def __init__(self, name: str, data_dir: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        data_dir: Path,
+        environ: Mapping[str, str] | None = None,
+        platforms: Mapping[str, Platform] | None = None,
+    ) -> None:
         self.name = name
         self.log = data_dir / "runtime.log"
         self._data_dir = data_dir
         self._environ = os.environ if environ is None else environ
+        self._platforms = platforms or {}
         self._ministack = MiniStack(data_dir / "ministack", data_dir / "ministack.log")
         self._loops: list[Loop] = []
         self._record: Record | None = None
@@ -92,7 +102,7 @@ class LocalRuntime:
         try:
             self._ministack.start()
             self._record = self._create()
-            self.ports = ports_of(self._record, self._environ)
+            self.ports = self._with_platforms(ports_of(self._record, self._environ))
             self._connect(self._record)
         except BaseException:
             self.stop()
@@ -137,6 +147,12 @@ class LocalRuntime:
             log=str(self.log.absolute()),
         )
 
+    def _with_platforms(self, ports: Ports) -> Ports:
+        def platform(name: str) -> Platform:
+            return self._platforms.get(name) or ports.platform(name)
+
+        return replace(ports, platform=platform)
+
     def _connect(self, record: Record) -> None:
         ports = self.ports
         table = self._client("dynamodb").describe_table(TableName=TABLE)["Table"]
@@ -150,8 +166,8 @@ class LocalRuntime:
         self._stream.begin()
         audit(ports)
         process = ports.platform("process")
-        assert isinstance(process, Process)  # noqa: S101 - for the type checker
-        process.watch(lambda event: finish.handle(ports, event))
+        if isinstance(process, Process):
+            process.watch(lambda event: finish.handle(ports, event))
         timer = ScheduleTimer(ports, lambda event: submit.handle(ports, event))
         self._add("stream", self._stream.step)
         self._add("wake", self._pump(record.wake_queue, lambda e: dispatch.handle(ports, e)))

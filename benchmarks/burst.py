@@ -1,0 +1,27 @@
+"""How long does it take to start a thousand runs that are submitted at once?"""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks.world import POOL, instant_runtime, until
+from push_dispatch.submit import Request, copies, submit_many
+
+__all__ = ["main"]
+
+RUNS = 1000
+#: Prefect 3 with its default polling: see docs/benchmarks.md.
+PREFECT = 140
+
+
+def main() -> None:
+    """Print the seconds to the last start, from the first submission and from the last."""
+    with instant_runtime() as (ports, instant):
+        began = time.time()
+        submit_many(ports, copies(Request(POOL), RUNS))
+        submitted = time.time()
+        until(instant, RUNS, 300)
+        last = max(instant.starts.values()) / 1000
+    print(f"a burst of {RUNS} runs on a platform whose start returns at once")
+    print(f"  submitted after {submitted - began:.1f} s")
+    print(f"  all started after {last - began:.1f} s   (mark 14 s; Prefect {PREFECT} s)")

@@ -1,0 +1,64 @@
+"""A local runtime with a platform whose starts return at once, to measure the way to it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import ClassVar
+
+from push_dispatch.configure import create_pool
+from push_dispatch.local.runtime import LocalRuntime
+from push_dispatch.model import Observation, Pool, Status
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.ports import Ports
+
+__all__ = ["Instant", "instant_runtime", "until"]
+
+POOL = "bench"
+
+
+class Instant:
+    """Notes when it was asked to start what, in epoch milliseconds."""
+
+    name: ClassVar[str] = "process"
+
+    def __init__(self) -> None:
+        self.starts: dict[str, int] = {}
+        self._lock = Lock()
+
+    def push(self, job: Job) -> str:
+        with self._lock:
+            self.starts.setdefault(job.run_id, time.time_ns() // 1_000_000)
+        return job.name
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        return [Observation(j.run_id, j.attempt, Status.RUNNING, j.handle) for j in jobs]
+
+    def cancel(self, handle: str) -> None:
+        pass
+
+
+@contextmanager
+def instant_runtime(limit: int | None = None) -> Iterator[tuple[Ports, Instant]]:
+    """A local runtime with one pool, and what its platform has seen."""
+    instant = Instant()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        LocalRuntime("bench", Path(folder), platforms={"process": instant}) as runtime,
+    ):
+        template = {"job_configuration": {"command": "true"}, "variables": {}}
+        create_pool(runtime.ports, Pool(POOL, "process", limit=limit), template)
+        yield runtime.ports, instant
+
+
+def until(instant: Instant, count: int, seconds: float) -> None:
+    """Wait for so many starts. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while len(instant.starts) < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(instant.starts)} of {count} starts after {seconds} s")
+        time.sleep(0.002)
