@@ -25,7 +25,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(scope="session", autouse=True)
 def _no_account() -> Iterator[None]:
     """No test reaches an AWS account by accident: an endpoint under test is named explicitly."""
-    if "PUSH_DISPATCH_TEST_ENDPOINT" in os.environ:
+    if "PUSH_DISPATCH_TEST_DYNAMODB_ENDPOINT" in os.environ:
         yield
         return
     kept = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}

@@ -51,11 +51,13 @@ def client(service: str, endpoint: str, config: Config = PLAIN) -> Any:
     """A client of an endpoint, with made-up credentials unless it is a real one."""
     made_up: dict[str, str] = {}
     if "127.0.0.1" in endpoint or "localhost" in endpoint:
-        made_up = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        made_up = {
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+            "region_name": "us-east-1",
+        }
     sdk: Any = boto3
-    return sdk.client(
-        service, endpoint_url=endpoint, region_name="us-east-1", config=config, **made_up
-    )
+    return sdk.client(service, endpoint_url=endpoint, config=config, **made_up)
 
 
 def table(endpoint: str, name: str) -> DynamoDBClient:

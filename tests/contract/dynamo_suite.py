@@ -14,11 +14,12 @@ from push_dispatch.store import Store, keys
 from push_dispatch.store.dynamodb import DynamoStore
 from push_dispatch.testing import store_values as values
 from push_dispatch.testing.store_contract import StoreContract
+from tests.contract.dynamo_faults import FaultContract
 
 UUID = "0199c1f0-1111-7222-8333-444455556666"
 
 
-class DynamoContract(StoreContract):
+class DynamoContract(FaultContract, StoreContract):
     """The contract, and what others may put into the table. A subclass provides `client` and
     `table`."""
 

@@ -11,12 +11,13 @@ from moto import mock_aws
 
 from push_dispatch.store.schema import create_table
 from tests.contract.dynamo_suite import DynamoContract
+from tests.ministack import PLAIN
 
 
 @pytest.fixture(scope="module")
 def moto_client() -> Iterator[Any]:
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
+        client = boto3.client("dynamodb", region_name="us-east-1", config=PLAIN)
         create_table(client, "contract")
         yield client
 
