@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ _WAIT_SECONDS = 2
 
 
 def create_queue(client: SQSClient, name: str, receives: int) -> str:
-    """Create a queue and its dead-letter queue, and return its URL. Idempotent."""
+    """The URL of a queue, which is created, with its dead-letter queue, if it is not there."""
+    # Asked for first: after a restart the emulator has another port, and would create another.
+    with suppress(client.exceptions.QueueDoesNotExist):
+        return client.get_queue_url(QueueName=name)["QueueUrl"]
     dead = client.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
     redrive = {

@@ -50,7 +50,7 @@ TABLE = "push-dispatch"
 #: A minute in AWS, which has no shorter schedule; timeouts and silent runs are noticed by it.
 SWEEP_SECONDS = 5
 #: Threads that carry out pushes.
-PUSHERS = 4
+PUSHERS = 8
 
 
 class LocalRuntime:

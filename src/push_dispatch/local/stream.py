@@ -26,9 +26,9 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _BATCH = 100
 #: Deliveries of a record that fails alone.
 _DELIVERIES = 5
-#: Between two reads of an idle stream: from 10 ms, doubling, so that a busy one is followed
-#: closely and an idle one costs little.
-_SHORTEST, _LONGEST = 0.01, 0.1
+#: Seconds between two reads: of a busy stream, so that what comes together is delivered together,
+#: and doubling up to those of an idle one, which costs little.
+_SHORTEST, _LONGEST = 0.02, 0.1
 
 
 class StreamPump:
@@ -58,8 +58,8 @@ class StreamPump:
         """Deliver what has come since; the seconds to sleep before the next step."""
         if self._deliver_new():
             self._idle = _SHORTEST
-            return 0
-        self._idle = min(_LONGEST, self._idle * 2)
+        else:
+            self._idle = min(_LONGEST, self._idle * 2)
         return self._idle
 
     def drain(self) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["DynamoStore"]
 
 _READ_BATCH = 100
+#: Templates that a process keeps in memory.
+_TEMPLATES = 100
 _WRITE_BATCH = 25
 _PARALLEL = 8
 _BATCH_TRIES = 8
@@ -39,6 +41,7 @@ class DynamoStore:
         self._client = client
         self._table = table
         self._pause = pause
+        self._templates: dict[str, Mapping[str, Any]] = {}
 
     # -- configuration ---------------------------------------------------------------------
 
@@ -104,9 +107,14 @@ class DynamoStore:
         self._put({**_key(keys.pool(pool), keys.template(digest)), "document": document})
 
     def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
-        """See `Store.template`."""
-        item = self._get(keys.pool(pool), keys.template(digest))
-        return items.read_json(item, "document") if item else None
+        """See `Store.template`. Kept in memory once it was read: its digest is its content's."""
+        known = self._templates.get(digest)
+        if known is None:
+            item = self._get(keys.pool(pool), keys.template(digest))
+            known = items.read_json(item, "document") if item else None
+            if known is not None and len(self._templates) < _TEMPLATES:
+                self._templates[digest] = known
+        return known
 
     def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
         """See `Store.put_deployment`."""

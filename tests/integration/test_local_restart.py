@@ -1,0 +1,37 @@
+"""Does a local runtime that is stopped in the middle lose a run, or start one twice?"""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+from tests.local import Cli, LocalUp, eventually
+
+RUNS = 50
+
+
+def test_stopped_in_the_middle_every_run_ends_and_none_runs_twice(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "home")
+    marks = tmp_path / "marks"
+    marks.touch()
+    up = LocalUp(cli, ("--data-dir", str(tmp_path / "data")))
+    script = f'echo "$PUSH_DISPATCH_RUN_ID" >> {marks}; sleep 0.4'
+
+    def started() -> list[str]:
+        return marks.read_text().split()
+
+    with up:
+        cli.ok("pool", "create", "etl", "--type", "process", "--limit", "5")
+        command = ("run", "submit", "etl", "--count", str(RUNS), "--", "sh", "-c", script)
+        ids = cli.ok(*command).out.split()
+        eventually(lambda: len(started()) >= RUNS // 4)
+        assert up.stop(signal.SIGTERM) == 0
+    assert len(ids) == RUNS
+    assert len(started()) < RUNS, "it was not stopped in the middle"
+    with up:
+        done = cli("run", "wait", *ids, "--timeout", "90s", "--json", seconds=120)
+        assert {run["state"] for run in done.json} == {"COMPLETED"}, done.err
+        assert {len(run["attempts"]) for run in done.json} == {1}
+        assert cli.ok("pool", "inspect", "etl", "--json").json["slots_used"] == 0
+    assert Counter(started()) == Counter(ids)
