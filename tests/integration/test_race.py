@@ -1,0 +1,126 @@
+"""Do many dispatchers at once keep every limit and every priority, and lose no slot?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from push_dispatch.configure import create_pool
+from push_dispatch.model import Pool, Queue, Run
+from push_dispatch.submit import Request, submit_many
+from tests import ministack as stack
+from tests.integration.race_check import Limits, violations
+from tests.integration.race_workers import (
+    QUEUES,
+    Race,
+    dispatcher,
+    finisher,
+    meddler,
+    ports_of,
+    read_commits,
+    read_limits,
+    tell_of_submission,
+)
+
+TEMPLATE = {"job_configuration": {"command": "true"}, "variables": {"properties": {}}}
+
+# Forked from one that has imported everything: with eight importing at once the first is through
+# before the last has begun.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.integration.race_workers"])
+
+
+def test_four_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
+    found, runs = race(ministack, tmp_path, dispatchers=4, count=80, seconds=60)
+    assert all(run.state.ended for run in runs)
+    assert found == []
+
+
+def test_without_the_condition_on_the_ledger_they_do(ministack: str, tmp_path: Path) -> None:
+    """The control: the same race is lost by a store that misses one condition."""
+    found, _ = race(ministack, tmp_path, dispatchers=4, count=80, seconds=8, careless=True)
+    assert any("was written twice" in problem for problem in found)
+    assert any("gone before its end" in problem or "held for ever" in problem for problem in found)
+
+
+@pytest.mark.slow
+def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
+    found, runs = race(ministack, tmp_path, dispatchers=8, count=400, seconds=240)
+    assert all(run.state.ended for run in runs)
+    assert found == []
+
+
+def race(
+    endpoint: str,
+    folder: Path,
+    *,
+    dispatchers: int,
+    count: int,
+    seconds: float,
+    careless: bool = False,
+) -> tuple[list[str], list[Run]]:
+    """What went wrong, and the runs: when all slots are free again, or the time is over."""
+    table = f"race-{uuid.uuid4().hex[:8]}"
+    stack.table(endpoint, table)
+    contest = Race(
+        endpoint=endpoint,
+        table=table,
+        pool="contest",
+        folder=folder,
+        hints=PROCESSES.Queue(),
+        pushes=PROCESSES.Queue(),
+        done=PROCESSES.Event(),
+        changes=count // 4,
+        careless=careless,
+    )
+    ports = ports_of(contest)
+    queues = tuple(Queue(name, number) for number, name in enumerate(QUEUES, start=1))
+    pool = create_pool(ports, Pool(contest.pool, "process", limit=8, queues=queues), TEMPLATE)
+    dice = random.Random(count)
+    asked = [Request(contest.pool, queue=dice.choice(QUEUES)) for _ in range(count)]
+    runs = [submitted.run for submitted in submit_many(ports, asked)]
+    tell_of_submission(contest, runs, dice)
+
+    def drained() -> bool:
+        if ports.store.ledger(contest.pool).holders:
+            return False
+        return all(run.state.ended for run in ports.store.list_runs(contest.pool))
+
+    with processes(contest, dispatchers):
+        deadline = time.monotonic() + seconds
+        while not drained() and time.monotonic() < deadline:
+            time.sleep(0.2)
+    limits = {**read_limits(folder), pool.version: Limits.of(pool)}
+    after = list(ports.store.list_runs(contest.pool))
+    return violations(read_commits(folder), limits, {run.uuid: run for run in after}), after
+
+
+@contextmanager
+def processes(contest: Race, dispatchers: int) -> Iterator[None]:
+    work: list[tuple[Callable[[Race, int], None], int]] = [
+        *((dispatcher, number) for number in range(dispatchers)),
+        (finisher, 0),
+        (finisher, 1),
+        (meddler, 5),
+    ]
+    children = [PROCESSES.Process(target=what, args=(contest, number)) for what, number in work]
+    for child in children:
+        child.start()
+    try:
+        yield
+    finally:
+        contest.done.set()
+        # A child ends only when what it has put into a queue was taken out.
+        for queue in (contest.hints, contest.pushes):
+            queue.cancel_join_thread()
+        for child in children:
+            child.join(20)
+            child.kill()
+    assert [child.exitcode for child in children] == [0] * len(children)
