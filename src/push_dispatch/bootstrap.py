@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 import uuid_utils
@@ -21,6 +22,8 @@ from push_dispatch.store.dynamodb import DynamoStore
 
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
+
+_Made = TypeVar("_Made")
 
 __all__ = ["CLIENT", "new_id", "now", "ports", "ports_for", "settings"]
 
@@ -53,10 +56,10 @@ def ports_for(
     """New ports for these settings; `endpoint` is where table and queues are, if not in AWS."""
     session = session or boto3.Session()
     dynamodb = session.client("dynamodb", config=CLIENT, endpoint_url=endpoint)
-    sqs = session.client("sqs", config=CLIENT, endpoint_url=endpoint)
+    make_sqs = partial(session.client, "sqs", config=CLIENT, endpoint_url=endpoint)
     return Ports(
         store=DynamoStore(dynamodb, settings.table),
-        messages=SqsMessages(sqs, settings.platform_queues, settings.wake_queue),
+        messages=SqsMessages(_once(make_sqs), settings.platform_queues, settings.wake_queue),
         clock=now,
         new_id=new_id,
         platform=_platforms(settings.environ),
@@ -72,6 +75,20 @@ def now() -> int:
 def new_id() -> str:
     """A fresh uuid7: ordered by time, also within a millisecond of this process."""
     return str(uuid_utils.uuid7())
+
+
+def _once(make: Callable[[], _Made]) -> Callable[[], _Made]:
+    """Made by the first who needs it. Sessions make clients for one thread at a time."""
+    made: list[_Made] = []
+    lock = Lock()
+
+    def get() -> _Made:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
 
 
 def _platforms(environ: Mapping[str, str]) -> Callable[[str], Platform]:

@@ -30,13 +30,14 @@ def read_mapping(file: Path) -> dict[str, Any]:
 
 
 def read_pairs(pairs: Sequence[str], option: str = "--var") -> dict[str, Any]:
-    """`KEY=VALUE` pairs; a value is JSON if it is valid JSON, else text. Raises Invalid."""
+    """`KEY=VALUE` pairs; a value is JSON if it is valid JSON, else text. What goes into the
+    environment (`env.KEY`) is always text. Raises Invalid."""
     values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not key or not equals:
             raise Invalid(f"{option} {pair!r} is not of the form KEY=VALUE")
-        values[key] = _json_or_text(value)
+        values[key] = value if key.startswith("env.") else _json_or_text(value)
     return values
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,8 +26,13 @@ class SqsMessages:
     """Sends through SQS; duplicates are possible, as everywhere."""
 
     def __init__(
-        self, client: SQSClient, platform_queues: Mapping[str, str], wake_queue: str
+        self,
+        client: Callable[[], SQSClient],
+        platform_queues: Mapping[str, str],
+        wake_queue: str,
     ) -> None:
+        """`client` is called for each request: who never sends needs none, and making one takes
+        a tenth of a second."""
         self._client = client
         self._platforms = platform_queues
         self._wake = wake_queue
@@ -51,7 +56,7 @@ class SqsMessages:
         delay = max(0, min(_MAX_DELAY, delay_seconds))
         for entries in _batches(bodies, delay):
             try:
-                reply = self._client.send_message_batch(QueueUrl=url, Entries=entries)
+                reply = self._client().send_message_batch(QueueUrl=url, Entries=entries)
             except (ClientError, BotoCoreError) as error:
                 raise Unavailable(f"the queue {url} did not take the message: {error}") from error
             if failed := reply.get("Failed"):

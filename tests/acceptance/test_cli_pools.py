@@ -1,0 +1,67 @@
+"""Pools and queues, as somebody types the commands."""
+
+from __future__ import annotations
+
+from tests.local import Cli
+
+
+def test_a_pool_from_creation_to_deletion(cli: Cli) -> None:
+    cli.ok("pool", "create", "etl", "--type", "process", "--limit", "4", "--description", "d")
+    assert "etl" in cli.ok("pool", "ls").out
+    cli.ok("pool", "set-limit", "etl", "8")
+    assert cli.ok("pool", "inspect", "etl", "--json").json["limit"] == 8
+    cli.ok("pool", "clear-limit", "etl")
+    cli.ok("pool", "update", "etl", "--description", "other")
+    cli.ok("pool", "pause", "etl")
+    view = cli.ok("pool", "inspect", "etl", "--json").json
+    assert (view["limit"], view["description"], view["paused"]) == (None, "other", True)
+    cli.ok("pool", "resume", "etl")
+    cli.ok("pool", "delete", "etl")
+    assert "[pool_not_found]" in cli("pool", "inspect", "etl").err
+
+
+def test_queues_make_room_for_a_taken_priority(cli: Cli, pool: str) -> None:
+    cli.ok("queue", "create", "a", "--pool", pool, "--priority", "1")
+    cli.ok("queue", "create", "b", "--pool", pool, "--priority", "1", "--limit", "3")
+    queues = cli.ok("queue", "ls", "--pool", pool, "--json").json
+    assert [(q["name"], q["priority"]) for q in queues] == [("b", 1), ("a", 2), ("default", 3)]
+    cli.ok("queue", "update", "a", "--pool", pool, "--priority", "1")
+    queues = cli.ok("queue", "ls", "--pool", pool, "--json").json
+    assert queues[0]["name"] == "a"
+    cli.ok("queue", "set-limit", "a", "0", "--pool", pool)
+    cli.ok("queue", "pause", "b", "--pool", pool)
+    shown = cli.ok("queue", "inspect", "b", "--pool", pool, "--json").json
+    assert (shown["paused"], shown["limit"]) == (True, 3)
+    assert "of 0" in cli.ok("queue", "ls", "--pool", pool).out
+
+
+def test_deleting_a_queue_moves_its_runs_to_default(cli: Cli, pool: str) -> None:
+    cli.ok("queue", "create", "night", "--pool", pool, "--paused")
+    run_id = cli.ok("run", "submit", pool, "--queue", "night", "--", "true").out.strip()
+    done = cli.ok("queue", "delete", "night", "--pool", pool, "--json").json
+    assert done["moved_runs"] == 1
+    assert cli.ok("run", "wait", run_id, "--timeout", "30s", "--json").json["queue"] == "default"
+
+
+def test_a_pool_with_waiting_runs_is_deleted_only_by_force(cli: Cli, pool: str) -> None:
+    cli.ok("pool", "pause", pool)
+    run_id = cli.ok("run", "submit", pool, "--", "true").out.strip()
+    refused = cli("pool", "delete", pool)
+    assert (refused.code, "[pool_not_empty]" in refused.err) == (1, True)
+    assert cli.ok("pool", "delete", pool, "--force", "--json").json["cancelled_runs"] == 1
+    assert "[pool_not_found]" in cli("run", "submit", pool, "--", "true").err
+    assert run_id
+
+
+def test_strict_priority_within_limits(cli: Cli, pool: str) -> None:
+    cli.ok("pool", "set-limit", pool, "1")
+    cli.ok("pool", "pause", pool)
+    for name, priority in (("low", 10), ("high", 1)):
+        cli.ok("queue", "create", name, "--pool", pool, "--priority", str(priority))
+        cli.ok("run", "submit", pool, "--queue", name, "--count", "2", "--", "true")
+    cli.ok("pool", "resume", pool)
+    runs = cli.ok("run", "ls", "--pool", pool, "--json").json
+    cli.ok("run", "wait", *[run["id"] for run in runs], "--timeout", "60s")
+    runs = cli.ok("run", "ls", "--pool", pool, "--json").json
+    runs.sort(key=lambda run: run["attempts"][0]["started_at"])
+    assert [run["queue"] for run in runs] == ["high", "high", "low", "low"]

@@ -1,0 +1,107 @@
+"""Runs, as somebody types the commands: submit, follow, cancel, read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.local import Cli, eventually
+
+
+def test_submit_and_wait_for_a_command_that_succeeds(cli: Cli, pool: str) -> None:
+    done = cli.ok("run", "submit", pool, "--wait", "--", "sh", "-c", "echo out; echo err >&2")
+    run_id = done.out.strip()
+    assert run_id.startswith(f"{pool}.")
+    assert "backend: local runtime 'default'" in done.err
+    assert cli.ok("run", "logs", run_id).out.splitlines() == ["out", "err"]
+
+
+def test_a_command_that_fails_says_so_and_exits_with_1(cli: Cli, pool: str) -> None:
+    done = cli("run", "submit", pool, "--wait", "--json", "--", "sh", "-c", "exit 7")
+    assert done.code == 1
+    assert "[exit_code]" in done.err
+    run = done.json
+    assert (run["state"], run["reason"]) == ("FAILED", "exit_code")
+    [attempt] = run["attempts"]
+    assert (attempt["number"], attempt["exit_code"]) == (1, 7)
+    assert attempt["started_at"] < attempt["ended_at"]
+
+
+def test_inspect_has_what_programs_rely_on(cli: Cli, pool: str) -> None:
+    run_id = cli.ok("run", "submit", pool, "--tag", "a", "--name", "x", "--", "true").out.strip()
+    cli.ok("run", "wait", run_id, "--timeout", "30s")
+    assert "[already_ended]" in cli("run", "cancel", run_id).err
+    run = cli.ok("run", "inspect", run_id, "--json").json
+    wanted = {"id", "pool", "queue", "state", "reason", "scheduled_time", "attempts"}
+    assert wanted <= set(run)
+    assert {"number", "handle", "exit_code", "started_at", "ended_at"} <= set(run["attempts"][0])
+    assert (run["id"], run["queue"], run["state"]) == (run_id, "default", "COMPLETED")
+    assert (run["tags"], run["name"]) == (["a"], "x")
+    assert run_id in cli.ok("run", "inspect", run_id).out
+
+
+def test_a_run_that_fails_is_tried_again(cli: Cli, pool: str, tmp_path: Path) -> None:
+    script = f"test -e {tmp_path}/once || {{ touch {tmp_path}/once; exit 1; }}"
+    options = ("--retries", "2", "--retry-delay", "1s", "--wait", "--json")
+    run = cli.ok("run", "submit", pool, *options, "--", "sh", "-c", script).json
+    assert [attempt["exit_code"] for attempt in run["attempts"]] == [1, 0]
+
+
+def test_cancel_stops_a_running_process_and_frees_its_slot(cli: Cli, pool: str) -> None:
+    run_id = cli.ok("run", "submit", pool, "--", "sleep", "60").out.strip()
+
+    def state() -> str:
+        return str(cli.ok("run", "inspect", run_id, "--json").json["state"])
+
+    eventually(lambda: state() == "RUNNING")
+    assert cli.ok("run", "cancel", run_id).out.strip() == f"{run_id} is CANCELLING."
+    done = cli("run", "wait", run_id, "--timeout", "30s")
+    assert done.code == 1
+    assert "[cancelled_by_user]" in done.err
+    eventually(lambda: cli.ok("pool", "inspect", pool, "--json").json["slots_used"] == 0)
+    assert cli.ok("run", "cancel", run_id).out.strip() == f"{run_id} is CANCELLED."
+
+
+def test_a_waiting_run_that_is_cancelled_never_starts(cli: Cli, pool: str, tmp_path: Path) -> None:
+    cli.ok("pool", "pause", pool)
+    run_id = cli.ok("run", "submit", pool, "--", "touch", str(tmp_path / "started")).out.strip()
+    assert cli.ok("run", "cancel", run_id).out.strip() == f"{run_id} is CANCELLED."
+    cli.ok("pool", "resume", pool)
+    cli.ok("run", "submit", pool, "--wait", "--", "true")
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_run_that_takes_too_long_is_stopped(cli: Cli, pool: str) -> None:
+    done = cli("run", "submit", pool, "--timeout", "1s", "--wait", "--json", "--", "sleep", "60")
+    assert (done.code, done.json["state"], done.json["reason"]) == (1, "CRASHED", "timed_out")
+
+
+def test_later_starts_later_and_expiry_keeps_it_from_starting(cli: Cli, pool: str) -> None:
+    later = cli.ok("run", "submit", pool, "--in", "2s", "--wait", "--json", "--", "true").json
+    assert later["attempts"][0]["started_at"] >= later["scheduled_time"]
+    cli.ok("pool", "pause", pool)
+    done = cli("run", "submit", pool, "--start-within", "1s", "--wait", "--json", "--", "true")
+    assert (done.code, done.json["state"], done.json["reason"]) == (1, "CANCELLED", "expired")
+    assert done.json["attempts"] == []
+
+
+def test_the_same_key_makes_one_run(cli: Cli, pool: str) -> None:
+    first = cli.ok("run", "submit", pool, "--key", "k", "--", "true").out
+    assert cli.ok("run", "submit", pool, "--key", "k", "--", "true").out == first
+    assert len(cli.ok("run", "ls", "--pool", pool, "--json").json) == 1
+
+
+def test_many_at_once_and_the_listing(cli: Cli, pool: str) -> None:
+    ids = cli.ok("run", "submit", pool, "--count", "5", "--wait", "--", "true").out.split()
+    assert len(set(ids)) == 5
+    listed = cli.ok("run", "ls", "--pool", pool, "--state", "COMPLETED", "--json").json
+    assert {run["id"] for run in listed} == set(ids)
+    assert cli.ok("run", "ls", "--pool", pool, "--limit", "2").out.count(pool) == 2
+
+
+def test_job_variables_from_pairs_and_files(cli: Cli, pool: str, tmp_path: Path) -> None:
+    file = tmp_path / "vars.json"
+    file.write_text(json.dumps({"env": {"A": "1"}, "working_dir": str(tmp_path)}))
+    options = ("--vars", str(file), "--var", "env.B=2", "--wait")
+    done = cli.ok("run", "submit", pool, *options, "--", "sh", "-c", 'echo "$A$B"; pwd')
+    assert cli.ok("run", "logs", done.out.strip()).out.split() == ["12", str(tmp_path)]
