@@ -7,8 +7,9 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import parent_process
 from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 from queue import Empty
 from typing import Any, ClassVar
@@ -47,19 +48,26 @@ class Race:
     #: Changes of the stream on their way to a dispatcher: late, twice, in any order.
     hints: Queue[Hints]
     pushes: Queue[Message]
+    #: Counts runs that have ended, some of them twice.
+    ended: Semaphore
     done: Event
     #: How often limits and pauses change.
     changes: int
     #: Whether the ledger is written without its condition.
     careless: bool = False
 
+    @property
+    def is_on(self) -> bool:
+        starter = parent_process()
+        return not self.done.is_set() and (starter is None or starter.is_alive())
+
 
 def dispatcher(race: Race, number: int) -> None:
     """Dispatches whatever it is told about, again when it fails."""
     store = (CarelessRecorder if race.careless else Recorder)(_client(race), race.table)
     ports = _ports(race, store)
-    while not race.done.is_set():
-        hints = _next(race.hints, 0.2) or Hints()
+    while race.is_on:
+        hints = _batch(race)
         try:
             dispatch(ports, race.pool, hints)
         except PushDispatchError:
@@ -72,7 +80,7 @@ def finisher(race: Race, number: int) -> None:
     dice = random.Random(number)
     ports = _ports(race, DynamoStore(_client(race), race.table))
     under_way: list[Push] = []
-    while not race.done.is_set():
+    while race.is_on:
         message = _next(race.pushes, 0.02)
         if isinstance(message, Push):
             push(ports, message)
@@ -82,6 +90,7 @@ def finisher(race: Race, number: int) -> None:
             seen = Observation(ended.run, ended.attempt, Status.ENDED, exit_code=0)
             run = finish(ports, seen)
             if run is not None:
+                race.ended.release()
                 _tell(race, run, times=dice.choice((1, 1, 2)))
 
 
@@ -91,10 +100,9 @@ def meddler(race: Race, seed: int) -> None:
     ports = _ports(race, DynamoStore(_client(race), race.table))
     changed: list[Limits] = []
     for change in (*[_meddle] * race.changes, _let_go):
-        race.done.wait(dice.uniform(0.02, 0.2))
+        race.done.wait(dice.uniform(0.02, 0.3))
         changed.append(_limits_after(ports, change(ports, race.pool, dice)))
         race.hints.put(Hints())
-    race.done.wait()
     (race.folder / "meddler").write_bytes(pickle.dumps(changed))
 
 
@@ -102,8 +110,8 @@ def tell_of_submission(race: Race, runs: Sequence[Run], dice: random.Random) -> 
     """The stream tells of the runs in batches, in any order, and of some of them twice."""
     told = [*runs, *dice.sample(runs, len(runs) // 10)]
     dice.shuffle(told)
-    for start in range(0, len(told), 25):
-        changes = [Change(race.pool, None, run) for run in told[start : start + 25]]
+    for start in range(0, len(told), 10):
+        changes = [Change(race.pool, None, run) for run in told[start : start + 10]]
         race.hints.put(hints_of(changes)[race.pool])
 
 
@@ -215,9 +223,21 @@ def _ports(race: Race, store: DynamoStore) -> Ports:
 
 def _next(queue: Queue[Any], seconds: float) -> Any:
     try:
-        return queue.get(timeout=seconds)
+        return queue.get(timeout=seconds) if seconds else queue.get_nowait()
     except Empty:
         return None
+
+
+def _batch(race: Race) -> Hints:
+    """What has come in, reduced to one as the function does it."""
+    batch = Hints()
+    hints = _next(race.hints, 0.2)
+    while hints is not None:
+        batch.ended |= hints.ended
+        batch.waiting += hints.waiting
+        batch.gone += hints.gone
+        hints = _next(race.hints, 0) if len(batch.ended) + len(batch.waiting) < 25 else None
+    return batch
 
 
 def _tell(race: Race, run: Run, *, times: int) -> None:

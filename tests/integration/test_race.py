@@ -14,6 +14,7 @@ import pytest
 
 from push_dispatch.configure import create_pool
 from push_dispatch.model import Pool, Queue, Run
+from push_dispatch.ports import Ports
 from push_dispatch.submit import Request, submit_many
 from tests import ministack as stack
 from tests.integration.race_check import Limits, violations
@@ -36,6 +37,9 @@ TEMPLATE = {"job_configuration": {"command": "true"}, "variables": {"properties"
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.integration.race_workers"])
 
+#: Runs submitted at a time: MiniStack reads a whole partition to find the head of a line.
+WAVE = 40
+
 
 def test_four_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
     found, runs = race(ministack, tmp_path, dispatchers=4, count=80, seconds=60)
@@ -51,6 +55,7 @@ def test_without_the_condition_on_the_ledger_they_do(ministack: str, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
     found, runs = race(ministack, tmp_path, dispatchers=8, count=400, seconds=240)
     assert all(run.state.ended for run in runs)
@@ -76,6 +81,7 @@ def race(
         folder=folder,
         hints=PROCESSES.Queue(),
         pushes=PROCESSES.Queue(),
+        ended=PROCESSES.Semaphore(0),
         done=PROCESSES.Event(),
         changes=count // 4,
         careless=careless,
@@ -84,22 +90,27 @@ def race(
     queues = tuple(Queue(name, number) for number, name in enumerate(QUEUES, start=1))
     pool = create_pool(ports, Pool(contest.pool, "process", limit=8, queues=queues), TEMPLATE)
     dice = random.Random(count)
-    asked = [Request(contest.pool, queue=dice.choice(QUEUES)) for _ in range(count)]
-    runs = [submitted.run for submitted in submit_many(ports, asked)]
-    tell_of_submission(contest, runs, dice)
 
-    def drained() -> bool:
-        if ports.store.ledger(contest.pool).holders:
-            return False
-        return all(run.state.ended for run in ports.store.list_runs(contest.pool))
-
+    deadline = time.monotonic() + seconds
     with processes(contest, dispatchers):
-        deadline = time.monotonic() + seconds
-        while not drained() and time.monotonic() < deadline:
+        for _ in range(0, count, WAVE):
+            asked = [Request(contest.pool, queue=dice.choice(QUEUES)) for _ in range(WAVE)]
+            runs = [submitted.run for submitted in submit_many(ports, asked)]
+            tell_of_submission(contest, runs, dice)
+            # The next wave comes when most of this one is through.
+            for _ in range(WAVE * 3 // 4):
+                contest.ended.acquire(timeout=max(0, deadline - time.monotonic()))
+        while not _is_drained(ports, contest.pool) and time.monotonic() < deadline:
             time.sleep(0.2)
     limits = {**read_limits(folder), pool.version: Limits.of(pool)}
     after = list(ports.store.list_runs(contest.pool))
     return violations(read_commits(folder), limits, {run.uuid: run for run in after}), after
+
+
+def _is_drained(ports: Ports, pool: str) -> bool:
+    if ports.store.ledger(pool).holders:
+        return False
+    return all(run.state.ended for run in ports.store.list_runs(pool))
 
 
 @contextmanager
