@@ -36,7 +36,7 @@ def pool_view(pool: Pool, ledger: Ledger) -> dict[str, Any]:
         "queues": [queue_view(pool, queue, ledger) for queue in pool.in_order],
         "key_limit": pool.key_limit,
         "rate": _rate(pool.rate),
-        "fallbacks": list(pool.fallbacks),
+        "fallbacks": [asdict(fallback) for fallback in pool.fallbacks],
         "template": pool.template,
         "version": pool.version,
     }

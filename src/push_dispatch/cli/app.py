@@ -34,9 +34,16 @@ for _name, _module, _summary in (
     ("pool", "pools", "Create, look at, change and delete pools."),
     ("queue", "queues", "Create, look at, change and delete the queues of a pool."),
     ("run", "runs", "Submit runs, and follow them."),
+    ("deployment", "deployments", "Declare, run and schedule deployments."),
+    ("schedule", "schedules", "See when schedules fire."),
+    ("platform", "platforms", "See which platforms there are."),
     ("local", "local", "Run the whole service on this machine."),
 ):
     app.command(f"push_dispatch.cli.{_module}:app", name=_name, help=_summary)
+app.command("push_dispatch.cli.declare:apply", name="apply", help="Make it what a file declares.")
+app.command(
+    "push_dispatch.cli.simulating:simulate", name="simulate", help="What would happen under a load?"
+)
 app.command(
     "push_dispatch.cli.demo:demo",
     name="demo",

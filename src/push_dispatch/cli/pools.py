@@ -155,6 +155,51 @@ def delete(
         say(f"Deleted pool {name}." + (f" {cancelled} runs cancelled." if cancelled else ""))
 
 
+@app.command
+def explain(name: str, /, *, common: Common = Common()) -> None:
+    """Who holds the slots, who waits, and why?"""
+    from push_dispatch.cli.explaining import show_pool_explanation
+    from push_dispatch.explain import explain_pool
+
+    ports = connect(common)
+    show_pool_explanation(ports, explain_pool(ports, name), as_json=common.json)
+
+
+@app.command
+def preview(
+    name: str,
+    /,
+    *,
+    hours: Annotated[float, Parameter(metavar="N", help="How far to look ahead.")] = 12,
+    common: Common = Common(),
+) -> None:
+    """What will happen if runs take as long as the last ones did: those that wait or are due, and
+    those that schedules will make."""
+    from push_dispatch.cli.simulating import show_simulation
+    from push_dispatch.configure import pool_named
+    from push_dispatch.load import expected_ends, scheduled
+
+    if not 0 < hours <= 24 * 366:
+        raise Invalid(f"--hours {hours} is not valid: more than 0, at most a year")
+    ports = connect(common)
+    pool = pool_named(ports, name)
+    ledger = ports.store.ledger(name)
+    coming = scheduled(ports, pool, ports.clock() + int(hours * 3_600_000))
+    remaining = expected_ends(ports, ledger)
+    show_simulation(pool, coming, ledger=ledger, remaining=remaining, as_json=common.json)
+
+
+@app.command
+def get_default_template(
+    *,
+    type: Annotated[str, Parameter(alias="-t", help="Such as process or ecs.")],
+) -> None:
+    """Print the base job template that pools of this type have unless they bring their own."""
+    from push_dispatch.platforms.templates import default_template
+
+    print_json(default_template(type))
+
+
 # -- shared with the commands for queues ------------------------------------------------------
 
 

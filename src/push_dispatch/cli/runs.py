@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -11,18 +10,19 @@ from cyclopts import App, Parameter
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import print_json, say
-from push_dispatch.cli.times import duration, moment
+from push_dispatch.cli.requests import Command, Wanted, request_for
+from push_dispatch.cli.times import duration
 from push_dispatch.errors import Invalid
-from push_dispatch.model import DEFAULT_QUEUE, Run, RunState
+from push_dispatch.model import Run, RunState
 from push_dispatch.ports import Ports
+from push_dispatch.submit import Request
 
-__all__ = ["app"]
+__all__ = ["app", "submit_all"]
 
 #: Runs of a pool that a listing reads at most, to find the newest.
 _READ = 1000
 
 RunId = Annotated[str, Parameter(name="ID", help="As printed by submit.")]
-Duration = Annotated[str | None, Parameter(metavar="DURATION")]
 
 app = App(name="run")
 
@@ -31,81 +31,53 @@ app = App(name="run")
 def submit(
     pool: str,
     /,
-    *command: Annotated[str, Parameter(help="What to execute: -- python job.py --fast")],
-    queue: Annotated[str, Parameter(alias="-q")] = DEFAULT_QUEUE,
-    var: Annotated[
-        tuple[str, ...],
-        Parameter(
-            metavar="KEY=VALUE",
-            help="A job variable: JSON if it is valid JSON, else text. May be repeated.",
-        ),
-    ] = (),
-    vars: Annotated[
-        Path | None, Parameter(metavar="FILE", help="Job variables as JSON or YAML; - is stdin.")
-    ] = None,
-    at: Annotated[
-        str | None, Parameter(metavar="TIME", help="Start then: ISO 8601 with a time zone.")
-    ] = None,
-    in_: Annotated[
-        str | None,
-        Parameter(name="--in", metavar="DURATION", help="Start after that: 90s, 5m, 1h30m."),
-    ] = None,
-    key: Annotated[str, Parameter(help="The same key never creates two runs.")] = "",
+    *command: Command,
+    wanted: Wanted = Wanted(),
     count: Annotated[
         int | None, Parameter(metavar="N", help="Submit N of them; --key gets a number.")
     ] = None,
-    retries: Annotated[int, Parameter(help="Further attempts if the process fails.")] = 0,
-    crash_retries: Annotated[int, Parameter(help="Further attempts if it crashes.")] = 0,
-    retry_delay: Annotated[
-        str, Parameter(metavar="DURATION", help="Before the first retry; doubles each time.")
-    ] = "10s",
-    timeout: Annotated[
-        str | None, Parameter(metavar="DURATION", help="Stop an attempt that runs longer.")
-    ] = None,
-    start_within: Annotated[
-        str | None, Parameter(metavar="DURATION", help="Do not start it later than that.")
-    ] = None,
-    tag: Annotated[tuple[str, ...], Parameter(help="May be repeated.")] = (),
-    name: Annotated[str, Parameter(help="For people.")] = "",
-    concurrency_key: Annotated[str, Parameter(help="Counts against the limit per key.")] = "",
     wait: Annotated[bool, Parameter(help="Wait for the end; 1 if a run did not complete.")] = False,
+    dry_run: Annotated[
+        bool, Parameter(help="Show what would be sent, and submit nothing.")
+    ] = False,
     common: Common = Common(),
 ) -> int:
     """Schedule a run, and print its id.
 
     Without --at and --in it starts as soon as it is its turn.
     """
-    from push_dispatch.cli.follow import wait_for
-    from push_dispatch.submit import Request, copies, submit_many
-    from push_dispatch.validation import check
+    ports = connect(common)
+    request = request_for(ports, pool, None, wanted, command)
+    return submit_all(ports, request, common, count=count, wait=wait, dry_run=dry_run)
+
+
+@app.command
+def render(
+    pool: str | None = None,
+    /,
+    *command: Command,
+    deployment: Annotated[
+        str | None, Parameter(alias="-d", help="Of this deployment, instead of a pool.")
+    ] = None,
+    wanted: Wanted = Wanted(),
+    common: Common = Common(),
+) -> None:
+    """Show exactly what would be sent, and where each value comes from. Submits nothing."""
+    from push_dispatch.cli.rendering import show_request
 
     ports = connect(common)
-    request = Request(
-        pool,
-        queue=queue,
-        variables=_variables(var, vars, command),
-        at=_due(ports, at, in_),
-        idempotency_key=key,
-        retries=retries,
-        crash_retries=crash_retries,
-        retry_delay_seconds=duration(retry_delay, "--retry-delay"),
-        timeout_seconds=None if timeout is None else duration(timeout, "--timeout"),
-        start_within=None if start_within is None else duration(start_within, "--start-within"),
-        tags=tag,
-        name=name,
-        concurrency_key=concurrency_key,
-    )
-    requests = copies(request, 1 if count is None else count) if count != 1 else [request]
-    runs = [done.run for done in submit_many(ports, requests, check=check)]
-    if not common.json:
-        for run in runs:
-            say(run.id)
-    if wait:
-        return wait_for(ports, [run.id for run in runs], None, as_json=common.json)
-    if common.json:
-        views = _views(ports, runs)
-        print_json(views[0] if count is None else views)
-    return 0
+    request = request_for(ports, pool, deployment, wanted, command)
+    show_request(ports, request, as_json=common.json)
+
+
+@app.command
+def explain(id: RunId, /, *, common: Common = Common()) -> None:
+    """Why is it waiting, who holds the slots, and when will it start?"""
+    from push_dispatch.cli.explaining import show_explanation
+    from push_dispatch.explain import explain as explanation_of
+
+    ports = connect(common)
+    show_explanation(ports, explanation_of(ports, id), as_json=common.json)
 
 
 @app.command
@@ -197,31 +169,35 @@ def logs(
     print_logs(connect(common), id, attempt=attempt, follow=follow, as_json=common.json)
 
 
+# -- shared with the commands for deployments -------------------------------------------------
+
+
+def submit_all(
+    ports: Ports, request: Request, common: Common, *, count: int | None, wait: bool, dry_run: bool
+) -> int:
+    """Submit it once or often, print the ids, and maybe wait; the exit code."""
+    from push_dispatch.cli.follow import wait_for
+    from push_dispatch.cli.rendering import show_request
+    from push_dispatch.submit import copies, submit_many
+    from push_dispatch.validation import check
+
+    if dry_run:
+        show_request(ports, request, as_json=common.json)
+        return 0
+    requests = [request] if count is None else copies(request, count)
+    runs = [done.run for done in submit_many(ports, requests, check=check)]
+    if not common.json:
+        for run in runs:
+            say(run.id)
+    if wait:
+        return wait_for(ports, [run.id for run in runs], None, as_json=common.json)
+    if common.json:
+        views = _views(ports, runs)
+        print_json(views[0] if count is None else views)
+    return 0
+
+
 # -- details ----------------------------------------------------------------------------------
-
-
-def _variables(
-    pairs: tuple[str, ...], file: Path | None, command: tuple[str, ...]
-) -> dict[str, object]:
-    """The file's, then the pairs', then the command."""
-    import shlex
-
-    from push_dispatch.cli.inputs import read_mapping, read_pairs
-
-    variables = (read_mapping(file) if file else {}) | read_pairs(pairs)
-    if command:
-        if "command" in variables:
-            raise Invalid("the command is given twice: after -- and as a job variable")
-        variables["command"] = shlex.join(command)
-    return variables
-
-
-def _due(ports: Ports, at: str | None, after: str | None) -> int | None:
-    if at is not None and after is not None:
-        raise Invalid("--at and --in exclude each other", reason="invalid_time")
-    if after is not None:
-        return ports.clock() + duration(after, "--in") * 1000
-    return None if at is None else moment(at)
 
 
 def _views(ports: Ports, runs: list[Run]) -> list[dict[str, object]]:

@@ -21,6 +21,11 @@ def ports_of(record: Record, environ: Mapping[str, str] | None = None) -> Ports:
         table=record.table,
         wake_queue=record.wake_queue,
         platform_queues=record.platform_queues,
-        environ={**given, "PUSH_DISPATCH_PROCESS_DIR": record.process_dir},
+        environ={
+            # A laptop has no secret store: `env`, unless a file or AWS is chosen.
+            "PUSH_DISPATCH_SECRETS": "env",
+            **given,
+            "PUSH_DISPATCH_PROCESS_DIR": record.process_dir,
+        },
     )
     return ports_for(settings, session(), record.endpoint)

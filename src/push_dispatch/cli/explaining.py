@@ -1,0 +1,142 @@
+"""How is an explanation told? In the order in which somebody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from push_dispatch.cli.output import console, print_json, say
+from push_dispatch.cli.times import span
+from push_dispatch.views import iso
+
+if TYPE_CHECKING:
+    from push_dispatch.explain import Explanation, PoolExplanation
+    from push_dispatch.model import Holder
+    from push_dispatch.ports import Ports
+
+__all__ = ["show_explanation", "show_pool_explanation"]
+
+#: Holders of slots that are named.
+_HOLDERS = 10
+
+
+def show_explanation(ports: Ports, found: Explanation, *, as_json: bool) -> None:
+    """Print why a run is where it is."""
+    if as_json:
+        print_json(_view(found))
+        return
+    from push_dispatch.cli.render import show_facts, show_table, state
+
+    run, now = found.run, ports.clock()
+    show_facts(
+        [
+            ("run", run.id),
+            ("state", state(run.state.value)),
+            ("reason", found.reason),
+            ("", found.sentence),
+            *((name, str(number)) for name, number in found.numbers.items()),
+            ("runs ahead", None if found.ahead is None else str(found.ahead)),
+            ("estimated start", _when(found.estimated_start, now)),
+            ("message", run.message),
+            ("what to do", found.remedy),
+        ]
+    )
+    if found.holders:
+        console().print()
+        rows = [(f"{run.pool}.{h.run}", h.queue, _ago(h, now)) for h in found.holders[:_HOLDERS]]
+        show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
+        if len(found.holders) > _HOLDERS:
+            say(f"… and {len(found.holders) - _HOLDERS} more")
+
+
+def show_pool_explanation(ports: Ports, found: PoolExplanation, *, as_json: bool) -> None:
+    """Print who holds a pool's slots and who waits, and why."""
+    if as_json:
+        print_json(_pool_view(found))
+        return
+    from push_dispatch.cli.render import show_facts, show_table
+
+    pool, now = found.pool, ports.clock()
+    held = len(found.ledger.holders)
+    show_facts(
+        [
+            ("pool", pool.name),
+            ("slots", f"{held} of {pool.slots if pool.limit is not None else 'no limit'}"),
+            ("paused", "yes" if pool.paused else "no"),
+        ]
+    )
+    console().print()
+    show_table(
+        ("PRIORITY", "QUEUE", "SLOTS", "WAITING", "OLDEST", "WHY"),
+        [
+            (
+                str(q.queue.priority),
+                q.queue.name,
+                str(q.held) + ("" if q.queue.limit is None else f" of {q.queue.limit}"),
+                f"{q.waiting}{'+' if q.more else ''}",
+                "" if q.oldest_due is None else span(max(0, now - q.oldest_due) / 1000),
+                ", ".join(f"{count} {reason}" for reason, count in q.reasons.items()),
+            )
+            for q in found.queues
+        ],
+    )
+    if found.ledger.holders:
+        console().print()
+        holders = sorted(found.ledger.holders, key=lambda h: h.since)[:_HOLDERS]
+        rows = [(f"{pool.name}.{h.run}", h.queue, _ago(h, now)) for h in holders]
+        show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
+
+
+def _view(found: Explanation) -> dict[str, Any]:
+    return {
+        "id": found.run.id,
+        "state": found.run.state.value,
+        "reason": found.reason,
+        "sentence": found.sentence,
+        "remedy": found.remedy,
+        "message": found.run.message,
+        "numbers": found.numbers,
+        "ahead": found.ahead,
+        "holders": [_holder(found.run.pool, holder) for holder in found.holders],
+        "estimated_start": iso(found.estimated_start),
+    }
+
+
+def _pool_view(found: PoolExplanation) -> dict[str, Any]:
+    return {
+        "name": found.pool.name,
+        "limit": found.pool.limit,
+        "paused": found.pool.paused,
+        "holders": [_holder(found.pool.name, holder) for holder in found.ledger.holders],
+        "queues": [
+            {
+                "name": q.queue.name,
+                "priority": q.queue.priority,
+                "limit": q.queue.limit,
+                "slots_used": q.held,
+                "waiting": q.waiting,
+                "waiting_more": q.more,
+                "reasons": q.reasons,
+                "oldest_due": iso(q.oldest_due),
+            }
+            for q in found.queues
+        ],
+    }
+
+
+def _holder(pool: str, holder: Holder) -> dict[str, Any]:
+    return {
+        "id": f"{pool}.{holder.run}",
+        "attempt": holder.attempt,
+        "queue": holder.queue,
+        "since": iso(holder.since),
+    }
+
+
+def _ago(holder: Holder, now: int) -> str:
+    return span(max(0, now - holder.since) / 1000)
+
+
+def _when(at: int | None, now: int) -> str | None:
+    if at is None:
+        return None
+    return "now" if at <= now else f"in {span((at - now) / 1000)}"
