@@ -30,6 +30,7 @@ from push_dispatch.deployments import (
 )
 from push_dispatch.model import DEFAULT_QUEUE, Pool, Queue
 from push_dispatch.ports import Ports
+from push_dispatch.schedules import Schedule, expression_of
 
 __all__ = ["Action", "Step", "carry_out", "plan"]
 
@@ -150,11 +151,11 @@ def _plan_deployment(
 ) -> Iterator[Step]:
     target = declared.pools.get(deployment.pool)
     pool = target.pool if target else pool_named(ports, deployment.pool)
-    check_deployment(pool, deployment)
+    check_deployment(pool, deployment, _template(ports, target, pool))
     document = ports.store.deployment(name)
     if document is None:
         text = f"pool {deployment.pool}, queue {deployment.queue}"
-        schedules = tuple(f"schedule `{s.name}`" for s in deployment.schedules)
+        schedules = tuple(f"schedule `{s.name}`: {_when(s)}" for s in deployment.schedules)
         yield Step(Action.CREATE, "deployment", name, (text, *schedules), deployment=deployment)
         return
     changes = _document_changes(to_document(from_document(name, document)), to_document(deployment))
@@ -169,6 +170,16 @@ def _document_changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[
         for name in names
         if now.get(name) != then.get(name)
     )
+
+
+def _template(ports: Ports, declared: DeclaredPool | None, pool: Pool) -> Mapping[str, Any]:
+    if declared is not None:
+        return declared.templates[pool.template]
+    return ports.store.template(pool.name, pool.template) or {}
+
+
+def _when(schedule: Schedule) -> str:
+    return f"{expression_of(schedule)} {schedule.timezone}"
 
 
 def _plan_prune(ports: Ports, declared: Declaration) -> Iterator[Step]:

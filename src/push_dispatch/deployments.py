@@ -14,6 +14,8 @@ from push_dispatch.occurrences import check_cron
 from push_dispatch.ports import Ports
 from push_dispatch.schedules import Schedule, check_schedule
 from push_dispatch.submit import Request
+from push_dispatch.template import Layer
+from push_dispatch.validation import check
 
 __all__ = [
     "Deployment",
@@ -64,10 +66,12 @@ def save_deployment(ports: Ports, deployment: Deployment) -> None:
     """Create or replace a deployment, and bring its limit into the pool's configuration, where
     admission reads it. Idempotent.
 
-    Raises Invalid, NotFound (`pool_not_found`, `queue_not_found`).
+    Raises Invalid (also `invalid_variables`, `enforced_variable`, `invalid_parameters`), NotFound
+    (`pool_not_found`, `queue_not_found`).
     """
     pool = pool_named(ports, deployment.pool)
-    check_deployment(pool, deployment)
+    template = ports.store.template(pool.name, pool.template)
+    check_deployment(pool, deployment, template or {})
     before = ports.store.deployment(deployment.name)
     ports.store.put_deployment(deployment.name, to_document(deployment))
     ports.schedules.sync(deployment.name, _active(deployment), _schedules_of(before))
@@ -76,8 +80,9 @@ def save_deployment(ports: Ports, deployment: Deployment) -> None:
     _set_limit(ports, deployment.pool, deployment.name, deployment.limit)
 
 
-def check_deployment(pool: Pool, deployment: Deployment) -> None:
-    """Raises Invalid, or NotFound (`queue_not_found`), if runs of it could not be made."""
+def check_deployment(pool: Pool, deployment: Deployment, template: Mapping[str, Any]) -> None:
+    """Raises Invalid, or NotFound (`queue_not_found`), if runs of it could not be made: by its
+    schedules as they are, or by somebody who adds what is missing."""
     name = check_name(deployment.name, "deployment")
     check_limit(deployment.limit, f"deployment {name!r}")
     if deployment.command and deployment.entrypoint:
@@ -94,6 +99,11 @@ def check_deployment(pool: Pool, deployment: Deployment) -> None:
             check_cron(schedule.cron)
         if names.count(schedule.name) > 1:
             raise Invalid(f"deployment {name!r} has two schedules named {schedule.name!r}")
+    if deployment.schedules:
+        for schedule in deployment.schedules:
+            check(template, _layers(deployment, schedule.job_variables))
+    else:
+        check({**template, "variables": _optional(template)}, _layers(deployment, {}))
 
 
 def deployment_named(ports: Ports, name: str) -> Deployment:
@@ -177,6 +187,17 @@ def from_document(name: str, document: Mapping[str, Any]) -> Deployment:
 
 
 # -- details ----------------------------------------------------------------------------------
+
+
+def _layers(deployment: Deployment, variables: Mapping[str, Any]) -> list[Layer]:
+    return [Layer("deployment", variables_of(deployment)), Layer("schedule", variables)]
+
+
+def _optional(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables' schema when a run may still give what is required."""
+    schema = template.get("variables") or {}
+    return {key: value for key, value in schema.items() if key != "required"}
+
 
 _CALL = (
     "import importlib, json, os; "
