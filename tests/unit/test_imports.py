@@ -1,0 +1,79 @@
+"""Is the path of a run light? What a function imports, it imports at every cold start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+#: By the name under which it is imported: platform SDKs, and what only the CLI or the API needs.
+HEAVY = {
+    "aiohttp",
+    "aws_croniter",
+    "azure",
+    "cyclopts",
+    "docker",
+    "google",
+    "grpc",
+    "jsonschema",
+    "kubernetes",
+    "ministack",
+    "modal",
+    "msal",
+    "prefect",
+    "psutil",
+    "pydantic",
+    "pydantic_core",
+    "requests",
+    "rich",
+    "yaml",
+}
+
+PATH = [
+    "push_dispatch.dispatch",
+    "push_dispatch.handlers.dispatch",
+    "push_dispatch.handlers.push",
+    "push_dispatch.handlers.finish",
+    "push_dispatch.handlers.sweep",
+]
+CORE = ["model", "lifecycle", "admission", "reasons", "template", "retry", "errors"]
+
+
+def imported(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has after `statement`."""
+    script = f"{statement}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(json.loads(done.stdout))
+
+
+def roots(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize("module", PATH)
+def test_path_of_a_run_imports_nothing_heavy(module: str) -> None:
+    modules = imported(f"import {module}")
+    assert module in modules
+    assert roots(modules) & HEAVY == set()
+    platforms = {m for m in modules if m.startswith("push_dispatch.platforms.")}
+    assert platforms <= {"push_dispatch.platforms.base", "push_dispatch.platforms.registry"}
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_core_imports_the_standard_library_only(name: str) -> None:
+    modules = imported(f"import push_dispatch.{name}")
+    added = roots(modules - imported("pass")) - sys.stdlib_module_names
+    assert added == {"push_dispatch"}
+
+
+def test_heavy_modules_would_be_seen() -> None:
+    """The check itself: what it forbids is installed here, and is found when it is imported."""
+    assert roots(imported("import pydantic, jsonschema, google.cloud.run_v2")) & HEAVY >= {
+        "pydantic",
+        "jsonschema",
+        "google",
+    }
