@@ -1,0 +1,77 @@
+"""Is a secret that a run refers to found anywhere but in the process that needs it?"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from push_dispatch.local.discovery import Record
+from push_dispatch.local.ministack import session
+from tests.local import Cli, LocalUp
+
+PLANTED = "planted-7f3c9e51-do-not-show"
+
+
+def test_a_planted_secret_reaches_the_process_and_nothing_else(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets.json"
+    secrets.write_text(json.dumps({"API_KEY": PLANTED}))
+    cli = Cli(tmp_path / "home", {"PUSH_DISPATCH_SECRETS": f"file:{secrets}"})
+    data = tmp_path / "data"
+    seen = tmp_path / "seen"
+    said: list[str] = []
+
+    def type_(*arguments: str) -> str:
+        done = cli(*arguments)
+        said.extend((done.out, done.err))
+        return done.out
+
+    with LocalUp(cli, ("--data-dir", str(data))):
+        type_("pool", "create", "p", "--type", "process")
+        reference = ("--var", "env.KEY={{ secrets.API_KEY }}")
+        command = ("--", "sh", "-c", f'printf %s "$KEY" > {seen}')
+        run_id = type_("run", "submit", "p", *reference, "--wait", *command).strip()
+        wrong = ("--var", "env.KEY={{ secrets.MISSING }}")
+        type_("run", "submit", "p", *wrong, "--wait", *command)
+        for verb in ("inspect", "logs", "explain"):
+            type_("run", verb, run_id)
+            type_("run", verb, run_id, "--json")
+        type_("run", "render", "p", *reference, *command)
+        type_("run", "submit", "p", *reference, "--dry-run", "--json", *command)
+        said.append(_everything_in_the_table_and_its_stream(cli))
+        said.append(_command_lines())
+    assert seen.read_text() == PLANTED
+    assert "secret_unavailable" in "".join(said)
+    assert "{{ secrets.API_KEY }}" in "".join(said)
+    assert PLANTED not in "".join(said)
+    files = [file for file in data.rglob("*") if file.is_file()]
+    assert {"runtime.log", "dynamodb.json", "job.json"} <= {file.name for file in files}
+    assert [str(file) for file in files if PLANTED.encode() in file.read_bytes()] == []
+
+
+def _everything_in_the_table_and_its_stream(cli: Cli) -> str:
+    [file] = (cli.home / "push-dispatch" / "local").glob("*.json")
+    record = Record(**json.loads(file.read_text()))
+    dynamodb = session().client("dynamodb", endpoint_url=record.endpoint)
+    streams = session().client("dynamodbstreams", endpoint_url=record.endpoint)
+    items = dynamodb.scan(TableName=record.table)["Items"]
+    arn = dynamodb.describe_table(TableName=record.table)["Table"]["LatestStreamArn"]
+    [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    iterator = streams.get_shard_iterator(
+        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    records = streams.get_records(ShardIterator=iterator, Limit=1000)["Records"]
+    assert len(items) > 3
+    assert len(records) > 10
+    return repr(items) + repr(records)
+
+
+def _command_lines() -> str:
+    """What anybody on the machine may see of our children: their command lines."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(process.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return os.linesep.join(lines)
