@@ -94,6 +94,7 @@ _ALL = (
     _end("spot_interruption", "The platform took the spot capacity back.", "Allow crash retries, or use on-demand capacity."),
     _end("infrastructure_failure", "The platform's own infrastructure failed.", "Retry the run; see the platform's status page."),
     _end("image_pull_failed", "The platform could not pull the image.", "Check the image's name, tag and the pull permission.", retryable=False),
+    _end("registry_unavailable", "The image's registry did not answer the platform.", "Nothing to do; use a registry close to the platform, with credentials, if it happens often."),
     _end("resource_initialization_failed", "The platform could not prepare the task: a secret, role or log group is missing.", "Check the execution role, the secrets and the log group.", retryable=False),
     _end("network_provisioning_timeout", "The platform did not get a network interface in time.", "Retry; check the free addresses of the subnets."),
     _end("command_not_found", "The command does not exist where the job runs.", "Check the command and the image or working directory.", retryable=False),

@@ -1,0 +1,284 @@
+"""How are attempts started, watched and stopped on Azure Container Instances?
+
+Creating a container group that exists is not refused: it restarts a running one, and runs one that
+has finished again. So the adapter looks first, and sends the one PUT only when there is nothing;
+two pushes of one attempt at the same moment are kept apart by the run's claim. (Source:
+https://learn.microsoft.com/azure/container-instances/container-instances-update)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+from typing import Any, ClassVar
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from push_dispatch.errors import PlatformError, Rejected, Throttled
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.aci.clients import Clients
+from push_dispatch.platforms.aci.cost import estimate
+from push_dispatch.platforms.aci.refusal import asked, row_of, translated
+from push_dispatch.platforms.aci.request import (
+    ATTEMPT,
+    RUN,
+    Place,
+    group_for,
+    place_of,
+    read_secrets,
+)
+from push_dispatch.platforms.aci.verdict import Seen, read
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.verdicts import Reaction
+
+__all__ = ["Aci"]
+
+#: Groups that are asked about at once: Azure has no request for several with their states.
+_AT_ONCE = 8
+
+
+class Aci:
+    """Azure Container Instances: one container group per attempt.
+
+    Reads from `environ` what `sign_in` and `clients` list. Give each pool a resource group of its
+    own: whoever may create container groups in it may also delete all of them.
+    """
+
+    name: ClassVar[str] = "aci"
+    #: As secure values, which Azure shows to nobody.
+    passes_secrets: ClassVar[bool] = True
+    #: What the application may do, as a custom role on the resource group. The last three only for
+    #: templates without a location, with identities, with subnets.
+    azure_actions: ClassVar[tuple[str, ...]] = (
+        "Microsoft.ContainerInstance/containerGroups/read",
+        "Microsoft.ContainerInstance/containerGroups/write",
+        "Microsoft.ContainerInstance/containerGroups/delete",
+        "Microsoft.ContainerInstance/containerGroups/stop/action",
+        "Microsoft.ContainerInstance/containerGroups/containers/logs/read",
+        "Microsoft.Resources/subscriptions/resourceGroups/read",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
+        "Microsoft.Network/virtualNetworks/subnets/join/action",
+    )
+
+    def __init__(
+        self, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` gives epoch seconds."""
+        self._clients = Clients(environ)
+        self._clock = clock
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. Two requests; one more for the first job of a resource group whose
+        location the template does not name."""
+        place = place_of(job)
+        group = group_for(job, read_secrets(job))
+        with translated():
+            if found := self._adopt(place, job):
+                return found
+            if "location" not in group:
+                location = self._clients.location(place.subscription, place.resource_group)
+                group = {"location": location, **group}
+            return self._create(place, job, group)
+
+    def _create(self, place: Place, job: Job, group: Mapping[str, Any]) -> str:
+        try:
+            self._clients.ask(
+                place.subscription,
+                lambda client: client.container_groups.begin_create_or_update(
+                    place.resource_group,
+                    place.name,
+                    BytesIO(json.dumps(group).encode()),
+                    content_type="application/json",
+                    polling=False,
+                ),
+            )
+        except ResourceExistsError as error:
+            if row_of(error).reaction is Reaction.EXISTS and (found := self._adopt(place, job)):
+                return found
+            raise
+        return str(place)
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName`."""
+        try:
+            with translated():
+                return self._adopt(place_of(job), job)
+        except PlatformError as error:
+            if _is_gone(error.__cause__):
+                return None
+            raise asked(error) from error
+
+    def _adopt(self, place: Place, job: Job) -> str | None:
+        found = self._get(place)
+        if found is None:
+            return None
+        tags = found.get("tags") or {}
+        if (tags.get(RUN), tags.get(ATTEMPT)) != (job.run_id, str(job.attempt)):
+            raise Rejected(f"{place} is somebody else's container group: delete or rename it")
+        return str(place)
+
+    def _get(self, place: Place) -> Mapping[str, Any] | None:
+        """None if the group does not exist; no resource group is an error."""
+        try:
+            group: Any = self._clients.ask(
+                place.subscription,
+                lambda client: client.container_groups.get(
+                    place.resource_group, place.name, cls=_json
+                ),
+            )
+        except ResourceNotFoundError as error:
+            if row_of(error).reaction is Reaction.GONE:
+                return None
+            raise
+        found: Mapping[str, Any] = group
+        return found
+
+    # -- observe ---------------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. One request per attempt: a list would lack the states."""
+        if not jobs:
+            return []
+        if len(jobs) == 1:
+            return [self._observe(jobs[0])]
+        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
+            return list(pool.map(self._observe, jobs))
+
+    def _observe(self, watched: Watched) -> Observation:
+        without = partial(Observation, watched.run_id, watched.attempt, handle=watched.handle)
+        try:
+            place = Place.parse(watched.handle)
+        except ValueError as error:
+            return without(Status.LOST, message=str(error))
+        try:
+            with translated():
+                seen = self._see(place, watched)
+                if seen is not None and seen.restless:
+                    self._halt(place)
+        except PlatformError as error:
+            status = Status.LOST if _is_gone(error.__cause__) else Status.UNKNOWN
+            return without(status, message=error.message)
+        return seen.observation if seen else without(Status.LOST)
+
+    def _see(self, place: Place, watched: Watched) -> Seen | None:
+        group = self._get(place)
+        return None if group is None else read(group, watched, self._clock())
+
+    # -- cancel, clean up ------------------------------------------------------------------------
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`. A group whose process has ended is left alone, so that how it
+        ended stays known; one that is still being created is deleted."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return
+        with _asking():
+            seen = self._see(place, Watched(handle, "", 0))
+            if seen is None or (seen.observation.status is Status.ENDED and not seen.restless):
+                return
+            self._halt(place)
+
+    def _halt(self, place: Place) -> None:
+        """Stop the group, so that its log can still be read; if it cannot be stopped now, delete
+        it."""
+        try:
+            self._clients.ask(
+                place.subscription,
+                lambda client: client.container_groups.stop(place.resource_group, place.name),
+            )
+        except ResourceNotFoundError:
+            return
+        except ResourceExistsError:
+            self._delete(place)
+
+    def clean_up(self, handle: str) -> None:
+        """See `CleansUp`. Ended groups count against a quota of 100 until they are deleted."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return
+        with _asking():
+            self._delete(place)
+
+    def _delete(self, place: Place) -> None:
+        try:
+            self._clients.ask(
+                place.subscription,
+                lambda client: client.container_groups.begin_delete(
+                    place.resource_group, place.name, polling=False
+                ),
+            )
+        except ResourceNotFoundError:
+            return
+        except ResourceExistsError as error:
+            if row_of(error).reaction is not Reaction.EXISTS:
+                raise
+            raise Throttled(f"{place} is being changed", after_seconds=10) from error
+
+    # -- logs, cost ------------------------------------------------------------------------------
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs`. Azure keeps 4 MB while the process runs, the last 16 KB or 1000 lines
+        once the group is stopped, and nothing once it is deleted."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return
+        content = ""
+        with _asking():
+            content = self._content(place)
+        lines = content.split("\n")
+        if lines[-1] == "":
+            del lines[-1]
+        yield from (line.removesuffix("\r") for line in lines)
+
+    def _content(self, place: Place) -> str:
+        group = self._get(place)
+        if group is None:
+            return ""
+        container = group["properties"]["containers"][0]["name"]
+        try:
+            logs = self._clients.ask(
+                place.subscription,
+                lambda client: client.containers.list_logs(
+                    place.resource_group, place.name, container
+                ),
+            )
+        except (ResourceNotFoundError, ResourceExistsError):
+            return ""  # deleted since, or not started yet
+        return logs.content or ""
+
+    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
+        """See `EstimatesCost.estimate_cost`."""
+        return estimate(configuration, seconds)
+
+
+def _json(response: Any, _model: object, _headers: object) -> Any:
+    """What the SDK is to return: its models have no types for what Azure alone may write."""
+    return response.http_response.json()
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Raise Throttled or Uncertain, whatever the refusal, and nothing if even the resource group
+    of what was asked about is gone."""
+    try:
+        with translated():
+            yield
+    except PlatformError as error:
+        if not _is_gone(error.__cause__):
+            raise asked(error) from error
+
+
+def _is_gone(error: BaseException | None) -> bool:
+    """Whether there is no such resource group, and so nothing in it."""
+    code = error.error.code if isinstance(error, HttpResponseError) and error.error else None
+    return code == "ResourceGroupNotFound"

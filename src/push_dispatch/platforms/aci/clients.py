@@ -1,0 +1,105 @@
+"""How does the platform reach Azure? One SDK client per subscription, made when needed.
+
+PUSH_DISPATCH_AZURE_ENDPOINT   replaces both login.microsoftonline.com and
+                               management.azure.com, such as https://127.0.0.1:8443
+PUSH_DISPATCH_AZURE_CA_FILE    the certificate authority of that endpoint, a PEM file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any, TypeVar
+
+from azure.core.exceptions import ClientAuthenticationError
+from azure.mgmt.containerinstance import ContainerInstanceManagementClient
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.aci.sign_in import credential_from
+from push_dispatch.platforms.rest import CONNECT_SECONDS, READ_SECONDS
+
+__all__ = ["Clients"]
+
+_ARM = "https://management.azure.com"
+_SCOPE = "/.default"
+#: Any version will do: a resource group has had a location since the first.
+_GROUPS_VERSION = "2021-04-01"
+_Answer = TypeVar("_Answer")
+
+
+class Clients:
+    """SDK clients that neither wait long nor send anything twice by themselves."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._clients: dict[str, ContainerInstanceManagementClient] = {}
+        self._locations: dict[tuple[str, str], str] = {}
+        self._lock = Lock()
+
+    def ask(
+        self, subscription: str, question: Callable[[ContainerInstanceManagementClient], _Answer]
+    ) -> _Answer:
+        """The answer to `question`. A token that Azure no longer takes is replaced, once: with a
+        401 nothing was done, so this is no blind retry. Raises what the SDK raises, and Rejected
+        (`credentials_missing`)."""
+        client = self._client(subscription)
+        try:
+            return question(client)
+        except ClientAuthenticationError as error:
+            if error.status_code != 401 or error.response is None:
+                raise
+            with self._lock:
+                if self._clients.get(subscription) is client:
+                    del self._clients[subscription]
+            return question(self._client(subscription))
+
+    def location(self, subscription: str, resource_group: str) -> str:
+        """The location of a resource group, remembered. Raises what the SDK raises."""
+        where = subscription, resource_group
+        if where not in self._locations:
+            self._locations[where] = self.ask(subscription, lambda c: _location(c, *where))
+        return self._locations[where]
+
+    def _client(self, subscription: str) -> ContainerInstanceManagementClient:
+        with self._lock:
+            if subscription not in self._clients:
+                self._clients[subscription] = self._make(subscription)
+            return self._clients[subscription]
+
+    def _make(self, subscription: str) -> ContainerInstanceManagementClient:
+        endpoint = self._environ.get("PUSH_DISPATCH_AZURE_ENDPOINT", "").rstrip("/")
+        options: dict[str, Any] = {
+            # azure-core repeats even a PUT ten times by itself, and here that starts a run again.
+            "retry_total": 0,
+            "connection_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
+        }
+        if ca_file := self._environ.get("PUSH_DISPATCH_AZURE_CA_FILE"):
+            options["connection_verify"] = ca_file
+        sign_in = dict(options)
+        if endpoint:
+            # Discovery would ask the public cloud whether it knows this authority.
+            sign_in |= {"authority": endpoint, "disable_instance_discovery": True}
+        return ContainerInstanceManagementClient(
+            credential_from(self._environ, **sign_in),
+            subscription,
+            base_url=endpoint or _ARM,
+            credential_scopes=[_ARM + _SCOPE],
+            **options,
+        )
+
+
+def _location(
+    client: ContainerInstanceManagementClient, subscription: str, resource_group: str
+) -> str:
+    from azure.core.rest import HttpRequest  # noqa: PLC0415
+
+    path = f"/subscriptions/{subscription}/resourcegroups/{resource_group}"
+    request = HttpRequest("GET", path, params={"api-version": _GROUPS_VERSION})
+    # The SDK's documented way to an operation it has no method for, in spite of its name.
+    response = client._send_request(request)  # noqa: SLF001
+    response.raise_for_status()
+    location = response.json().get("location")
+    if not location:
+        raise Rejected(f"resource group {resource_group} has no location")
+    return str(location)

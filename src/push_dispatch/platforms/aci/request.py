@@ -1,0 +1,208 @@
+"""Which container group is made of a run's job configuration? Pure functions.
+
+The configuration has the shape of Prefect's azure-container-instance worker: an `arm_template`
+with one container group, and beside it what is put into the group's first container. Whatever the
+template says stays, but for what the promises of a platform need: the name, our tags, and a restart
+policy that never starts the process again.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.aci.arm import resource_in
+from push_dispatch.platforms.base import Job
+
+__all__ = ["ATTEMPT", "RUN", "START_SECONDS", "Place", "group_for", "place_of", "read_secrets"]
+
+#: Tags of a container group: whose it is, and how long it may fail to pull its image.
+RUN = "push-dispatch-run"
+ATTEMPT = "push-dispatch-attempt"
+START_SECONDS = "push-dispatch-start-seconds"
+
+_CONTAINER = "job"
+#: As Prefect's task_start_timeout_seconds.
+_START_SECONDS = 240
+#: Set as secure values even when they come as plain variables: whoever may read the container
+#: group would see them otherwise.
+_SECURE = {"PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"}
+#: A resource has at most 50 tags, and two thirds of them are enough for labels.
+_LABELS = 40
+_PROVIDER = "providers/Microsoft.ContainerInstance/containerGroups"
+_ID = re.compile(
+    rf"/subscriptions/([^/]+)/resourceGroups/([^/]+)/{_PROVIDER}/([^/]+)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A container group; as a string it is its resource id, and the handle."""
+
+    subscription: str
+    resource_group: str
+    name: str
+
+    @classmethod
+    def parse(cls, handle: str) -> Place:
+        """The place in a resource id; raises ValueError."""
+        match = _ID.fullmatch(handle)
+        if match is None:
+            raise ValueError(f"{handle!r} is no resource id of a container group")
+        return cls(*match.groups())
+
+    def __str__(self) -> str:
+        scope = f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+        return f"{scope}/{_PROVIDER}/{self.name}"
+
+
+def place_of(job: Job) -> Place:
+    """Where the attempt is put. Raises Rejected (`template_invalid`)."""
+    named = {}
+    for key in ("subscription_id", "resource_group_name"):
+        named[key] = str(job.configuration.get(key) or "").strip()
+        if not re.fullmatch(r"[^/?#\s]{1,90}", named[key]):
+            raise _invalid(f"{key} is {named[key]!r}: set the job variable of this name")
+    return Place(named["subscription_id"], named["resource_group_name"], job.name)
+
+
+def group_for(job: Job, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """The container group to put, as JSON; without `location` where the template leaves that to
+    the resource group. `secrets` are the values of the job's secrets by variable.
+
+    Raises Rejected (`template_invalid`).
+    """
+    configuration = job.configuration
+    resource = _resource(configuration, job.name)
+    properties = resource.setdefault("properties", {})
+    containers = properties.get("containers")
+    if not containers:
+        raise _invalid("arm_template has no properties.containers")
+    container = containers[0]
+    container["name"] = container.get("name") or _CONTAINER
+    _fill(container.setdefault("properties", {}), configuration, secrets)
+    _surround(resource, properties, configuration)
+    properties.setdefault("osType", "Linux")
+    # The default is Always. Even with Never a container that fails may be started again, which
+    # the verdict takes care of.
+    properties["restartPolicy"] = "Never"
+    resource["tags"] = _tags(resource.get("tags"), configuration.get("labels")) | {
+        RUN: job.run_id,
+        ATTEMPT: str(job.attempt),
+        START_SECONDS: str(configuration.get("task_start_timeout_seconds") or _START_SECONDS),
+    }
+    kept = ("location", "tags", "identity", "properties", "zones")
+    return {key: resource[key] for key in kept if resource.get(key)}
+
+
+def read_secrets(job: Job) -> dict[str, str]:
+    """The values of the run's secrets. Raises Rejected (`secret_unavailable`)."""
+    try:
+        return {name: secret.read() for name, secret in job.secrets.items()}
+    except KeyError as error:
+        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+
+
+# -- parts of the group -----------------------------------------------------------------------
+
+
+def _resource(configuration: Mapping[str, Any], name: str) -> dict[str, Any]:
+    template = configuration.get("arm_template")
+    if not isinstance(template, Mapping):
+        raise _invalid("arm_template is missing: it has the container group that is created")
+    return resource_in(template, {"container_group_name": name, "container_name": _CONTAINER})
+
+
+def _fill(
+    container: dict[str, Any], configuration: Mapping[str, Any], secrets: Mapping[str, str]
+) -> None:
+    """The container's own properties."""
+    if image := configuration.get("image"):
+        container["image"] = image
+    if not container.get("image"):
+        raise _invalid("no image is given: set the job variable `image`")
+    command = _command(configuration, container.pop("command", None))
+    if command:
+        container["command"] = command
+    own = container.get("environmentVariables") or []
+    container["environmentVariables"] = _environment(own, configuration.get("env") or {}, secrets)
+    requests = container.setdefault("resources", {}).setdefault("requests", {})
+    for key, variable in (("cpu", "cpu"), ("memoryInGB", "memory")):
+        if configuration.get(variable) is not None:
+            requests[key] = configuration[variable]
+        # ACI has no default for either.
+        requests[key] = float(requests.get(key) or 1)
+    if configuration.get("gpu_count"):
+        gpu = {"count": configuration["gpu_count"], "sku": configuration.get("gpu_sku")}
+        requests["gpu"] = {key: value for key, value in gpu.items() if value}
+
+
+def _command(configuration: Mapping[str, Any], written: Any) -> list[str]:
+    """The entrypoint of the template before the command: a command in ACI replaces the image's
+    own entrypoint. Empty if the image is to say."""
+    command = configuration.get("command") or written or []
+    parts = _split(command) if isinstance(command, str) else [str(part) for part in command]
+    entrypoint = configuration.get("entrypoint")
+    return [*_split(entrypoint), *parts] if entrypoint else parts
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise _invalid(f"command {command!r} cannot be split: {error}") from error
+
+
+def _environment(
+    own: Sequence[Mapping[str, Any]], env: Mapping[str, Any], secrets: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Of one name the run's value wins over the template's, and a secret over both."""
+    merged = {str(entry["name"]): dict(entry) for entry in own}
+    for name, value in env.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            kind = "secureValue" if name in _SECURE else "value"
+            merged[name] = {"name": name, kind: str(value)}
+    merged |= {name: {"name": name, "secureValue": value} for name, value in secrets.items()}
+    return list(merged.values())
+
+
+def _surround(
+    resource: dict[str, Any], properties: dict[str, Any], configuration: Mapping[str, Any]
+) -> None:
+    """What the variables say about identity, registry and network."""
+    if identities := configuration.get("identities"):
+        assigned: dict[str, Any] = {identity: {} for identity in identities}
+        resource["identity"] = {"type": "UserAssigned", "userAssignedIdentities": assigned}
+    if registry := configuration.get("image_registry"):
+        properties["imageRegistryCredentials"] = [_registry(registry)]
+    if subnets := configuration.get("subnet_ids"):
+        properties["subnetIds"] = [{"id": subnet} for subnet in subnets]
+    if servers := configuration.get("dns_servers"):
+        properties["dnsConfig"] = {"nameServers": list(servers)}
+
+
+def _registry(registry: Mapping[str, Any]) -> dict[str, Any]:
+    server = registry.get("registry_url")
+    keys = ("identity",) if registry.get("identity") else ("username", "password")
+    if not server or not all(registry.get(key) for key in keys):
+        raise _invalid(
+            "image_registry needs registry_url and either identity or username and password"
+        )
+    return {"server": server, **{key: registry[key] for key in keys}}
+
+
+def _tags(own: Mapping[str, Any] | None, labels: Mapping[str, Any] | None) -> dict[str, str]:
+    """Source: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources."""
+    both = {**(own or {}), **(labels or {})}
+    tags = {re.sub(r"[<>%&\\?/]", "-", str(key))[:512]: str(both[key])[:256] for key in both}
+    return dict(list(tags.items())[:_LABELS])
+
+
+def _invalid(message: str) -> Rejected:
+    return Rejected(message, reason="template_invalid")

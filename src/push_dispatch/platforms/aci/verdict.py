@@ -1,0 +1,171 @@
+"""What does Azure's description of a container group, as JSON, say about the attempt?
+
+Sources: https://learn.microsoft.com/azure/container-instances/container-state,
+https://learn.microsoft.com/azure/container-instances/container-instances-troubleshooting,
+https://learn.microsoft.com/azure/container-instances/container-instances-restart-policy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.aci.request import START_SECONDS
+from push_dispatch.platforms.base import Watched
+
+__all__ = ["Seen", "read"]
+
+_MESSAGE_LENGTH = 500
+#: As Prefect's task_start_timeout_seconds, for a group whose tag was removed.
+_START_SECONDS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An observation, and whether it holds only once the group has been stopped: it would start
+    the process (again) otherwise."""
+
+    observation: Observation
+    restless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    reason: str
+    #: Whether a new attempt of the same request may succeed.
+    retryable: bool = True
+
+
+#: What events and detail statuses tell, first match first.
+_BY_TEXT = (
+    (r"oom.?killed|out of memory", _End("out_of_memory")),
+    (r"spot.?(preemption|evict)|preempted", _End("spot_interruption")),
+    (r"pull.*(not found|manifest unknown|unauthorized|denied)", _End("image_pull_failed", False)),
+    (r"failed to pull|back-?off pulling|err.?image.?pull", _End("image_pull_failed")),
+    (r"executable file not found|no such file or directory", _End("command_not_found", False)),
+    (r"quota|insufficient|capacity|not available in the location", _End("no_capacity")),
+)
+
+#: Which of these are why a process has this exit code.
+_ALWAYS = {"out_of_memory", "spot_interruption"}
+_NEVER_RAN = {*_ALWAYS, "command_not_found"}
+_CAUSES: dict[int, set[str]] = {0: set(), 126: _NEVER_RAN, 127: _NEVER_RAN, 128: _NEVER_RAN}
+
+
+def read(group: Mapping[str, Any], watched: Watched, now: float) -> Seen:
+    """What is known of the attempt, by the group's first container, which runs it. `now` in epoch
+    seconds says for how long an image could not be pulled."""
+    seen = Observation(watched.run_id, watched.attempt, Status.STARTING, watched.handle)
+    view = _container_view(group)
+    current, before = view.get("currentState") or {}, view.get("previousState") or {}
+    stopped = _view(group).get("state") == "Stopped"
+    if view.get("restartCount") and _has_ended(before):
+        # The process was started again, by Azure's own maintenance or in spite of the restart
+        # policy (Never is kept for exit code 0 only): its first end counts.
+        return Seen(_ended(seen, before, group), restless=not (stopped or _has_ended(current)))
+    if stopped:
+        code = current.get("exitCode")
+        ended = replace(seen, status=Status.ENDED, exit_code=code, reason="stopped_on_request")
+        return Seen(replace(ended, ended_at=_milliseconds(current.get("finishTime"))))
+    if _has_ended(current):
+        return Seen(_ended(seen, current, group))
+    if current.get("state") == "Running":
+        started = _milliseconds(current.get("startTime"))
+        return Seen(replace(seen, status=Status.RUNNING, started_at=started))
+    return _not_started(seen, group, now)
+
+
+def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
+    """A process that ran, or could not be executed."""
+    code, detail = state.get("exitCode"), state.get("detailStatus") or ""
+    told = _told(group, detail)
+    end = _match(told)
+    if code is None:
+        end = end or _End("infrastructure_failure")
+    elif end is not None and end.reason not in _CAUSES.get(code, _ALWAYS):
+        end = None  # a trouble on the way, such as an image that came at the second try
+    return replace(
+        seen,
+        status=Status.ENDED,
+        exit_code=code,
+        reason=end.reason if end else None,
+        retryable=end.retryable if end else True,
+        message=(told if end else detail)[-_MESSAGE_LENGTH:] or None,
+        started_at=_milliseconds(state.get("startTime")),
+        ended_at=_milliseconds(state.get("finishTime")),
+    )
+
+
+def _not_started(seen: Observation, group: Mapping[str, Any], now: float) -> Seen:
+    """Waiting, perhaps for ever: a creation that has failed goes on trying all the same."""
+    told = _told(group)
+    end = _match(told)
+    provisioning = (group.get("properties") or {}).get("provisioningState")
+    if "Failed" in {provisioning, _view(group).get("state")}:
+        end = end or _End("infrastructure_failure")
+        return Seen(_failed(seen, end, told or "the creation failed"), restless=True)
+    if end is not None and end.reason == "image_pull_failed":
+        patience = (group.get("tags") or {}).get(START_SECONDS) or _START_SECONDS
+        if now - _first_trouble(group, now) > float(patience):
+            return Seen(_failed(seen, end, told), restless=True)
+    return Seen(replace(seen, message=told[-_MESSAGE_LENGTH:] or None))
+
+
+def _failed(seen: Observation, end: _End, told: str) -> Observation:
+    return replace(
+        seen,
+        status=Status.ENDED,
+        reason=end.reason,
+        retryable=end.retryable,
+        message=told[-_MESSAGE_LENGTH:],
+    )
+
+
+# -- parts of the description -----------------------------------------------------------------
+
+
+def _view(of: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is known at run time; nothing for as long as Azure has no node for the group."""
+    view: Mapping[str, Any] = (of.get("properties") or {}).get("instanceView") or {}
+    return view
+
+
+def _container_view(group: Mapping[str, Any]) -> Mapping[str, Any]:
+    containers = (group.get("properties") or {}).get("containers") or [{}]
+    return _view(containers[0])
+
+
+def _has_ended(state: Mapping[str, Any]) -> bool:
+    return state.get("state") == "Terminated"
+
+
+def _match(text: str) -> _End | None:
+    return next((end for pattern, end in _BY_TEXT if re.search(pattern, text, re.IGNORECASE)), None)
+
+
+def _told(group: Mapping[str, Any], detail: str = "") -> str:
+    """Everything that went wrong, in the platform's own words."""
+    words = [str(event.get("message") or event.get("name") or "") for event in _troubles(group)]
+    return " · ".join(dict.fromkeys(word for word in [*words, detail] if word))
+
+
+def _troubles(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    events = [*(_view(group).get("events") or []), *(_container_view(group).get("events") or [])]
+    return [e for e in events if e.get("type") == "Warning" or e.get("name") in _TROUBLES]
+
+
+#: Bad news although Azure calls them normal.
+_TROUBLES = {"BackOff", "SpotPreemption"}
+
+
+def _first_trouble(group: Mapping[str, Any], now: float) -> float:
+    times = [_milliseconds(event.get("firstTimestamp")) for event in _troubles(group)]
+    return min((time / 1000 for time in times if time is not None), default=now)
+
+
+def _milliseconds(time: str | None) -> int | None:
+    return None if time is None else int(datetime.fromisoformat(time).timestamp() * 1000)
