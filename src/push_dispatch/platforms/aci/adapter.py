@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from typing import Any, ClassVar
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -88,13 +87,15 @@ class Aci:
             return self._create(place, job, group)
 
     def _create(self, place: Place, job: Job, group: Mapping[str, Any]) -> str:
+        # As bytes: through the SDK's models a template would lose what they do not know.
+        body: Any = json.dumps(group).encode()
         try:
             self._clients.ask(
                 place.subscription,
                 lambda client: client.container_groups.begin_create_or_update(
                     place.resource_group,
                     place.name,
-                    BytesIO(json.dumps(group).encode()),
+                    body,
                     content_type="application/json",
                     polling=False,
                 ),
@@ -263,7 +264,7 @@ class Aci:
 
 def _json(response: Any, _model: object, _headers: object) -> Any:
     """What the SDK is to return: its models have no types for what Azure alone may write."""
-    return response.http_response.json()
+    return json.loads(response.http_response.text())
 
 
 @contextmanager
