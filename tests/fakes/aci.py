@@ -22,7 +22,7 @@ from tests.fakes.tls import loopback
 class FakeAci(AciService):
     def __init__(self) -> None:
         super().__init__()
-        self._slow: float = 0
+        self._slow: tuple[str, float] | None = None
         self._leave = threading.Event()
 
     def environ(self, **more: str) -> dict[str, str]:
@@ -113,15 +113,15 @@ class FakeAci(AciService):
         kept = {name: g for name, g in self.groups.items() if g.provisioning != "Deleting"}
         self.groups = kept
 
-    def slow_next(self, seconds: float) -> None:
-        """The reply to the next request, which is carried out, takes so long."""
-        self._slow = seconds
+    def slow_next(self, method: str, seconds: float) -> None:
+        """The reply to the next such request, which is carried out, takes so long."""
+        self._slow = method, seconds
 
     def handle(self, request: Request) -> Answer | None:
         answer = super().handle(request)
-        if "/oauth2/" not in request.path:
-            slow, self._slow = self._slow, 0
-            self._leave.wait(slow)
+        if self._slow and self._slow[0] == request.method:
+            seconds, self._slow = self._slow[1], None
+            self._leave.wait(seconds)
         return answer
 
     def __exit__(self, *error: object) -> None:

@@ -33,6 +33,7 @@ from push_dispatch.platforms.aci.request import (
 )
 from push_dispatch.platforms.aci.verdict import Seen, read
 from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.platforms.verdicts import Reaction
 
 __all__ = ["Aci"]
@@ -65,10 +66,14 @@ class Aci:
     )
 
     def __init__(
-        self, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+        self,
+        environ: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.time,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         """`clock` gives epoch seconds."""
-        self._clients = Clients(environ)
+        self._clients = Clients(environ, read_seconds)
         self._clock = clock
 
     # -- push ------------------------------------------------------------------------------------
@@ -103,6 +108,11 @@ class Aci:
         except ResourceExistsError as error:
             if row_of(error).reaction is Reaction.EXISTS and (found := self._adopt(place, job)):
                 return found
+            raise
+        except ResourceNotFoundError as error:
+            if row_of(error).reaction is Reaction.GONE:
+                # Not the group, which is to be created: a subnet, an identity, a workspace.
+                raise Rejected(f"{place} needs what does not exist: {error.message}") from error
             raise
         return str(place)
 

@@ -16,7 +16,7 @@ from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 
 from push_dispatch.errors import Rejected
 from push_dispatch.platforms.aci.sign_in import credential_from
-from push_dispatch.platforms.rest import CONNECT_SECONDS, READ_SECONDS
+from push_dispatch.platforms.rest import CONNECT_SECONDS
 
 __all__ = ["Clients"]
 
@@ -30,8 +30,9 @@ _Answer = TypeVar("_Answer")
 class Clients:
     """SDK clients that neither wait long nor send anything twice by themselves."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], read_seconds: float) -> None:
         self._environ = environ
+        self._read_seconds = read_seconds
         self._clients: dict[str, ContainerInstanceManagementClient] = {}
         self._locations: dict[tuple[str, str], str] = {}
         self._lock = Lock()
@@ -72,7 +73,7 @@ class Clients:
             # azure-core repeats even a PUT ten times by itself, and here that starts a run again.
             "retry_total": 0,
             "connection_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
+            "read_timeout": self._read_seconds,
         }
         if ca_file := self._environ.get("PUSH_DISPATCH_AZURE_CA_FILE"):
             options["connection_verify"] = ca_file
