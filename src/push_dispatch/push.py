@@ -255,7 +255,9 @@ def _uncertain(sending: _Sending, error: Exception) -> Outcome:
     """It may have been started: the same claim looks it up before it sends again."""
     ports, message, attempt = sending.ports, sending.message, sending.attempt
     log.warning("push of %s attempt %d: %s", message.run, message.attempt, error, exc_info=error)
-    if ports.clock() - attempt.claimed_at > GIVE_UP_SECONDS * 1000:
+    # Never at the first time, however long it was throttled before: one look may settle it.
+    late = ports.clock() - attempt.claimed_at > GIVE_UP_SECONDS * 1000
+    if late and message.uncertain:
         reason = error.reason if isinstance(error, Uncertain) else "push_failed"
         sending.advance(Reject(message.attempt, reason, str(error)))
         return Outcome.REJECTED
