@@ -124,6 +124,14 @@ class TestErrors(AciSuite):
         assert {row.reason for row in ERRORS} <= set(REASONS)
         assert all(row.remedy.endswith(".") for row in ERRORS)
 
+    def test_location_that_may_not_be_read_is_denied(self, aci: Aci, fake: FakeAci) -> None:
+        fake.refuse_next(failure(403, "AuthorizationFailed", "no read"), path="/resourcegroups/")
+        job = self.make_job(1)
+        with pytest.raises(Rejected, match="no read") as caught:
+            aci.push(job)
+        assert caught.value.reason == "access_denied"
+        assert fake.starts(job.name) == 0
+
     def test_throttling_says_how_long(self, aci: Aci, fake: FakeAci) -> None:
         fake.throttle_next()
         with pytest.raises(Throttled) as caught:

@@ -156,7 +156,8 @@ class AciService(RestServer):
             return transitioning(name)
         # The trap: of a process that had ended by itself, the exit code is gone.
         group.state = "Stopped"
-        group.current = {"state": "Terminated", "detailStatus": "", "finishTime": now()}
+        started = {k: v for k, v in group.current.items() if k == "startTime"}
+        group.current = {"state": "Terminated", "detailStatus": "", "finishTime": now(), **started}
         return Answer(204)
 
     def _logs(self, name: str, group: Group, container: str | None) -> Answer:

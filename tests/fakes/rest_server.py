@@ -127,8 +127,10 @@ def _server(
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
-        # Head and body in one packet: apart they wait 40 ms for each other (Nagle, delayed ACK).
+        # Head and body in one packet, and at once: else they wait 40 ms for each other, and for
+        # the client to acknowledge what TLS sends after its handshake.
         wbufsize = -1
+        disable_nagle_algorithm = unix_socket is None
 
         def setup(self) -> None:
             super().setup()

@@ -37,7 +37,10 @@ def resource_in(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
 
 def _resolved(value: Any, declared: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _resolved(inner, declared, given) for key, inner in value.items()}
+        return {
+            key: inner if _is_command(key, inner) else _resolved(inner, declared, given)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_resolved(inner, declared, given) for inner in value]
     if not isinstance(value, str) or not (value.startswith("[") and value.endswith("]")):
@@ -57,6 +60,11 @@ def _resolved(value: Any, declared: Mapping[str, Any], given: Mapping[str, Any])
     # Without this name, so that a parameter that refers to itself is an error and not a loop.
     others = {key: entry for key, entry in declared.items() if key != name}
     return _resolved(declared[name]["defaultValue"], others, given)
+
+
+def _is_command(key: str, value: Any) -> bool:
+    """A job variable's text, which may look like an expression: `[ -f x ]` is a test in a shell."""
+    return key == "command" and isinstance(value, str) and not _PARAMETER.fullmatch(value)
 
 
 def _invalid(problem: str) -> Rejected:

@@ -15,6 +15,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 
 from push_dispatch.errors import Rejected
+from push_dispatch.platforms.aci.refusal import is_sign_in
 from push_dispatch.platforms.aci.sign_in import credential_from
 from push_dispatch.platforms.rest import CONNECT_SECONDS
 
@@ -47,11 +48,11 @@ class Clients:
         try:
             return question(client)
         except ClientAuthenticationError as error:
-            if error.status_code != 401 or error.response is None:
+            # Not to be kept in any case: it would repeat a refusal to sign in from memory, for up
+            # to a minute after Microsoft Entra has recovered.
+            self._forget(subscription, client)
+            if is_sign_in(error):
                 raise
-            with self._lock:
-                if self._clients.get(subscription) is client:
-                    del self._clients[subscription]
             return question(self._client(subscription))
 
     def location(self, subscription: str, resource_group: str) -> str:
@@ -66,6 +67,11 @@ class Clients:
             if subscription not in self._clients:
                 self._clients[subscription] = self._make(subscription)
             return self._clients[subscription]
+
+    def _forget(self, subscription: str, client: ContainerInstanceManagementClient) -> None:
+        with self._lock:
+            if self._clients.get(subscription) is client:
+                del self._clients[subscription]
 
     def _make(self, subscription: str) -> ContainerInstanceManagementClient:
         endpoint = self._environ.get("PUSH_DISPATCH_AZURE_ENDPOINT", "").rstrip("/")

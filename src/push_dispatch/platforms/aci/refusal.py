@@ -7,6 +7,7 @@ table goes by status and by the code and message of the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from azure.core import exceptions as sdk
 from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.verdicts import Reaction, Row, judge
 
-__all__ = ["ERRORS", "asked", "refused", "row_of", "translated"]
+__all__ = ["ERRORS", "asked", "is_sign_in", "refused", "row_of", "translated"]
 
 #: Sources: https://learn.microsoft.com/azure/container-instances/container-instances-troubleshooting,
 #: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors and
@@ -47,7 +48,6 @@ ERRORS: tuple[Row, ...] = (
 #: was never sent is told from one that may have been.
 _BY_EXCEPTION: tuple[tuple[type[Exception], str], ...] = (
     (sdk.ServiceRequestError, "platform_unavailable"),
-    (sdk.ClientAuthenticationError, "platform_unavailable"),
     (sdk.AzureError, "push_uncertain"),
 )
 
@@ -63,13 +63,18 @@ def translated() -> Iterator[None]:
 
 def refused(error: sdk.AzureError) -> PlatformError:
     """Our error for one of the SDK's."""
+    if isinstance(error, sdk.ClientAuthenticationError) and is_sign_in(error):
+        return _not_signed_in(error)
     if isinstance(error, sdk.HttpResponseError) and error.response is not None:
-        if "/oauth2/" in _url(error):
-            return _not_signed_in(error)
         return row_of(error).error(_told(error), _retry_after(error))
-    cause = error.__cause__ if isinstance(error.__cause__, sdk.AzureError) else error
-    kinds = (reason for kind, reason in _BY_EXCEPTION if isinstance(cause, kind))
+    kinds = (reason for kind, reason in _BY_EXCEPTION if isinstance(error, kind))
     return Uncertain(str(error), reason=next(kinds, "push_uncertain"))
+
+
+def is_sign_in(error: sdk.ClientAuthenticationError) -> bool:
+    """Whether it comes from Microsoft Entra, and not from the platform itself."""
+    request: Any = error.response.request if error.response is not None else None
+    return request is None or "/oauth2/" in str(request.url)
 
 
 def asked(error: PlatformError) -> PlatformError:
@@ -84,23 +89,16 @@ def row_of(error: sdk.HttpResponseError) -> Row:
     return judge(ERRORS, error.status_code or 0, _told(error))
 
 
-def _not_signed_in(error: sdk.HttpResponseError) -> PlatformError:
-    """Microsoft Entra says no. Nothing was asked of the platform itself."""
+def _not_signed_in(error: sdk.ClientAuthenticationError) -> PlatformError:
+    """Microsoft Entra says no, or nothing: nothing was asked of the platform itself. Only a code of
+    its own, such as AADSTS7000215, says that asking again is of no use."""
     status = error.status_code or 0
     if status == 429:
         return Throttled(error.message, after_seconds=_retry_after(error))
-    if status >= 500:
+    if status >= 500 or not re.search(r"AADSTS\d+", error.message):
         return Uncertain(error.message, reason="platform_unavailable")
-    return Rejected(
-        f"{error.message.strip()} Check AZURE_TENANT_ID, AZURE_CLIENT_ID and the federated"
-        " credential or the secret.",
-        reason="access_denied",
-    )
-
-
-def _url(error: sdk.HttpResponseError) -> str:
-    request: Any = error.response.request if error.response is not None else None
-    return str(getattr(request, "url", ""))
+    remedy = "Check AZURE_TENANT_ID, AZURE_CLIENT_ID and the federated credential or the secret."
+    return Rejected(f"{error.message.strip()} {remedy}", reason="access_denied")
 
 
 def _told(error: sdk.HttpResponseError) -> str:

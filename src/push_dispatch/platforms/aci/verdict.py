@@ -68,15 +68,26 @@ def read(group: Mapping[str, Any], watched: Watched, now: float) -> Seen:
         # policy (Never is kept for exit code 0 only): its first end counts.
         return Seen(_ended(seen, before, group), restless=not (stopped or _has_ended(current)))
     if stopped:
-        code = current.get("exitCode")
-        ended = replace(seen, status=Status.ENDED, exit_code=code, reason="stopped_on_request")
-        return Seen(replace(ended, ended_at=_milliseconds(current.get("finishTime"))))
+        return Seen(_stopped(seen, current, group))
     if _has_ended(current):
         return Seen(_ended(seen, current, group))
     if current.get("state") == "Running":
         started = _milliseconds(current.get("startTime"))
         return Seen(replace(seen, status=Status.RUNNING, started_at=started))
     return _not_started(seen, group, now)
+
+
+def _stopped(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
+    """By a person, or by us because it would never have started, which its events still tell."""
+    told = _told(group)
+    end = _End("stopped_on_request")
+    if told and not state.get("startTime"):
+        end = _match(told) or _End("infrastructure_failure")
+    return replace(
+        _failed(seen, end, told),
+        exit_code=state.get("exitCode"),
+        ended_at=_milliseconds(state.get("finishTime")),
+    )
 
 
 def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
@@ -121,7 +132,7 @@ def _failed(seen: Observation, end: _End, told: str) -> Observation:
         status=Status.ENDED,
         reason=end.reason,
         retryable=end.retryable,
-        message=told[-_MESSAGE_LENGTH:],
+        message=told[-_MESSAGE_LENGTH:] or None,
     )
 
 
