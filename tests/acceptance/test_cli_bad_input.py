@@ -86,7 +86,7 @@ def test_a_platform_that_is_down_keeps_the_run_and_tells_why(tmp_path: Path) -> 
 
 
 def test_without_any_backend_the_error_says_how_to_get_one(tmp_path: Path) -> None:
-    done = Cli(tmp_path)("pool", "ls")
+    done = Cli(tmp_path).typed("pool", "ls")
     assert (done.code, "[no_backend]" in done.err) == (1, True)
     assert "push-dispatch local up" in done.err
 

@@ -9,7 +9,8 @@ from tests.local import Cli, eventually
 
 
 def test_submit_and_wait_for_a_command_that_succeeds(cli: Cli, pool: str) -> None:
-    done = cli.ok("run", "submit", pool, "--wait", "--", "sh", "-c", "echo out; echo err >&2")
+    done = cli.typed("run", "submit", pool, "--wait", "--", "sh", "-c", "echo out; echo err >&2")
+    assert done.code == 0
     run_id = done.out.strip()
     assert run_id.startswith(f"{pool}.")
     assert "backend: local runtime 'default'" in done.err
@@ -17,7 +18,7 @@ def test_submit_and_wait_for_a_command_that_succeeds(cli: Cli, pool: str) -> Non
 
 
 def test_a_command_that_fails_says_so_and_exits_with_1(cli: Cli, pool: str) -> None:
-    done = cli("run", "submit", pool, "--wait", "--json", "--", "sh", "-c", "exit 7")
+    done = cli.typed("run", "submit", pool, "--wait", "--json", "--", "sh", "-c", "exit 7")
     assert done.code == 1
     assert "[exit_code]" in done.err
     run = done.json

@@ -30,7 +30,7 @@ def test_stopped_in_the_middle_every_run_ends_and_none_runs_twice(tmp_path: Path
     assert len(ids) == RUNS
     assert len(started()) < RUNS, "it was not stopped in the middle"
     with up:
-        done = cli("run", "wait", *ids, "--timeout", "90s", "--json", seconds=120)
+        done = cli("run", "wait", *ids, "--timeout", "90s", "--json")
         assert {run["state"] for run in done.json} == {"COMPLETED"}, done.err
         assert {len(run["attempts"]) for run in done.json} == {1}
         assert cli.ok("pool", "inspect", "etl", "--json").json["slots_used"] == 0
