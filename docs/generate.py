@@ -1,0 +1,110 @@
+# ruff: noqa: INP001 - a script, not a package
+"""Writes the pages of the documentation that say what the code says: `python docs/generate.py`.
+
+A test compares the pages with what this would write.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from push_dispatch import lifecycle
+from push_dispatch.lifecycle import TRANSITIONS
+from push_dispatch.model import RunState
+from push_dispatch.reasons import REASONS, Kind
+
+__all__ = ["PAGES"]
+
+_HERE = Path(__file__).parent
+
+_KINDS = {
+    Kind.WAIT: (
+        "Why a run waits",
+        "In the order in which they are looked for: the first that applies is the answer.",
+    ),
+    Kind.STATE: ("What a run does", "It holds a slot and goes its way."),
+    Kind.END: (
+        "Why an attempt or a run ended",
+        "*Retried*: whether another attempt may follow, if the run has any left.",
+    ),
+    Kind.REFUSAL: (
+        "Why a request was refused",
+        "Nothing was changed. The exit code is 2 if the command itself is wrong, else 1.",
+    ),
+}
+
+
+def reasons() -> Iterator[str]:
+    """`reasons.md`."""
+    yield "# Reasons"
+    yield ""
+    yield "Every wait, end and refusal carries one of these tokens: in the command line, in"
+    yield "`--json`, in the logs, the metrics and the events. They are stable: a token is never"
+    yield "given another meaning. Generated from `reasons.py`."
+    for kind, (title, about) in _KINDS.items():
+        yield ""
+        yield f"## {title}"
+        yield ""
+        yield about
+        yield ""
+        retried = kind is Kind.END
+        yield f"| token | what it means | what to do |{' retried |' if retried else ''}"
+        yield f"|---|---|---|{'---|' if retried else ''}"
+        for reason in REASONS.values():
+            if reason.kind is kind:
+                last = f" {'yes' if reason.retryable else 'no'} |" if retried else ""
+                yield f"| `{reason.token}` | {reason.sentence} | {_cell(reason.remedy)} |{last}"
+
+
+def state_machine() -> Iterator[str]:
+    """`state-machine.md`."""
+    yield "# The states of a run"
+    yield ""
+    yield "Generated from the table in `lifecycle.py`, which is the whole state machine. An event"
+    yield "that is not listed for a state changes nothing: it is late, repeated, or about another"
+    yield "attempt."
+    yield ""
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield "    [*] --> SCHEDULED: submit"
+    for state, events in TRANSITIONS.items():
+        for event, targets in events.items():
+            for target in RunState:
+                if target in targets and target is not state:
+                    yield f"    {state} --> {target}: {event.__name__}"
+    for state in RunState:
+        if state.ended:
+            yield f"    {state} --> [*]"
+    yield "```"
+    yield ""
+    yield "| in state | event | goes to |"
+    yield "|---|---|---|"
+    for state, events in TRANSITIONS.items():
+        for event, targets in events.items():
+            names = ", ".join(str(target) for target in RunState if target in targets)
+            yield f"| {state} | {event.__name__} | {names} |"
+    yield ""
+    yield "## Events"
+    yield ""
+    events = dict.fromkeys(event for row in TRANSITIONS.values() for event in row)
+    for event in events:
+        about = inspect.getdoc(getattr(lifecycle, event.__name__)) or ""
+        yield f"- **{event.__name__}**: {' '.join(about.split())}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+#: File in this directory to what it contains.
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "reasons.md": reasons,
+    "state-machine.md": state_machine,
+}
+
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (_HERE / name).write_text("\n".join(page()) + "\n", encoding="utf-8")
