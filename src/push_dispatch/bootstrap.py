@@ -13,9 +13,11 @@ import boto3
 import uuid_utils
 from botocore.config import Config
 
+from push_dispatch.eventbridge import EventBridgeSchedules
 from push_dispatch.messages.sqs import SqsMessages
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
+from push_dispatch.schedules import NoSchedules, Schedules
 from push_dispatch.secrets import secrets_from
 from push_dispatch.settings import Settings
 from push_dispatch.store.dynamodb import DynamoStore
@@ -64,6 +66,7 @@ def ports_for(
         new_id=new_id,
         platform=_platforms(settings.environ),
         secrets=secrets_from(settings.environ),
+        schedules=_schedules(settings, session),
     )
 
 
@@ -75,6 +78,15 @@ def now() -> int:
 def new_id() -> str:
     """A fresh uuid7: ordered by time, also within a millisecond of this process."""
     return str(uuid_utils.uuid7())
+
+
+def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
+    if not settings.schedule_group:
+        return NoSchedules()
+    client = session.client("scheduler", config=CLIENT)
+    return EventBridgeSchedules(
+        client, settings.schedule_group, settings.schedule_target, settings.schedule_role
+    )
 
 
 def _once(make: Callable[[], _Made]) -> Callable[[], _Made]:

@@ -24,13 +24,18 @@ class Settings:
     rejected_queue: str = ""
     #: Name of the event bus that hears of every change of state; empty if there is none.
     event_bus: str = ""
+    #: Group of the schedules in EventBridge Scheduler, the ARN of what they invoke, and the role
+    #: that may; empty if the backend reads schedules from the table itself.
+    schedule_group: str = ""
+    schedule_target: str = ""
+    schedule_role: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,
-        `PUSH_DISPATCH_EVENT_BUS` and, as JSON from platform to URL,
-        `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
+        `PUSH_DISPATCH_EVENT_BUS`, `PUSH_DISPATCH_SCHEDULE_GROUP`, `…_TARGET` and `…_ROLE` and, as
+        JSON from platform to URL, `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
         table = environ.get("PUSH_DISPATCH_TABLE", "")
         if not table:
             raise Invalid("the environment variable PUSH_DISPATCH_TABLE is not set")
@@ -45,5 +50,8 @@ class Settings:
             platform_queues=platform_queues,
             rejected_queue=environ.get("PUSH_DISPATCH_REJECTED_QUEUE", ""),
             event_bus=environ.get("PUSH_DISPATCH_EVENT_BUS", ""),
+            schedule_group=environ.get("PUSH_DISPATCH_SCHEDULE_GROUP", ""),
+            schedule_target=environ.get("PUSH_DISPATCH_SCHEDULE_TARGET", ""),
+            schedule_role=environ.get("PUSH_DISPATCH_SCHEDULE_ROLE", ""),
             environ=environ,
         )
