@@ -42,7 +42,7 @@ WAVE = 40
 
 
 def test_four_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
-    found, runs = race(ministack, tmp_path, dispatchers=4, count=80)
+    found, runs = race(ministack, tmp_path, dispatchers=4, count=80, seconds=60)
     assert all(run.state.ended for run in runs)
     assert found == []
 
@@ -57,7 +57,7 @@ def test_without_the_condition_on_the_ledger_they_do(ministack: str, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
-    found, runs = race(ministack, tmp_path, dispatchers=8, count=400)
+    found, runs = race(ministack, tmp_path, dispatchers=8, count=400, seconds=240)
     assert all(run.state.ended for run in runs)
     assert found == []
 
