@@ -1,9 +1,9 @@
 """How does a base job template become the configuration of a job?
 
 Prefect's templates and rules, with the differences listed in `docs/differences.md`: placeholders
-are replaced in one pass from left to right and inserted text is never looked at again; `{{ $NAME }}`
-reads an allow-list, never the function's environment; `{{ secrets.NAME }}` stays as it is
-until the push. Pure: the same inputs give the same configuration, byte for byte.
+are replaced in one pass from left to right and inserted text is never looked at again;
+`{{ $NAME }}` reads an allow-list, never the function's environment; `{{ secrets.NAME }}` stays as
+it is until the push. Pure: the same inputs give the same configuration, byte for byte.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ __all__ = [
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")
 _SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}")
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 #: Placeholders that the renderer leaves to others: resolved at the push, or refused before.
 _LEFT_ALONE = ("secrets.", "prefect.blocks.", "prefect.variables.", "ctx.")
@@ -59,19 +58,21 @@ def render(
     *,
     env_allowlist: Mapping[str, str] | None = None,
 ) -> Rendered:
-    """Fill the template in. Never changes its inputs. Raises TypeError for what is not JSON."""
+    """Fill the template in. Never changes its inputs. Raises TypeError for what is not JSON, and
+    where an object is needed and something else is there."""
     merged = _merge(template, overrides)
-    renderer = _Renderer(merged.values, merged.sources, env_allowlist or {})
+    renderer = _Renderer(merged, env_allowlist or {})
     configuration = renderer.fill(template.get("job_configuration", {}), "")
     if not isinstance(configuration, dict):
         raise TypeError("job_configuration is not an object")
-    _fill_env(template, merged, configuration, renderer)
+    renderer.fill_env(configuration, template.get("job_configuration", {}).get("env"))
     return Rendered(configuration, renderer.provenance, merged.values)
 
 
 def merge_variables(template: Mapping[str, Any], overrides: Sequence[Layer]) -> dict[str, Any]:
     """The pool's defaults with the layers over them. Values replace each other as a whole, but
-    for `env`, which is merged key by key."""
+    for `env`, which is merged key by key. A name with dots, such as `labels.team`, says one part
+    of an object. Raises TypeError if a part of something is named that is no object."""
     return _merge(template, overrides).values
 
 
@@ -116,23 +117,25 @@ def resolve_secrets(configuration: Any, lookup: Callable[[str], str]) -> Any:
 @dataclass(slots=True)
 class _Merged:
     values: dict[str, Any]
-    #: Name of a variable to its origin.
+    #: Name of a variable to its origin, and the same for each environment variable.
     sources: dict[str, str]
-    #: The same for each environment variable.
-    env: dict[str, Any]
     env_sources: dict[str, str]
+    #: Does the pool itself set environment variables?
+    pool_has_env: bool
 
 
 def _merge(template: Mapping[str, Any], overrides: Sequence[Layer]) -> _Merged:
     properties = template.get("variables", {}).get("properties", {})
     values = {n: copy.deepcopy(p["default"]) for n, p in properties.items() if _has_default(p)}
-    sources = dict.fromkeys(values, "pool")
-    env = dict(values["env"]) if isinstance(values.get("env"), Mapping) else {}
-    merged = _Merged(values, sources, env, dict.fromkeys(env, "pool"))
-    asked: dict[str, Any] = {}
-    for layer in overrides:
-        for name, value in _nested(layer.variables).items():
-            _put(merged, asked, name, value, layer.source)
+    pool_env = _object(values.get("env"))
+    merged = _Merged(
+        values, dict.fromkeys(values, "pool"), dict.fromkeys(pool_env, "pool"), bool(pool_env)
+    )
+    for name, value in _asked(overrides, merged).items():
+        if name == "env" and isinstance(value, Mapping):
+            values["env"] = {**pool_env, **copy.deepcopy(value)}
+        elif name != "env" or value is not None or not pool_env:
+            values[name] = copy.deepcopy(value)
     return merged
 
 
@@ -140,60 +143,63 @@ def _has_default(declared: Any) -> bool:
     return isinstance(declared, Mapping) and declared.get("default") is not None
 
 
-def _put(merged: _Merged, asked: dict[str, Any], name: str, value: Any, source: str) -> None:
-    merged.sources[name] = source
-    if name == "env" and isinstance(value, Mapping):
-        # One level deep over the layers below; over the pool's defaults likewise.
-        asked["env"] = {**(asked.get("env") or {}), **value}
-        merged.env |= value
-        merged.env_sources |= dict.fromkeys(value, source)
-        merged.values["env"] = dict(merged.env)
-    else:
-        merged.values[name] = copy.deepcopy(value)
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
-def _nested(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"env.FOO": 1}` as `{"env": {"FOO": 1}}`; a key that is nested already wins."""
-    plain = {key: value for key, value in variables.items() if "." not in key}
-    dotted = {key: value for key, value in variables.items() if "." in key}
-    nested: dict[str, Any] = {}
-    for key, value in dotted.items():
-        *path, last = key.split(".")
-        inner = nested
+def _asked(overrides: Sequence[Layer], merged: _Merged) -> dict[str, Any]:
+    """What the layers ask for together; notes in `merged` who asked last."""
+    asked: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
+    for layer in overrides:
+        named_in_part = _expanded(layer.variables)
+        whole = {name: value for name, value in layer.variables.items() if "." not in name}
+        for name, value in named_in_part.items():
+            parts[name] = _over(parts.get(name), value)
+            asked[name] = _over(asked.get(name), value)
+        for name, value in whole.items():
+            asked[name] = _replaced(name, value, asked, parts)
+        for variables in (named_in_part, whole):
+            merged.sources |= dict.fromkeys(variables, layer.source)
+            merged.env_sources |= dict.fromkeys(_object(variables.get("env")), layer.source)
+    return asked
+
+
+def _replaced(name: str, value: Any, asked: Mapping[str, Any], parts: Mapping[str, Any]) -> Any:
+    """A whole value over those below it: only what was named in part shines through, and `env`."""
+    if name != "env":
+        return _over(parts.get(name), value)
+    if value is None and isinstance(asked.get("env"), Mapping):
+        return asked["env"]
+    return _over(asked.get("env"), value)
+
+
+def _expanded(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables with dots in their names: `{"env.FOO": 1}` is `{"env": {"FOO": 1}}`."""
+    expanded: dict[str, Any] = {}
+    for name, value in variables.items():
+        if "." not in name:
+            continue
+        *path, last = _steps(name)
+        inner = expanded
         for part in path:
             inner = inner.setdefault(part, {})
             if not isinstance(inner, dict):
-                raise TypeError(f"job variable {key!r}: {part!r} is not an object")
-        inner[last] = value
-    return _deep_merge(nested, plain)
+                raise TypeError(f"job variable {name!r}: {part!r} is not an object")
+        inner[last] = copy.deepcopy(value)  # a further name may go into it
+    return expanded
 
 
-def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        known = merged.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        merged[key] = _deep_merge(known, value) if both else value  # type: ignore[arg-type]
-    return merged
+def _over(below: Any, above: Any) -> Any:
+    """Objects are merged all the way down; anything else is replaced."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    return {**below, **{key: _over(below.get(key), value) for key, value in above.items()}}
 
 
-def _fill_env(
-    template: Mapping[str, Any],
-    merged: _Merged,
-    configuration: dict[str, Any],
-    renderer: _Renderer,
-) -> None:
-    """The environment of the job: what the template says literally, then pool, deployment, run."""
-    declared = template.get("job_configuration", {}).get("env")
-    if not merged.env and not isinstance(declared, Mapping):
-        return
-    if declared is None and "pool" not in merged.env_sources.values():
-        return
-    literal = configuration.get("env") if isinstance(declared, Mapping) else None
-    configuration["env"] = {**(literal or {}), **merged.env}
-    renderer.provenance.pop("env", None)
-    for name, source in merged.env_sources.items():
-        renderer.provenance[f"env.{name}"] = source
+def _steps(name: str) -> list[str]:
+    """`a.b[0]` is a, then b, then 0."""
+    return name.replace("[", ".").replace("]", "").split(".")
 
 
 # -- the configuration ------------------------------------------------------------------------
@@ -208,8 +214,7 @@ _MISSING = _Missing()
 
 @dataclass(slots=True)
 class _Renderer:
-    values: Mapping[str, Any]
-    sources: Mapping[str, str]
+    merged: _Merged
     environ: Mapping[str, str]
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -220,61 +225,87 @@ class _Renderer:
             filled = {k: self.fill(v, f"{path}.{k}" if path else str(k)) for k, v in part.items()}
             return {key: value for key, value in filled.items() if value is not _MISSING}
         if isinstance(part, (list, tuple)):
-            items = [self.fill(value, f"{path}[{n}]") for n, value in enumerate(part)]
-            return [value for value in items if value is not _MISSING]
+            return self._items(part, path)
         if part is None or isinstance(part, (bool, int, float)):
             self.provenance[path] = "template"
             return part
         raise TypeError(f"{path}: {type(part).__name__} is not JSON")
 
+    def fill_env(self, configuration: dict[str, Any], declared: Any) -> None:
+        """The environment of the job: what the template says, then pool, deployment, run."""
+        literal = isinstance(declared, Mapping)
+        if not literal and not self.merged.pool_has_env:
+            return  # an ordinary placeholder, or none
+        env = self.merged.values.get("env")
+        if env is not None and not isinstance(env, Mapping):
+            raise TypeError(f"job variable 'env': {type(env).__name__} is not an object")
+        below = configuration["env"] if literal else {}
+        configuration["env"] = {**below, **copy.deepcopy(dict(env or {}))}
+        if not literal:
+            self.provenance.pop("env", None)
+        self._note_env("env", env or {})
+
+    def _items(self, part: Sequence[Any], path: str) -> list[Any]:
+        items: list[Any] = []
+        for value in part:
+            # Counted as they come out, so that the paths fit the result.
+            filled = self.fill(value, f"{path}[{len(items)}]")
+            if filled is not _MISSING:
+                items.append(filled)
+        return items
+
     def _text(self, text: str, path: str) -> Any:
         alone = _PLACEHOLDER.fullmatch(text)
         if alone and not alone.group(1).startswith(("$", *_LEFT_ALONE)):
-            value = self._value(alone.group(1))
-            if value is _MISSING:
-                return value
-            self.provenance[path] = self._source(alone.group(1))
-            return copy.deepcopy(value)
+            return self._lone(alone.group(1), path)
         names = [n for n in _PLACEHOLDER.findall(text) if not n.startswith(_LEFT_ALONE)]
-        sources = {self._source(name) for name in names}
-        self.provenance[path] = _strongest(sources)
+        self.provenance[path] = _strongest({self._source(name) for name in names})
         return _PLACEHOLDER.sub(self._inserted, text)
+
+    def _lone(self, name: str, path: str) -> Any:
+        value = self._value(name)
+        if value is _MISSING:
+            return value
+        if name == "env" and isinstance(value, Mapping):
+            self._note_env(path, value)
+        self.provenance.setdefault(path, self._source(name))
+        return copy.deepcopy(value)
+
+    def _note_env(self, path: str, env: Mapping[str, Any]) -> None:
+        for name in env:
+            self.provenance[f"{path}.{name}"] = self.merged.env_sources[name]
 
     def _inserted(self, match: re.Match[str]) -> str:
         name = match.group(1)
         if name.startswith(_LEFT_ALONE):
             return match.group()
         if name.startswith("$"):
-            return self.environ.get(name[1:], "")
+            return self.environ.get(name.lstrip("$"), "")
         value = self._value(name)
         return "" if value is _MISSING else str(value)
 
     def _value(self, name: str) -> Any:
-        if name in self.values:
-            return self.values[name]
-        value: Any = self.values
-        for key, index in _STEP.findall(name):
-            value = _step(value, key, index)
-            if value is _MISSING:
+        value: Any = self.merged.values
+        for step in _steps(name):
+            try:
+                value = value[_key(step)]
+            except (KeyError, IndexError, TypeError):
                 return _MISSING
         return value
 
     def _source(self, name: str) -> str:
-        first = _STEP.match(name)
-        return self.sources.get(first.group(1) or "", "template") if first else "template"
+        first, *rest = _steps(name)
+        if first == "env" and rest:
+            return self.merged.env_sources.get(rest[0], "template")
+        return self.merged.sources.get(first, "template")
 
 
-def _step(value: Any, key: str, index: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(key or index, _MISSING)
-    number = index or key
-    if isinstance(value, list) and number.isdigit() and int(number) < len(value):
-        return value[int(number)]
-    return _MISSING
+def _key(step: str) -> str | int:
+    try:
+        return int(step)
+    except ValueError:
+        return step
 
 
 def _strongest(sources: set[str]) -> str:
-    for source in ("run", "deployment", "pool"):
-        if source in sources:
-            return source
-    return next(iter(sorted(sources)), "template")
+    return next((s for s in ("run", "deployment", "pool") if s in sources), "template")
