@@ -295,9 +295,8 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
         ports.messages.send(entry_for(pool.type).platform, pushes)
     except NotFound as error:
         for entry in entries:
-            transition(
-                ports, pool.name, entry.run, Reject(entry.attempt, error.reason, error.message)
-            )
+            reject = Reject(entry.attempt, error.reason, error.message, unless_claimed=True)
+            transition(ports, pool.name, entry.run, reject)
     ports.store.dequeue(pool.name, entries)
 
 

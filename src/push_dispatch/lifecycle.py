@@ -46,6 +46,8 @@ class Claim:
     template: str
     claim: str
     lease_until: int
+    #: The claim that it takes over, as it was read: of two who do so at once, one gets it.
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Reject:
     message: str
     #: Whether a crash retry may help.
     retryable: bool = False
+    #: Only if nobody has claimed the attempt: who has may have started it.
+    unless_claimed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +201,8 @@ def _claim(run: Run, event: Claim, now: int) -> Run:
             message=None,
         )
     current = run.current
-    if _is_current(run, event.attempt) and current and current.handle is None:
+    takes_over = current is not None and current.claim == event.instead_of
+    if _is_current(run, event.attempt) and current and current.handle is None and takes_over:
         # Taken over: what was sent stays what it was, only the claim and the lease are new.
         return _with(run, replace(current, claim=event.claim, lease_until=event.lease_until))
     return run
@@ -225,7 +230,7 @@ def _fall_back(run: Run, event: FallBack, _now: int) -> Run:
 
 
 def _give_back(run: Run, event: GiveBack, now: int) -> Run:
-    if not _is_current(run, event.attempt):
+    if not _may_be_unsent(run, event.attempt):
         return run
     ended = _close(run, now, reason=event.reason, message=event.message)
     if run.stop is not None:
@@ -236,7 +241,7 @@ def _give_back(run: Run, event: GiveBack, now: int) -> Run:
 def _reject(run: Run, event: Reject, now: int) -> Run:
     if run.waits_for(event.attempt):
         return _end(run, RunState.CRASHED, event.reason, event.message, now)
-    if not _is_current(run, event.attempt):
+    if event.unless_claimed or not _may_be_unsent(run, event.attempt):
         return run
     ended = _close(run, now, reason=event.reason, message=event.message)
     if run.stop is not None:
@@ -350,6 +355,11 @@ def _end(run: Run, state: RunState, reason: str, message: str | None, now: int) 
 
 def _is_current(run: Run, attempt: int) -> bool:
     return run.state is not RunState.SCHEDULED and run.attempt == attempt
+
+
+def _may_be_unsent(run: Run, attempt: int) -> bool:
+    """A handle proves that it was started, whatever another push of it was told."""
+    return _is_current(run, attempt) and run.current is not None and run.current.handle is None
 
 
 def _is_old(current: Attempt, seen: Observation, now: int) -> bool:

@@ -35,7 +35,7 @@ from push_dispatch.render import job_for
 from push_dispatch.stop import stop_attempt
 from push_dispatch.transition import transition
 
-__all__ = ["LEASE_SECONDS", "Outcome", "push"]
+__all__ = ["LEASE_SECONDS", "Outcome", "give_up", "push"]
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +89,27 @@ def push(ports: Ports, message: Push) -> Outcome:
     return _send(_Sending(ports, message, run, attempt, fresh=fresh))
 
 
+def give_up(ports: Ports, message: Push, why: str) -> None:
+    """End the run of a message that cannot be handled, if nothing was sent for it: `push_failed`.
+
+    What somebody has claimed may live. The sweep sends it again, and only if its fate is unknown
+    an hour later it ends as `push_uncertain`. Idempotent. Raises NotFound (`run_not_found`).
+    """
+    pool, uuid = parse_run_id(message.run)
+    reject = Reject(message.attempt, "push_failed", why, unless_claimed=True)
+    run = transition(ports, pool, uuid, reject)
+    attempt = run.current
+    if attempt is None or attempt.number != message.attempt or attempt.handle is not None:
+        return
+    if ports.clock() - attempt.claimed_at > GIVE_UP_SECONDS * 1000:
+        transition(ports, pool, uuid, Reject(message.attempt, "push_uncertain", why), run=run)
+
+
 def _claim(ports: Ports, run: Run, message: Push) -> tuple[Run, bool] | Outcome:
     """The run in our hands and whether nothing was sent for it yet; or why that is all."""
     now = ports.clock()
     current = run.current
+    held, fresh = "", run.waits_for(message.attempt)
     if current and current.number == message.attempt:
         if current.handle is not None or run.state is RunState.RUNNING:
             return Outcome.NOTHING_TO_DO
@@ -100,11 +117,12 @@ def _claim(ports: Ports, run: Run, message: Push) -> tuple[Run, bool] | Outcome:
             # It fell back, and the message to the next platform may have got lost.
             moved = replace(message, type=current.type, template=current.template)
             return _later(ports, replace(moved, fallback=len(current.tried)), 0)
-        if message.claim == current.claim:
-            return run, not message.uncertain
-        if now < current.lease_until:
+        ours = message.claim == current.claim
+        if not ours and now < current.lease_until:
             left = (current.lease_until - now + 999) // 1000
             return _later(ports, message, left)
+        # Our own claim is renewed too: delivered twice, this message starts nothing twice.
+        held, fresh = current.claim, ours and not message.uncertain
     claim = Claim(
         attempt=message.attempt,
         platform=entry_for(message.type).platform,
@@ -112,11 +130,11 @@ def _claim(ports: Ports, run: Run, message: Push) -> tuple[Run, bool] | Outcome:
         template=message.template,
         claim=ports.new_id(),
         lease_until=now + LEASE_SECONDS * 1000,
+        instead_of=held,
     )
-    fresh = run.waits_for(message.attempt)
     run = transition(ports, run.pool, run.uuid, claim, run=run)
-    ours = run.current is not None and run.current.claim == claim.claim
-    return (run, fresh) if ours else _later(ports, message, 1)
+    taken = run.current is not None and run.current.claim == claim.claim
+    return (run, fresh) if taken else _later(ports, message, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +146,12 @@ class _Sending:
     #: Nothing was sent for this attempt so far, for certain.
     fresh: bool
 
+    @property
+    def is_late(self) -> bool:
+        """Whether its fate has been unknown for so long that a last look settles it."""
+        age = self.ports.clock() - self.attempt.claimed_at
+        return self.message.uncertain and age > GIVE_UP_SECONDS * 1000
+
     def advance(self, event: Event) -> Run:
         return transition(self.ports, self.run.pool, self.run.uuid, event, run=self.run)
 
@@ -138,7 +162,8 @@ def _send(sending: _Sending) -> Outcome:
         platform, job = _prepare(sending)
         _pace(sending)
     except (Rejected, Invalid) as error:
-        return _rejected(sending, error)
+        # What may live and cannot be looked up now keeps its slot for a while.
+        return _rejected(sending, error) if sending.fresh else _not_prepared(sending, error)
     except Throttled as error:
         return _throttled(sending, error)
     except Exception as error:  # noqa: BLE001 - a secret store that is down, or a bug of ours
@@ -196,6 +221,8 @@ def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
         sending.fresh or isinstance(platform, FindsByName)
     ):
         return None
+    if sending.is_late and isinstance(platform, FindsByName):
+        raise Rejected("given up after an hour: nothing was started", reason="push_failed")
     return platform.push(job)
 
 
@@ -207,7 +234,7 @@ def _rejected(sending: _Sending, error: PushDispatchError) -> Outcome:
 def _not_prepared(sending: _Sending, error: Exception) -> Outcome:
     message = sending.message
     log.warning("push of %s attempt %d: %s", message.run, message.attempt, error, exc_info=error)
-    if message.tries >= _PREPARATIONS:
+    if message.tries >= _PREPARATIONS and (sending.fresh or sending.is_late):
         text = f"given up after {message.tries} tries: {error}"
         sending.advance(Reject(message.attempt, "push_failed", text))
         return Outcome.REJECTED
@@ -255,9 +282,8 @@ def _uncertain(sending: _Sending, error: Exception) -> Outcome:
     """It may have been started: the same claim looks it up before it sends again."""
     ports, message, attempt = sending.ports, sending.message, sending.attempt
     log.warning("push of %s attempt %d: %s", message.run, message.attempt, error, exc_info=error)
-    # Never at the first time, however long it was throttled before: one look may settle it.
-    late = ports.clock() - attempt.claimed_at > GIVE_UP_SECONDS * 1000
-    if late and message.uncertain:
+    # Never on the word of a push that may have started it: this was the look, if there is one.
+    if sending.is_late:
         reason = error.reason if isinstance(error, Uncertain) else "push_failed"
         sending.advance(Reject(message.attempt, reason, str(error)))
         return Outcome.REJECTED

@@ -7,14 +7,11 @@ from typing import Any
 
 from push_dispatch import bootstrap
 from push_dispatch.finish import look
-from push_dispatch.lifecycle import Reject
 from push_dispatch.messages import Look, Message, Push, StopAttempt, Wake, decode
-from push_dispatch.model import parse_run_id
 from push_dispatch.ports import Ports
-from push_dispatch.push import push
+from push_dispatch.push import give_up, push
 from push_dispatch.stop import stop
 from push_dispatch.telemetry import LambdaContext, logger
-from push_dispatch.transition import transition
 
 __all__ = ["handle", "handler"]
 
@@ -64,10 +61,7 @@ def _give_up_at_last(ports: Ports, record: Mapping[str, Any]) -> None:
     try:
         message = decode(record["body"])
         if isinstance(message, Push):
-            pool, uuid = parse_run_id(message.run)
-            text = (
-                f"given up after {MAX_RECEIVES} deliveries; the message is in the dead-letter queue"
-            )
-            transition(ports, pool, uuid, Reject(message.attempt, "push_failed", text))
+            why = f"{MAX_RECEIVES} deliveries failed; the message is in the dead-letter queue"
+            give_up(ports, message, why)
     except Exception:
         logger.exception("the run of a dead letter could not be ended")
