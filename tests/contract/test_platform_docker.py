@@ -1,0 +1,139 @@
+"""Does the docker platform keep its promises, through the real client on a unix socket?"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.base import Platform, Status
+from push_dispatch.platforms.docker import Docker
+from push_dispatch.testing.platform_contract import PlatformContract, eventually
+from tests.fakes.docker import FakeDocker
+from tests.fakes.rest_server import Answer
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+class DockerSuite(PlatformContract):
+    platform_type = "docker"
+    variables: ClassVar[Mapping[str, Any]] = {"image": "job:1", "command": "python -m etl"}
+
+    @pytest.fixture
+    def fake(self) -> Iterator[FakeDocker]:
+        with FakeDocker() as fake:
+            yield fake
+
+    @pytest.fixture(autouse=True)
+    def _connections(self) -> Iterator[None]:
+        """A function's process keeps its connections until it ends; a test must close them."""
+        self.made: list[Docker] = []
+        yield
+        for platform in self.made:
+            if platform._connected is not None:
+                platform._connected.close()
+        self.made.clear()
+        # docker-py forgets sockets whose engine hung up; collected here, nobody else meets them.
+        gc.collect()
+
+    def connect(self, fake: FakeDocker) -> Platform:
+        self.made.append(Docker(fake.environ))
+        return self.made[-1]
+
+    def disconnected(self) -> Platform:
+        self.made.append(Docker({"DOCKER_HOST": "unix:///nowhere/docker.sock"}))
+        return self.made[-1]
+
+    def unknown_handle(self, fake: FakeDocker) -> str:
+        return "f" * 64
+
+
+class TestDocker(DockerSuite):
+    def test_an_image_that_is_missing_is_pulled_while_the_push_is_sent_again(
+        self, platform: Platform, fake: FakeDocker
+    ) -> None:
+        fake.registry.add("job:2")
+        job = self.make_job(1, image="job:2")
+        eventually(lambda: _pushed(platform, job))
+        assert fake.pulls == ["job:2"]
+        assert fake.starts(job.name) == 1
+
+    def test_an_image_that_does_not_exist_ends_the_attempt(
+        self, platform: Platform, fake: FakeDocker
+    ) -> None:
+        with pytest.raises(Rejected) as caught:
+            platform.push(self.make_job(1, image="nowhere:1"))
+        assert caught.value.reason == "image_pull_failed"
+        assert fake.leftovers() == []
+
+    def test_somebody_elses_container_of_the_name_is_not_adopted(
+        self, platform: Platform, fake: FakeDocker
+    ) -> None:
+        job = self.make_job(1)
+        platform.push(job)
+        fake._named(job.name).body["Labels"] = {}
+        with pytest.raises(Rejected, match="somebody else's"):
+            platform.push(job)
+
+    def test_killed_for_its_memory(self, platform: Platform, fake: FakeDocker) -> None:
+        job = self.make_job(1)
+        handle = platform.push(job)
+        fake.finish(job.name, 137)
+        fake._named(job.name).oom = True
+        end = self.see(platform, job, handle)
+        assert (end.status, end.reason) == (Status.ENDED, "out_of_memory")
+
+    @pytest.mark.parametrize(
+        ("status", "message", "error", "reason"),
+        [
+            (400, "invalid reference format", Rejected, "platform_rejected"),
+            (403, "authorization denied by plugin", Rejected, "access_denied"),
+            (404, "network nowhere not found", Rejected, "platform_rejected"),
+            (409, "container is being changed", Throttled, "platform_throttled"),
+            (429, "too many requests", Throttled, "platform_throttled"),
+            (500, "no space left on device", NoCapacity, "no_capacity"),
+            (500, "cannot allocate memory", NoCapacity, "no_capacity"),
+            (500, "something odd", Uncertain, "push_uncertain"),
+            (503, "the engine is starting", Throttled, "platform_unavailable"),
+        ],
+    )
+    def test_each_refusal_has_its_reason_and_reaction(
+        self,
+        platform: Platform,
+        fake: FakeDocker,
+        status: int,
+        message: str,
+        error: type[PlatformError],
+        reason: str,
+    ) -> None:
+        job = self.make_job(1)
+        fake.refuse_next(Answer(status, {"message": message}), "POST", "/containers/create")
+        with pytest.raises(error) as caught:
+            platform.push(job)
+        assert (type(caught.value), caught.value.reason) == (error, reason)
+        assert fake.starts(job.name) == 0
+
+    def test_a_command_that_does_not_exist_leaves_nothing_behind(
+        self, platform: Platform, fake: FakeDocker
+    ) -> None:
+        refusal = Answer(400, {"message": 'exec: "etl": executable file not found in $PATH'})
+        fake.refuse_next(refusal, "POST", "/start")
+        with pytest.raises(Rejected) as caught:
+            platform.push(self.make_job(1))
+        assert caught.value.reason == "command_not_found"
+        assert fake.leftovers() == []
+
+
+def _pushed(platform: Platform, job: Any) -> bool:
+    try:
+        platform.push(job)
+    except Throttled as error:
+        return error.reason != "image_pulling"
+    return True
