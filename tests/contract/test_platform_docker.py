@@ -15,11 +15,17 @@ from push_dispatch.testing.platform_contract import PlatformContract, eventually
 from tests.fakes.docker import FakeDocker
 from tests.fakes.rest_server import Answer
 
-
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forgotten_sockets() -> Iterator[None]:
+    """docker-py forgets sockets whose engine hung up: collected here, nobody else meets them."""
+    yield
+    gc.collect()
 
 
 class DockerSuite(PlatformContract):
@@ -39,9 +45,6 @@ class DockerSuite(PlatformContract):
         for platform in self.made:
             if platform._connected is not None:
                 platform._connected.close()
-        self.made.clear()
-        # docker-py forgets sockets whose engine hung up; collected here, nobody else meets them.
-        gc.collect()
 
     def connect(self, fake: FakeDocker) -> Platform:
         self.made.append(Docker(fake.environ))
