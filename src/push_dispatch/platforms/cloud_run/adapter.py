@@ -1,0 +1,251 @@
+"""How are attempts started, watched and stopped on Google Cloud Run?
+
+One request creates a job that is named after the attempt and starts its one execution, whose name
+is known beforehand: Cloud Run refuses the same name twice, so an attempt is started once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from google.api_core import exceptions as sdk
+from google.cloud import run_v2
+from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+
+from push_dispatch.errors import PlatformError, Rejected
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.cloud_run.clients import Clients
+from push_dispatch.platforms.cloud_run.cost import estimate
+from push_dispatch.platforms.cloud_run.listing import executions_of
+from push_dispatch.platforms.cloud_run.logs import lines
+from push_dispatch.platforms.cloud_run.refusal import asked, row_of, translated
+from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_for, place_of
+from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
+from push_dispatch.platforms.rest import READ_SECONDS
+from push_dispatch.platforms.verdicts import Reaction
+
+__all__ = ["CloudRun"]
+
+#: Attempts that are asked about at once.
+_AT_ONCE = 8
+#: From so many attempts of one region on, its executions are listed first.
+_MANY = 9
+
+
+class CloudRun:
+    """Google Cloud Run: one job with one execution per attempt.
+
+    Reads from `environ` what `clients` and `google_sign_in` list, and GOOGLE_CLOUD_PROJECT, for
+    templates that name no project. Ended jobs count against a quota of 1000 per region.
+    """
+
+    name: ClassVar[str] = "cloud-run"
+    #: What the function may do, as a custom role on the project; besides it needs
+    #: `iam.serviceAccounts.actAs` on the service account of the jobs, and nothing else.
+    google_permissions: ClassVar[tuple[str, ...]] = (
+        "run.jobs.create",
+        "run.jobs.delete",
+        "run.jobs.get",
+        "run.jobs.run",
+        "run.executions.cancel",
+        "run.executions.get",
+        "run.executions.list",
+        "run.tasks.list",
+        "logging.logEntries.list",
+    )
+
+    def __init__(self, environ: Mapping[str, str], *, read_seconds: float = READ_SECONDS) -> None:
+        self._clients = Clients(environ, read_seconds)
+        self._project = environ.get("GOOGLE_CLOUD_PROJECT")
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. One request, and a second one if the job is there already."""
+        place = place_of(job, self._project)
+        request = run_v2.CreateJobRequest(
+            parent=place.parent, job_id=place.name, job=_job(body_for(job))
+        )
+        with translated():
+            try:
+                # What it returns is a long-running operation, which is left to itself.
+                self._clients.ask("jobs", "create_job", request)
+            except sdk.Conflict as error:
+                if row_of(error).reaction is Reaction.EXISTS and (found := self._adopt(place, job)):
+                    return found
+                raise
+            except sdk.NotFound as error:
+                if row_of(error).reaction is not Reaction.GONE:
+                    raise
+                # Not the job, which is to be created: the project, the region, a secret.
+                raise Rejected(f"{place.parent} lacks what is needed: {error.message}") from error
+        return str(place)
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName`."""
+        try:
+            with translated():
+                return self._adopt(place_of(job, self._project), job)
+        except PlatformError as error:
+            raise asked(error) from error
+
+    def _adopt(self, place: Place, job: Job) -> str | None:
+        """The handle if the job is there: its execution is started with it."""
+        found = self._job(place)
+        if found is None:
+            return None
+        if (found.annotations.get(RUN), found.annotations.get(ATTEMPT)) != (
+            job.run_id,
+            str(job.attempt),
+        ):
+            raise Rejected(f"{place.job} is somebody else's job: delete or rename it")
+        return str(place)
+
+    def _job(self, place: Place) -> run_v2.Job | None:
+        try:
+            request = run_v2.GetJobRequest(name=place.job)
+            found: run_v2.Job = self._clients.ask("jobs", "get_job", request)
+        except sdk.NotFound:
+            return None
+        return found
+
+    def _execution(self, place: Place) -> run_v2.Execution | None:
+        try:
+            request = run_v2.GetExecutionRequest(name=str(place))
+            found: run_v2.Execution = self._clients.ask("executions", "get_execution", request)
+        except sdk.NotFound:
+            return None
+        return found
+
+    # -- observe ---------------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. One list per region for many, one request each for few; one more
+        for an attempt that has failed or whose execution is not there."""
+        if len(jobs) < 2:
+            return [self._observe(watched, {}) for watched in jobs]
+        listed = executions_of(self._clients, _parents(jobs)) if len(jobs) >= _MANY else {}
+        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
+            return list(pool.map(lambda watched: self._observe(watched, listed), jobs))
+
+    def _observe(self, watched: Watched, listed: Mapping[str, run_v2.Execution]) -> Observation:
+        unknown = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
+        try:
+            place = Place.parse(watched.handle)
+        except ValueError as error:
+            return _as(unknown, Status.LOST, str(error))
+        try:
+            with translated():
+                return self._see(place, unknown, listed.get(watched.handle))
+        except PlatformError as error:
+            return _as(unknown, Status.UNKNOWN, error.message)
+
+    def _see(self, place: Place, seen: Observation, listed: run_v2.Execution | None) -> Observation:
+        execution = listed or self._execution(place)
+        if execution is None:
+            job = self._job(place)
+            return _as(seen, Status.LOST, None) if job is None else without_execution(job, seen)
+        return read(execution, self._tasks(execution) if needs_tasks(execution) else (), seen)
+
+    def _tasks(self, execution: run_v2.Execution) -> Sequence[run_v2.Task]:
+        request = run_v2.ListTasksRequest(parent=execution.name, page_size=100)
+        try:
+            pages = self._clients.ask("tasks", "list_tasks", request).pages
+            return list(next(iter(pages)).tasks)
+        except sdk.NotFound:  # cleaned up meanwhile
+            return ()
+
+    # -- cancel, clean up ------------------------------------------------------------------------
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`. A job whose execution is not there yet is deleted, so that it is
+        never started."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return
+        with _asking():
+            try:
+                request = run_v2.CancelExecutionRequest(name=str(place))
+                self._clients.ask("executions", "cancel_execution", request)
+            except sdk.NotFound:
+                self._delete(place)
+            except sdk.FailedPrecondition:
+                if not self._has_ended(place):
+                    raise
+
+    def _has_ended(self, place: Place) -> bool:
+        execution = self._execution(place)
+        return execution is None or bool(execution.completion_time)
+
+    def clean_up(self, handle: str) -> None:
+        """See `CleansUp`. The log stays for as long as Cloud Logging keeps it."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return
+        with _asking():
+            self._delete(place)
+
+    def _delete(self, place: Place) -> None:
+        try:
+            self._clients.ask("jobs", "delete_job", run_v2.DeleteJobRequest(name=place.job))
+        except sdk.NotFound:
+            return
+
+    # -- logs, cost ------------------------------------------------------------------------------
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return iter(())
+        return lines(self._clients.logging, place)
+
+    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
+        """See `EstimatesCost.estimate_cost`."""
+        return estimate(configuration, seconds)
+
+
+def _job(body: Mapping[str, Any]) -> run_v2.Job:
+    """The SDK's message. Raises Rejected (`template_invalid`), naming the field."""
+    try:
+        job: run_v2.Job = run_v2.Job.from_json(json.dumps(body), ignore_unknown_fields=False)
+    except (ParseError, TypeError, ValueError) as error:
+        raise Rejected(
+            f"job_body is no job of Cloud Run: {error}", reason="template_invalid"
+        ) from None
+    return job
+
+
+def _parents(jobs: Sequence[Watched]) -> set[str]:
+    """The regions of the attempts."""
+    parents = set()
+    for watched in jobs:
+        try:
+            parents.add(Place.parse(watched.handle).parent)
+        except ValueError:
+            continue
+    return parents
+
+
+def _as(seen: Observation, status: Status, message: str | None) -> Observation:
+    return Observation(
+        seen.run_id, seen.attempt, status, handle=seen.handle, message=message or None
+    )
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Raise Throttled or Uncertain, whatever the refusal."""
+    try:
+        with translated():
+            yield
+    except PlatformError as error:
+        raise asked(error) from error

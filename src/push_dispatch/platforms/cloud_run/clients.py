@@ -1,0 +1,122 @@
+"""How does the platform reach Google Cloud? One gRPC channel, opened when it is needed.
+
+PUSH_DISPATCH_CLOUD_RUN_ENDPOINT   replaces https://run.googleapis.com; http is for loopback only,
+                                   and goes without an access token where none is configured
+PUSH_DISPATCH_CLOUD_LOGGING_ENDPOINT  replaces https://logging.googleapis.com in the same way
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+from google.api_core.exceptions import Unauthenticated
+from google.cloud import run_v2
+from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTransport
+from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
+from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.google_sign_in import SignIn
+from push_dispatch.platforms.rest import Rest
+
+__all__ = ["Clients"]
+
+_CLOUD_RUN = "PUSH_DISPATCH_CLOUD_RUN_ENDPOINT"
+_LOGGING = "PUSH_DISPATCH_CLOUD_LOGGING_ENDPOINT"
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_OPTIONS = (
+    # Nothing is sent twice by the channel itself.
+    ("grpc.enable_retries", 0),
+    # Else a channel that once failed to connect would refuse calls for up to two minutes.
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+)
+
+
+class Clients:
+    """The SDK's clients, which neither wait long nor send anything twice by themselves."""
+
+    def __init__(self, environ: Mapping[str, str], read_seconds: float) -> None:
+        self._environ = environ
+        self._read_seconds = read_seconds
+        self._sign_in = SignIn(environ)
+        self._lock = Lock()
+        self._stubs: _Stubs | None = None
+
+    def ask(self, service: str, method: str, request: Any) -> Any:
+        """The answer of `jobs`, `executions` or `tasks` to `request`. A token that Google no longer
+        takes is replaced, once: nothing was done without it, so this is no blind retry. Raises what
+        the SDK raises, and what `SignIn.token` does."""
+        call = getattr(getattr(self._open(), service), method)
+        try:
+            return self._call(call, request)
+        except Unauthenticated:
+            if not self._sign_in.configured:
+                raise
+            self._sign_in.forget()
+            return self._call(call, request)
+
+    def _call(self, call: Any, request: Any) -> Any:
+        headers = self._headers(_CLOUD_RUN)
+        metadata = [(name.lower(), value) for name, value in headers.items()]
+        return call(request=request, timeout=self._read_seconds, retry=None, metadata=metadata)
+
+    @cached_property
+    def logging(self) -> Rest:
+        """The REST API of Cloud Logging. Raises Rejected."""
+        url = _address(self._environ, _LOGGING, "https://logging.googleapis.com")
+        return Rest(url, lambda: self._headers(_LOGGING))
+
+    def _headers(self, endpoint: str) -> dict[str, str]:
+        if not self._sign_in.configured and _is_loopback(self._environ.get(endpoint, "")):
+            return {}
+        return {"Authorization": f"Bearer {self._sign_in.token()}"}
+
+    def _open(self) -> _Stubs:
+        with self._lock:
+            if self._stubs is None:
+                self._stubs = _stubs(_channel(self._environ))
+            return self._stubs
+
+
+@dataclass(frozen=True, slots=True)
+class _Stubs:
+    jobs: run_v2.JobsClient
+    executions: run_v2.ExecutionsClient
+    tasks: run_v2.TasksClient
+
+
+def _stubs(channel: grpc.Channel) -> _Stubs:
+    return _Stubs(
+        run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel)),
+        run_v2.ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel)),
+        run_v2.TasksClient(transport=TasksGrpcTransport(channel=channel)),
+    )
+
+
+def _channel(environ: Mapping[str, str]) -> grpc.Channel:
+    url = _address(environ, _CLOUD_RUN, "https://run.googleapis.com")
+    parts = urlsplit(url)
+    if parts.scheme == "http":
+        return grpc.insecure_channel(parts.netloc, options=_OPTIONS)
+    target = parts.netloc if parts.port else f"{parts.netloc}:443"
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options=_OPTIONS)
+
+
+def _address(environ: Mapping[str, str], name: str, default: str) -> str:
+    url = environ.get(name) or default
+    parts = urlsplit(url)
+    if not parts.netloc or not (parts.scheme == "https" or _is_loopback(url)):
+        raise Rejected(f"{name} is {url!r}: it must be an https address, or http on loopback")
+    return url
+
+
+def _is_loopback(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK

@@ -1,0 +1,56 @@
+"""What does an execution cost?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.cloud_run.request import cleaned
+from push_dispatch.platforms.prices import prices
+
+__all__ = ["estimate"]
+
+#: In GiB. A plain number is a number of bytes.
+_UNITS = {
+    "": 2**-30,
+    "k": 1e3 / 2**30,
+    "Ki": 2**-20,
+    "M": 1e6 / 2**30,
+    "Mi": 2**-10,
+    "G": 1e9 / 2**30,
+    "Gi": 1.0,
+}
+
+
+def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
+    """US dollars by the prices of the cheaper regions (elsewhere up to a half more). None with
+    GPUs, and where the template cannot be read.
+
+    Cloud Run counts from the start of the container to its end, in steps of 100 ms, and a minute
+    at least. Source: https://cloud.google.com/run/pricing
+    """
+    try:
+        task = cleaned(configuration)["template"]["template"]
+        if task.get("nodeSelector"):
+            return None
+        sizes = [_size(container) for container in task["containers"]]
+    except (Rejected, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    listed = prices("cloud-run")
+    cores, memory = (sum(size[index] for size in sizes) for index in (0, 1))
+    each_second = cores * listed["vcpu_second"] + memory * listed["gib_second"]
+    tasks = int(cleaned(configuration)["template"].get("taskCount") or 1)
+    return float(each_second * max(seconds, listed["minimum_seconds"]) * tasks)
+
+
+def _size(container: Mapping[str, Any]) -> tuple[float, float]:
+    """Cores and GiB, by default those of Cloud Run. Raises ValueError."""
+    limits = (container.get("resources") or {}).get("limits") or {}
+    cpu, memory = str(limits.get("cpu") or "1"), str(limits.get("memory") or "512Mi")
+    match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", memory)
+    if match is None or match[2] not in _UNITS:
+        raise ValueError(f"memory is {memory!r}")
+    cores = float(cpu.removesuffix("m")) / (1000 if cpu.endswith("m") else 1)
+    return cores, float(match[1]) * _UNITS[match[2]]

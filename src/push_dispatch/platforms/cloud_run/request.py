@@ -1,0 +1,230 @@
+"""Which Cloud Run job is made of a run's job configuration? Pure functions.
+
+The configuration has the shape of Prefect's `cloud-run-v2` worker (or of its `cloud-run` worker,
+see `v1`): a `job_body` with one job, and beside it what is put into the job's first container.
+Whatever the body says stays, but for what the promises of a platform need: our labels, no restarts,
+and the token that starts the one execution.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.cloud_run.v1 import is_v1, v2_of
+
+__all__ = ["ATTEMPT", "RUN", "Place", "body_for", "cleaned", "place_of"]
+
+#: Annotations of a job and of its execution: whose it is. Labels could not hold a pool's name
+#: with capital letters.
+RUN = "push-dispatch/run"
+ATTEMPT = "push-dispatch/attempt"
+
+#: Suffix of the execution that is started with its job; both names together stay below 63
+#: characters.
+_TOKEN = "run"  # noqa: S105 - no secret
+_REGION = "us-central1"
+#: A task that takes longer than a week is refused.
+_LONGEST_SECONDS = 604_800
+#: Of a resource; some are ours and Google's.
+_LABELS = 48
+_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/jobs/([^/]+)/executions/([^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A job and its one execution; as a string it is the execution's name, and the handle."""
+
+    project: str
+    location: str
+    name: str
+    execution_id: str
+
+    @classmethod
+    def parse(cls, handle: str) -> Place:
+        """The place in the name of an execution; raises ValueError."""
+        match = _NAME.fullmatch(handle)
+        if match is None:
+            raise ValueError(f"{handle!r} is no name of an execution")
+        return cls(*match.groups())
+
+    @property
+    def parent(self) -> str:
+        """What the job is created in."""
+        return f"projects/{self.project}/locations/{self.location}"
+
+    @property
+    def job(self) -> str:
+        """The full name of the job."""
+        return f"{self.parent}/jobs/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.job}/executions/{self.execution_id}"
+
+
+def place_of(job: Job, project: str | None) -> Place:
+    """Where the attempt is put; `project` where neither the template nor its credentials say.
+
+    Raises Rejected (`template_invalid`).
+    """
+    configuration = job.configuration
+    named = {
+        "project": _project(configuration) or project,
+        "region": configuration.get("region") or _REGION,
+    }
+    for key, value in named.items():
+        if not re.fullmatch(r"[a-z0-9.:-]{1,63}", str(value or "")):
+            raise _invalid(f"{key} is {value!r}: set the job variable of this name")
+    project, region = str(named["project"]), str(named["region"])
+    return Place(project, region, job.name, f"{job.name}-{_TOKEN}")
+
+
+def body_for(job: Job) -> dict[str, Any]:
+    """The job to create, as JSON. Raises Rejected (`template_invalid`)."""
+    body = cleaned(job.configuration)
+    execution = _in(body, "template")
+    task = _in(execution, "template")
+    containers = task.get("containers")
+    if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
+        raise _invalid("job_body has no template.template.containers")
+    _fill(containers[0], job.configuration)
+    _surround(task, containers[0], job)
+    labels = _labels(job.configuration.get("labels") or {})
+    ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
+    for holder in (body, execution):
+        holder["labels"] = labels | (holder.get("labels") or {})
+        holder["annotations"] = (holder.get("annotations") or {}) | ours
+    body["startExecutionToken"] = _TOKEN
+    return body
+
+
+def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the job body, of the second version, without what is null.
+
+    Raises Rejected (`template_invalid`).
+    """
+    body = configuration.get("job_body")
+    if not isinstance(body, Mapping):
+        raise _invalid("job_body is missing: it has the job that is created")
+    made: dict[str, Any] = _without_nulls(v2_of(body) if is_v1(body) else copy.deepcopy(dict(body)))
+    # What only the server may write, and a second execution that would make the job wait.
+    for key in ("name", "runExecutionToken"):
+        made.pop(key, None)
+    return made
+
+
+# -- parts of the job -------------------------------------------------------------------------
+
+
+def _project(configuration: Mapping[str, Any]) -> Any:
+    credentials = configuration.get("credentials")
+    of_block = credentials if isinstance(credentials, Mapping) else {}
+    key = of_block.get("service_account_info")
+    of_key = key.get("project_id") if isinstance(key, Mapping) else None
+    return configuration.get("project") or of_block.get("project") or of_key
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _without_nulls(inner) for k, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(inner) for inner in value if inner is not None]
+    return value
+
+
+def _in(holder: dict[str, Any], key: str) -> dict[str, Any]:
+    inner: Any = holder.setdefault(key, {})
+    if not isinstance(inner, dict):
+        raise _invalid(f"job_body: {key} must be an object")
+    return inner
+
+
+def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
+    """The container that runs the attempt."""
+    container["image"] = container.get("image") or configuration.get("image")
+    if not container["image"]:
+        raise _invalid("no image is given: set the job variable `image`")
+    for key in ("command", "args"):
+        words = container.get(key) or configuration.get(key)
+        container[key] = _split(key, words) if isinstance(words, str) else list(words or [])
+    container["env"] = _environment(container.get("env") or [], configuration)
+
+
+def _split(key: str, words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError as error:
+        raise _invalid(f"{key} {words!r} cannot be split: {error}") from error
+
+
+def _environment(own: list[Any], configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of one name the run's value wins over the template's, and a reference to a secret of Secret
+    Manager over both."""
+    merged: dict[str, dict[str, Any]] = {str(entry["name"]): dict(entry) for entry in own}
+    for name, value in (configuration.get("env") or {}).items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = {"name": name, "value": str(value)}
+    for name, reference in _references(configuration).items():
+        merged[name] = {"name": name, "valueSource": {"secretKeyRef": dict(reference)}}
+    return list(merged.values())
+
+
+def _references(configuration: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    references = dict(configuration.get("env_from_secrets") or {})
+    for name in ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"):
+        if reference := configuration.get(f"{name.lower()}_secret"):
+            references[name] = reference
+    return references
+
+
+def _surround(task: dict[str, Any], container: dict[str, Any], job: Job) -> None:
+    """What the task has besides its container."""
+    # The default is 3: Cloud Run would run a failed process again, unseen.
+    task["maxRetries"] = 0
+    task["timeout"] = f"{_seconds(task, job)}s"
+    connector = task.get("vpcAccess")
+    if isinstance(connector, str):  # as in templates made for a push pool
+        task["vpcAccess"] = {"connector": connector}
+    if not task.get("vpcAccess"):
+        task.pop("vpcAccess", None)
+    if instances := job.configuration.get("cloudsql_instances"):
+        volume = {"name": "cloudsql", "cloudSqlInstance": {"instances": list(instances)}}
+        task["volumes"] = [*task.get("volumes", []), volume]
+        mount = {"name": "cloudsql", "mountPath": "/cloudsql"}
+        container["volumeMounts"] = [*container.get("volumeMounts", []), mount]
+
+
+def _seconds(task: Mapping[str, Any], job: Job) -> int:
+    """The run's own timeout wins over the template's."""
+    said = job.timeout_seconds or job.configuration.get("timeout") or task.get("timeout") or 600
+    seconds = str(said).removesuffix("s")
+    if not re.fullmatch(r"[0-9]+(\.0+)?", seconds) or not float(seconds):
+        raise _invalid(f"timeout is {said!r}: it must be a number of seconds")
+    return min(int(float(seconds)), _LONGEST_SECONDS)
+
+
+def _labels(labels: Mapping[str, Any]) -> dict[str, str]:
+    """Source: https://cloud.google.com/resource-manager/docs/labels-overview#requirements."""
+    made = {_key(str(key)): _slug(str(labels[key])) for key in labels}
+    return dict([pair for pair in made.items() if pair[0]][:_LABELS])
+
+
+def _key(text: str) -> str:
+    """A key starts with a letter."""
+    return _slug(re.sub(r"^[^A-Za-z]+", "", text))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-_")
+
+
+def _invalid(message: str) -> Rejected:
+    return Rejected(message, reason="template_invalid")

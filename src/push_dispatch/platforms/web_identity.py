@@ -1,0 +1,65 @@
+"""How does this function prove to another cloud which AWS role it has? By a token of AWS STS.
+
+Needs `sts:GetWebIdentityToken`, and once per account `iam:EnableOutboundWebIdentityFederation`.
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
+
+__all__ = ["web_identity_token"]
+
+#: The token is used at once; STS issues none that lives shorter than a minute.
+_SECONDS = 300
+
+
+def web_identity_token(environ: Mapping[str, str], audience: str) -> str:
+    """A signed token for `audience` that names the role in `environ`.
+
+    Raises Throttled, Uncertain (`platform_unavailable`) or Rejected (`access_denied`).
+    """
+    try:
+        reply = _sts(environ).get_web_identity_token(
+            Audience=[audience], SigningAlgorithm="RS256", DurationSeconds=_SECONDS
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise _not_issued(error) from error
+    return str(reply["WebIdentityToken"])
+
+
+def _sts(environ: Mapping[str, str]) -> Any:
+    """A client of the regional endpoint: the global one does not issue such tokens."""
+    import boto3  # noqa: PLC0415 - not needed with a key
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
+    )
+    session = boto3.session.Session(
+        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
+        region_name=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
+    )
+    endpoint = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL")
+    return session.client("sts", endpoint_url=endpoint, config=config)
+
+
+def _not_issued(error: ClientError | BotoCoreError) -> PlatformError:
+    if not isinstance(error, ClientError):
+        return Uncertain(f"AWS STS: {error}", reason="platform_unavailable")
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= 500 or "Throttl" in code:
+        return Throttled(f"AWS STS: {error}", reason="platform_throttled")
+    if code.startswith("OutboundWebIdentityFederationDisabled"):
+        remedy = "run aws iam enable-outbound-web-identity-federation once per account"
+    else:
+        remedy = "grant sts:GetWebIdentityToken, or give the function a key instead"
+    return Rejected(f"AWS STS issues no token: {error}; {remedy}", reason="access_denied")
