@@ -7,7 +7,8 @@ is known beforehand: Cloud Run refuses the same name twice, so an attempt is sta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -59,8 +60,15 @@ class CloudRun:
         "logging.logEntries.list",
     )
 
-    def __init__(self, environ: Mapping[str, str], *, read_seconds: float = READ_SECONDS) -> None:
-        self._clients = Clients(environ, read_seconds)
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.time,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
+        """`clock` gives epoch seconds."""
+        self._clients = Clients(environ, read_seconds, clock)
         self._project = environ.get("GOOGLE_CLOUD_PROJECT")
 
     # -- push ------------------------------------------------------------------------------------
@@ -141,7 +149,7 @@ class CloudRun:
             return _as(unknown, Status.LOST, str(error))
         try:
             with translated():
-                return self._see(place, unknown, listed.get(watched.handle))
+                return self._see(place, unknown, listed.get(place.execution_id))
         except PlatformError as error:
             return _as(unknown, Status.UNKNOWN, error.message)
 

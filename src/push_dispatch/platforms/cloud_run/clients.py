@@ -7,7 +7,8 @@ PUSH_DISPATCH_CLOUD_LOGGING_ENDPOINT  replaces https://logging.googleapis.com in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
@@ -29,6 +30,8 @@ __all__ = ["Clients"]
 
 _CLOUD_RUN = "PUSH_DISPATCH_CLOUD_RUN_ENDPOINT"
 _LOGGING = "PUSH_DISPATCH_CLOUD_LOGGING_ENDPOINT"
+#: Much longer than any call takes, so that none is under way.
+_IDLE_SECONDS = 60
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _OPTIONS = (
     # Nothing is sent twice by the channel itself.
@@ -42,8 +45,16 @@ _OPTIONS = (
 class Clients:
     """The SDK's clients, which neither wait long nor send anything twice by themselves."""
 
-    def __init__(self, environ: Mapping[str, str], read_seconds: float) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        read_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` gives epoch seconds."""
         self._environ = environ
+        self._clock = clock
+        self._used = 0.0
         self._read_seconds = read_seconds
         self._sign_in = SignIn(environ)
         self._lock = Lock()
@@ -79,14 +90,20 @@ class Clients:
         return {"Authorization": f"Bearer {self._sign_in.token()}"}
 
     def _open(self) -> _Stubs:
+        """A function that was frozen finds its connection cut off: an old one is not relied on."""
         with self._lock:
-            if self._stubs is None:
+            now = self._clock()
+            if self._stubs is None or now - self._used > _IDLE_SECONDS:
+                if self._stubs is not None:
+                    self._stubs.channel.close()
                 self._stubs = _stubs(_channel(self._environ))
+            self._used = now
             return self._stubs
 
 
 @dataclass(frozen=True, slots=True)
 class _Stubs:
+    channel: grpc.Channel
     jobs: run_v2.JobsClient
     executions: run_v2.ExecutionsClient
     tasks: run_v2.TasksClient
@@ -94,6 +111,7 @@ class _Stubs:
 
 def _stubs(channel: grpc.Channel) -> _Stubs:
     return _Stubs(
+        channel,
         run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel)),
         run_v2.ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel)),
         run_v2.TasksClient(transport=TasksGrpcTransport(channel=channel)),

@@ -18,8 +18,8 @@ _PAGES = 3
 
 
 def executions_of(clients: Clients, parents: Iterable[str]) -> dict[str, run_v2.Execution]:
-    """Executions of all jobs in `parents` by name, the newest first: not necessarily all of them,
-    and none of a region that cannot be listed now."""
+    """Executions of all jobs in `parents` by id, which is unique as a run's is: not necessarily
+    all of them, and none of a region that cannot be listed now."""
     found: dict[str, run_v2.Execution] = {}
     for parent in parents:
         try:
@@ -37,7 +37,7 @@ def _listed(clients: Clients, parent: str) -> dict[str, run_v2.Execution]:
             parent=f"{parent}/jobs/-", page_size=_PAGE, page_token=token
         )
         page = next(iter(clients.ask("executions", "list_executions", request).pages))
-        found |= {execution.name: execution for execution in page.executions}
+        found |= {e.name.rpartition("/")[2]: e for e in page.executions}
         token = page.next_page_token
         if not token:
             break

@@ -56,7 +56,8 @@ _BY_WHY = {
 #: What the messages tell, first match first.
 _BY_TEXT = (
     (r"memory limit|out.of.memory|\boom\b", _End("out_of_memory")),
-    (r"maximum timeout|timed? ?out|timeout of", _End("timed_out")),
+    (r"timeout|timed out", _End("timed_out")),
+    (r"signal 9\b", _End("out_of_memory")),  # nothing else kills: a cancellation says so
     (r"image .*(not found|unauthorized|denied)|failed to pull", _NO_IMAGE),
     (
         r"no such file or directory|not found in \$path|exec format",
