@@ -69,6 +69,7 @@ def ports_for(
         platform=_platforms(settings.environ),
         secrets=secrets_from(settings.environ),
         schedules=_schedules(settings, session),
+        template_env=settings.template_env,
     )
 
 

@@ -60,6 +60,7 @@ def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
     """
     check_name(pool.name, "pool")
     check_limit(pool.limit, f"pool {pool.name!r}")
+    check_limit(pool.key_limit, f"pool {pool.name!r}, per key")
     entry_for(pool.type)
     for queue in pool.queues:
         _check_queue(queue)
@@ -93,6 +94,7 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
         if changed == pool:
             return pool
         check_limit(changed.limit, f"pool {name!r}")
+        check_limit(changed.key_limit, f"pool {name!r}, per key")
         for queue in changed.queues:
             _check_queue(queue)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,5 +31,7 @@ class Ports:
     platform: Callable[[str], Platform]
     #: What is behind secret references, read anew at each push.
     secrets: Secrets
+    #: What `{{ $NAME }}` in a template may read: an allow-list, never the whole environment.
+    template_env: Mapping[str, str] = field(default_factory=dict)
     #: Fires the deployments' schedules.
     schedules: Schedules = field(default_factory=NoSchedules)

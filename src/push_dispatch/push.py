@@ -194,7 +194,9 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
     platform = ports.platform(attempt.platform)
     template = ports.store.template(run.pool, attempt.template)
     passes_secrets = getattr(platform, "passes_secrets", False)
-    job = job_for(run, attempt, template, ports.secrets, passes_secrets=passes_secrets)
+    job = job_for(
+        run, attempt, template, ports.secrets, passes_secrets=passes_secrets, env=ports.template_env
+    )
     return platform, job
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from push_dispatch.errors import Rejected
@@ -15,6 +16,9 @@ from push_dispatch.store.items import dumps
 from push_dispatch.template import Layer, render, resolve_secrets
 
 __all__ = ["job_for", "layers_of", "name_of"]
+
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def name_of(uuid: str, attempt: int) -> str:
@@ -39,17 +43,19 @@ def job_for(
     secrets: Secrets,
     *,
     passes_secrets: bool = False,
+    env: Mapping[str, str] = _NOTHING,
 ) -> Job:
     """The job of an attempt with its secrets filled in.
 
     With `passes_secrets`, environment variables that are nothing but a secret stay references.
+    `env` is what `{{ $NAME }}` may read.
     Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
     `secret_unavailable` if a secret cannot be read.
     """
     if template is None:
         raise Rejected(f"template {attempt.template!r} is gone", reason="template_invalid")
     try:
-        configuration = render(template, layers_of(run)).configuration
+        configuration = render(template, layers_of(run), env_allowlist=env).configuration
     except (ValueError, TypeError, KeyError) as error:
         raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
     configuration = _with_context(configuration, run)

@@ -31,6 +31,13 @@ class Settings:
     schedule_role: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def template_env(self) -> dict[str, str]:
+        """What `{{ $NAME }}` in a template may read: the environment variables that
+        `PUSH_DISPATCH_TEMPLATE_ENV` names, separated by commas, and no credentials among them."""
+        names = [n.strip() for n in self.environ.get("PUSH_DISPATCH_TEMPLATE_ENV", "").split(",")]
+        return {name: self.environ[name] for name in names if name in self.environ}
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,

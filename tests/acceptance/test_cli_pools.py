@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.local import Cli
+from tests.local import Cli, eventually
 
 
 def test_a_pool_from_creation_to_deletion(cli: Cli) -> None:
@@ -65,3 +65,23 @@ def test_strict_priority_within_limits(cli: Cli, pool: str) -> None:
     runs = cli.ok("run", "ls", "--pool", pool, "--json").json
     runs.sort(key=lambda run: run["attempts"][0]["started_at"])
     assert [run["queue"] for run in runs] == ["high", "high", "low", "low"]
+
+
+def test_limits_per_key_and_per_period(cli: Cli, pool: str) -> None:
+    cli.ok("pool", "update", pool, "--limit", "5", "--key-limit", "1", "--rate", "100/1h")
+    cli.ok("queue", "create", "slow", "--pool", pool, "--rate", "1/1h")
+    view = cli.ok("pool", "inspect", pool, "--json").json
+    assert (view["key_limit"], view["rate"]) == (1, {"starts": 100, "period_seconds": 3600})
+    command = ("--concurrency-key", "k", "--", "sleep", "60")
+    first = cli.ok("run", "submit", pool, *command).out.strip()
+    second = cli.ok("run", "submit", pool, *command).out.strip()
+
+    def reason(run_id: str) -> str:
+        return str(cli.ok("run", "explain", run_id, "--json").json["reason"])
+
+    eventually(lambda: (reason(first), reason(second)) == ("running", "key_limit"))
+    cli.ok("run", "submit", pool, "--queue", "slow", "--wait", "--", "true")
+    third = cli.ok("run", "submit", pool, "--queue", "slow", "--", "true").out.strip()
+    eventually(lambda: reason(third) == "rate_limit")
+    cli.ok("run", "cancel", first, second, third)
+    assert "[invalid_input]" in cli("pool", "update", pool, "--rate", "often").err

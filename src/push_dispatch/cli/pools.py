@@ -35,6 +35,12 @@ Template = Annotated[
     Path | None, Parameter(metavar="FILE", help="Base job template, as JSON or YAML.")
 ]
 Description = Annotated[str | None, Parameter(help="For people.")]
+KeyLimit = Annotated[
+    int | None, Parameter(metavar="N", help="Runs at once that share a concurrency key.")
+]
+StartRate = Annotated[
+    str | None, Parameter(name="--rate", metavar="N/DURATION", help="Starts per period: 100/1h.")
+]
 
 app = App(name="pool")
 
@@ -48,15 +54,26 @@ def create(
     base_job_template: Template = None,
     paused: Annotated[bool, Parameter(help="Start nothing until resumed.")] = False,
     limit: Limit = None,
+    key_limit: KeyLimit = None,
+    rate: StartRate = None,
     description: Description = None,
     common: Common = Common(),
 ) -> None:
     """Create a pool with its default queue."""
+    from push_dispatch.cli.times import rate_of
     from push_dispatch.configure import create_pool
     from push_dispatch.model import Pool
 
     template = _template(base_job_template, type)
-    pool = Pool(name, type, limit=limit, paused=paused, description=description or "")
+    pool = Pool(
+        name,
+        type,
+        limit=limit,
+        key_limit=key_limit,
+        rate=None if rate is None else rate_of(rate),
+        paused=paused,
+        description=description or "",
+    )
     ports = connect(common)
     created = create_pool(ports, pool, template)
     _tell(ports, created, f"Created pool {name}.", common)
@@ -92,14 +109,18 @@ def update(
     *,
     base_job_template: Template = None,
     limit: Limit = None,
+    key_limit: KeyLimit = None,
+    rate: StartRate = None,
     description: Description = None,
     common: Common = Common(),
 ) -> None:
     """Change what is named, and leave the rest."""
     from push_dispatch.cli.inputs import read_mapping
+    from push_dispatch.cli.times import rate_of
     from push_dispatch.configure import keep_template
 
-    changes: dict[str, Any] = {"limit": limit, "description": description}
+    changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
+    changes["rate"] = None if rate is None else rate_of(rate)
     changes = {key: value for key, value in changes.items() if value is not None}
     template = read_mapping(base_job_template) if base_job_template else None
     if not changes and template is None:

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import print_json, say
-from push_dispatch.cli.pools import confirm, line_of, view_of
+from push_dispatch.cli.pools import KeyLimit, StartRate, confirm, line_of, view_of
 from push_dispatch.errors import Invalid
 from push_dispatch.model import Pool, Queue
 from push_dispatch.ports import Ports
@@ -47,15 +47,26 @@ def create(
     pool: PoolName,
     priority: Priority = None,
     limit: Limit = None,
+    key_limit: KeyLimit = None,
+    rate: StartRate = None,
     paused: Annotated[bool, Parameter(help="Start nothing until resumed.")] = False,
     description: Description = None,
     common: Common = Common(),
 ) -> None:
     """Create a queue; without a priority it takes the first free one."""
+    from push_dispatch.cli.times import rate_of
     from push_dispatch.configure import create_queue
 
     ports = connect(common)
-    queue = Queue(name, 1, limit=limit, paused=paused, description=description or "")
+    queue = Queue(
+        name,
+        1,
+        limit=limit,
+        key_limit=key_limit,
+        rate=None if rate is None else rate_of(rate),
+        paused=paused,
+        description=description or "",
+    )
     after = create_queue(ports, pool, queue, priority=priority)
     _tell(ports, after, name, f"Created queue {name} in pool {pool}.", common)
 
@@ -92,11 +103,16 @@ def update(
     pool: PoolName,
     priority: Priority = None,
     limit: Limit = None,
+    key_limit: KeyLimit = None,
+    rate: StartRate = None,
     description: Description = None,
     common: Common = Common(),
 ) -> None:
     """Change what is named, and leave the rest."""
-    changes = {"limit": limit, "description": description}
+    from push_dispatch.cli.times import rate_of
+
+    changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
+    changes["rate"] = None if rate is None else rate_of(rate)
     given = {key: value for key, value in changes.items() if value is not None}
     if not given and priority is None:
         raise Invalid("nothing to change: name a priority, a limit or a description")

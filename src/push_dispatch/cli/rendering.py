@@ -46,7 +46,7 @@ def _document(ports: Ports, request: Request) -> dict[str, Any]:
         raise Invalid(f"pool {pool.name!r} has no base job template", reason="template_invalid")
     check(template, layers_of(run))
     attempt = Attempt(1, entry_for(pool.type).platform, pool.template, pool.type)
-    job = job_for(run, attempt, template, _References())
+    job = job_for(run, attempt, template, _References(), env=ports.template_env)
     sources = render(template, layers_of(run)).provenance
     return {
         "pool": pool.name,

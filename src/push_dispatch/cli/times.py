@@ -6,8 +6,9 @@ import re
 from datetime import datetime
 
 from push_dispatch.errors import Invalid
+from push_dispatch.model import Rate
 
-__all__ = ["duration", "moment", "span"]
+__all__ = ["duration", "moment", "rate_of", "span"]
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PARTS = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
@@ -44,6 +45,17 @@ def duration(text: str, option: str) -> int:
             reason="invalid_time",
         )
     return sum(int(n or 0) * _UNITS[u] for n, u in zip(parts.groups(), _UNITS, strict=True))
+
+
+def rate_of(text: str, option: str = "--rate") -> Rate:
+    """`100/1h` as starts per period. Raises Invalid."""
+    starts, slash, period = text.partition("/")
+    if not slash or not re.fullmatch(r"[1-9]\d{0,8}", starts, re.ASCII):
+        raise Invalid(f"{option} {text!r} is not a rate: write it like 100/1h or 5/10s")
+    seconds = duration(period, option)
+    if seconds < 1:
+        raise Invalid(f"{option} {text!r} is not a rate: a period lasts at least a second")
+    return Rate(int(starts), seconds)
 
 
 def span(seconds: float) -> str:
