@@ -56,6 +56,8 @@ class FakeCloudRun(CloudRunService):
         #: The methods called so far, and the metadata of each call.
         self.asked: list[str] = []
         self.metadata: list[dict[str, Any]] = []
+        #: The client's end of the connection of each call.
+        self.peers: list[str] = []
         #: Access tokens that are accepted; None accepts everybody.
         self.tokens: set[str] | None = None
         self._lost: set[int] = set()
@@ -182,6 +184,7 @@ class FakeCloudRun(CloudRunService):
 
     def handle(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
         try:
+            self.peers.append(context.peer())
             answer = self._answered(method, request, dict(context.invocation_metadata()))
         except Refusal as refusal:
             _abort(context, refusal)
