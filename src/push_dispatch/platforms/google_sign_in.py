@@ -6,8 +6,8 @@
     PUSH_DISPATCH_GOOGLE_SERVICE_ACCOUNT  with it: the service account to act as; without, the
                                     pool's principal itself has the permissions
     PUSH_DISPATCH_GOOGLE_KEY_NAME   else: the name of a service account key in the secret store
-    GOOGLE_APPLICATION_CREDENTIALS  else: a file with a key or other credentials, for the local
-                                    runtime
+    GOOGLE_APPLICATION_CREDENTIALS  else: a file with a key, or with what a person has signed in
+                                    with, for the local runtime
     PUSH_DISPATCH_GOOGLE_STS_ENDPOINT     replaces sts.googleapis.com and
                                     iamcredentials.googleapis.com
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -122,33 +123,46 @@ def _key(environ: Mapping[str, str], name: str) -> str:
         ) from error
 
 
+def _from_file(path: str) -> Any:
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        message = f"GOOGLE_APPLICATION_CREDENTIALS: {error}"
+        raise Rejected(message, reason="credentials_missing") from error
+    return _from_key(text, f"GOOGLE_APPLICATION_CREDENTIALS: {path}")
+
+
 def _from_key(text: str, where: str) -> Any:
-    from google.auth.exceptions import MalformedError  # noqa: PLC0415
+    """Of a service account; or of a person, as `gcloud auth application-default login` makes it."""
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
     from google.oauth2 import service_account  # noqa: PLC0415
 
-    from_key: Any = service_account.Credentials.from_service_account_info
+    # The constructor has no types.
+    of_account: Any = service_account.Credentials.from_service_account_info
     try:
-        return from_key(json.loads(text), scopes=[_SCOPE])
-    except (ValueError, TypeError, AttributeError, MalformedError) as error:
+        key = json.loads(text)
+        if key.get("type") == "authorized_user":
+            return _of_person(key)
+        return of_account(key, scopes=[_SCOPE])
+    except (ValueError, TypeError, AttributeError, GoogleAuthError):
         # Not the library's own words: they may quote the key.
         raise Rejected(
             f"{where} is no service account key: it must be the JSON file as Google makes it",
             reason="credentials_missing",
-        ) from error
+        ) from None
 
 
-def _from_file(path: str) -> Any:
-    from google.auth import load_credentials_from_file  # noqa: PLC0415
-    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+def _of_person(key: Mapping[str, str]) -> Any:
+    from google.oauth2 import credentials  # noqa: PLC0415
 
-    load: Any = load_credentials_from_file
-    try:
-        credentials, _project = load(path, scopes=[_SCOPE])
-    except (DefaultCredentialsError, OSError) as error:
-        raise Rejected(
-            f"GOOGLE_APPLICATION_CREDENTIALS: {error}", reason="credentials_missing"
-        ) from error
-    return credentials
+    person: Any = credentials.Credentials  # its constructor has no types
+    return person(
+        None,
+        refresh_token=key.get("refresh_token"),
+        token_uri=key.get("token_uri") or "https://oauth2.googleapis.com/token",
+        client_id=key.get("client_id"),
+        client_secret=key.get("client_secret"),
+    )
 
 
 def _refresh(credentials: Any) -> None:
