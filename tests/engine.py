@@ -71,6 +71,8 @@ def engine(folder: Path) -> Iterator[Engine]:
         service = subprocess.Popen(
             [*podman, "system", "service", "--time=0", f"unix://{socket}"],
             env=env,
+            # Its monitor leaves a file named `oom` where it stands.
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
