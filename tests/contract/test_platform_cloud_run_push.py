@@ -131,6 +131,36 @@ class BothVersions(PushSuite):
         assert caught.value.reason == "template_invalid"
         assert fake.calls() == 0
 
+    def test_numbers_are_taken_as_quantities(self, fake: FakeCloudRun) -> None:
+        limits = self.task(fake, self.job_with(cpu=2)).containers[0].resources.limits
+        assert limits["cpu"] == "2"
+
+    @pytest.mark.parametrize(
+        "container",
+        [
+            {"image": "x", "env": [{"value": "1"}]},
+            {"image": "x", "env": "A=1"},
+            {"image": "x", "command": 3},
+            {"image": "x", "resources": ["2"]},
+            {"image": "x", "resources": {"limits": "2"}},
+            {"image": ["x"]},
+            "x",
+        ],
+    )
+    def test_container_of_another_shape_is_refused(
+        self, fake: FakeCloudRun, container: Any
+    ) -> None:
+        task = {"containers": [container]}
+        bodies: tuple[Any, ...] = (
+            {"template": {"template": task}},
+            {"spec": {"template": {"spec": {"template": {"spec": task}}}}},
+        )
+        for body in bodies:
+            with pytest.raises(Rejected, match=r"job_body|image|limits") as caught:
+                self.connect(fake).push(self.make_job(1, job_body=body))
+            assert caught.value.reason == "template_invalid"
+        assert fake.calls() == 0
+
     @pytest.mark.parametrize("body", [None, "text", {}, {"template": 3}, {"spec": {"template": 3}}])
     def test_body_that_is_no_job_is_refused(self, fake: FakeCloudRun, body: Any) -> None:
         with pytest.raises(Rejected) as caught:

@@ -87,21 +87,11 @@ def place_of(job: Job, project: str | None) -> Place:
 
 def body_for(job: Job) -> dict[str, Any]:
     """The job to create, as JSON. Raises Rejected (`template_invalid`)."""
-    body = cleaned(job.configuration)
-    execution = _in(body, "template")
-    task = _in(execution, "template")
-    containers = task.get("containers")
-    if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
-        raise _invalid("job_body has no template.template.containers")
-    _fill(containers[0], job.configuration)
-    _surround(task, containers[0], job)
-    labels = _labels(job.configuration.get("labels") or {})
-    ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
-    for holder in (body, execution):
-        holder["labels"] = labels | (holder.get("labels") or {})
-        holder["annotations"] = (holder.get("annotations") or {}) | ours
-    body["startExecutionToken"] = _TOKEN
-    return body
+    try:
+        return _body_for(job)
+    except (AttributeError, KeyError, TypeError) as error:
+        # Something in it has another shape than the API's, such as a list instead of an object.
+        raise _invalid(f"job_body is no job of Cloud Run: {error!r}") from error
 
 
 def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +110,24 @@ def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # -- parts of the job -------------------------------------------------------------------------
+
+
+def _body_for(job: Job) -> dict[str, Any]:
+    body = cleaned(job.configuration)
+    execution = _in(body, "template")
+    task = _in(execution, "template")
+    containers = task.get("containers")
+    if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
+        raise _invalid("job_body has no template.template.containers")
+    _fill(containers[0], job.configuration)
+    _surround(task, containers[0], job)
+    labels = _labels(job.configuration.get("labels") or {})
+    ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
+    for holder in (body, execution):
+        holder["labels"] = labels | (holder.get("labels") or {})
+        holder["annotations"] = (holder.get("annotations") or {}) | ours
+    body["startExecutionToken"] = _TOKEN
+    return body
 
 
 def _project(configuration: Mapping[str, Any]) -> Any:
@@ -154,6 +162,8 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
         words = container.get(key) or configuration.get(key)
         container[key] = _split(key, words) if isinstance(words, str) else list(words or [])
     container["env"] = _environment(container.get("env") or [], configuration)
+    limits = _in(_in(container, "resources"), "limits")
+    limits |= {name: str(limit) for name, limit in limits.items()}  # `cpu: 2` is meant as "2"
 
 
 def _split(key: str, words: str) -> list[str]:
