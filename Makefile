@@ -79,6 +79,17 @@ $(ENVS)/%/.synced: requirements/%.txt | $(UV_READY)
 	$(UV) pip sync --quiet --python $(ENVS)/$*/bin/python $<
 	@touch $@
 
+# `sam build` asks for build-NAME: what the function NAME needs, for Lambda on arm64, in ARTIFACTS_DIR.
+build-SubmitFunction: EXTRAS := [submit]
+build-PushCloudRunFunction: EXTRAS := [cloud-run]
+build-PushAciFunction: EXTRAS := [aci]
+build-PushModalFunction: EXTRAS := [modal]
+build-%Function: | $(UV_READY)
+	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" --python-version 3.13 \
+	  --python-platform aarch64-manylinux2014 --only-binary :all: --no-binary push-dispatch \
+	  ".$(EXTRAS)"
+	rm -rf "$(ARTIFACTS_DIR)/bin"
+
 $(BIN)/python: | $(UV_READY)
 	@$(require_python)
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)

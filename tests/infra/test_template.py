@@ -1,0 +1,170 @@
+"""Does the SAM template deploy what the code expects?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from push_dispatch.handlers.events import STREAM_FILTERS
+from push_dispatch.handlers.notify import NOTIFY_FILTERS
+from push_dispatch.handlers.push import MAX_RECEIVES
+from push_dispatch.local.stream import matches
+from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.ecs.handle import started_by
+from push_dispatch.platforms.managed import Managed
+from push_dispatch.settings import Settings
+from push_dispatch.store.schema import TABLE
+
+FILE = Path(__file__).parents[2] / "template.yaml"
+TEMPLATE: dict[str, Any] = cfn_yaml.load(str(FILE))
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+FUNCTIONS = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"}
+QUEUES = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::SQS::Queue"}
+COMMON = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    program = [str(Path(sys.executable).with_name("cfn-lint")), str(FILE)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_table_is_the_one_that_the_store_uses() -> None:
+    table = RESOURCES["Table"]["Properties"]
+    for name in ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes"):
+        assert table[name] == TABLE[name], name
+    stream = TABLE["StreamSpecification"]["StreamViewType"]
+    assert table["StreamSpecification"]["StreamViewType"] == stream
+
+
+@pytest.mark.parametrize(
+    ("function", "filters"),
+    [("DispatchFunction", STREAM_FILTERS), ("NotifyFunction", NOTIFY_FILTERS)],
+)
+def test_the_stream_is_filtered_as_in_the_code(function: str, filters: list[Any]) -> None:
+    stream = FUNCTIONS[function]["Properties"]["Events"]["Stream"]["Properties"]
+    patterns = [json.loads(f["Pattern"]) for f in stream["FilterCriteria"]["Filters"]]
+    assert patterns == filters
+    assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert stream["BisectBatchOnFunctionError"]
+    assert stream["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_handler_exists(name: str) -> None:
+    module, _, attribute = FUNCTIONS[name]["Properties"]["Handler"].rpartition(".")
+    assert callable(getattr(import_module(module), attribute))
+
+
+def test_every_environment_variable_is_read_by_somebody() -> None:
+    given = set(COMMON)
+    for function in FUNCTIONS.values():
+        given |= set(function["Properties"].get("Environment", {}).get("Variables", {}))
+    source = Path(import_module("push_dispatch").__file__ or "").parent
+    code = "".join(file.read_text() for file in source.rglob("*.py"))
+    ours = {name for name in given if name.startswith("PUSH_DISPATCH_")}
+    suffixes = {name.removeprefix("PUSH_DISPATCH_MANAGED_") for name in ours}
+    unread = {n for n in ours if n not in code and not n.startswith("PUSH_DISPATCH_MANAGED_")}
+    assert unread == set()
+    assert {"CLUSTER", "SUBNETS", "EXECUTION_ROLE_ARN", "LOG_GROUP"} <= suffixes
+
+
+def test_the_platforms_queues_are_json_with_and_without_the_optional_ones() -> None:
+    text, parts = COMMON["PUSH_DISPATCH_PLATFORM_QUEUES"]["Fn::Sub"]
+    for chosen in (1, 2):
+        filled = text
+        for name, choice in parts.items():
+            value = choice["Fn::If"][chosen]
+            value = value["Fn::Sub"] if isinstance(value, dict) else value
+            filled = filled.replace(f"${{{name}}}", value)
+        environ = {"PUSH_DISPATCH_TABLE": "t", "PUSH_DISPATCH_PLATFORM_QUEUES": filled}
+        platforms = set(Settings.from_env(environ).platform_queues)
+        assert {"ecs", "managed"} <= platforms
+        assert ({"cloud-run", "aci", "modal"} <= platforms) is (chosen == 1)
+
+
+@pytest.mark.parametrize("name", [n for n in QUEUES if "RedrivePolicy" in QUEUES[n]["Properties"]])
+def test_a_message_is_not_delivered_again_while_it_is_being_handled(name: str) -> None:
+    properties = QUEUES[name]["Properties"]
+    timeout = TEMPLATE["Globals"]["Function"]["Timeout"]
+    # docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the timeout
+    assert properties["VisibilityTimeout"] >= 6 * timeout
+    assert properties["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+
+
+def test_only_what_is_given_up_has_no_dead_letter_queue() -> None:
+    ends = {n for n in QUEUES if "RedrivePolicy" not in QUEUES[n]["Properties"]}
+    assert ends == {n for n in QUEUES if n.endswith("DeadLetters")} | {"RejectedQueue"}
+    kept = {QUEUES[n]["Properties"]["MessageRetentionPeriod"] for n in ends}
+    assert kept == {14 * 86_400}
+
+
+def test_every_function_has_a_log_group_that_forgets() -> None:
+    for function in FUNCTIONS.values():
+        group = function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert "RetentionInDays" in RESOURCES[group]["Properties"]
+
+
+def test_ecs_may_do_what_the_platform_needs_and_no_more() -> None:
+    ours = {*Managed.iam_actions} | {"ec2:DescribeSubnets", "ec2:DescribeVpcs"}
+    granted = {
+        action
+        for action in _actions("PushEcsFunction")
+        if action.partition(":")[0] in {"ecs", "ec2", "iam", "logs"}
+    }
+    assert granted == ours
+
+
+def test_a_wildcard_resource_is_only_where_the_service_knows_none() -> None:
+    wild = {
+        action
+        for name in FUNCTIONS
+        for statement in _statements(name)
+        if statement["Resource"] == "*"
+        for action in _list(statement["Action"])
+    }
+    assert wild == {
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ecs:DescribeTaskDefinition",
+        "ecs:RegisterTaskDefinition",
+        "sts:GetWebIdentityToken",
+    }
+
+
+def test_the_tasks_that_we_start_are_those_whose_changes_we_hear_of() -> None:
+    job = Job("pd-x-1", f"p.{UUID(int=1)}", "p", "ecs", 1, {})
+    pattern = RESOURCES["TaskRule"]["Properties"]["EventPattern"]
+    assert matches(
+        pattern,
+        {
+            "source": "aws.ecs",
+            "detail-type": "ECS Task State Change",
+            "detail": {"startedBy": started_by(job)},
+        },
+    )
+    assert not matches(pattern["detail"], {"startedBy": "ecs-svc/1"})
+
+
+def _actions(function: str) -> Iterator[str]:
+    for statement in _statements(function):
+        yield from _list(statement["Action"])
+
+
+def _statements(function: str) -> Iterator[dict[str, Any]]:
+    for policy in FUNCTIONS[function]["Properties"]["Policies"]:
+        for statement in policy["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def _list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
