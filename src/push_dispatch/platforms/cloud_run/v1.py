@@ -46,10 +46,8 @@ def v2_of(body: Mapping[str, Any]) -> dict[str, Any]:
     inner = _object(task, "spec")
     annotations: dict[str, Any] = {}
     # The template of Prefect's own documentation has the execution's metadata beside its template.
-    for holder in (metadata, _object(_object(body, "spec"), "metadata")):
-        annotations |= _object(holder, "annotations")
-    for holder in (_object(execution, "metadata"), _object(task, "metadata")):
-        annotations |= _object(holder, "annotations")
+    for holder in (body, _object(body, "spec"), execution, task):
+        annotations |= _object(_object(holder, "metadata"), "annotations")
     template: dict[str, Any] = {
         "containers": [_container(container) for container in inner.get("containers") or []],
         "volumes": [_volume(volume) for volume in inner.get("volumes") or []],
