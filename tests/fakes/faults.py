@@ -7,10 +7,10 @@ which may do something just before it or just after it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Crash", "Faults", "Watch"]
+__all__ = ["Crash", "Faults", "Point", "Watch"]
 
 #: Is told of each call: its name, its arguments, and whether it is done.
 Watch = Callable[[str, tuple[Any, ...], bool], None]
@@ -20,30 +20,41 @@ class Crash(BaseException):
     """The function is killed. Nothing in the engine catches it."""
 
 
+@dataclass(frozen=True)
+class Point:
+    """A moment between two external calls: right before or after one of them."""
+
+    verb: str
+    #: Whether the call has taken effect: what is raised then is a lost reply.
+    after: bool = False
+    #: How many calls of that verb are let pass.
+    skip: int = 0
+
+
 @dataclass
 class Faults:
-    """Counts the points before and after each external call, and acts at one of them."""
+    """Sees the points before and after each external call, and acts at some of them."""
 
-    passed: int = 0
-    _at: int | None = None
-    _act: Callable[[], None] | None = None
+    _armed: list[tuple[Point, Callable[[], None]]] = field(default_factory=list)
 
-    def arm(self, point: int, act: Callable[[], None]) -> None:
-        """Act at the `point`-th point to come; 0 is the next one. What raises there is raised by
-        the call: before it took effect at an even point, after it (a lost reply) at an odd one."""
-        self._at, self._act = self.passed + point, act
+    def arm(self, at: Point, act: Callable[[], None]) -> None:
+        """Act once when that point is reached; what it raises is raised by the call."""
+        self._armed.append((at, act))
 
     def disarm(self) -> None:
         """Let everything pass."""
-        self._at = self._act = None
+        self._armed.clear()
 
-    def point(self) -> None:
+    def reached(self, verb: str, *, after: bool) -> None:
         """One of the points."""
-        now, self.passed = self.passed, self.passed + 1
-        if now == self._at and self._act is not None:
-            act = self._act
-            self.disarm()
-            act()
+        for number, (at, act) in enumerate(self._armed):
+            if (at.verb, at.after) == (verb, after):
+                if at.skip:
+                    self._armed[number] = (replace(at, skip=at.skip - 1), act)
+                else:
+                    del self._armed[number]
+                    act()
+                return
 
     def around(self, target: object, watch: Watch | None = None) -> Any:
         """The same object, with a point before and after each call of its methods."""
@@ -60,11 +71,11 @@ class _Faulty:
             return value
 
         def call(*arguments: Any, **options: Any) -> Any:
-            self._faults.point()
+            self._faults.reached(name, after=False)
             self._watch(name, arguments, False)
             result = value(*arguments, **options)
             self._watch(name, arguments, True)
-            self._faults.point()
+            self._faults.reached(name, after=True)
             return result
 
         return call

@@ -127,6 +127,7 @@ class Guarantees:
             if after.configuration != pool.version:
                 self.broken.append("admitted under a configuration that had been replaced")
             self._check_limits(pool, after, admitted)
+            self._check_times(admitted)
             self._check_order(pool, after, admitted)
 
     def _check_releases(self, before: Ledger, after: Ledger) -> None:
@@ -154,6 +155,15 @@ class Guarantees:
                 pool.key_limit, _held_by_key(after)[holder.concurrency_key]
             ):
                 self.broken.append(f"more than {pool.key_limit} slots of one key")
+
+    def _check_times(self, admitted: Sequence[Holder]) -> None:
+        """Nothing starts before its time, or after it."""
+        runs = self._store.runs(self._pool, (holder.run for holder in admitted))
+        for run in runs.values():
+            if run.due > self._now and run.state is RunState.SCHEDULED:
+                self.broken.append(f"{run.id} was admitted and is not due")
+            if run.expires is not None and run.expires <= self._now:
+                self.broken.append(f"{run.id} was admitted and had expired")
 
     def _check_order(self, pool: Pool, after: Ledger, admitted: Sequence[Holder]) -> None:
         """Guarantee 4: nobody is passed by who could have started instead."""

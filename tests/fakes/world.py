@@ -93,11 +93,11 @@ class World:
         self.changes += self.store.changes
         self.store.changes.clear()
 
-    def deliver_changes(self, count: int, *, again: bool = False, backwards: bool = False) -> None:
+    def deliver_changes(self, count: int, *, again: bool = False) -> None:
         """The oldest changes of the stream, as one batch; they stay if the function crashes."""
         self.collect()
         batch = self.changes[:count]
-        for pool, hints in hints_of(reversed(batch) if backwards else batch).items():
+        for pool, hints in hints_of(batch).items():
             dispatch(self.ports, pool, hints)
         if not again:
             # By identity: another function may have been given some of them meanwhile.
@@ -143,7 +143,7 @@ class World:
         """No more faults: let everything happen that is still to happen."""
         self.faults.disarm()
         self.platform.failures.clear()
-        for _ in range(rounds):
+        for number in range(rounds):
             for container in self.platform.live():
                 self.platform.end(container, 143 if container.stop_asked else 0)
             self.deliver_all()
@@ -151,7 +151,7 @@ class World:
             self.guarantees.check(self.now)
             if not self.left():
                 return
-            self.now += 30_000
+            self.now += 30_000 if number < 20 else 300_000
 
     def left(self) -> list[Any]:
         """What is not over: runs, slots, places in line, attempts."""

@@ -13,7 +13,7 @@ from push_dispatch.handlers.push import MAX_RECEIVES
 from push_dispatch.messages import Push
 from push_dispatch.model import Attempt, Run, RunState
 from push_dispatch.submit import Request, submit
-from tests.fakes.faults import Crash
+from tests.fakes.faults import Crash, Point
 from tests.fakes.world import POOL, Delivery, World
 
 
@@ -54,13 +54,11 @@ def crash_once_started(world: World, delivery: Delivery) -> None:
     """Deliver the message to a function that is killed right after the platform has started the
     attempt, before its handle is recorded."""
 
-    def strike() -> None:
-        if world.platform.starts:
-            raise Crash
-        world.faults.arm(0, strike)
+    def kill() -> None:
+        raise Crash
 
     world.now = max(world.now, delivery.at)
-    world.faults.arm(0, strike)
+    world.faults.arm(Point("push", after=True), kill)
     with pytest.raises(Crash):
         world.deliver_message(delivery)
     assert the_attempt(world).handle is None
@@ -68,19 +66,17 @@ def crash_once_started(world: World, delivery: Delivery) -> None:
 
 def fail_once(world: World, verb: str) -> None:
     """The next call of that verb of the store fails."""
-    found = getattr(world.store, verb)
 
-    def fail(*_arguments: object) -> object:
-        setattr(world.store, verb, found)
+    def fail() -> None:
         raise Unavailable
 
-    setattr(world.store, verb, fail)
+    world.faults.arm(Point(verb), fail)
 
 
 def test_two_deliveries_at_once_do_not_both_believe_to_be_the_first(world: World) -> None:
     delivery = the_push(world)
     # The first has read the run and is about to claim it when the second does, starts it, dies.
-    world.faults.arm(2, lambda: crash_once_started(world, delivery))
+    world.faults.arm(Point("save_run"), lambda: crash_once_started(world, delivery))
     world.platform.failures += ["", "no_capacity"]
 
     deliver_when_due(world, delivery)
