@@ -217,8 +217,10 @@ def _pushed(run: Run, event: Pushed, now: int) -> Run:
 
 def _fall_back(run: Run, event: FallBack, _now: int) -> Run:
     current = run.current
-    if current is None or not _is_current(run, event.attempt) or current.handle is not None:
+    if current is None or not _may_be_unsent(run, event.attempt):
         return run
+    if (current.type, current.template) == (event.type, event.template):
+        return run  # Somebody else was told the same, and it is there already.
     moved = replace(
         current,
         platform=event.platform,
