@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -33,11 +34,11 @@ _START_SECONDS = 30
 
 
 @contextmanager
-def ministack() -> Iterator[str]:
-    """The endpoint of a fresh MiniStack; it is gone afterwards."""
+def ministack(python: Path | str = sys.executable) -> Iterator[str]:
+    """The endpoint of a fresh MiniStack, executed by this interpreter; it is gone afterwards."""
     for _ in range(5):
         port = _free_port()
-        child = _start(port)
+        child = _start(port, python)
         try:
             if _answers(child, port):
                 yield f"http://127.0.0.1:{port}"
@@ -74,7 +75,7 @@ def _free_port() -> int:
         return port
 
 
-def _start(port: int) -> subprocess.Popen[bytes]:
+def _start(port: int, python: Path | str) -> subprocess.Popen[bytes]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     environ |= {
         "GATEWAY_PORT": str(port),
@@ -82,7 +83,7 @@ def _start(port: int) -> subprocess.Popen[bytes]:
         "LOG_LEVEL": "ERROR",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "ministack"],
+        [str(python), "-m", "ministack"],
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
