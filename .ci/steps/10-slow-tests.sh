@@ -3,7 +3,7 @@
 set -euo pipefail
 
 code=0
-.venv/bin/pytest -n 2 -m "slow and not containers" || code=$?
+.venv/bin/pytest -n 2 --dist loadgroup -m "slow and not containers" || code=$?
 if ((code == 5)); then # pytest: no test was selected
   echo "no test is marked as slow"
   exit 77

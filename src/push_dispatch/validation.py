@@ -24,6 +24,7 @@ __all__ = ["Violation", "check", "check_template", "enforced", "template_violati
 #: A variable's schema says with this key that runs may not override it: `true`, or the list of
 #: the values that they may choose from.
 ENFORCED = "x-enforced"
+_PREFECTS = ("prefect.blocks.", "prefect.variables.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def violations(template: Mapping[str, Any], layers: Sequence[Layer]) -> list[Vio
     return [
         *_unknown(template, asked),
         *_overridden(schema, asked),
-        *_blocks(asked),
+        *_blocks(asked, merged),
         *_misfits(schema, {k: v for k, v in merged.items() if not _is_block(v)}),
     ]
 
@@ -134,7 +135,7 @@ def _dangling(template: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterato
     known = schema.get("properties", {})
     for name in dict.fromkeys(placeholders(template["job_configuration"])):
         first = re.split(r"[.\[]", name)[0]
-        if name.startswith(("prefect.blocks.", "prefect.variables.")):
+        if name.startswith(_PREFECTS):
             problem = "lives in Prefect's own server: use {{ secrets.NAME }}, or a variable"
         elif first in known or name in known or name.startswith(("$", "secrets.", "ctx.")):
             continue
@@ -205,12 +206,16 @@ def _default(schema: Mapping[str, Any], path: Sequence[str]) -> Any:
     return value if given or not inner else _default(declared, inner)
 
 
-def _blocks(asked: Mapping[str, Mapping[str, Any]]) -> Iterator[Violation]:
-    for values in asked.values():
-        for name, value in values.items():
-            if _is_block(value):
-                text = "blocks live in Prefect's own server: use {{ secrets.NAME }} for each secret"
-                yield Violation(name, text)
+def _blocks(
+    asked: Mapping[str, Mapping[str, Any]], merged: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """What only Prefect's own server could fill in. A block that the pool has by default is left
+    to the platform, which may have no use for it: credentials, for instance."""
+    blocks = {n for values in asked.values() for n, value in values.items() if _is_block(value)}
+    for name, value in merged.items():
+        if name in blocks or any(p.startswith(_PREFECTS) for p in placeholders(value)):
+            text = "lives in Prefect's own server: use {{ secrets.NAME }}, or the value itself"
+            yield Violation(name, text)
 
 
 def _is_block(value: Any) -> bool:

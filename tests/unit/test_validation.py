@@ -105,6 +105,17 @@ def test_a_block_of_prefects_server_is_refused() -> None:
     assert "secrets.NAME" in found["memory"]
 
 
+@pytest.mark.parametrize("name", ["prefect.variables.x", "prefect.blocks.secret.y"])
+def test_what_only_prefects_server_knows_is_refused_wherever_it_stands(name: str) -> None:
+    found = wrong(run(env={"A": f"x {{{{ {name} }}}}"}))
+    assert "secrets.NAME" in found["env"]
+    template = {
+        "job_configuration": {"a": "{{ a }}"},
+        "variables": {"properties": {"a": {"type": "string", "default": f"{{{{ {name} }}}}"}}},
+    }
+    assert [v.path for v in violations(template, [])] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("template", "said"),
     [
