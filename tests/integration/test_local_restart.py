@@ -6,11 +6,14 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.local import Cli, LocalUp, eventually
 
 RUNS = 50
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_every_run_ends_and_none_runs_twice(tmp_path: Path) -> None:
     cli = Cli(tmp_path / "home")
     marks = tmp_path / "marks"

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.ministack import session
 from tests.local import Cli, LocalUp
@@ -13,6 +15,7 @@ from tests.local import Cli, LocalUp
 PLANTED = "planted-7f3c9e51-do-not-show"
 
 
+@pytest.mark.slow
 def test_a_planted_secret_reaches_the_process_and_nothing_else(tmp_path: Path) -> None:
     secrets = tmp_path / "secrets.json"
     secrets.write_text(json.dumps({"API_KEY": PLANTED}))
