@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from push_dispatch.admission import Decision, Snapshot, apply, decide
 from push_dispatch.errors import Conflict, NotFound
+from push_dispatch.gate import has_gate
 from push_dispatch.lifecycle import Expire, Move, Reject
 from push_dispatch.messages import Push, StopAttempt, Wake
 from push_dispatch.model import DEFAULT_QUEUE, Ledger, Pool, Ready, Run, RunState, Slot
@@ -286,9 +287,9 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
     """Send admitted runs to their platform's function, and only then forget their places."""
     if not entries:
         return
-    paced = pool.platform_rate is not None
+    gated = has_gate(pool)
     pushes = [
-        Push(f"{pool.name}.{e.run}", e.attempt, pool.type, pool.template, paced=paced)
+        Push(f"{pool.name}.{e.run}", e.attempt, pool.type, pool.template, gated=gated)
         for e in entries
     ]
     try:

@@ -124,6 +124,8 @@ class Move:
 Event = Claim | Pushed | FallBack | GiveBack | Reject | Observe | Stop | Expire | Move
 
 _S = RunState
+#: What stops an attempt without anybody wanting the run to end: another attempt may be due.
+_TIMEOUTS = ("timed_out", "start_timeout")
 _ENDS = frozenset({_S.COMPLETED, _S.FAILED, _S.CRASHED})
 
 #: From each state, by event, the states that can follow. What is not listed does not apply and
@@ -321,8 +323,8 @@ def _by_exit_code(seen: Observation) -> str:
 
 def _stopped(run: Run, now: int) -> Run:
     """It has stopped, and that was wanted: by a person, or because its time was up."""
-    if run.stop == "timed_out":
-        return _crash(run, "timed_out", None, now, retryable=True)
+    if run.stop in _TIMEOUTS:
+        return _crash(run, run.stop, None, now, retryable=True)
     return _end(run, RunState.CANCELLED, run.stop or "cancelled_by_user", None, now)
 
 

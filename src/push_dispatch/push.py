@@ -25,6 +25,7 @@ from push_dispatch.errors import (
     Throttled,
     Uncertain,
 )
+from push_dispatch.gate import gate_of, next_fallback
 from push_dispatch.lifecycle import Claim, Event, FallBack, GiveBack, Pushed, Reject
 from push_dispatch.messages import Push, Wake
 from push_dispatch.model import Attempt, Run, RunState, Slot, parse_run_id
@@ -160,12 +161,16 @@ def _send(sending: _Sending) -> Outcome:
     ports, attempt, message = sending.ports, sending.attempt, sending.message
     try:
         platform, job = _prepare(sending)
-        _pace(sending)
+        gate = gate_of(ports, sending.run.pool, attempt.platform, message)
+        if sending.fresh:
+            gate.enter()
+    except NoCapacity as error:
+        return _no_capacity(sending, error)
+    except Throttled as error:
+        return _throttled(sending, error)
     except (Rejected, Invalid) as error:
         # What may live and cannot be looked up now keeps its slot for a while.
         return _rejected(sending, error) if sending.fresh else _not_prepared(sending, error)
-    except Throttled as error:
-        return _throttled(sending, error)
     except Exception as error:  # noqa: BLE001 - a secret store that is down, or a bug of ours
         return _not_prepared(sending, error)
     try:
@@ -173,15 +178,19 @@ def _send(sending: _Sending) -> Outcome:
     except Rejected as error:
         return _rejected(sending, error)
     except NoCapacity as error:
+        gate.failed()
         return _no_capacity(sending, error)
     except Throttled as error:
+        gate.failed()
         return _throttled(sending, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it may have started something
+        gate.failed()
         return _uncertain(sending, error)
     if handle is None:
         sending.advance(Reject(message.attempt, "cancelled_by_user", "stopped before the start"))
         return Outcome.NOTHING_TO_DO
     after = sending.advance(Pushed(message.attempt, handle))
+    gate.succeeded()
     if after.state is RunState.CANCELLING and after.attempt == attempt.number:
         # Somebody cancelled while the request was under way: nobody else knows the handle.
         stop_attempt(ports, after)
@@ -198,19 +207,6 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
         run, attempt, template, ports.secrets, passes_secrets=passes_secrets, env=ports.template_env
     )
     return platform, job
-
-
-def _pace(sending: _Sending) -> None:
-    """A burst queues here and not in the platform's error messages. Raises Throttled."""
-    if not (sending.message.paced and sending.fresh):
-        return
-    pool = sending.ports.store.pool(sending.run.pool)
-    if pool is None or pool.platform_rate is None:
-        return
-    now, platform = sending.ports.clock(), sending.attempt.platform
-    wait = sending.ports.store.take_start(pool.name, platform, pool.platform_rate, now)
-    if wait:
-        raise Throttled("the pool's platform rate is used up", after_seconds=wait / 1000)
 
 
 def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
@@ -255,12 +251,10 @@ def _throttled(sending: _Sending, error: Throttled) -> Outcome:
 def _no_capacity(sending: _Sending, error: NoCapacity) -> Outcome:
     """The next fallback under the same slot, else the slot goes back."""
     ports, message, run = sending.ports, sending.message, sending.run
-    pool = ports.store.pool(run.pool)
-    fallbacks = pool.fallbacks[message.fallback :] if pool else ()
-    if not fallbacks or run.stop is not None:
+    following = next_fallback(ports.store.pool(run.pool), message)
+    if following is None or run.stop is not None:
         sending.advance(GiveBack(message.attempt, error.reason, error.message, _NO_CAPACITY_DELAY))
         return Outcome.NO_CAPACITY
-    following = fallbacks[0]
     why = f"{message.type}: {error.reason} ({error.message})"
     platform = entry_for(following.type).platform
     sending.advance(FallBack(message.attempt, platform, following.type, following.template, why))

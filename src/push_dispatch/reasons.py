@@ -108,6 +108,7 @@ _ALL = (
     _end("push_failed", "The attempt could not be pushed after several tries.", "See the message; then submit the run again."),
     _end("push_uncertain", "Whether the platform started the attempt could not be found out in time.", "Look for the attempt by its name in the platform before you submit again."),
     _end("no_capacity", "The platform had no room.", "Add a fallback platform, or try again later."),
+    _end("circuit_open", "The platform failed several times in a row and was not asked.", "Nothing to do; it is asked again a minute after its last failure."),
     _end("platform_error", "The platform did not start the attempt.", "See the message; then submit the run again."),
     _end("platform_throttled", "The platform asked for patience.", "Nothing to do; ask for a higher quota if it happens often."),
     _end("platform_unavailable", "The platform could not be reached.", "See the platform's status page; the push is tried again."),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from push_dispatch.dispatch import WAKE_WITHIN_SECONDS, Hints, dispatch, hand_over
 from push_dispatch.errors import NotFound, PushDispatchError
+from push_dispatch.gate import has_gate
 from push_dispatch.lifecycle import Expire, Move, Stop
 from push_dispatch.messages import Look, Message, Push, StopAttempt, Wake, Watch
 from push_dispatch.model import DEFAULT_QUEUE, Attempt, Holder, Pool, Ready, Run, RunState, Slot
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 STUCK_SECONDS = 120
 #: An attempt that was not heard of for this long is looked at.
 SILENT_SECONDS = 50
+#: An attempt that its platform accepted and has not begun for this long is stopped: it would hold
+#: its slot for good. Platforms with a limit of their own (Kubernetes, ACI) give up sooner.
+START_SECONDS = 3600
 #: Places that one sweep wakes or expires per pool; the next one goes on.
 _TICKS = 1000
 _LOOK_BATCH = 100
@@ -108,6 +112,7 @@ def push_again(
                 attempt.type,
                 attempt.template,
                 fallback=len(attempt.tried),
+                gated=has_gate(pool),
             )
             _send(ports, attempt.platform, [again])
         else:
@@ -116,14 +121,12 @@ def push_again(
 
 
 def stop_overdue(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
-    """Runs beyond their timeout. The change of state is the order to stop them."""
+    """Runs beyond their timeout, and attempts that do not begin. The change of state is the order
+    to stop them."""
     now = ports.clock()
     for _, run in held:
-        if run is None or run.state is not RunState.RUNNING or run.timeout_seconds is None:
-            continue
-        started = run.current.started_at if run.current else None
-        if started is not None and now >= started + run.timeout_seconds * 1000:
-            transition(ports, run.pool, run.uuid, Stop("timed_out"), run=run)
+        if run is not None and (reason := _overdue(run, now)):
+            transition(ports, run.pool, run.uuid, Stop(reason), run=run)
             swept.stopped += 1
 
 
@@ -187,6 +190,19 @@ def _holders_with_runs(ports: Ports, name: str) -> list[tuple[Holder, Run | None
     holders = ports.store.ledger(name).holders
     runs = ports.store.runs(name, (holder.run for holder in holders))
     return [(holder, runs.get(holder.run)) for holder in holders]
+
+
+def _overdue(run: Run, now: int) -> str:
+    attempt = run.current
+    if attempt is None:
+        return ""
+    if run.state is RunState.RUNNING and run.timeout_seconds is not None:
+        since, seconds, reason = attempt.started_at, run.timeout_seconds, "timed_out"
+    elif run.state is RunState.PENDING:
+        since, seconds, reason = attempt.pushed_at, START_SECONDS, "start_timeout"
+    else:
+        return ""
+    return reason if since is not None and now >= since + seconds * 1000 else ""
 
 
 def _is_silent(ports: Ports, attempt: Attempt) -> bool:

@@ -40,8 +40,8 @@ class Push:
     claim: str = ""
     #: 0 for the pool's own type, n for its n-th fallback.
     fallback: int = 0
-    #: The pool has a platform rate: take a start from it first.
-    paced: bool = False
+    #: The pool has a platform rate or fallbacks: ask `push_dispatch.gate` first.
+    gated: bool = False
     tries: int = 0
     #: The last try may have started it: look first.
     uncertain: bool = False

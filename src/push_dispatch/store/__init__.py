@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from push_dispatch.circuit import Circuit
 from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
 
 __all__ = ["Change", "Store"]
@@ -153,6 +154,14 @@ class Store(Protocol):
     def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
         """Take one of the starts that the platform accepts in a period, spread evenly but for a
         burst of `rate.starts`. Returns 0, or the milliseconds to wait when none was taken."""
+        ...
+
+    def circuit(self, pool: str, type: str) -> Circuit:
+        """What the last pushes of the pool to this type have come to."""
+        ...
+
+    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+        """Remember it; whoever saves last wins."""
         ...
 
     # -- the ledger ------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from push_dispatch.circuit import Circuit
 from push_dispatch.errors import Conflict, Invalid, Refused, Unavailable
 from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState, is_uuid
 from push_dispatch.pacing import take
@@ -279,6 +280,19 @@ class DynamoStore:
             except _Lost:
                 continue
             return 0
+
+    def circuit(self, pool: str, type: str) -> Circuit:
+        """See `Store.circuit`."""
+        item = self._get(keys.pool(pool), keys.circuit(type))
+        if item is None:
+            return Circuit()
+        return Circuit(int(item["failures"]["N"]), int(item["failed_at"]["N"]))
+
+    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+        """See `Store.save_circuit`."""
+        key = _key(keys.pool(pool), keys.circuit(type))
+        numbers = {"failures": circuit.failures, "failed_at": circuit.failed_at}
+        self._put({**key, **{name: {"N": str(value)} for name, value in numbers.items()}})
 
     # -- the ledger ------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ __all__ = [
     "LEDGER",
     "POOLS",
     "TICK_INDEX",
+    "circuit",
     "deployment",
     "pacer",
     "pool",
@@ -65,6 +66,11 @@ def template(digest: str) -> str:
 def pacer(platform: str) -> str:
     """Sort key of the token bucket of a pool's starts on a platform."""
     return f"PACER#{platform}"
+
+
+def circuit(type: str) -> str:
+    """Sort key of what a pool's last pushes to a type have come to."""
+    return f"CIRCUIT#{type}"
 
 
 def deployment(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from push_dispatch.circuit import Circuit
 from push_dispatch.errors import Conflict, Refused
 from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
 from push_dispatch.pacing import take
@@ -30,6 +31,7 @@ class MemoryStore:
     _ticks: dict[tuple[str, str], int] = field(default_factory=dict)
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
     _pacers: dict[tuple[str, str], int] = field(default_factory=dict)
+    _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # -- configuration ---------------------------------------------------------------------
@@ -72,7 +74,7 @@ class MemoryStore:
                 raise Conflict(f"pool {pool.name!r} was changed at the same time")
             for kept in (self._ledgers, self._line, self._order):
                 kept.pop(pool.name, None)
-            for several in (self._templates, self._ticks, self._pacers):
+            for several in (self._templates, self._ticks, self._pacers, self._circuits):
                 _forget(several, pool.name)
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
@@ -221,6 +223,14 @@ class MemoryStore:
             full_at, wait = take(self._pacers.get((pool, platform), 0), rate, now)
             self._pacers[pool, platform] = full_at
             return wait
+
+    def circuit(self, pool: str, type: str) -> Circuit:
+        """See `Store.circuit`."""
+        return self._circuits.get((pool, type), Circuit())
+
+    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+        """See `Store.save_circuit`."""
+        self._circuits[pool, type] = circuit
 
     # -- the ledger ------------------------------------------------------------------------
 

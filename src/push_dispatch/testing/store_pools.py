@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from push_dispatch.circuit import Circuit
 from push_dispatch.errors import Conflict, Refused
 from push_dispatch.model import Pool, Queue, Rate
 from push_dispatch.store import Store
@@ -17,7 +18,7 @@ __all__ = ["PoolContract"]
 
 
 class PoolContract(StoreSuite):
-    """`create_pool` to `delete_deployment`, and `take_start`."""
+    """`create_pool` to `delete_deployment`, `take_start` and circuits."""
 
     def test_unknown_pool_is_none(self, store: Store, pool: str) -> None:
         assert store.pool(pool) is None
@@ -163,3 +164,12 @@ class PoolContract(StoreSuite):
         assert 0 < taken[2] <= 500
         assert store.take_start(pool, "aci", rate, values.NOW) == 0
         assert store.take_start(pool, "ecs", rate, values.NOW + taken[2]) == 0
+
+    def test_circuits_are_kept_by_pool_and_type(self, store: Store, pool: str) -> None:
+        assert store.circuit(pool, "ecs") == Circuit()
+        failed = Circuit().after_failure(values.NOW)
+        store.save_circuit(pool, "ecs", failed)
+        assert store.circuit(pool, "ecs") == failed == Circuit(1, values.NOW)
+        assert store.circuit(pool, "cloud-run-v2") == Circuit()
+        store.save_circuit(pool, "ecs", Circuit())
+        assert store.circuit(pool, "ecs") == Circuit()
