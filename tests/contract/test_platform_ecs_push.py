@@ -1,0 +1,208 @@
+# ruff: noqa: E501 - one row a cause: a table reads better than its wrapped form
+"""What is asked of ECS, what becomes of a push that is in doubt, and what each refusal means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.ecs import Ecs
+from push_dispatch.platforms.ecs.adapter import TOKEN_SECONDS
+from push_dispatch.reasons import REASONS
+from push_dispatch.secrets import Secret
+from tests.contract.ecs_suite import EcsSuite
+from tests.fakes.ecs import FakeEcs
+from tests.fakes.ecs_service import ACCOUNT, REGION
+
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:push-dispatch/db-x1"
+
+
+class TestTaskDefinitions(EcsSuite):
+    def test_one_content_is_registered_once(self, ecs: Ecs, fake: FakeEcs) -> None:
+        ecs.push(self.make_job(1))
+        ecs.push(self.make_job(2))
+        Ecs(fake.environ()).push(self.make_job(3))
+        assert fake.actions().count("RegisterTaskDefinition") == 1
+
+    def test_what_a_run_overrides_needs_no_other_definition(self, ecs: Ecs, fake: FakeEcs) -> None:
+        ecs.push(self.make_job(1, env={"A": "1"}, command="echo one"))
+        ecs.push(self.make_job(2, env={"A": "2"}, command="echo two"))
+        assert fake.actions().count("RegisterTaskDefinition") == 1
+
+    def test_another_image_is_another_definition(self, ecs: Ecs, fake: FakeEcs) -> None:
+        jobs = [self.make_job(n) for n in (1, 2)]
+        jobs[1].configuration["task_definition"]["containerDefinitions"][0]["image"] = "other"
+        for job in jobs:
+            ecs.push(job)
+        images = [fake.task(j.name).definition["containerDefinitions"][0]["image"] for j in jobs]
+        assert images == ["busybox", "other"]
+
+    def test_one_that_somebody_deregistered_is_made_again(self, ecs: Ecs, fake: FakeEcs) -> None:
+        ecs.push(self.make_job(1))
+        for [revision] in fake.definitions.values():
+            revision["status"] = "INACTIVE"
+        ecs.push(self.make_job(2))
+        assert fake.starts(self.make_job(2).name) == 1
+        assert fake.actions().count("RegisterTaskDefinition") == 2
+
+
+class TestRequests(EcsSuite):
+    def asked(self, ecs: Ecs, fake: FakeEcs, **configuration: Any) -> Any:
+        job = self.make_job(1, **configuration)
+        ecs.push(job)
+        [request] = fake.requests(job.name)
+        return request
+
+    def test_the_attempt_is_the_request_token_and_started_by(self, ecs: Ecs, fake: FakeEcs) -> None:
+        job = self.make_job(1)
+        request = self.asked(ecs, fake)
+        assert request["clientToken"] == job.name
+        run = job.run_id.partition(".")[2].replace("-", "")
+        assert request["startedBy"] == f"pd/contract/{run}/1"
+
+    def test_secrets_are_named_and_never_sent(self, ecs: Ecs, fake: FakeEcs) -> None:
+        secret = Secret("db", SECRET, lambda: "hunter2")
+        job = replace(
+            self.make_job(1, env={"PASSWORD": "see the secret"}), secrets={"PASSWORD": secret}
+        )
+        ecs.push(job)
+        assert fake.environment(job.name)["PASSWORD"] == f"value of {SECRET}"
+        assert not any(b"hunter2" in request.body for request in fake.asked)
+
+    @pytest.mark.parametrize(("spare", "fits"), [(0, True), (-1, False)])
+    def test_overrides_are_measured_as_ecs_does(
+        self, ecs: Ecs, fake: FakeEcs, spare: int, fits: bool
+    ) -> None:
+        bare = self.asked(ecs, fake, env={"BIG": ""})["overrides"]
+        room = 8192 - len(json.dumps(bare, separators=(",", ":"), ensure_ascii=False))
+        job = self.make_job(2, env={"BIG": "ü" * (room - spare)})
+        if fits:
+            ecs.push(job)
+            assert fake.starts(job.name) == 1
+            return
+        before = fake.calls()
+        with pytest.raises(Rejected, match="8192") as caught:
+            ecs.push(job)
+        assert caught.value.reason == "overrides_too_long"
+        assert fake.calls() == before, "refused before anything was asked"
+
+
+class TestDoubt(EcsSuite):
+    """Sent again, found, or left in doubt; never started twice."""
+
+    def test_a_token_that_was_used_with_another_request_names_the_task(
+        self, ecs: Ecs, fake: FakeEcs
+    ) -> None:
+        job = self.make_job(1)
+        handle = ecs.push(job)
+        changed = replace(job, configuration=self.make_job(1, command="echo other").configuration)
+        assert ecs.push(changed).partition("#")[0] == handle.partition("#")[0]
+        assert fake.starts(job.name) == 1
+
+    def test_an_old_attempt_is_looked_up_and_not_sent(self, fake: FakeEcs) -> None:
+        job = self.make_job(1)
+        handle = Ecs(fake.environ()).push(job)
+        fake.finish(job.name, 0)
+        later = job.claimed_at + (TOKEN_SECONDS + 1) * 1000
+        old = Ecs(fake.environ(), clock=lambda: later)
+        before = fake.actions().count("RunTask")
+        assert old.push(job).partition("#")[0] == handle.partition("#")[0]
+        with pytest.raises(Uncertain, match="not found"):
+            old.push(self.make_job(2))
+        assert fake.actions().count("RunTask") == before
+        assert fake.starts(self.make_job(2).name) == 0
+
+    def test_a_reply_that_takes_too_long_is_asked_for_again(self, fake: FakeEcs) -> None:
+        ecs = Ecs(fake.environ(), read_seconds=0.2)
+        warm = self.make_job(2)
+        ecs.push(warm)
+        job = self.make_job(1)
+        fake.slow_next(5)
+        try:
+            ecs.push(job)
+        except Uncertain:
+            ecs.push(job)
+        assert fake.starts(job.name) == 1
+
+
+#: (code, message, HTTP status) of RunTask -> what is raised, why. Rows of the platform's documentation.
+ERRORS = [
+    ("ThrottlingException", "Rate exceeded", 400, Throttled, "platform_throttled"),
+    ("TooManyRequestsException", "slow down", 429, Throttled, "platform_throttled"),
+    ("ServerException", "Service Unavailable", 500, Uncertain, "push_uncertain"),
+    ("ServiceUnavailable", "try later", 503, Uncertain, "push_uncertain"),
+    ("ClientException", "Capacity is unavailable at this time.", 400, NoCapacity, "no_capacity"),
+    ("ClientException", "You have too many tasks in PROVISIONING state", 400, Throttled, "platform_throttled"),
+    ("ClientException", "You've reached the limit on the number of tasks you can run concurrently", 400, Throttled, "platform_throttled"),
+    ("ClientException", "ECS was unable to assume the role 'x'", 400, Rejected, "access_denied"),
+    ("ClientException", "No Fargate configuration exists for given values", 400, Rejected, "platform_rejected"),
+    ("InvalidParameterException", "No Container Instances were found in your cluster.", 400, NoCapacity, "no_capacity"),
+    ("InvalidParameterException", "Container Overrides length must be at most 8192", 400, Rejected, "overrides_too_long"),
+    ("InvalidParameterException", "subnets can not be empty.", 400, Rejected, "platform_rejected"),
+    ("ClusterNotFoundException", "Cluster not found.", 400, Rejected, "platform_rejected"),
+    ("AccessDeniedException", "not authorized to perform: ecs:RunTask", 400, Rejected, "access_denied"),
+    ("UnrecognizedClientException", "The security token is invalid", 400, Rejected, "access_denied"),
+    ("ExpiredTokenException", "The security token is expired", 400, Throttled, "access_denied"),
+    ("PlatformUnknownException", "unknown platform version", 400, Rejected, "platform_rejected"),
+    ("PlatformTaskDefinitionIncompatibilityException", "incompatible", 400, Rejected, "platform_rejected"),
+    ("UnsupportedFeatureException", "not in this region", 400, Rejected, "platform_rejected"),
+    ("BlockedException", "Your account has been blocked", 400, Rejected, "platform_rejected"),
+]  # fmt: skip
+
+#: Reason of a failure at HTTP 200 -> what is raised, why.
+FAILURES = [
+    ("RESOURCE:CPU", NoCapacity, "no_capacity"),
+    ("RESOURCE:MEMORY", NoCapacity, "no_capacity"),
+    ("RESOURCE:ENI", NoCapacity, "no_capacity"),
+    ("RESOURCE:GPU", NoCapacity, "no_capacity"),
+    ("RESOURCE:PORTS", NoCapacity, "no_capacity"),
+    ("AGENT", NoCapacity, "no_capacity"),
+    ("Capacity is unavailable at this time. Please try again later", NoCapacity, "no_capacity"),
+    ("You've reached the limit on the number of vCPUs you can run concurrently", Throttled, "platform_throttled"),
+    ("ATTRIBUTE", Rejected, "platform_rejected"),
+    ("MISSING", Rejected, "platform_rejected"),
+    ("INACTIVE", Rejected, "platform_rejected"),
+    ("The requested CPU configuration is above your limit", Rejected, "platform_rejected"),
+]  # fmt: skip
+
+
+class TestRefusals(EcsSuite):
+    @pytest.mark.parametrize(("code", "text", "status", "error", "reason"), ERRORS)
+    def test_each_error_has_its_reaction_and_reason(
+        self,
+        ecs: Ecs,
+        fake: FakeEcs,
+        code: str,
+        text: str,
+        status: int,
+        error: type[PlatformError],
+        reason: str,
+    ) -> None:
+        job = self.make_job(1)
+        # The SDK sends some of them once more.
+        for _ in range(2):
+            fake.fail_next("RunTask", code, text, status)
+        with pytest.raises(error) as caught:
+            ecs.push(job)
+        assert (type(caught.value), caught.value.reason) == (error, reason)
+        assert text in caught.value.message
+        assert reason in REASONS
+        assert fake.starts(job.name) == 0
+
+    @pytest.mark.parametrize(("text", "error", "reason"), FAILURES)
+    def test_each_failure_at_http_200_has_its_reaction_and_reason(
+        self, ecs: Ecs, fake: FakeEcs, text: str, error: type[PlatformError], reason: str
+    ) -> None:
+        job = self.make_job(1)
+        fake.no_task_next(text, "detail")
+        with pytest.raises(error) as caught:
+            ecs.push(job)
+        assert (type(caught.value), caught.value.reason) == (error, reason)
+        assert text in caught.value.message
+        assert fake.starts(job.name) == 0
+        ecs.push(job)
+        assert fake.starts(job.name) == 1
