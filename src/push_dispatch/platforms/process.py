@@ -18,12 +18,10 @@ from pathlib import Path
 from threading import Lock, Thread, Timer
 from typing import Any, ClassVar
 
-import psutil
-
 from push_dispatch.errors import Rejected, Throttled
 from push_dispatch.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
-from push_dispatch.platforms.process_attempt import Attempt
+from push_dispatch.platforms.process_attempt import CLAIM_SECONDS, Attempt
 
 __all__ = ["Process", "stop_all"]
 
@@ -68,6 +66,7 @@ class Process:
                 raise Throttled(f"the process cannot be started: {error}") from error
             with self._lock:
                 self._children[job.name] = child
+            _wait_until_taken(attempt, child)
         self._watch(attempt)
         return job.name
 
@@ -150,10 +149,12 @@ class Process:
             child = self._children.get(attempt.name)
         if child is not None:
             child.wait()
-        # A child of an earlier runtime, or a second wrapper's neighbour.
-        if (process := attempt.process()) is not None:
-            with suppress(psutil.Error):
-                process.wait()
+        # A child of an earlier runtime, or a second wrapper's neighbour. Looked at and not waited
+        # for: whoever has adopted it may never reap it.
+        pause = 0.01
+        while attempt.process() is not None:
+            time.sleep(pause)
+            pause = min(0.2, pause * 1.5)
 
     def _told(self, seen: Observation) -> bool:
         if self._tell is None:
@@ -193,10 +194,10 @@ def stop_all(folder: Path, grace: float = 2) -> None:
     for attempt in running:
         attempt.terminate()
     deadline = time.monotonic() + grace
+    # Asked, not waited for: an orphan whose adoptive parent never reaps it stays a zombie.
+    while any(attempt.process() for attempt in running) and time.monotonic() < deadline:
+        time.sleep(0.01)
     for attempt in running:
-        with suppress(psutil.Error):
-            if process := attempt.process():
-                process.wait(max(0, deadline - time.monotonic()))
         attempt.kill()
 
 
@@ -210,6 +211,13 @@ def _wait_for(child: subprocess.Popen[bytes] | None, seconds: float) -> None:
         return
     with suppress(subprocess.TimeoutExpired):
         child.wait(seconds)
+
+
+def _wait_until_taken(attempt: Attempt, child: subprocess.Popen[bytes]) -> None:
+    """A millisecond or two: what `push` returns, `find` finds."""
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while not attempt.taken and child.poll() is None and time.monotonic() < deadline:
+        _wait_for(child, 0.001)
 
 
 def _command(job: Job) -> list[str]:

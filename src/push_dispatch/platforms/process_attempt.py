@@ -22,7 +22,7 @@ import psutil
 
 from push_dispatch.model import Observation, Status
 
-__all__ = ["Attempt"]
+__all__ = ["CLAIM_SECONDS", "Attempt"]
 
 #: `$1` is the directory, the rest is the command. The trap keeps the shell alive while the command
 #: is asked to stop, so that its exit code is written; a trap is not inherited by the command.
@@ -40,7 +40,7 @@ echo $code > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
 """
 
 #: From the claim to the pid file: a shell that takes longer has died in between.
-_CLAIM_SECONDS = 10
+CLAIM_SECONDS = 10
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -193,7 +193,7 @@ class Attempt:
         """Taken a moment ago, or not taken yet: a wrapper may be about to."""
         at = _changed_at(self.dir / "claimed") or _changed_at(self.dir / "job.json") or 0
         started = (self.dir / "pid").exists()
-        return not started and time.time_ns() // 1_000_000 - at < _CLAIM_SECONDS * 1000
+        return not started and time.time_ns() // 1_000_000 - at < CLAIM_SECONDS * 1000
 
 
 def _write(path: Path, text: str) -> None:
