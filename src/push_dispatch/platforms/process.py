@@ -190,15 +190,21 @@ class Process:
 
 def stop_all(folder: Path, grace: float = 2) -> None:
     """Stop every process that runs: asked first, killed after the grace period in seconds."""
-    running = [attempt for attempt in map(Attempt, _entries(folder)) if attempt.process()]
+    running = [attempt for attempt in map(Attempt, _entries(folder)) if _may_run(attempt)]
     for attempt in running:
         attempt.terminate()
     deadline = time.monotonic() + grace
     # Asked, not waited for: an orphan whose adoptive parent never reaps it stays a zombie.
-    while any(attempt.process() for attempt in running) and time.monotonic() < deadline:
+    while any(_may_run(attempt) for attempt in running) and time.monotonic() < deadline:
         time.sleep(0.01)
     for attempt in running:
         attempt.kill()
+
+
+def _may_run(attempt: Attempt) -> bool:
+    """Also one that was taken a moment ago, whose process is not known yet."""
+    seen = attempt.observe() if attempt.taken else None
+    return seen is not None and seen.status in (Status.STARTING, Status.RUNNING)
 
 
 def _entries(folder: Path) -> list[Path]:
