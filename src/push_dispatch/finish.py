@@ -7,18 +7,25 @@ write. The stream carries an end to dispatch, whose next commit gives the slot t
 from __future__ import annotations
 
 import logging
+from collections import deque
+from collections.abc import Iterable
 
 from push_dispatch.errors import NotFound, PlatformError
 from push_dispatch.lifecycle import Observe
 from push_dispatch.messages import Look
 from push_dispatch.model import Observation, Run, Status, parse_run_id
-from push_dispatch.platforms.base import CleansUp, Watched
+from push_dispatch.platforms.base import CleansUp, ReadsLogs, Watched
 from push_dispatch.ports import Ports
 from push_dispatch.transition import transition
 
 __all__ = ["finish", "look"]
 
 log = logging.getLogger(__name__)
+
+#: Of a log that its platform deletes; a kilobyte costs a write unit, once.
+KEPT_LOG_BYTES = 32_000
+#: Characters of one line, so that at least one fits.
+_LONGEST = 7_999
 
 
 def finish(ports: Ports, observation: Observation) -> Run | None:
@@ -51,6 +58,23 @@ def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:
     try:
         platform = ports.platform(attempt.platform)
         if isinstance(platform, CleansUp):
+            if getattr(platform, "logs_go_too", False) and isinstance(platform, ReadsLogs):
+                _keep_log(ports, run, attempt.number, platform.logs(attempt.handle))
             platform.clean_up(attempt.handle)
     except PlatformError as error:
         log.warning("cleaning up after %s: %s", run.id, error.message)
+
+
+def _keep_log(ports: Ports, run: Run, attempt: int, lines: Iterable[str]) -> None:
+    """The last lines that fit. Told of the same end twice, what was kept the first time stays:
+    the platform may have nothing any more."""
+    kept: deque[str] = deque()
+    size = 0
+    for whole in lines:
+        line = whole[:_LONGEST]
+        kept.append(line)
+        size += len(line.encode()) + 1
+        while size > KEPT_LOG_BYTES:
+            size -= len(kept.popleft().encode()) + 1
+    if kept:
+        ports.store.keep_log(run.pool, run.uuid, attempt, "\n".join(kept))

@@ -65,23 +65,25 @@ class Mailbox:
 class World:
     """One pool `p` with three slots."""
 
-    def __init__(self, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, store: MemoryStore | None = None, platform: MemoryPlatform | None = None
+    ) -> None:
         self.now = START
         self.ids = 0
         self.faults = Faults()
         self.store = store or MemoryStore()
-        self.platform = MemoryPlatform()
+        self.platform = platform or MemoryPlatform()
         self.mail = Mailbox(lambda: self.now)
         self.guarantees = Guarantees(POOL, self.store, self.platform)
         #: What the stream has not delivered yet.
         self.changes: list[Change] = []
-        platform = self.faults.around(self.platform)
+        faulty = self.faults.around(self.platform)
         self.ports = Ports(
             store=self.faults.around(self.store, self._watch),
             messages=self.faults.around(self.mail),
             clock=lambda: self.now,
             new_id=self._new_id,
-            platform=lambda name: platform,
+            platform=lambda name: faulty,
             secrets=secrets_from({}),
         )
         create_pool(self.ports, Pool(POOL, "process", limit=3), TEMPLATE)

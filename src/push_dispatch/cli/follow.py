@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -181,7 +181,7 @@ def print_logs(
         dim("the run has not started yet")
         return
     if chosen is not None:
-        reader.read(chosen)
+        reader.read(run, chosen)
     first = chosen.number if chosen else 1
     pauses = _pauses()
     while follow and not run.state.ended:
@@ -190,7 +190,7 @@ def print_logs(
         # Read after the run, so that what was written before its end is not missed.
         for each in run.attempts:
             if each.number == attempt or (attempt is None and each.number >= first):
-                reader.read(each)
+                reader.read(run, each)
 
 
 def _attempt(run: Run, number: int | None) -> Attempt | None:
@@ -211,8 +211,12 @@ class _Reader:
         self._as_json = as_json
         self._printed: dict[int, int] = {}
 
-    def read(self, attempt: Attempt) -> None:
+    def read(self, run: Run, attempt: Attempt) -> None:
         if attempt.handle is None:
+            return
+        kept = self._ports.store.kept_log(run.pool, run.uuid, attempt.number)
+        if kept is not None:
+            self._print_new(attempt.number, kept.split("\n"))
             return
         platform = self._ports.platform(attempt.platform)
         if not isinstance(platform, ReadsLogs):
@@ -220,12 +224,15 @@ class _Reader:
                 f"platform {attempt.platform!r} has no logs that can be read",
                 reason="logs_unavailable",
             )
-        seen = self._printed.get(attempt.number, 0)
+        self._print_new(attempt.number, _lines(platform, attempt.handle))
+
+    def _print_new(self, attempt: int, lines: Iterable[str]) -> None:
+        seen = self._printed.get(attempt, 0)
         count = 0
-        for count, line in enumerate(_lines(platform, attempt.handle), start=1):
+        for count, line in enumerate(lines, start=1):
             if count > seen:
-                self._print(attempt.number, line)
-        self._printed[attempt.number] = max(seen, count)
+                self._print(attempt, line)
+        self._printed[attempt] = max(seen, count)
         sys.stdout.flush()
 
     def _print(self, attempt: int, line: str) -> None:

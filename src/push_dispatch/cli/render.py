@@ -106,6 +106,7 @@ def show_run(run: View) -> None:
             ("deployment", run["deployment"]),
             ("key", run["idempotency_key"]),
             ("command", run["variables"].get("command")),
+            ("cost", _dollars(run.get("estimated_cost_usd"))),
         ]
     )
     if run["attempts"]:
@@ -188,6 +189,10 @@ def _attempt(attempt: View) -> Sequence[str]:
         _took(attempt["started_at"], attempt["ended_at"]),
         attempt["handle"] or "",
     )
+
+
+def _dollars(amount: float | None) -> str:
+    return "" if amount is None else f"about ${amount:.6f}".rstrip("0").rstrip(".")
 
 
 def _when(text: str | None) -> str:

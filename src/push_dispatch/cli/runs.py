@@ -115,9 +115,12 @@ def inspect(id: RunId, /, *, common: Common = Common()) -> None:
     """Show a run and its attempts."""
     from push_dispatch.cli.follow import run_named
     from push_dispatch.cli.render import show_run
+    from push_dispatch.cost import cost_of
 
     ports = connect(common)
-    (view,) = _views(ports, [run_named(ports, id)])
+    run = run_named(ports, id)
+    (view,) = _views(ports, [run])
+    view["estimated_cost_usd"] = cost_of(ports, run)
     print_json(view) if common.json else show_run(view)
 
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import psutil
 
@@ -77,6 +78,7 @@ class LocalRuntime:
         self._loops: list[Loop] = []
         self._record: Record | None = None
         self._lock: int | None = None
+        self._log_file: TextIO | None = None
         self._stream: StreamPump
         self.ports: Ports
 
@@ -98,7 +100,8 @@ class LocalRuntime:
             raise Refused(f"a local runtime {self.name!r} is up already: choose another --name")
         self._data_dir.mkdir(parents=True, exist_ok=True)
         self._lock_directory()
-        _log_to(self.log)
+        self._log_file = self.log.open("a", encoding="utf-8", buffering=1)
+        _log_to(self._log_file)
         try:
             self._ministack.start()
             self._record = self._create()
@@ -127,6 +130,10 @@ class LocalRuntime:
         if processes and self._record is not None:
             stop_all(Path(self._record.process_dir))
         self._ministack.stop()
+        if self._log_file is not None:
+            _log_to(sys.stdout)
+            self._log_file.close()
+            self._log_file = None
         self._unlock_directory()
 
     # -- details ----------------------------------------------------------------------------------
@@ -218,8 +225,8 @@ def _log_failed(records: list[dict[str, Any]]) -> None:
         log.error("stream record given up: %s", record["dynamodb"].get("Keys"))
 
 
-def _log_to(file: Path) -> None:
+def _log_to(file: TextIO) -> None:
     """The handlers' JSON goes to a file: the terminal belongs to people."""
     for handler in logger.handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(file.open("a", encoding="utf-8", buffering=1))
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(file)

@@ -123,7 +123,11 @@ class CleansUp(Protocol):
     """Removes what the platform keeps after the end of an attempt and counts against a quota."""
 
     def clean_up(self, handle: str) -> None:
-        """Delete the leftovers of an ended attempt. Idempotent; silent when nothing is left."""
+        """Delete the leftovers of an ended attempt. Idempotent; silent when nothing is left.
+
+        A platform whose logs go with them declares `logs_go_too = True`: their end is kept with
+        the run before.
+        """
         ...
 
 

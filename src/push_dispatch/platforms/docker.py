@@ -48,6 +48,7 @@ class Docker:
     """Starts, watches and stops containers on one engine: Docker, or Podman's Docker API."""
 
     name: ClassVar[str] = "docker"
+    logs_go_too: ClassVar[bool] = True
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         import docker.errors  # noqa: PLC0415 - here, so that a missing extra shows at once

@@ -17,7 +17,10 @@ from typing import Any, Protocol
 from push_dispatch.circuit import Circuit
 from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState
 
-__all__ = ["Change", "Store"]
+__all__ = ["LOG_DAYS", "Change", "Store"]
+
+#: How long a log is kept that its platform has deleted.
+LOG_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,14 @@ class Store(Protocol):
         newest_first: bool = True,
     ) -> Iterator[Run]:
         """The pool's runs in the order of their ids, read as the iterator goes."""
+        ...
+
+    def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
+        """Keep the end of an attempt's log for `LOG_DAYS`; what is there already stays."""
+        ...
+
+    def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
+        """What was kept, or None."""
         ...
 
     # -- places in line --------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,7 +14,7 @@ from push_dispatch.circuit import Circuit
 from push_dispatch.errors import Conflict, Invalid, Refused, Unavailable
 from push_dispatch.model import Ledger, Pool, Rate, Ready, Run, RunState, is_uuid
 from push_dispatch.pacing import take
-from push_dispatch.store import conditions, items, keys
+from push_dispatch.store import LOG_DAYS, conditions, items, keys
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -197,6 +197,24 @@ class DynamoStore:
             run = items.read_run(item)
             if not states or run.state in states:
                 yield run
+
+    def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
+        """See `Store.keep_log`."""
+        expires = int(time.time()) + LOG_DAYS * 86_400
+        with suppress(_Lost):
+            self._put(
+                {
+                    **_key(keys.logs(pool), keys.log(uuid, attempt)),
+                    "text": {"S": text},
+                    "expires_at": {"N": str(expires)},
+                },
+                conditions.ABSENT,
+            )
+
+    def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
+        """See `Store.kept_log`."""
+        item = self._get(keys.logs(pool), keys.log(uuid, attempt))
+        return item["text"]["S"] if item else None
 
     # -- places in line --------------------------------------------------------------------
 

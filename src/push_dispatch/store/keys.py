@@ -12,6 +12,8 @@ __all__ = [
     "TICK_INDEX",
     "circuit",
     "deployment",
+    "log",
+    "logs",
     "pacer",
     "pool",
     "pool_of",
@@ -46,6 +48,16 @@ def pool(name: str) -> str:
 def runs(name: str) -> str:
     """Partition of a pool's runs: the sort key is the run's uuid."""
     return f"{_RUNS}{name}"
+
+
+def logs(name: str) -> str:
+    """Partition of the logs that were kept of a pool's runs; no stream filter knows it."""
+    return f"LOGS#{name}"
+
+
+def log(uuid: str, attempt: int) -> str:
+    """Sort key of the log of one attempt."""
+    return f"{uuid}#{attempt}"
 
 
 def pool_of_runs(partition: str) -> str | None:

@@ -31,6 +31,7 @@ class MemoryStore:
     _ticks: dict[tuple[str, str], int] = field(default_factory=dict)
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
     _pacers: dict[tuple[str, str], int] = field(default_factory=dict)
+    _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -149,6 +150,14 @@ class MemoryStore:
             run = self._runs[pool, uuid]
             if not states or run.state in states:
                 yield run
+
+    def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
+        """See `Store.keep_log`."""
+        self._logs.setdefault((pool, uuid, attempt), text)
+
+    def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
+        """See `Store.kept_log`."""
+        return self._logs.get((pool, uuid, attempt))
 
     # -- places in line --------------------------------------------------------------------
 

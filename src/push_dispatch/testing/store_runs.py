@@ -37,6 +37,16 @@ class RunContract(StoreSuite):
         assert store.add_run(run) == run
         assert self.stored(store, run) == run
 
+    def test_a_log_is_kept_once_for_each_attempt(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        uuid = next(ids)
+        assert store.kept_log(pool, uuid, 1) is None
+        store.keep_log(pool, uuid, 1, "über\nzwei")
+        store.keep_log(pool, uuid, 1, "late")
+        assert store.kept_log(pool, uuid, 1) == "über\nzwei"
+        assert store.kept_log(pool, uuid, 2) is None
+
     def test_run_is_added_once(self, store: Store, pool: str, ids: Iterator[str]) -> None:
         uuid = next(ids)
         first = values.run(pool, uuid, name="first")

@@ -52,6 +52,7 @@ class Aci:
     name: ClassVar[str] = "aci"
     #: As secure values, which Azure shows to nobody.
     passes_secrets: ClassVar[bool] = True
+    logs_go_too: ClassVar[bool] = True
     #: What the application may do, as a custom role on the resource group. The last three only for
     #: templates without a location, with identities, with subnets.
     azure_actions: ClassVar[tuple[str, ...]] = (
