@@ -80,13 +80,15 @@ $(ENVS)/%/.synced: requirements/%.txt | $(UV_READY)
 	@touch $@
 
 # `sam build` asks for build-NAME: what the function NAME needs, for Lambda on arm64, in ARTIFACTS_DIR.
+# With LAMBDA_TARGET='--python PATH' for that interpreter instead: emulators execute functions themselves.
+LAMBDA_TARGET ?= --python-version 3.13 --python-platform aarch64-manylinux2014
 build-SubmitFunction: EXTRAS := [submit]
 build-PushCloudRunFunction: EXTRAS := [cloud-run]
 build-PushAciFunction: EXTRAS := [aci]
 build-PushModalFunction: EXTRAS := [modal]
 build-%Function: | $(UV_READY)
-	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" --python-version 3.13 \
-	  --python-platform aarch64-manylinux2014 --only-binary :all: --no-binary push-dispatch \
+	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" $(LAMBDA_TARGET) \
+	  --only-binary :all: --no-binary push-dispatch \
 	  ".$(EXTRAS)"
 	rm -rf "$(ARTIFACTS_DIR)/bin"
 
