@@ -29,6 +29,7 @@ from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.kubernetes import Kubernetes
 from push_dispatch.platforms.managed import Managed
 from push_dispatch.platforms.process import Process
+from push_dispatch.platforms.vertex import Vertex
 from push_dispatch.render import name_of
 from tests.contract import test_platform_ecs as of_ecs
 from tests.fakes.aci import FakeAci, variables as aci_variables
@@ -37,6 +38,7 @@ from tests.fakes.docker import FakeDocker
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.processes import Processes
+from tests.fakes.vertex import FakeVertex, variables as vertex_variables
 from tests.local import Cli, eventually
 
 pytestmark = [
@@ -68,6 +70,7 @@ ROWS = (
     Row("azure-container-instance:push", "aci", FakeAci, lambda f: Aci(f.environ()), aci_variables()),
     Row("kubernetes", "kubernetes", FakeKubernetes, lambda f: Kubernetes({"KUBECONFIG": f.kubeconfig}), {"image": "job:1"}, has_price=False),
     Row("docker", "docker", FakeDocker, lambda f: Docker(f.environ), {"image": "job:1"}, has_price=False),
+    Row("vertex-ai", "vertex", FakeVertex, lambda f: Vertex(f.environ()), vertex_variables()),
     Row("process", "process", Processes, lambda f: Process(f.environ), has_price=False),
 )  # fmt: skip
 

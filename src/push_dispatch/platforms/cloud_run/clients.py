@@ -22,17 +22,16 @@ from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTra
 from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
 
-from push_dispatch.errors import Rejected
+from push_dispatch.platforms.google_logging import LOGGING, LOGGING_DEFAULT
+from push_dispatch.platforms.google_rest import address, authorization
 from push_dispatch.platforms.google_sign_in import SignIn
 from push_dispatch.platforms.rest import Rest
 
 __all__ = ["Clients"]
 
 _CLOUD_RUN = "PUSH_DISPATCH_CLOUD_RUN_ENDPOINT"
-_LOGGING = "PUSH_DISPATCH_CLOUD_LOGGING_ENDPOINT"
 #: Much longer than any call takes, so that none is under way.
 _IDLE_SECONDS = 60
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _OPTIONS = (
     # Nothing is sent twice by the channel itself.
     ("grpc.enable_retries", 0),
@@ -81,13 +80,11 @@ class Clients:
     @cached_property
     def logging(self) -> Rest:
         """The REST API of Cloud Logging. Raises Rejected."""
-        url = _address(self._environ, _LOGGING, "https://logging.googleapis.com")
-        return Rest(url, lambda: self._headers(_LOGGING))
+        url = address(self._environ, LOGGING, LOGGING_DEFAULT)
+        return Rest(url, lambda: self._headers(LOGGING))
 
     def _headers(self, endpoint: str) -> dict[str, str]:
-        if not self._sign_in.configured and _is_loopback(self._environ.get(endpoint, "")):
-            return {}
-        return {"Authorization": f"Bearer {self._sign_in.token()}"}
+        return authorization(self._environ, self._sign_in, endpoint)
 
     def _open(self) -> _Stubs:
         """A function that was frozen finds its connection cut off: an old one is not relied on."""
@@ -119,22 +116,9 @@ def _stubs(channel: grpc.Channel) -> _Stubs:
 
 
 def _channel(environ: Mapping[str, str]) -> grpc.Channel:
-    url = _address(environ, _CLOUD_RUN, "https://run.googleapis.com")
+    url = address(environ, _CLOUD_RUN, "https://run.googleapis.com")
     parts = urlsplit(url)
     if parts.scheme == "http":
         return grpc.insecure_channel(parts.netloc, options=_OPTIONS)
     target = parts.netloc if parts.port else f"{parts.netloc}:443"
     return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options=_OPTIONS)
-
-
-def _address(environ: Mapping[str, str], name: str, default: str) -> str:
-    url = environ.get(name) or default
-    parts = urlsplit(url)
-    if not parts.netloc or not (parts.scheme == "https" or _is_loopback(url)):
-        raise Rejected(f"{name} is {url!r}: it must be an https address, or http on loopback")
-    return url
-
-
-def _is_loopback(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname in _LOOPBACK

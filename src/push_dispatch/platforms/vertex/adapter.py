@@ -1,0 +1,171 @@
+"""How are attempts started, watched and stopped on Vertex AI?
+
+Vertex AI gives ids itself and takes the same job twice, so a push looks for the attempt's labels
+before it creates. Lists may lag behind: that there is none is believed only some time after the
+attempt was claimed.
+
+    PUSH_DISPATCH_VERTEX_ENDPOINT   replaces https://REGION-aiplatform.googleapis.com
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from push_dispatch.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms import google_logging
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.google_logging import LOGGING, LOGGING_DEFAULT
+from push_dispatch.platforms.google_rest import GoogleRest
+from push_dispatch.platforms.google_sign_in import SignIn
+from push_dispatch.platforms.rest import Reply
+from push_dispatch.platforms.verdicts import Reaction
+from push_dispatch.platforms.vertex.cost import estimate
+from push_dispatch.platforms.vertex.refusal import asked, row_of, told
+from push_dispatch.platforms.vertex.request import Place, Region, body_for, labels_of, region_of
+from push_dispatch.platforms.vertex.verdict import read
+
+__all__ = ["SETTLE_SECONDS", "Vertex"]
+
+_ENDPOINT = "PUSH_DISPATCH_VERTEX_ENDPOINT"
+#: How long after its claim an attempt that no list shows may still be there.
+SETTLE_SECONDS = 60
+_AT_ONCE = 8
+
+
+class Vertex:
+    """Google Vertex AI: one custom job per attempt. Ended jobs stay as history: they count
+    against no quota.
+
+    Reads from `environ` what `google_sign_in` lists, PUSH_DISPATCH_VERTEX_ENDPOINT,
+    PUSH_DISPATCH_CLOUD_LOGGING_ENDPOINT, and GOOGLE_CLOUD_PROJECT for templates without a project.
+    """
+
+    name: ClassVar[str] = "vertex"
+    #: As a custom role on the project; and `iam.serviceAccounts.actAs` on the jobs' own account.
+    google_permissions: ClassVar[tuple[str, ...]] = (
+        "aiplatform.customJobs.cancel",
+        "aiplatform.customJobs.create",
+        "aiplatform.customJobs.get",
+        "aiplatform.customJobs.list",
+        "logging.logEntries.list",
+    )
+
+    def __init__(
+        self, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` gives epoch seconds."""
+        self._environ = environ
+        self._clock = clock
+        self._sign_in = SignIn(environ)
+        self._project = environ.get("GOOGLE_CLOUD_PROJECT")
+        self._regions: dict[str, GoogleRest] = {}
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. Two requests: a look, and the job."""
+        region, body = region_of(job, self._project), body_for(job)
+        if (found := self._look(region, job)) is not None:
+            return found
+        reply = self._api(region).call("POST", f"/v1/{region}/customJobs", body=body)
+        if reply.ok:
+            return str(Place.parse(reply.json["name"]))
+        row = row_of(reply)
+        if row.reaction is Reaction.GONE:
+            raise Rejected(f"{told(reply)}. {row.remedy}", reason=row.reason)
+        raise row.error(told(reply), reply.retry_after)
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName`. Uncertain while a list may lag behind."""
+        found = self._look(region_of(job, self._project), job)
+        if found is None and self._clock() - job.claimed_at / 1000 < SETTLE_SECONDS:
+            raise Uncertain(f"{job.name} is not listed yet; lists lag behind")
+        return found
+
+    def _look(self, region: Region, job: Job) -> str | None:
+        wanted = " AND ".join(f'labels.{key}="{value}"' for key, value in labels_of(job).items())
+        listed = self._list(region, wanted)
+        return listed[0]["name"] if listed else None
+
+    def _list(self, region: Region, wanted: str) -> list[dict[str, Any]]:
+        query = {"filter": wanted, "pageSize": "100"}
+        reply = self._api(region).call("GET", f"/v1/{region}/customJobs", query=query)
+        if not reply.ok:
+            raise asked(reply)
+        found: list[dict[str, Any]] = reply.json.get("customJobs", [])
+        return found
+
+    # -- observe, cancel -------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. One request each, several at once."""
+        if len(jobs) < 2:
+            return [self._observe(watched) for watched in jobs]
+        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
+            return list(pool.map(self._observe, jobs))
+
+    def _observe(self, watched: Watched) -> Observation:
+        seen = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
+        try:
+            place = Place.parse(watched.handle)
+            reply = self._api(place.region).call("GET", f"/v1/{place}")
+        except ValueError as error:
+            return replace(seen, status=Status.LOST, message=str(error))
+        except PlatformError as error:
+            return replace(seen, message=error.message)
+        if reply.ok:
+            return read(reply.json, seen)
+        gone = row_of(reply).reaction is Reaction.GONE
+        return replace(seen, status=Status.LOST if gone else Status.UNKNOWN, message=told(reply))
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return
+        reply = self._ask(place.region, "POST", f"/v1/{place}:cancel")
+        if reply.ok or row_of(reply).reaction is Reaction.GONE:
+            return
+        if reply.status == 400 and self._has_ended(place):
+            return
+        raise asked(reply)
+
+    def _has_ended(self, place: Place) -> bool:
+        reply = self._ask(place.region, "GET", f"/v1/{place}")
+        return reply.ok and bool(reply.json.get("endTime"))
+
+    def _ask(self, region: Region, method: str, path: str) -> Reply:
+        """Raises Throttled or Uncertain, also when nobody may ask."""
+        try:
+            return self._api(region).call(method, path)
+        except Rejected as error:
+            raise Uncertain(error.message, reason=error.reason) from error
+
+    # -- logs, cost ------------------------------------------------------------------------------
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""
+        try:
+            place = Place.parse(handle)
+        except ValueError:
+            return iter(())
+        logging = GoogleRest(self._environ, self._sign_in, LOGGING, LOGGING_DEFAULT)
+        wanted = f'resource.type="ml_job" AND resource.labels.job_id="{place.id}"'
+        return google_logging.lines(logging, place.region.project, wanted)
+
+    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
+        """See `EstimatesCost.estimate_cost`."""
+        return estimate(configuration, seconds)
+
+    def _api(self, region: Region) -> GoogleRest:
+        if region.location not in self._regions:
+            default = f"https://{region.location}-aiplatform.googleapis.com"
+            made = GoogleRest(self._environ, self._sign_in, _ENDPOINT, default)
+            self._regions[region.location] = made
+        return self._regions[region.location]

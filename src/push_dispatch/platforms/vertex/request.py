@@ -1,0 +1,178 @@
+"""Which custom job is made of a run's job configuration? Pure functions.
+
+The configuration has the shape of Prefect's `vertex-ai` worker: a `job_spec` in the names of the
+Python client, which the REST API has in camel case.
+Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.base import Job
+
+__all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
+
+#: Labels whose it is: the run's uuid without dashes, and the attempt.
+RUN = "push-dispatch-run"
+ATTEMPT = "push-dispatch-attempt"
+
+_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
+#: A resource has at most 64 labels; some are ours and Google's.
+_LABELS = 48
+_WEEK = 604_800
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where jobs are created."""
+
+    project: str
+    location: str
+
+    def __str__(self) -> str:
+        return f"projects/{self.project}/locations/{self.location}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One custom job; as a string it is the job's name, and the handle."""
+
+    region: Region
+    id: str
+
+    @classmethod
+    def parse(cls, handle: str) -> Place:
+        """Raises ValueError."""
+        match = _NAME.fullmatch(handle)
+        if match is None:
+            raise ValueError(f"{handle!r} is no name of a custom job")
+        return cls(Region(match[1], match[2]), match[3])
+
+    def __str__(self) -> str:
+        return f"{self.region}/customJobs/{self.id}"
+
+
+def region_of(job: Job, project: str | None) -> Region:
+    """Where the attempt is put; `project` where neither the template nor its credentials say.
+
+    Raises Rejected (`template_invalid`).
+    """
+    named = {
+        "project": _project(job.configuration) or project,
+        "region": job.configuration.get("region"),
+    }
+    for key, value in named.items():
+        if not re.fullmatch(r"[a-z0-9.:-]{1,63}", str(value or "")):
+            raise _invalid(f"{key} is {value!r}: set the job variable of this name")
+    return Region(str(named["project"]), str(named["region"]))
+
+
+def labels_of(job: Job) -> dict[str, str]:
+    """The labels by which the attempt is found again."""
+    _, run, attempt = job.name.split("-")
+    return {RUN: run, ATTEMPT: attempt}
+
+
+def body_for(job: Job) -> dict[str, Any]:
+    """The job to create, as JSON. Raises Rejected (`template_invalid`)."""
+    try:
+        return _body_for(job)
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
+        raise _invalid(f"job_spec is no job of Vertex AI: {error!r}") from error
+
+
+# -- parts of the job -------------------------------------------------------------------------
+
+
+def _body_for(job: Job) -> dict[str, Any]:
+    configuration = job.configuration
+    spec = _camel(configuration.get("job_spec") or {})
+    pools = spec.get("workerPoolSpecs")
+    if not pools:
+        raise _invalid("job_spec has no worker_pool_specs")
+    for pool in pools:
+        container = pool["containerSpec"]
+        _fill(container, configuration)
+        pool["replicaCount"] = str(pool.get("replicaCount") or 1)
+        _without_no_accelerator(pool.get("machineSpec") or {})
+    if account := spec.pop("serviceAccountName", None):
+        spec["serviceAccount"] = account
+    hours = spec.pop("maximumRunTimeHours", None)
+    spec["scheduling"] = _scheduling(spec.get("scheduling") or {}, hours, job)
+    labels = configuration.get("labels") or {}
+    own = {_slug(str(key)): _slug(str(value)) for key, value in labels.items()}
+    kept = dict([pair for pair in own.items() if pair[0][:1].isalpha()][:_LABELS])
+    name = str(configuration.get("name") or job.name)[:128]
+    return {"displayName": name, "labels": kept | labels_of(job), "jobSpec": spec}
+
+
+def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
+    container["imageUri"] = container.get("imageUri") or configuration.get("image")
+    if not container["imageUri"]:
+        raise _invalid("no image is given: set the job variable `image`")
+    for key in ("command", "args"):
+        words = container.get(key)
+        container[key] = _split(key, words) if isinstance(words, str) else list(words or [])
+    own = {str(entry["name"]): str(entry["value"]) for entry in container.get("env") or []}
+    for name, value in (configuration.get("env") or {}).items():
+        if value is None:
+            own.pop(name, None)
+        else:
+            own[name] = str(value)
+    container["env"] = [{"name": name, "value": value} for name, value in own.items()]
+
+
+def _scheduling(given: Mapping[str, Any], hours: Any, job: Job) -> dict[str, Any]:
+    """Vertex AI starts a job anew that failed for an internal error, unseen: never here."""
+    seconds = job.timeout_seconds or (int(float(hours) * 3600) if hours else None)
+    timeout = {"timeout": f"{min(seconds, _WEEK)}s"} if seconds else {}
+    never = {"restartJobOnWorkerRestart": False, "disableRetries": True}
+    return {**_camel(given.get("scheduling") or given), **timeout, **never}
+
+
+def _without_no_accelerator(machine: dict[str, Any]) -> None:
+    if not machine.get("acceleratorType"):
+        machine.pop("acceleratorCount", None)
+
+
+def _project(configuration: Mapping[str, Any]) -> Any:
+    credentials = configuration.get("credentials")
+    of_block = credentials if isinstance(credentials, Mapping) else {}
+    key = of_block.get("service_account_info")
+    of_key = key.get("project_id") if isinstance(key, Mapping) else None
+    return configuration.get("project") or of_block.get("project") or of_key
+
+
+def _camel(value: Any) -> Any:
+    """Names in camel case, without what is null."""
+    if isinstance(value, Mapping):
+        return {_name(key): _camel(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_camel(inner) for inner in value if inner is not None]
+    return value
+
+
+def _name(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _split(key: str, words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError as error:
+        raise _invalid(f"{key} {words!r} cannot be split: {error}") from error
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-_")
+
+
+def _invalid(message: str) -> Rejected:
+    return Rejected(message, reason="template_invalid")
