@@ -24,6 +24,7 @@ from push_dispatch.model import Run, RunState
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.cloud_run import CloudRun
+from push_dispatch.platforms.coiled import Coiled
 from push_dispatch.platforms.docker import Docker
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.kubernetes import Kubernetes
@@ -34,6 +35,7 @@ from push_dispatch.render import name_of
 from tests.contract import test_platform_ecs as of_ecs
 from tests.fakes.aci import FakeAci, variables as aci_variables
 from tests.fakes.cloud_run import FakeCloudRun, variables as cloud_run_variables
+from tests.fakes.coiled import FakeCoiled, variables as coiled_variables
 from tests.fakes.docker import FakeDocker
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.kubernetes import FakeKubernetes
@@ -71,6 +73,7 @@ ROWS = (
     Row("kubernetes", "kubernetes", FakeKubernetes, lambda f: Kubernetes({"KUBECONFIG": f.kubeconfig}), {"image": "job:1"}, has_price=False),
     Row("docker", "docker", FakeDocker, lambda f: Docker(f.environ), {"image": "job:1"}, has_price=False),
     Row("vertex-ai", "vertex", FakeVertex, lambda f: Vertex(f.environ()), vertex_variables()),
+    Row("coiled:push", "coiled", FakeCoiled, lambda f: Coiled(f.environ()), coiled_variables(), has_price=False),
     Row("process", "process", Processes, lambda f: Process(f.environ), has_price=False),
 )  # fmt: skip
 

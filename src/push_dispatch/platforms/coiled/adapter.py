@@ -1,0 +1,276 @@
+"""How are attempts started, watched and stopped on Coiled?
+
+A batch job does nothing until a cluster is created for it. The cluster has the attempt's name, and
+Coiled answers with the cluster that is there if one of the name runs. Its own client then deletes
+that one; this one adopts it.
+
+    DASK_COILED__TOKEN      the API token, or
+    PUSH_DISPATCH_COILED_TOKEN_NAME   its name in the secret store
+    DASK_COILED__WORKSPACE  for templates that name none
+    DASK_COILED__SERVER     replaces https://cloud.coiled.io
+    PUSH_DISPATCH_COILED_BACKEND      the workspace's cloud, where templates ask for CPUs or memory
+                            instead of machines: aws (the default), gcp or azure
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from push_dispatch.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.coiled.refusal import asked, refused, row_of
+from push_dispatch.platforms.coiled.request import (
+    DASK_IMAGE,
+    MARK,
+    cluster_for,
+    job_for,
+    sizes_of,
+)
+from push_dispatch.platforms.coiled.verdict import read
+from push_dispatch.platforms.rest import Reply, Rest
+from push_dispatch.platforms.verdicts import Reaction
+from push_dispatch.secrets import secrets_from
+
+__all__ = ["Coiled"]
+
+_SOFTWARE = "push-dispatch-dask"
+#: The newest jobs of a workspace in which an ended attempt is looked for.
+_RECENT = "200"
+#: Machines that are offered to Coiled, the smallest first.
+_MACHINES = 5
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A cluster; as a string it is the handle."""
+
+    workspace: str
+    id: str
+
+    @classmethod
+    def parse(cls, handle: str) -> _Place:
+        match = re.fullmatch(r"([^/]+)/clusters/(\d+)", handle)
+        if match is None:
+            raise ValueError(f"{handle!r} is no cluster of Coiled")
+        return cls(*match.groups())
+
+    @property
+    def path(self) -> str:
+        return f"{_clusters(self.workspace)}id/{self.id}"
+
+    def __str__(self) -> str:
+        return f"{self.workspace}/clusters/{self.id}"
+
+
+class Coiled:
+    """Coiled: one batch job with one cluster of one machine per attempt, which Coiled removes."""
+
+    name: ClassVar[str] = "coiled"
+    passes_secrets: ClassVar[bool] = True
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._machines: dict[str, list[str]] = {}
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. The last of its five requests starts it."""
+        api, workspace = self._api, self._workspace(job)
+        spec = job_for(job, workspace, _values(job))
+        machines = self._machines_for(job)
+        if (found := self.find(job)) is not None:
+            return found
+        software = job.configuration.get("software") or self._dask(workspace)
+        # The body is compressed and not said to be so: that is what this address takes.
+        body = gzip.compress(json.dumps(spec).encode(), mtime=0)
+        made = self._done(api.call("POST", "/api/v2/jobs/compressed", body=body))
+        cluster = cluster_for(job, made["id"], software, machines)
+        created = self._done(api.call("POST", _clusters(workspace), body=cluster))
+        return str(_Place(workspace, str(created["id"])))
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName`. Running clusters by name, ended ones among the newest jobs."""
+        workspace = self._workspace(job)
+        found = self._running(workspace, job)
+        if found is not None:
+            return found
+        query = {"workspace": workspace, "limit": _RECENT}
+        reply = self._asked("GET", "/api/v2/jobs/", query=query)
+        mark = f"{MARK}={job.name}"
+        for item in reply.json.get("items", []):
+            if item.get("cluster_id") and mark in str(item.get("user_command")).split():
+                return str(_Place(workspace, str(item["cluster_id"])))
+        return None
+
+    def _running(self, workspace: str, job: Job) -> str | None:
+        reply = self._call("GET", f"{_clusters(workspace)}name/{quote(job.name)}")
+        if reply.ok:
+            return str(_Place(workspace, str(reply.json["id"])))
+        if row_of(reply).reaction is Reaction.GONE:
+            return None
+        raise asked(reply)
+
+    def _dask(self, workspace: str) -> str:
+        """The software environment of the machine itself; created by its name, so once."""
+        body = {"name": _SOFTWARE, "container": DASK_IMAGE, "use_entrypoint": True}
+        path = f"/api/v2/software-environment/account/{quote(workspace)}"
+        self._done(self._api.call("POST", path, body=body))
+        return _SOFTWARE
+
+    def _machines_for(self, job: Job) -> list[str] | None:
+        if named := job.configuration.get("vm_types"):
+            return [named] if isinstance(named, str) else list(named)
+        wanted = sizes_of(job.configuration)
+        if wanted is None:
+            return None
+        key = json.dumps(wanted, sort_keys=True)
+        if key not in self._machines:
+            self._machines[key] = self._listed(wanted)
+        if not self._machines[key]:
+            raise Rejected(
+                f"Coiled has no machine with {wanted}: set the job variable `vm_types`",
+                reason="template_invalid",
+            )
+        return self._machines[key]
+
+    def _listed(self, wanted: Mapping[str, str]) -> list[str]:
+        backend = self._environ.get("PUSH_DISPATCH_COILED_BACKEND") or "aws"
+        query = {**wanted, "backend_type": f"vm_{backend}"}
+        found = self._asked("GET", "/api/v1/vm-types/", query=query).json.get("results", [])
+        found.sort(key=lambda machine: (machine.get("cores", 0), machine.get("memory", 0)))
+        return [str(machine["name"]) for machine in found[:_MACHINES]]
+
+    # -- observe, cancel -------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. One request each, several at once."""
+        if len(jobs) < 2:
+            return [self._observe(watched) for watched in jobs]
+        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
+            return list(pool.map(self._observe, jobs))
+
+    def _observe(self, watched: Watched) -> Observation:
+        seen = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
+        try:
+            place = _Place.parse(watched.handle)
+            reply = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
+        except ValueError as error:
+            return replace(seen, status=Status.LOST, message=str(error))
+        except PlatformError as error:
+            return replace(seen, message=error.message)
+        if reply.ok:
+            return read(reply.json, seen)
+        gone = row_of(reply).reaction is Reaction.GONE
+        message = asked(reply).message
+        return replace(seen, status=Status.LOST if gone else Status.UNKNOWN, message=message)
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`. The machine is taken away; the process has no time to clean up."""
+        try:
+            place = _Place.parse(handle)
+        except ValueError:
+            return
+        reply = self._call("DELETE", place.path, query={"reason": "push-dispatch: cancelled"})
+        if not reply.ok and row_of(reply).reaction is not Reaction.GONE:
+            raise asked(reply)
+
+    # -- logs ------------------------------------------------------------------------------------
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs`. What the machine's log has of this job."""
+        try:
+            place = _Place.parse(handle)
+        except ValueError:
+            return
+        jobs = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
+        if jobs.ok:
+            for job in jobs.json[:1]:
+                mark = f"__BATCH {job['id']}.0__"
+                query = {"filter_pattern": mark}
+                reply = self._asked("GET", f"{place.path}/better-logs", query=query)
+                for event in _events(reply.json):
+                    yield str(event.get("message", "")).replace(mark, "", 1).strip("\r\n ")
+
+    # -- details ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _api(self) -> Rest:
+        url = self._environ.get("DASK_COILED__SERVER") or "https://cloud.coiled.io"
+        token = self._token()
+        # Old tokens have no dash, and another scheme.
+        scheme = "ApiToken" if "-" in token else "Token"
+        return Rest(url, lambda: {"Authorization": f"{scheme} {token}"})
+
+    def _token(self) -> str:
+        if token := self._environ.get("DASK_COILED__TOKEN"):
+            return token
+        name = self._environ.get("PUSH_DISPATCH_COILED_TOKEN_NAME")
+        if not name:
+            raise Rejected(
+                "nothing says who this function is at Coiled: set PUSH_DISPATCH_COILED_TOKEN_NAME, "
+                "or DASK_COILED__TOKEN",
+                reason="credentials_missing",
+            )
+        try:
+            return secrets_from(self._environ).read(name)
+        except KeyError as error:
+            raise Rejected(
+                f"PUSH_DISPATCH_COILED_TOKEN_NAME: secret {name!r} cannot be read",
+                reason="secret_unavailable",
+            ) from error
+
+    def _workspace(self, job: Job) -> str:
+        named = job.configuration.get("workspace") or self._environ.get("DASK_COILED__WORKSPACE")
+        if not named:
+            raise Rejected(
+                "no workspace: set the job variable of this name", reason="template_invalid"
+            )
+        return str(named)
+
+    def _call(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> Reply:
+        """Raises Throttled or Uncertain, also when there are no credentials."""
+        try:
+            return self._api.call(method, path, query=query)
+        except Rejected as error:
+            raise Uncertain(error.message, reason=error.reason) from error
+
+    def _asked(self, method: str, path: str, *, query: Mapping[str, str]) -> Reply:
+        reply = self._call(method, path, query=query)
+        if not reply.ok:
+            raise asked(reply)
+        return reply
+
+    @staticmethod
+    def _done(reply: Reply) -> dict[str, Any]:
+        if not reply.ok:
+            raise refused(reply)
+        made: dict[str, Any] = reply.json
+        return made
+
+
+def _clusters(workspace: str) -> str:
+    return f"/api/v2/clusters/account/{quote(workspace)}/"
+
+
+def _events(said: Any) -> list[Mapping[str, Any]]:
+    """In the order of their time."""
+    found: Any = said.get("events") or said.get("logs") or () if isinstance(said, dict) else said
+    return sorted(found, key=lambda event: event.get("timestamp", 0))
+
+
+def _values(job: Job) -> dict[str, str]:
+    try:
+        return {name: secret.read() for name, secret in job.secrets.items()}
+    except KeyError as error:
+        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error

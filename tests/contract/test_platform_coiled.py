@@ -1,0 +1,198 @@
+# ruff: noqa: E501 - one row a cause: a table reads better than its wrapped form
+"""Does the Coiled platform keep its promises, over HTTP on loopback?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.base import Status
+from push_dispatch.platforms.coiled import ERRORS, Coiled
+from push_dispatch.platforms.verdicts import judge
+from push_dispatch.reasons import REASONS
+from push_dispatch.secrets import Secret
+from push_dispatch.testing.platform_contract import PlatformContract
+from push_dispatch.testing.platform_suite import PlatformSuite
+from tests.fakes.coiled import WORKSPACE, FakeCoiled, refusal, variables
+from tests.fakes.rest_server import Answer
+
+
+class CoiledSuite(PlatformSuite):
+    platform_type = "coiled:push"
+    variables: ClassVar[dict[str, Any]] = variables()
+
+    @pytest.fixture
+    def fake(self) -> Iterator[FakeCoiled]:
+        with FakeCoiled() as fake:
+            yield fake
+
+    def connect(self, fake: FakeCoiled) -> Coiled:
+        return Coiled(fake.environ())
+
+    def disconnected(self) -> Coiled:
+        return Coiled({"DASK_COILED__SERVER": "http://127.0.0.1:1", "DASK_COILED__TOKEN": "t-1"})
+
+    def unknown_handle(self, fake: FakeCoiled) -> str:
+        return f"{WORKSPACE}/clusters/404"
+
+    @pytest.fixture
+    def coiled(self, fake: FakeCoiled) -> Coiled:
+        return self.connect(fake)
+
+
+class TestCoiled(CoiledSuite, PlatformContract):
+    """The contract of all platforms."""
+
+
+class TestRequests(CoiledSuite):
+    def cluster(self, coiled: Coiled, fake: FakeCoiled, **configuration: Any) -> Any:
+        coiled.push(self.make_job(1, **configuration))
+        [cluster] = fake.clusters.values()
+        return cluster
+
+    def test_the_command_arrives_as_it_was_meant(self, coiled: Coiled, fake: FakeCoiled) -> None:
+        job = self.make_job(1)
+        coiled.push(job)
+        mark = f"PUSH_DISPATCH_ATTEMPT={job.name}"
+        assert fake.words(job.name) == ["env", mark, "python", "-m", "etl", "a b"]
+
+    def test_an_image_runs_beside_a_small_environment(
+        self, coiled: Coiled, fake: FakeCoiled
+    ) -> None:
+        cluster = self.cluster(coiled, fake, region="us-east-1")
+        assert cluster["extra_user_container"] == "job:1"
+        assert cluster["workers"] == 0
+        assert cluster["options"] == {"region_name": "us-east-1"}
+        assert {cluster["env_name"]} == fake.software
+
+    def test_a_software_environment_needs_no_image(self, coiled: Coiled, fake: FakeCoiled) -> None:
+        cluster = self.cluster(coiled, fake, image=None, software="team-software")
+        assert (cluster["env_name"], cluster["extra_user_container"]) == ("team-software", None)
+        assert fake.software == set()
+
+    @pytest.mark.parametrize(
+        ("wanted", "machines"),
+        [
+            ({}, None),
+            ({"vm_types": ["m6i.large", "m5.large"], "cpu": 64}, ["m6i.large", "m5.large"]),
+            ({"cpu": 4}, ["m6i.xlarge", "g4dn.xlarge"]),
+            ({"memory": "32GB"}, ["m6i.2xlarge"]),
+            ({"cpu": 4, "arm": True}, ["m7g.xlarge"]),
+            ({"gpu": True}, ["g4dn.xlarge"]),
+        ],
+    )
+    def test_machines_are_named_or_found(
+        self,
+        coiled: Coiled,
+        fake: FakeCoiled,
+        wanted: dict[str, Any],
+        machines: list[str] | None,
+    ) -> None:
+        assert self.cluster(coiled, fake, **wanted)["scheduler_instance_types"] == machines
+
+    def test_secrets_are_secret(self, coiled: Coiled, fake: FakeCoiled) -> None:
+        job = replace(self.make_job(1), secrets={"PASSWORD": Secret("db", "", lambda: "hunter2")})
+        coiled.push(job)
+        [spec] = fake.requests(job.name)
+        assert spec["secret_env_vars"] == {"PASSWORD": "hunter2"}
+        assert "hunter2" not in str(spec["env_vars"])
+
+    @pytest.mark.parametrize(
+        ("configuration", "words"),
+        [
+            ({"workspace": None}, "no workspace"),
+            ({"image": None}, "no image"),
+            ({"command": ""}, "no command"),
+            ({"memory": "lots"}, "memory is 'lots'"),
+            ({"cpu": 1000}, "has no machine"),
+        ],
+    )
+    def test_what_cannot_run_is_refused_and_nothing_started(
+        self, coiled: Coiled, fake: FakeCoiled, configuration: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(Rejected, match=words) as caught:
+            coiled.push(self.make_job(1, **configuration))
+        assert caught.value.reason == "template_invalid"
+        assert fake.clusters == {}
+
+    def test_without_a_token_it_says_what_to_set(self) -> None:
+        with pytest.raises(Rejected, match="PUSH_DISPATCH_COILED_TOKEN_NAME") as caught:
+            Coiled({}).push(self.make_job(1))
+        assert caught.value.reason == "credentials_missing"
+
+    def test_a_running_cluster_of_the_name_is_adopted_and_never_deleted(
+        self, coiled: Coiled, fake: FakeCoiled
+    ) -> None:
+        """Coiled's own client deletes it."""
+        job = self.make_job(1)
+        handle = coiled.push(job)
+        fake.refuse_next(refusal(404, "", "Not found."), "GET", "/name/")
+        assert coiled.push(job) == handle
+        assert fake.starts(job.name) == 1
+        assert fake.leftovers() == [job.name]
+
+
+#: The answer to the cluster's creation -> what is raised, why.
+DOCUMENTED = [
+    (refusal(400, "NO_CLOUD_SETUP", "Set up a cloud"), Rejected, "platform_not_configured"),
+    (refusal(402, "", "The workspace has reached its spending limit"), Rejected, "platform_rejected"),
+    (refusal(400, "", "worker_cpu should be at least 2"), Rejected, "platform_rejected"),
+    (refusal(403, "", "The workspace's core limit would be exceeded"), NoCapacity, "no_capacity"),
+    (refusal(401, "", "Invalid token."), Rejected, "access_denied"),
+    (refusal(403, "PERMISSIONS", "You may not create clusters"), Rejected, "access_denied"),
+    (refusal(404, "", "Not found."), Rejected, "platform_rejected"),
+    (refusal(413, "", "Request body too large"), Rejected, "overrides_too_long"),
+    (refusal(422, "", "region is unknown"), Rejected, "platform_rejected"),
+    (refusal(429, "", "Request was throttled."), Throttled, "platform_throttled"),
+    (Answer(502, b"<html>Bad Gateway</html>", {"Content-Type": "text/html"}), Uncertain, "push_uncertain"),
+    (refusal(500, "", "Server error"), Uncertain, "push_uncertain"),
+]  # fmt: skip
+
+
+class TestTables(CoiledSuite):
+    @pytest.mark.parametrize(("answer", "error", "reason"), DOCUMENTED)
+    def test_each_refusal_has_its_reaction_and_reason(
+        self,
+        coiled: Coiled,
+        fake: FakeCoiled,
+        answer: Answer,
+        error: type[PlatformError],
+        reason: str,
+    ) -> None:
+        fake.refuse_next(answer, "POST", "/clusters/")
+        with pytest.raises(error) as caught:
+            coiled.push(self.make_job(1))
+        assert (type(caught.value), caught.value.reason) == (error, reason)
+        assert fake.clusters == {}
+
+    def test_each_row_is_reached_and_its_reason_is_known(self) -> None:
+        texts = [(a.status, str(a.body)) for a, _, _ in DOCUMENTED]
+        assert {judge(ERRORS, status, text) for status, text in texts} == set(ERRORS)
+        assert {row.reason for row in ERRORS} <= set(REASONS)
+
+    @pytest.mark.parametrize(
+        ("begun", "why"), [(False, "No capacity for m6i"), (True, "the machine has vanished")]
+    )
+    def test_a_cluster_that_fails_ends_the_attempt(
+        self, coiled: Coiled, fake: FakeCoiled, begun: bool, why: str
+    ) -> None:
+        job = self.make_job(1)
+        handle = coiled.push(job)
+        if begun:
+            fake.begin(job.name)
+        fake.fail(job.name, why)
+        seen = self.see(coiled, job, handle)
+        assert (seen.status, seen.reason) == (Status.ENDED, "infrastructure_failure")
+        assert seen.message == why
+
+    def test_one_that_somebody_stopped_says_so(self, coiled: Coiled, fake: FakeCoiled) -> None:
+        job = self.make_job(1)
+        handle = coiled.push(job)
+        fake.begin(job.name)
+        coiled.cancel(handle)
+        seen = self.see(coiled, job, handle)
+        assert (seen.status, seen.reason) == (Status.ENDED, "stopped_on_request")
