@@ -29,6 +29,7 @@ from push_dispatch.platforms.docker import Docker
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.kubernetes import Kubernetes
 from push_dispatch.platforms.managed import Managed
+from push_dispatch.platforms.modal import Modal
 from push_dispatch.platforms.process import Process
 from push_dispatch.platforms.vertex import Vertex
 from push_dispatch.render import name_of
@@ -39,6 +40,7 @@ from tests.fakes.coiled import FakeCoiled, variables as coiled_variables
 from tests.fakes.docker import FakeDocker
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.kubernetes import FakeKubernetes
+from tests.fakes.modal import FakeModal, variables as modal_variables
 from tests.fakes.processes import Processes
 from tests.fakes.vertex import FakeVertex, variables as vertex_variables
 from tests.local import Cli, eventually
@@ -74,6 +76,7 @@ ROWS = (
     Row("docker", "docker", FakeDocker, lambda f: Docker(f.environ), {"image": "job:1"}, has_price=False),
     Row("vertex-ai", "vertex", FakeVertex, lambda f: Vertex(f.environ()), vertex_variables()),
     Row("coiled:push", "coiled", FakeCoiled, lambda f: Coiled(f.environ()), coiled_variables(), has_price=False),
+    Row("modal:push", "modal", FakeModal, lambda f: Modal(f.environ()), modal_variables()),
     Row("process", "process", Processes, lambda f: Process(f.environ), has_price=False),
 )  # fmt: skip
 

@@ -115,8 +115,11 @@ def _another_pass(case: Case, ours: Any, theirs: Any) -> str | None:
         probed = isinstance(theirs, str) and theirs.replace(PROBE, "") == ours
         return "env-allow-list" if probed else None
     values = merge_variables(case.template, [Layer("run", case.run)]) | {"$PROBE": PROBE}
-    if _PLACEHOLDER.fullmatch(ours) and theirs == values.get(names[0], MISSING):
-        return _which(names)
+    if _PLACEHOLDER.fullmatch(ours):
+        # An object that was inserted as a whole may have been looked at again itself.
+        rest = differing(values.get(names[0], MISSING), theirs)
+        if all(_another_pass(case, one, other) for _, one, other in rest):
+            return _which(names)
     if isinstance(theirs, str) and re.fullmatch(_replaced(ours, values, 3), theirs):
         return _which(names)
     return None

@@ -1,0 +1,338 @@
+"""How are attempts started, watched and stopped on Modal?
+
+An attempt is a sandbox of its name in the pool's app. The name is unique while it runs, and free
+again afterwards: a push looks first, ended sandboxes included. With GPUs it is a sandbox of the
+first version, whose creation Modal's own client waits for up to 21 minutes; here nobody waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import grpc
+from modal_proto import api_pb2
+
+from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.modal.clients import Clients
+from push_dispatch.platforms.modal.cost import estimate
+from push_dispatch.platforms.modal.refusal import asked, row_of, translated
+from push_dispatch.platforms.modal.request import (
+    RUN,
+    Image,
+    app_of,
+    definition_for,
+    environment_of,
+    image_of,
+    needs_v1,
+    tags_of,
+)
+from push_dispatch.platforms.modal.verdict import ended, has_ended
+from push_dispatch.platforms.verdicts import Reaction
+
+__all__ = ["Modal"]
+
+#: What images are built with: one of the versions that the client of 2026 knows.
+_BUILDER = "2025.06"
+#: Wait for an image that is being built.
+_BUILD_SECONDS = 10
+_LOG_LINES = 1000
+_SUCCESS = api_pb2.GenericResult.GenericStatus.Value("GENERIC_STATUS_SUCCESS")
+_REGISTRIES = {
+    "static": api_pb2.REGISTRY_AUTH_TYPE_STATIC_CREDS,
+    "aws": api_pb2.REGISTRY_AUTH_TYPE_AWS,
+    "gcp": api_pb2.REGISTRY_AUTH_TYPE_GCP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A sandbox; as a string it is the handle."""
+
+    app: str
+    id: str
+    #: Suffix of the calls that know it: the two versions have calls of their own.
+    version: str
+
+    @classmethod
+    def parse(cls, handle: str) -> _Place:
+        app, _, rest = handle.partition("/")
+        sandbox, _, version = rest.partition("@")
+        if not (app.startswith("ap-") and sandbox.startswith("sb-") and version in {"v1", "v2"}):
+            raise ValueError(f"{handle!r} is no sandbox of Modal")
+        return cls(app, sandbox, "V2" if version == "v2" else "")
+
+    def __str__(self) -> str:
+        return f"{self.app}/{self.id}@{'v2' if self.version else 'v1'}"
+
+
+class Modal:
+    """Modal: one named sandbox per attempt.
+
+    Reads from `environ` what `clients` lists.
+    """
+
+    name: ClassVar[str] = "modal"
+    passes_secrets: ClassVar[bool] = True
+
+    def __init__(
+        self, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` gives epoch seconds."""
+        self._clients = Clients(environ, clock)
+        self._apps: dict[str, str] = {}
+        self._images: dict[tuple[str, Image], str] = {}
+        self._secrets: dict[str, str] = {}
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. The last request starts it. Throttled (`image_pulling`) while the
+        image is being built."""
+        image, environment = image_of(job.configuration), environment_of(job)
+        definition_for(job, "", [])  # what cannot be a sandbox is refused before anything is asked
+        values = _values(job)
+        with translated():
+            app = self._app(app_of(job))
+            if (found := self._look(job, app)) is not None:
+                return found
+            image_id = self._image(app, image)
+            named = [self._secret(str(n)) for n in job.configuration.get("secrets") or ()]
+            try:
+                return self._create(job, app, image_id, named, [values, environment])
+            except grpc.RpcError as error:
+                if row_of(error).reaction is Reaction.EXISTS:
+                    found = self._look(job, app)
+                    if found is not None:
+                        return found
+                raise
+
+    def _create(
+        self,
+        job: Job,
+        app: str,
+        image_id: str,
+        named: list[str],
+        values: Sequence[Mapping[str, str]],
+    ) -> str:
+        inline = [dict(contents) for contents in values if contents]
+        if needs_v1(job.configuration):
+            ids = [*named, *(self._ephemeral(app, contents) for contents in inline)]
+            request = api_pb2.SandboxCreateRequest(
+                app_id=app, definition=definition_for(job, image_id, ids), tags=tags_of(job)
+            )
+            answer = self._clients.ask("SandboxCreate", request)
+            return str(_Place(app, answer.sandbox_id, ""))
+        sources = [api_pb2.SecretSource(secret_id=secret) for secret in named]
+        sources += [api_pb2.SecretSource(env=api_pb2.StringMap(contents=c)) for c in inline]
+        answer = self._clients.ask(
+            "SandboxCreateV2",
+            api_pb2.SandboxCreateV2Request(
+                app_id=app,
+                definition=definition_for(job, image_id, []),
+                secret_sources=sources,
+                tags=tags_of(job),
+            ),
+        )
+        return str(_Place(app, answer.sandbox_id, "V2"))
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName`."""
+        try:
+            with translated():
+                return self._look(job, self._app(app_of(job)))
+        except PlatformError as error:
+            raise asked(error) from error
+
+    def _look(self, job: Job, app: str) -> str | None:
+        version = "" if needs_v1(job.configuration) else "V2"
+        request = api_pb2.SandboxGetFromNameRequest(
+            sandbox_name=job.name,
+            app_name=app_of(job),
+            environment_name=self._clients.environment,
+            include_terminated=True,
+        )
+        try:
+            answer = self._clients.ask(f"SandboxGetFromName{version}", request)
+        except grpc.RpcError as error:
+            if row_of(error).reaction is Reaction.GONE:
+                return None
+            raise
+        return str(_Place(app, answer.sandbox_id, version))
+
+    # -- what a sandbox needs --------------------------------------------------------------------
+
+    def _app(self, name: str) -> str:
+        if name not in self._apps:
+            request = api_pb2.AppGetOrCreateRequest(
+                app_name=name,
+                environment_name=self._clients.environment,
+                object_creation_type=api_pb2.OBJECT_CREATION_TYPE_CREATE_IF_MISSING,
+            )
+            self._apps[name] = self._clients.ask("AppGetOrCreate", request).app_id
+        return self._apps[name]
+
+    def _image(self, app: str, image: Image) -> str:
+        if image.id:
+            return image.id
+        if (app, image) not in self._images:
+            self._images[app, image] = self._built(app, image)
+        return self._images[app, image]
+
+    def _built(self, app: str, image: Image) -> str:
+        """The same commands are the same image: asked for again, it is there or being built."""
+        registry = None
+        if image.secret:
+            registry = api_pb2.ImageRegistryConfig(
+                registry_auth_type=_REGISTRIES[image.registry], secret_id=self._secret(image.secret)
+            )
+        request = api_pb2.ImageGetOrCreateRequest(
+            app_id=app,
+            image=api_pb2.Image(dockerfile_commands=image.commands, image_registry_config=registry),
+            builder_version=_BUILDER,
+        )
+        answer = self._clients.ask("ImageGetOrCreate", request)
+        if not answer.result.status:
+            raise Throttled(
+                f"Modal is building {image.commands[0]!r}",
+                reason="image_pulling",
+                after_seconds=_BUILD_SECONDS,
+            )
+        if answer.result.status != _SUCCESS:
+            why = answer.result.exception or f"see: modal image logs {answer.image_id}"
+            raise Rejected(f"{image.commands[0]!r}: {why}", reason="image_pull_failed")
+        return str(answer.image_id)
+
+    def _secret(self, name: str) -> str:
+        """One of Modal's own secrets."""
+        if name not in self._secrets:
+            request = api_pb2.SecretGetOrCreateRequest(
+                deployment_name=name, environment_name=self._clients.environment
+            )
+            self._secrets[name] = self._clients.ask("SecretGetOrCreate", request).secret_id
+        return self._secrets[name]
+
+    def _ephemeral(self, app: str, contents: Mapping[str, str]) -> str:
+        request = api_pb2.SecretGetOrCreateRequest(
+            object_creation_type=api_pb2.OBJECT_CREATION_TYPE_ANONYMOUS_OWNED_BY_APP,
+            env_dict=dict(contents),
+            app_id=app,
+            environment_name=self._clients.environment,
+        )
+        return str(self._clients.ask("SecretGetOrCreate", request).secret_id)
+
+    # -- observe, cancel -------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. One list of what runs per app, and one request for each attempt
+        that is not in it."""
+        apps: dict[str, list[tuple[_Place, Observation]]] = defaultdict(list)
+        seen: list[Observation] = []
+        for watched in jobs:
+            unknown = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
+            try:
+                place = _Place.parse(watched.handle)
+            except ValueError as error:
+                seen.append(replace(unknown, status=Status.LOST, message=str(error)))
+            else:
+                apps[place.app].append((place, unknown))
+        for app, group in apps.items():
+            seen += self._observed(app, group)
+        return seen
+
+    def _observed(self, app: str, group: Sequence[tuple[_Place, Observation]]) -> list[Observation]:
+        try:
+            with translated():
+                request = api_pb2.SandboxListRequest(app_id=app)
+                listed = self._clients.ask("SandboxListV2", request).sandboxes
+        except PlatformError as error:
+            return [replace(unknown, message=error.message) for _, unknown in group]
+        running = {sandbox.id: sandbox for sandbox in listed}
+        return [self._observe(place, unknown, running.get(place.id)) for place, unknown in group]
+
+    def _observe(self, place: _Place, unknown: Observation, listed: Any) -> Observation:
+        started = _milliseconds(listed.task_info.started_at) if listed is not None else None
+        if listed is not None and not has_ended(listed.task_info.result):
+            status = Status.RUNNING if started else Status.STARTING
+            return replace(unknown, status=status, started_at=started)
+        request = api_pb2.SandboxWaitRequest(sandbox_id=place.id, timeout=0)
+        try:
+            with translated():
+                result = self._clients.ask(f"SandboxWait{place.version}", request).result
+        except PlatformError as error:
+            gone = isinstance(error, Rejected) and "NOT_FOUND" in error.message
+            status = Status.LOST if gone else Status.UNKNOWN
+            return replace(unknown, status=status, message=error.message)
+        if has_ended(result):
+            return ended(self._with_times(place, unknown), result)
+        return replace(unknown, status=Status.STARTING)  # created a moment ago
+
+    def _with_times(self, place: _Place, seen: Observation) -> Observation:
+        """From when to when it ran: good to know, and only the list of ended sandboxes knows."""
+        tag = api_pb2.SandboxTag(tag_name=RUN, tag_value=seen.run_id)
+        request = api_pb2.SandboxListRequest(app_id=place.app, include_finished=True, tags=[tag])
+        try:
+            with translated():
+                listed = self._clients.ask("SandboxListV2", request).sandboxes
+        except PlatformError:
+            return seen
+        task = next((sandbox.task_info for sandbox in listed if sandbox.id == place.id), None)
+        if task is None:
+            return seen
+        started, finished = _milliseconds(task.started_at), _milliseconds(task.finished_at)
+        return replace(seen, started_at=started, ended_at=finished)
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`. The process is killed."""
+        try:
+            place = _Place.parse(handle)
+        except ValueError:
+            return
+        request = api_pb2.SandboxTerminateRequest(sandbox_id=place.id)
+        try:
+            self._clients.ask(f"SandboxTerminate{place.version}", request)
+        except Rejected as error:
+            raise Uncertain(error.message, reason=error.reason) from error
+        except grpc.RpcError as error:
+            row = row_of(error)
+            if row.reaction is Reaction.GONE:
+                return
+            raise asked(row.error(str(error.details()))) from error
+
+    # -- logs, cost ------------------------------------------------------------------------------
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs`. The last lines that Modal gives out at once."""
+        try:
+            place = _Place.parse(handle)
+        except ValueError:
+            return
+        request = api_pb2.AppFetchLogsRequest(
+            app_id=place.app, sandbox_id=place.id, limit=_LOG_LINES
+        )
+        with translated():
+            batches = self._clients.ask("AppFetchLogs", request).batches
+        items = sorted(
+            (item for batch in batches for item in batch.items), key=lambda item: item.timestamp
+        )
+        yield from "".join(item.data for item in items).splitlines()
+
+    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
+        """See `EstimatesCost.estimate_cost`."""
+        return estimate(configuration, seconds)
+
+
+def _values(job: Job) -> dict[str, str]:
+    try:
+        return {name: secret.read() for name, secret in job.secrets.items()}
+    except KeyError as error:
+        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+
+
+def _milliseconds(seconds: float) -> int | None:
+    return round(seconds * 1000) if seconds else None

@@ -1,0 +1,143 @@
+"""How does the platform reach Modal? The messages and the stub of Modal's client, on a channel that
+waits and repeats nothing by itself: the client retries for minutes, and a throttled call for ever.
+
+    MODAL_SERVER_URL     replaces https://api.modal.com, as for Modal's own client
+    MODAL_TOKEN_ID, MODAL_TOKEN_SECRET    who we are, or
+    PUSH_DISPATCH_MODAL_TOKEN_NAME        the name of a secret {"token_id": …, "token_secret": …}
+    MODAL_ENVIRONMENT    for workspaces with several
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from threading import Lock
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import grpc
+from modal_proto import api_pb2, api_pb2_grpc
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.rest import READ_SECONDS
+from push_dispatch.secrets import secrets_from
+
+__all__ = ["Clients"]
+
+_NAME = "PUSH_DISPATCH_MODAL_TOKEN_NAME"
+#: Much longer than any call takes, so that none is under way.
+_IDLE_SECONDS = 60
+#: An auth token is replaced so long before it expires.
+_MARGIN_SECONDS = 60
+_OPTIONS = (
+    ("grpc.enable_retries", 0),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+)
+
+
+class Clients:
+    """Asks, with a time-out and once."""
+
+    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives epoch seconds."""
+        self._environ = environ
+        self._clock = clock
+        self._lock = Lock()
+        self._channel: grpc.Channel | None = None
+        self._used = 0.0
+        self._headers: list[tuple[str, str]] = []
+        self._token = ""
+        self._expires = 0.0
+
+    @property
+    def environment(self) -> str:
+        """Modal's, empty for the workspace's default."""
+        return self._environ.get("MODAL_ENVIRONMENT", "")
+
+    def ask(self, method: str, request: Any) -> Any:
+        """The answer to `request`. Raises grpc.RpcError, and Rejected without credentials."""
+        stub = self._open()
+        metadata = [*self._metadata(), ("x-modal-auth-token", self._auth_token(stub))]
+        return getattr(stub, method)(request, timeout=READ_SECONDS, metadata=metadata)
+
+    def _auth_token(self, stub: Any) -> str:
+        """Of the sandboxes' API; good for some minutes."""
+        if self._clock() > self._expires - _MARGIN_SECONDS:
+            answer = stub.AuthTokenGet(
+                api_pb2.AuthTokenGetRequest(), timeout=READ_SECONDS, metadata=self._metadata()
+            )
+            self._token, self._expires = answer.token, _expiry(answer.token, self._clock())
+        return self._token
+
+    def _open(self) -> Any:
+        """A function that was frozen finds its connection cut off: an old one is not relied on."""
+        with self._lock:
+            now = self._clock()
+            if self._channel is None or now - self._used > _IDLE_SECONDS:
+                if self._channel is not None:
+                    self._channel.close()
+                self._channel = self._connected()
+            self._used = now
+            return api_pb2_grpc.ModalClientStub(self._channel)
+
+    def _connected(self) -> grpc.Channel:
+        url = self._environ.get("MODAL_SERVER_URL") or "https://api.modal.com"
+        parts = urlsplit(url)
+        if parts.scheme == "http":
+            return grpc.insecure_channel(parts.netloc, options=_OPTIONS)
+        target = parts.netloc if parts.port else f"{parts.netloc}:443"
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options=_OPTIONS)
+
+    def _metadata(self) -> list[tuple[str, str]]:
+        if not self._headers:
+            token_id, token_secret = self._credentials()
+            system = f"{platform.system()}-{platform.release().replace('-', '_')}"
+            self._headers = [
+                ("x-modal-client-version", version("modal")),
+                ("x-modal-client-type", str(api_pb2.CLIENT_TYPE_CLIENT)),
+                ("x-modal-python-version", platform.python_version()),
+                ("x-modal-platform", quote(f"{system}-{platform.machine()}")),
+                ("x-modal-token-id", token_id),
+                ("x-modal-token-secret", token_secret),
+            ]
+        return self._headers
+
+    def _credentials(self) -> tuple[str, str]:
+        pair = self._environ.get("MODAL_TOKEN_ID"), self._environ.get("MODAL_TOKEN_SECRET")
+        if pair[0] and pair[1]:
+            return pair[0], pair[1]
+        name = self._environ.get(_NAME)
+        if not name:
+            raise Rejected(
+                f"nothing says who this function is at Modal: set {_NAME}, or MODAL_TOKEN_ID and "
+                "MODAL_TOKEN_SECRET",
+                reason="credentials_missing",
+            )
+        try:
+            found = json.loads(secrets_from(self._environ).read(name))
+            return str(found["token_id"]), str(found["token_secret"])
+        except KeyError as error:
+            raise Rejected(
+                f"{_NAME}: secret {name!r} cannot be read, or has no {error}",
+                reason="secret_unavailable",
+            ) from error
+        except (ValueError, TypeError):
+            raise Rejected(
+                f'{_NAME}: secret {name!r} must be {{"token_id": …, "token_secret": …}}',
+                reason="credentials_missing",
+            ) from None
+
+
+def _expiry(token: str, now: float) -> float:
+    """When a JWT expires; without saying so, in twenty minutes."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"])
+    except (IndexError, ValueError, KeyError):
+        return now + 1200

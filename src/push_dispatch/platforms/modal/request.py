@@ -1,0 +1,140 @@
+"""Which sandbox is made of a run's job configuration? Pure functions.
+
+The configuration has the variables of Prefect's `modal:push` template, one by one.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modal_proto import api_pb2
+
+from push_dispatch.errors import Rejected
+from push_dispatch.platforms.base import Job
+
+__all__ = [
+    "ATTEMPT",
+    "RUN",
+    "Image",
+    "app_of",
+    "definition_for",
+    "environment_of",
+    "image_of",
+    "needs_v1",
+    "tags_of",
+]
+
+#: Tags whose it is.
+RUN, ATTEMPT = "push-dispatch-run", "push-dispatch-attempt"
+#: A sandbox lives at most a day (https://modal.com/docs/guide/sandboxes).
+_LONGEST_SECONDS = 86_400
+_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is there (`id`), or the commands that it is built of."""
+
+    id: str = ""
+    commands: tuple[str, ...] = ()
+    #: Name of Modal's secret with the registry's credentials, and what kind of registry.
+    secret: str = ""
+    registry: str = ""
+
+
+def app_of(job: Job) -> str:
+    """The app whose sandboxes a pool's runs are."""
+    return f"push-dispatch-{job.pool}"
+
+
+def image_of(configuration: Mapping[str, Any]) -> Image:
+    """Raises Rejected (`template_invalid`)."""
+    given = configuration.get("image")
+    secret = registry = ""
+    if isinstance(given, Mapping):
+        for key, kind in (("secret", "static"), ("aws_secret", "aws"), ("gcp_secret", "gcp")):
+            if given.get(key):
+                secret, registry = str(given[key]), kind
+        given = given.get("tag")
+    if not given:
+        raise _invalid("no image is given: set the job variable `image`")
+    if str(given).startswith("im-"):
+        return Image(id=str(given))
+    packages = [str(package) for package in configuration.get("pip_packages") or ()]
+    install = (f"RUN python -m pip install {shlex.join(packages)}",) if packages else ()
+    return Image(commands=(f"FROM {given}", *install), secret=secret, registry=registry)
+
+
+def needs_v1(configuration: Mapping[str, Any]) -> bool:
+    """The second version of sandboxes has no GPUs."""
+    return bool(configuration.get("gpu"))
+
+
+def definition_for(job: Job, image_id: str, secret_ids: list[str]) -> api_pb2.Sandbox:
+    """The sandbox. Raises Rejected (`template_invalid`)."""
+    configuration = job.configuration
+    region = configuration.get("region")
+    regions = [region] if isinstance(region, str) else list(region or ())
+    try:
+        return api_pb2.Sandbox(
+            name=job.name,
+            image_id=image_id,
+            entrypoint_args=_words(configuration.get("command")),
+            secret_ids=secret_ids,
+            resources=_resources(configuration),
+            timeout_secs=_seconds(job),
+            workdir=str(configuration.get("workdir") or ""),
+            cloud_provider_str=str(configuration.get("cloud") or ""),
+            scheduler_placement=api_pb2.SchedulerPlacement(regions=regions) if regions else None,
+            network_access=api_pb2.NetworkAccess(
+                network_access_type=api_pb2.NetworkAccess.NetworkAccessType.OPEN
+            ),
+        )
+    except (TypeError, ValueError) as error:
+        raise _invalid(f"cannot be a sandbox of Modal: {error}") from error
+
+
+def tags_of(job: Job) -> list[api_pb2.SandboxTag]:
+    """Ours and the labels."""
+    labels = {str(k): str(v) for k, v in (job.configuration.get("labels") or {}).items()}
+    tags = {**labels, RUN: job.run_id, ATTEMPT: str(job.attempt)}
+    return [api_pb2.SandboxTag(tag_name=name, tag_value=value) for name, value in tags.items()]
+
+
+def environment_of(job: Job) -> dict[str, str]:
+    """What the run's process sees."""
+    env = job.configuration.get("env") or {}
+    return {str(name): str(value) for name, value in env.items() if value is not None}
+
+
+def _resources(configuration: Mapping[str, Any]) -> api_pb2.Resources:
+    cpu, memory = configuration.get("cpu"), configuration.get("memory")
+    gpu_type, _, count = str(configuration.get("gpu") or "").partition(":")
+    gpu = api_pb2.GPUConfig(gpu_type=gpu_type.upper(), count=int(count or 1)) if gpu_type else None
+    return api_pb2.Resources(
+        milli_cpu=round(float(cpu) * 1000) if cpu else 0,
+        memory_mb=int(memory) if memory else 0,
+        gpu_config=gpu,
+    )
+
+
+def _seconds(job: Job) -> int:
+    said = job.timeout_seconds or job.configuration.get("timeout") or _SECONDS
+    return max(1, min(int(said), _LONGEST_SECONDS))
+
+
+def _words(command: Any) -> list[str]:
+    try:
+        given = shlex.split(command) if isinstance(command, str) else command or ()
+    except ValueError as error:
+        raise _invalid(f"command {command!r} cannot be split: {error}") from error
+    if not given:
+        raise _invalid("the run has no command: a sandbox needs one")
+    return [str(word) for word in given]
+
+
+def _invalid(message: str) -> Rejected:
+    return Rejected(message, reason="template_invalid")
