@@ -38,6 +38,20 @@ PATH = [
     "push_dispatch.handlers.finish",
     "push_dispatch.handlers.sweep",
 ]
+#: What importing a platform may bring: its client library, and what that one imports itself.
+SDKS: dict[str, set[str]] = {
+    "aci": {"azure", "msal", "requests"},
+    # google-auth takes aiohttp along where it is installed, which it is not with this extra alone.
+    "cloud_run": {"aiohttp", "google", "grpc", "requests"},
+    "coiled": set(),
+    "docker": {"docker", "requests"},
+    "ecs": set(),
+    "kubernetes": {"yaml"},
+    "managed": set(),
+    "modal": {"google", "grpc"},
+    "process": {"psutil"},
+    "vertex": {"aiohttp", "google", "requests"},
+}
 CORE = ["model", "lifecycle", "admission", "reasons", "template", "retry", "errors"]
 
 
@@ -61,6 +75,14 @@ def test_path_of_a_run_imports_nothing_heavy(module: str) -> None:
     assert roots(modules) & HEAVY == set()
     platforms = {m for m in modules if m.startswith("push_dispatch.platforms.")}
     assert platforms <= {"push_dispatch.platforms.base", "push_dispatch.platforms.registry"}
+
+
+@pytest.mark.parametrize("name", SDKS)
+def test_a_platform_imports_its_own_sdk_only(name: str) -> None:
+    modules = imported(f"import push_dispatch.platforms.{name}")
+    assert roots(modules) & HEAVY <= SDKS[name]
+    ours = {m.split(".")[2] for m in modules if m.startswith("push_dispatch.platforms.")}
+    assert ours & set(SDKS) <= {name, "ecs" if name == "managed" else name}
 
 
 @pytest.mark.parametrize("name", CORE)
