@@ -17,6 +17,7 @@ from push_dispatch.eventbridge import EventBridgeSchedules
 from push_dispatch.messages.sqs import SqsMessages
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
+from push_dispatch.reporter import Reporter
 from push_dispatch.schedules import NoSchedules, Schedules
 from push_dispatch.secrets import secrets_from
 from push_dispatch.settings import Settings
@@ -69,6 +70,7 @@ def ports_for(
         platform=_platforms(settings.environ),
         secrets=secrets_from(settings.environ),
         schedules=_schedules(settings, session),
+        reporter=_reporter(settings),
         template_env=settings.template_env,
     )
 
@@ -90,6 +92,14 @@ def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
     return EventBridgeSchedules(
         client, settings.schedule_group, settings.schedule_target, settings.schedule_role
     )
+
+
+def _reporter(settings: Settings) -> Reporter | None:
+    if not settings.report_key:
+        return None
+    secrets = secrets_from(settings.environ)
+    key = _once(lambda: secrets.read(settings.report_key))
+    return Reporter(settings.report_url, key)
 
 
 def _once(make: Callable[[], _Made]) -> Callable[[], _Made]:

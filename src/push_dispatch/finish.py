@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from push_dispatch.errors import NotFound, PlatformError
 from push_dispatch.lifecycle import Observe
@@ -26,18 +27,21 @@ log = logging.getLogger(__name__)
 KEPT_LOG_BYTES = 32_000
 #: Characters of one line, so that at least one fits.
 _LONGEST = 7_999
+#: Wait for infrastructure whose process has ended.
+_AGAIN_SECONDS = 60
 
 
-def finish(ports: Ports, observation: Observation) -> Run | None:
+def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> Run | None:
     """Apply what was seen and return the run; None if there is no such run. Idempotent; late,
-    repeated and reordered observations change nothing."""
+    repeated and reordered observations change nothing. Without `clean_up` what the platform keeps
+    of an ended attempt is left to a later look."""
     pool, uuid = parse_run_id(observation.run_id)
     try:
         run = transition(ports, pool, uuid, Observe(observation))
     except NotFound:
         log.warning("an observation of the unknown run %s", observation.run_id)
         return None
-    if observation.status is Status.ENDED:
+    if observation.status is Status.ENDED and clean_up:
         _clean_up(ports, run, observation)
     return run
 
@@ -46,7 +50,22 @@ def look(ports: Ports, message: Look) -> list[Run]:
     """Ask the platform about attempts of which nothing was heard, and apply what it says."""
     watched = [Watched(w.handle, w.run, w.attempt) for w in message.attempts]
     seen = ports.platform(message.platform).observe(watched)
-    return [run for run in (finish(ports, observation) for observation in seen) if run]
+    runs = [(observation, finish(ports, observation)) for observation in seen]
+    _look_again(ports, message, [o for o, run in runs if run and _is_ending(run, o)])
+    return [run for _, run in runs if run]
+
+
+def _is_ending(run: Run, seen: Observation) -> bool:
+    """Whether the attempt has reported its end, and its infrastructure has not ended yet."""
+    return run.has_ended(seen.attempt) and seen.status in (Status.STARTING, Status.RUNNING)
+
+
+def _look_again(ports: Ports, message: Look, ending: Sequence[Observation]) -> None:
+    """There is still something to clean up."""
+    wanted = {(seen.run_id, seen.attempt) for seen in ending}
+    again = tuple(watch for watch in message.attempts if (watch.run, watch.attempt) in wanted)
+    if again:
+        ports.messages.send(message.platform, [replace(message, attempts=again)], _AGAIN_SECONDS)
 
 
 def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from push_dispatch.messages import Messages
+from push_dispatch.reporter import Reporter
 from push_dispatch.schedules import NoSchedules, Schedules
 from push_dispatch.secrets import Secrets
 from push_dispatch.store import Store
@@ -33,5 +34,7 @@ class Ports:
     secrets: Secrets
     #: What `{{ $NAME }}` in a template may read: an allow-list, never the whole environment.
     template_env: Mapping[str, str] = field(default_factory=dict)
+    #: Where jobs report on themselves; None if they cannot.
+    reporter: Reporter | None = None
     #: Fires the deployments' schedules.
     schedules: Schedules = field(default_factory=NoSchedules)

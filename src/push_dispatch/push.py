@@ -204,7 +204,13 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
     template = ports.store.template(run.pool, attempt.template)
     passes_secrets = getattr(platform, "passes_secrets", False)
     job = job_for(
-        run, attempt, template, ports.secrets, passes_secrets=passes_secrets, env=ports.template_env
+        run,
+        attempt,
+        template,
+        ports.secrets,
+        passes_secrets=passes_secrets,
+        env=ports.template_env,
+        reporter=ports.reporter,
     )
     return platform, job
 

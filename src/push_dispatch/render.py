@@ -11,9 +11,16 @@ from typing import Any
 from push_dispatch.errors import Rejected
 from push_dispatch.model import Attempt, Run
 from push_dispatch.platforms.base import Job
+from push_dispatch.reporter import Reporter, environment_for, wrapped
 from push_dispatch.secrets import Secret, Secrets
 from push_dispatch.store.items import dumps
-from push_dispatch.template import Layer, render, resolve_secrets
+from push_dispatch.template import (
+    Layer,
+    merge_variables,
+    placeholders,
+    render,
+    resolve_secrets,
+)
 
 __all__ = ["job_for", "layers_of", "name_of"]
 
@@ -44,21 +51,30 @@ def job_for(
     *,
     passes_secrets: bool = False,
     env: Mapping[str, str] = _NOTHING,
+    reporter: Reporter | None = None,
 ) -> Job:
     """The job of an attempt with its secrets filled in.
 
     With `passes_secrets`, environment variables that are nothing but a secret stay references.
     `env` is what `{{ $NAME }}` may read.
     Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
-    `secret_unavailable` if a secret cannot be read.
+    `secret_unavailable` if a secret cannot be read, `platform_not_configured` if it is to report
+    on itself and cannot.
     """
     if template is None:
         raise Rejected(f"template {attempt.template!r} is gone", reason="template_invalid")
     try:
-        configuration = render(template, layers_of(run), env_allowlist=env).configuration
+        layers = layers_of(run)
+        kind = merge_variables(template, layers).get("reporter")
+        if kind:
+            layers.append(_reporting(template, layers, kind))
+        configuration = render(template, layers, env_allowlist=env).configuration
     except (ValueError, TypeError, KeyError) as error:
         raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
     configuration = _with_context(configuration, run)
+    if kind:
+        ours = environment_for(reporter, kind, run.id, attempt.number)
+        configuration["env"] = {**configuration["env"], **ours}
     try:
         kept = _secret_variables(configuration["env"], secrets) if passes_secrets else {}
         configuration["env"] = {k: v for k, v in configuration["env"].items() if k not in kept}
@@ -76,6 +92,17 @@ def job_for(
         secrets=kept,
         claimed_at=attempt.claimed_at,
     )
+
+
+def _reporting(template: Mapping[str, Any], layers: list[Layer], kind: str) -> Layer:
+    """The command under the wrapper. Raises Rejected (`template_invalid`)."""
+    if "command" not in placeholders(template.get("job_configuration", {})):
+        raise Rejected(
+            "reporter: the template's job_configuration has no {{ command }} to be wrapped",
+            reason="template_invalid",
+        )
+    command = merge_variables(template, layers).get("command")
+    return Layer("reporter", {"command": wrapped(kind, command)})
 
 
 def _with_context(configuration: dict[str, Any], run: Run) -> dict[str, Any]:

@@ -29,6 +29,10 @@ class Settings:
     schedule_group: str = ""
     schedule_target: str = ""
     schedule_role: str = ""
+    #: Where jobs report on themselves, and the name of the secret that their tokens are derived of;
+    #: empty if they do not.
+    report_url: str = ""
+    report_key: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -41,8 +45,9 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,
-        `PUSH_DISPATCH_EVENT_BUS`, `PUSH_DISPATCH_SCHEDULE_GROUP`, `…_TARGET` and `…_ROLE` and, as
-        JSON from platform to URL, `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
+        `PUSH_DISPATCH_EVENT_BUS`, `PUSH_DISPATCH_SCHEDULE_GROUP`, `…_TARGET` and `…_ROLE`,
+        `PUSH_DISPATCH_REPORT_URL` and `…_KEY_NAME` and, as JSON from platform to URL,
+        `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
         table = environ.get("PUSH_DISPATCH_TABLE", "")
         if not table:
             raise Invalid("the environment variable PUSH_DISPATCH_TABLE is not set")
@@ -60,5 +65,7 @@ class Settings:
             schedule_group=environ.get("PUSH_DISPATCH_SCHEDULE_GROUP", ""),
             schedule_target=environ.get("PUSH_DISPATCH_SCHEDULE_TARGET", ""),
             schedule_role=environ.get("PUSH_DISPATCH_SCHEDULE_ROLE", ""),
+            report_url=environ.get("PUSH_DISPATCH_REPORT_URL", ""),
+            report_key=environ.get("PUSH_DISPATCH_REPORT_KEY_NAME", ""),
             environ=environ,
         )

@@ -4,6 +4,7 @@
     ├─ stream pump                   → handlers.dispatch
     ├─ wake-queue pump               → handlers.dispatch
     ├─ platform-queue pumps          → handlers.push      → processes, containers, the cloud
+    ├─ what jobs report              → handlers.report
     ├─ processes' ends               → handlers.finish
     ├─ every few seconds             → handlers.sweep
     └─ schedules of deployments      → handlers.submit
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,19 +29,21 @@ import psutil
 from push_dispatch.audit import audit
 from push_dispatch.bootstrap import CLIENT
 from push_dispatch.errors import Refused
-from push_dispatch.handlers import dispatch, finish, push, submit, sweep
+from push_dispatch.handlers import dispatch, finish, push, report, submit, sweep
 from push_dispatch.handlers.events import STREAM_FILTERS
 from push_dispatch.local.connect import ports_of
 from push_dispatch.local.discovery import Record, announce, locals_up, withdraw
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.ministack import MiniStack, session
 from push_dispatch.local.queues import QueuePump, create_queue
+from push_dispatch.local.reports import ReportServer
 from push_dispatch.local.stream import StreamPump
 from push_dispatch.local.timers import ScheduleTimer
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports import Ports
+from push_dispatch.reporter import Reporter
 from push_dispatch.store.schema import create_table
 from push_dispatch.telemetry import logger
 
@@ -77,6 +81,7 @@ class LocalRuntime:
         self._ministack = MiniStack(data_dir / "ministack", data_dir / "ministack.log")
         self._loops: list[Loop] = []
         self._record: Record | None = None
+        self._reports = ReportServer(lambda event: report.handle(self.ports, event))
         self._lock: int | None = None
         self._log_file: TextIO | None = None
         self._stream: StreamPump
@@ -106,6 +111,7 @@ class LocalRuntime:
             self._ministack.start()
             self._record = self._create()
             self.ports = self._with_platforms(ports_of(self._record, self._environ))
+            self._reports.start()
             self._connect(self._record)
         except BaseException:
             self.stop()
@@ -118,6 +124,7 @@ class LocalRuntime:
         processes are to be stopped too."""
         if self._record is not None:
             withdraw(self._record)
+        self._reports.stop()
         for loop in self._loops:
             loop.stop()
         for loop in self._loops:
@@ -158,7 +165,10 @@ class LocalRuntime:
         def platform(name: str) -> Platform:
             return self._platforms.get(name) or ports.platform(name)
 
-        return replace(ports, platform=platform)
+        # One key for as long as the directory lives: jobs outlive a restart of the runtime.
+        key = _kept(self._data_dir / "report-key")
+        reporter = Reporter(f"http://127.0.0.1:{self._reports.port}", lambda: key)
+        return replace(ports, platform=platform, reporter=reporter)
 
     def _connect(self, record: Record) -> None:
         ports = self.ports
@@ -212,6 +222,14 @@ class LocalRuntime:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _kept(file: Path) -> str:
+    """A random text that is the same the next time."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(32))
+    return file.read_text()
 
 
 def _swept(ports: Ports) -> float:

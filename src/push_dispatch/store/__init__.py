@@ -121,6 +121,10 @@ class Store(Protocol):
         """The pool's runs in the order of their ids, read as the iterator goes."""
         ...
 
+    def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
+        """Whether the attempt is `by`'s: the first to ask has it, for `LOG_DAYS`."""
+        ...
+
     def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
         """Keep the end of an attempt's log for `LOG_DAYS`; what is there already stays."""
         ...

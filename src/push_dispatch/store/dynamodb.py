@@ -198,18 +198,20 @@ class DynamoStore:
             if not states or run.state in states:
                 yield run
 
+    def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
+        """See `Store.take_attempt`."""
+        key = _key(keys.logs(pool), keys.taker(uuid, attempt))
+        try:
+            self._put({**key, "by": {"S": by}, **_expiring()}, conditions.ABSENT)
+        except _Lost as lost:
+            return bool(lost.stored and lost.stored["by"]["S"] == by)
+        return True
+
     def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
         """See `Store.keep_log`."""
-        expires = int(time.time()) + LOG_DAYS * 86_400
+        key = _key(keys.logs(pool), keys.log(uuid, attempt))
         with suppress(_Lost):
-            self._put(
-                {
-                    **_key(keys.logs(pool), keys.log(uuid, attempt)),
-                    "text": {"S": text},
-                    "expires_at": {"N": str(expires)},
-                },
-                conditions.ABSENT,
-            )
+            self._put({**key, "text": {"S": text}, **_expiring()}, conditions.ABSENT)
 
     def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
         """See `Store.kept_log`."""
@@ -438,6 +440,10 @@ class _Lost(Exception):
 
 def _key(partition: str, sort: str) -> dict[str, Any]:
     return {"PK": {"S": partition}, "SK": {"S": sort}}
+
+
+def _expiring() -> dict[str, Any]:
+    return {"expires_at": {"N": str(int(time.time()) + LOG_DAYS * 86_400)}}
 
 
 def _values(**numbers: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "ready",
     "ready_prefix",
     "runs",
+    "taker",
     "template",
     "tick",
 ]
@@ -58,6 +59,11 @@ def logs(name: str) -> str:
 def log(uuid: str, attempt: int) -> str:
     """Sort key of the log of one attempt."""
     return f"{uuid}#{attempt}"
+
+
+def taker(uuid: str, attempt: int) -> str:
+    """Sort key of which copy of an attempt runs, beside its log."""
+    return f"{uuid}#{attempt}#TAKEN"
 
 
 def pool_of_runs(partition: str) -> str | None:

@@ -31,6 +31,7 @@ class MemoryStore:
     _ticks: dict[tuple[str, str], int] = field(default_factory=dict)
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
     _pacers: dict[tuple[str, str], int] = field(default_factory=dict)
+    _takers: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -150,6 +151,11 @@ class MemoryStore:
             run = self._runs[pool, uuid]
             if not states or run.state in states:
                 yield run
+
+    def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
+        """See `Store.take_attempt`."""
+        with self._lock:
+            return self._takers.setdefault((pool, uuid, attempt), by) == by
 
     def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
         """See `Store.keep_log`."""

@@ -37,6 +37,11 @@ class RunContract(StoreSuite):
         assert store.add_run(run) == run
         assert self.stored(store, run) == run
 
+    def test_an_attempt_is_taken_by_one(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        uuid = next(ids)
+        assert [store.take_attempt(pool, uuid, 1, by) for by in "aba"] == [True, False, True]
+        assert store.take_attempt(pool, uuid, 2, "b")
+
     def test_a_log_is_kept_once_for_each_attempt(
         self, store: Store, pool: str, ids: Iterator[str]
     ) -> None:

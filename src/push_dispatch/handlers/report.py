@@ -1,0 +1,78 @@
+"""The report function: jobs report on themselves, over HTTPS.
+
+Its URL needs no signature: each request carries the token of its attempt, and a token is good for
+reporting on that attempt only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from push_dispatch import bootstrap
+from push_dispatch.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.ports import Ports
+from push_dispatch.reporting import Report, report
+from push_dispatch.telemetry import LambdaContext, logger
+
+__all__ = ["handle", "handler"]
+
+_KINDS = ("claim", "beat", "end")
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point for a function URL (payload format 2.0)."""
+    return handle(bootstrap.ports(), event)
+
+
+def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to one request: 200, or an error that says what is wrong."""
+    try:
+        said, token = _read(event)
+        answer = report(ports, said, token)
+    except Invalid as error:
+        return _answer(400, _told(error))
+    except Refused as error:
+        return _answer(401, _told(error))
+    except NotFound as error:
+        return _answer(404, _told(error))
+    except PushDispatchError as error:
+        logger.warning("report not taken", extra={"reason": error.reason, "error": error.message})
+        return _answer(503, _told(error))
+    logger.info("report", extra={"run": said.run, "attempt": said.attempt, "what": said.what})
+    return _answer(200, {"go": answer.go, "stop": answer.stop})
+
+
+def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    body = event.get("body") or ""
+    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body
+    try:
+        said = json.loads(raw)
+        given = Report(
+            run=str(said["run"]),
+            attempt=int(said["attempt"]),
+            what=said["what"],
+            by=str(said["by"])[:100],
+            exit_code=None if said.get("exit_code") is None else int(said["exit_code"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Invalid(f"the body must be a report as JSON: {error!r}") from error
+    if given.what not in _KINDS:
+        raise Invalid(f"what is {given.what!r}: it must be one of {', '.join(_KINDS)}")
+    return given, token if scheme.lower() == "bearer" else ""
+
+
+def _told(error: PushDispatchError) -> dict[str, str]:
+    return {"reason": error.reason, "message": error.message}
+
+
+def _answer(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(body, separators=(",", ":")),
+    }

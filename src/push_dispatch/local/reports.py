@@ -1,0 +1,68 @@
+"""The function URL of the report function, on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+__all__ = ["ReportServer"]
+
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+#: Of a report; the real limit is Lambda's 6 MB.
+_LARGEST = 10_000
+
+
+class ReportServer:
+    """Feeds HTTP requests to the handler as a function URL does."""
+
+    def __init__(self, handler: Handler, port: int = 0) -> None:
+        """Raises OSError if the port is taken; 0 is any."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _serving(handler))
+        self._server.daemon_threads = True
+        self._thread = Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Serve no longer."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+
+def _serving(handler: Handler) -> type[BaseHTTPRequestHandler]:
+    class Serving(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            size = min(int(self.headers.get("Content-Length") or 0), _LARGEST)
+            event = {
+                "version": "2.0",
+                "rawPath": self.path,
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "body": self.rfile.read(size).decode("utf-8", "replace"),
+                "isBase64Encoded": False,
+            }
+            answer = handler(event)
+            body = str(answer["body"]).encode()
+            self.send_response(int(answer["statusCode"]))
+            for name, value in answer["headers"].items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """The handler logs."""
+
+    return Serving

@@ -1,0 +1,204 @@
+"""Does the wrapper, in both its languages, run the command once, and report what becomes of it?
+
+Real processes, as a container starts them, against a real HTTP server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from push_dispatch.reporter import KINDS, wrapped
+from push_dispatch.testing.platform_contract import eventually
+from tests.fakes.rest_server import Answer, Request, RestServer
+
+MARK = "echo ran >> ran; echo hello"
+
+
+class Stack(RestServer):
+    """The other end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = True
+        self.stop = False
+        self.heard: list[dict[str, Any]] = []
+        #: Requests that are answered with 503 before any is taken.
+        self.down = 0
+
+    def answer(self, request: Request) -> Answer:
+        if request.headers.get("authorization") != "Bearer t0ken":
+            return Answer(401, {"message": "not yours"})
+        if self.down:
+            self.down -= 1
+            return Answer(503, {})
+        self.heard.append(request.json)
+        return Answer(200, {"go": self.go, "stop": self.stop})
+
+    def said(self, what: str) -> list[dict[str, Any]]:
+        return [report for report in self.heard if report["what"] == what]
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with Stack() as stack:
+        yield stack
+
+
+@pytest.fixture(params=[*KINDS, "sh without curl"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`sh` is run with curl, and with wget only."""
+    name: str = request.param
+    if name == "sh without curl":
+        if shutil.which("wget") is None:
+            pytest.skip("wget is not installed")
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        for tool in ("sh", "wget", "cat", "date", "sleep", "kill", "env", "python3", "printf"):
+            if found := shutil.which(tool):
+                (tools / tool).symlink_to(found)
+        monkeypatch.setenv("PATH", str(tools))
+    elif name == "sh" and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    return name.partition(" ")[0]
+
+
+class Job:
+    """The wrapper around a command, in a folder of its own."""
+
+    def __init__(self, kind: str, url: str, folder: Path, command: list[str], **more: str) -> None:
+        words = shlex.split(wrapped(kind, command))
+        if words[0] == "python3":
+            words[0] = sys.executable
+        env = {
+            "PATH": os.environ["PATH"],
+            "PUSH_DISPATCH_RUN_ID": "etl.0199c1f0-0000-7000-8000-000000000001",
+            "PUSH_DISPATCH_ATTEMPT": "2",
+            "PUSH_DISPATCH_REPORT_URL": url,
+            "PUSH_DISPATCH_REPORT_TOKEN": "t0ken",
+            "PUSH_DISPATCH_REPORT_SECONDS": "0.1",
+            "PUSH_DISPATCH_REPORT_PATIENCE": "1",
+            **more,
+        }
+        self._folder = folder
+        self.process = subprocess.Popen(
+            words, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def end(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+    @property
+    def ran(self) -> bool:
+        return (self._folder / "ran").exists()
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_command_runs_and_its_end_is_told(
+    kind: str, stack: Stack, tmp_path: Path, code: int
+) -> None:
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", f"{MARK} 'a b'; exit {code}"])
+    assert job.end() == (code, "hello a b\n", "")
+    [claim], [end] = stack.said("claim"), stack.said("end")
+    assert (claim["run"], claim["attempt"]) == ("etl.0199c1f0-0000-7000-8000-000000000001", 2)
+    assert (end["exit_code"], end["by"]) == (code, claim["by"])
+
+
+def test_a_second_copy_does_not_run_it(kind: str, stack: Stack, tmp_path: Path) -> None:
+    stack.go = False
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", MARK])
+    code, out, err = job.end()
+    assert (code, out, job.ran) == (76, "", False)
+    assert "another copy" in err
+    assert stack.said("end") == []
+
+
+def test_nobody_answers_and_it_is_not_run(kind: str, stack: Stack, tmp_path: Path) -> None:
+    job = Job(kind, "http://127.0.0.1:1/", tmp_path, ["sh", "-c", MARK])
+    code, _, err = job.end()
+    assert (code, job.ran) == (75, False)
+    assert "nobody answers" in err
+
+
+def test_a_moment_of_trouble_is_waited_for(kind: str, stack: Stack, tmp_path: Path) -> None:
+    stack.down = 1
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", MARK], PUSH_DISPATCH_REPORT_PATIENCE="20")
+    assert job.end()[0] == 0
+    assert len(stack.said("end")) == 1
+
+
+@pytest.mark.parametrize("url", ["http://reports.example.com/", "ftp://127.0.0.1/", ""])
+def test_the_token_is_never_sent_in_clear(kind: str, tmp_path: Path, url: str) -> None:
+    job = Job(kind, url, tmp_path, ["sh", "-c", MARK])
+    code, _, err = job.end()
+    assert (code, job.ran) == (78, False)
+    assert "must be https" in err
+
+
+def test_the_command_does_not_see_the_token(kind: str, stack: Stack, tmp_path: Path) -> None:
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+    _, out, _ = Job(kind, stack.url, tmp_path, [sys.executable, "-c", show]).end()
+    assert "t0ken" not in out
+    assert json.loads(out)["PUSH_DISPATCH_ATTEMPT"] == "2"
+
+
+def test_an_order_to_stop_is_passed_on(kind: str, stack: Stack, tmp_path: Path) -> None:
+    trap = "trap 'echo bye; exit 9' TERM; echo ran >> ran; while :; do sleep 0.05; done"
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", trap])
+    eventually(lambda: job.ran)
+    job.process.send_signal(signal.SIGTERM)
+    code, out, _ = job.end()
+    assert (code, out) == (9, "bye\n")
+    assert [end["exit_code"] for end in stack.said("end")] == [9]
+
+
+def test_a_cancellation_comes_with_the_answer(kind: str, stack: Stack, tmp_path: Path) -> None:
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", "echo ran >> ran; exec sleep 60"])
+    eventually(lambda: job.ran)
+    stack.stop = True
+    assert job.end()[0] == 143
+    assert [end["exit_code"] for end in stack.said("end")] == [143]
+
+
+def test_one_that_ignores_it_is_killed(kind: str, stack: Stack, tmp_path: Path) -> None:
+    stubborn = "trap '' TERM; echo ran >> ran; while :; do sleep 0.05; done"
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", stubborn], PUSH_DISPATCH_REPORT_GRACE="0.3")
+    eventually(lambda: job.ran)
+    stack.stop = True
+    assert job.end()[0] == 137
+
+
+def test_a_command_that_does_not_exist_says_so(kind: str, stack: Stack, tmp_path: Path) -> None:
+    code, _, _ = Job(kind, stack.url, tmp_path, ["no-such-command"]).end()
+    assert code == 127
+    assert [end["exit_code"] for end in stack.said("end")] == [127]
+
+
+def test_it_fits_beside_a_command_into_ecs() -> None:
+    """Whose overrides take 8192 characters in all, quotes and backslashes doubled."""
+    for kind in KINDS:
+        words = shlex.split(wrapped(kind, "true"))
+        assert len(json.dumps(words)) < 3000
+        assert shlex.split(wrapped(kind, "echo 'a b' \"c\""))[-3:] == ["echo", "a b", "c"]
+
+
+def test_copies_that_start_at_once_are_told_apart(stack: Stack, tmp_path: Path) -> None:
+    jobs = [Job("python", stack.url, tmp_path, ["true"]) for _ in range(2)]
+    threads = [threading.Thread(target=job.end) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({claim["by"] for claim in stack.said("claim")}) == 2
