@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,14 @@ _START_SECONDS = 30
 
 
 @contextmanager
-def ministack(python: Path | str = sys.executable) -> Iterator[str]:
-    """The endpoint of a fresh MiniStack, executed by this interpreter; it is gone afterwards."""
+def ministack(
+    python: Path | str = sys.executable, environ: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The endpoint of a fresh MiniStack, executed by this interpreter; it is gone afterwards.
+    `environ` is what the Lambda functions find in their environment beside their own."""
     for _ in range(5):
         port = _free_port()
-        child = _start(port, python)
+        child = _start(port, python, environ or {})
         try:
             if _answers(child, port):
                 yield f"http://127.0.0.1:{port}"
@@ -75,12 +78,13 @@ def _free_port() -> int:
         return port
 
 
-def _start(port: int, python: Path | str) -> subprocess.Popen[bytes]:
+def _start(port: int, python: Path | str, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     environ |= {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "LOG_LEVEL": "ERROR",
+        **more,
     }
     return subprocess.Popen(
         [str(python), "-m", "ministack"],

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Can the unmodified template be deployed? To an emulator on 127.0.0.1, with the real SAM command line.
+# Can the unmodified template be deployed, and does it work then? To an emulator on 127.0.0.1, with the
+# real SAM command line; what the emulator cannot do is listed in tests/infra/deploy.py.
 set -euo pipefail
 
 make --no-print-directory env-sam env-ministack

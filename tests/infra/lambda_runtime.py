@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
 import json
 import os
@@ -20,6 +21,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -190,7 +192,7 @@ class _RuntimeApi(BaseHTTPRequestHandler):
             "Lambda-Runtime-Invoked-Function-Arn": self._sandbox.arn,
             "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000;Sampled=0",
         }
-        self._answer(200, json.dumps(invocation.event).encode(), headers)
+        self._answer(200, _wire(invocation.event), headers)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -225,3 +227,17 @@ class _RuntimeApi(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         pass
+
+
+def _wire(event: Mapping[str, Any]) -> bytes:
+    """An event as Lambda writes it: of a stream's records, times are numbers, bytes are base64.
+    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
+    return json.dumps(event, default=_plain).encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return int(value.timestamp())
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"Lambda has no way to send {value!r}")

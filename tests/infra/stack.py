@@ -1,0 +1,141 @@
+"""What is in the deployed stack, and how do people and other systems talk to it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.ecs import FakeEcs
+from tests.local import Cli
+from tests.ministack import client
+
+__all__ = ["KEYS", "Stack", "deployed"]
+
+#: The emulator takes any credentials.
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    endpoint: str
+    outputs: Mapping[str, str]
+    #: Configurations by logical name, such as DispatchFunction.
+    functions: Mapping[str, Mapping[str, Any]]
+    mappings: tuple[Mapping[str, Any], ...]
+    #: URLs by logical name, such as FinishQueue.
+    queues: Mapping[str, str]
+    #: Where the functions find ECS.
+    ecs: FakeEcs
+    #: URL of a queue of ours that hears what the stack tells on its bus.
+    heard: str
+    cli: Cli
+
+    def client(self, service: str) -> Any:
+        return client(service, self.endpoint)
+
+    def ask_for(self, **detail: Any) -> None:
+        """Put a `Run Requested` event on the stack's bus, as any application may."""
+        entry = {
+            "EventBusName": self.outputs["BusName"],
+            "Source": "my.app",
+            "DetailType": "Run Requested",
+            "Detail": json.dumps(detail),
+        }
+        reply = self.client("events").put_events(Entries=[entry])
+        assert reply["FailedEntryCount"] == 0, reply
+
+    def tell_of(self, token: str) -> None:
+        """Do with what ECS tells of a task what the default bus does with it: at least once and in
+        no order. The bus itself takes no events in the name of a service of AWS."""
+        events = self.client("events")
+        rules = [r for r in events.list_rules()["Rules"] if "EventPattern" in r]
+        for told in self.ecs.events_as_delivered(token):
+            event = {"time": "2026-11-23T10:00:00Z", **told}
+            for rule in rules:
+                pattern = rule["EventPattern"]
+                if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))[
+                    "Result"
+                ]:
+                    self._to_targets(rule["Name"], event)
+
+    def runs(self, pool: str) -> list[dict[str, Any]]:
+        """The pool's runs as the command line shows them, the oldest first."""
+        listed = self.cli.ok("run", "ls", "--pool", pool, "--json").json
+        shown = [self.cli.ok("run", "inspect", run["id"], "--json").json for run in listed]
+        return sorted(shown, key=lambda run: str(run["scheduled_time"]))
+
+    def tasks(self, pool: str) -> list[str]:
+        """The tokens of the tasks that were started for a pool, in their order."""
+        mine = [
+            t for t in self.ecs.tasks.values() if t.shown["startedBy"].startswith(f"pd/{pool}/")
+        ]
+        return [task.token for task in mine]
+
+    def send(self, arn: str, body: str) -> None:
+        """A message to the queue of that ARN."""
+        sqs = self.client("sqs")
+        url = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+
+    def take(self, url: str) -> list[Any]:
+        """The messages of a queue, which are taken out of it."""
+        sqs, taken = self.client("sqs"), []
+        while messages := sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            taken += messages
+        return taken
+
+    def _to_targets(self, rule: str, event: Mapping[str, Any]) -> None:
+        for target in self.client("events").list_targets_by_rule(Rule=rule)["Targets"]:
+            self.send(target["Arn"], json.dumps(event))
+
+
+def deployed(name: str, endpoint: str, ecs: FakeEcs, home: Path) -> Stack:
+    """Look up what the stack of that name consists of."""
+    [stack] = client("cloudformation", endpoint).describe_stacks(StackName=name)["Stacks"]
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
+    functions = client("lambda", endpoint)
+    urls: list[str] = client("sqs", endpoint).list_queues()["QueueUrls"]
+    environ = {
+        **KEYS,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ENDPOINT_URL_ECS": ecs.url,
+        "PUSH_DISPATCH_TABLE": outputs["TableName"],
+    }
+    return Stack(
+        endpoint,
+        outputs,
+        {_logical(f["FunctionName"]): f for f in functions.list_functions()["Functions"]},
+        tuple(functions.list_event_source_mappings()["EventSourceMappings"]),
+        {_logical(url): url for url in urls},
+        ecs,
+        _listener(endpoint, outputs["BusName"]),
+        Cli(home, environ),
+    )
+
+
+def _logical(physical: str) -> str:
+    """`FinishQueue` of `…/push-dispatch-FinishQueue-83E1D7A651B41`."""
+    return physical.rsplit("-", 2)[1]
+
+
+def _listener(endpoint: str, bus: str) -> str:
+    sqs, events = client("sqs", endpoint), client("events", endpoint)
+    url: str = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    pattern = json.dumps({"source": ["push-dispatch"]})
+    events.put_rule(Name="heard", EventBusName=bus, EventPattern=pattern)
+    target = {"Id": "heard", "Arn": attributes["Attributes"]["QueueArn"]}
+    events.put_targets(Rule="heard", EventBusName=bus, Targets=[target])
+    return url
