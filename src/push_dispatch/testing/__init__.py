@@ -7,6 +7,12 @@ so that importing this package needs no pytest.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from push_dispatch.testing.platform_contract import PlatformContract
+
+__all__ = ["PlatformContract"]
 
 # Suites are not test modules, so pytest has to be told to explain their failing asserts too.
 if "pytest" in sys.modules:
@@ -14,3 +20,11 @@ if "pytest" in sys.modules:
         *(f"{__name__}.platform_{part}" for part in ("contract", "fake", "life", "push", "suite")),
         *(f"{__name__}.store_{part}" for part in ("ledger", "line", "pools", "runs", "suite")),
     )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "PlatformContract":
+        from push_dispatch.testing.platform_contract import PlatformContract  # noqa: PLC0415
+
+        return PlatformContract
+    raise AttributeError(name)
