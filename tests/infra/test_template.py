@@ -108,6 +108,25 @@ def test_only_what_is_given_up_has_no_dead_letter_queue() -> None:
     assert kept == {14 * 86_400}
 
 
+def test_what_is_given_up_raises_an_alarm() -> None:
+    watched = {
+        alarm["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        if isinstance(alarm["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"], list)
+        else alarm["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"].partition(".")[0]
+        for alarm in RESOURCES.values()
+        if alarm["Type"] == "AWS::CloudWatch::Alarm"
+        and alarm["Properties"]["Namespace"] == "AWS/SQS"
+    }
+    assert watched == {name for name in QUEUES if name.endswith("DeadLetters")}
+
+
+def test_whoever_pushes_knows_where_runs_report() -> None:
+    for name, function in FUNCTIONS.items():
+        variables = function["Properties"].get("Environment", {}).get("Variables", {})
+        told = {"PUSH_DISPATCH_REPORT_URL", "PUSH_DISPATCH_REPORT_KEY_NAME"} <= set(variables)
+        assert told == name.startswith("Push"), name
+
+
 def test_every_function_has_a_log_group_that_forgets() -> None:
     for function in FUNCTIONS.values():
         group = function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Protocol
 
 from push_dispatch.model import Slot
@@ -116,5 +116,7 @@ def decode(body: str) -> Message | Wake:
             return Wake(document["pool"], ended)
         case verb:
             cls = {"push": Push, "stop": StopAttempt}[verb]
-            message: Message = cls(**document)
+            # While a new version is being deployed, messages of both are on their way.
+            known = {field.name for field in fields(cls)}
+            message: Message = cls(**{k: v for k, v in document.items() if k in known})
             return message
