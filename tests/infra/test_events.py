@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from push_dispatch.transition import transition
 
 FOLDER = Path(__file__).parents[2] / "events"
 UUID = "0199c1f0-0000-7000-8000-000000000001"
+DUE = 1_764_000_000_000
 TEMPLATE = {
     "job_configuration": {"command": "{{ command }}"},
     "variables": {"properties": {"command": {"type": "string"}}},
@@ -51,7 +53,7 @@ class Backend:
         pool = self.store.pool("etl")
         assert pool is not None
         request = Request("etl", variables={"command": "python job.py"})
-        run = prepare(self.ports, pool, request)
+        run = replace(prepare(self.ports, pool, request), due=DUE)
         assert run.uuid == UUID
         return self.store.add_run(run)
 
