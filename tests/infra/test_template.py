@@ -32,6 +32,7 @@ QUEUES = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::SQS::Queue"}
 COMMON = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing() -> None:
     program = [str(Path(sys.executable).with_name("cfn-lint")), str(FILE)]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
