@@ -1,0 +1,64 @@
+locals {
+  # What each dead letter queue's alarm says.
+  given_up = {
+    all       = "Something was given up. See docs/operations.md, redrive."
+    ecs       = "A push to ECS was given up."
+    cloud_run = "A push to Cloud Run was given up."
+    aci       = "A push to Azure Container Instances was given up."
+    modal     = "A push to Modal was given up."
+  }
+
+  # CloudWatch's own metrics of the function that dispatches.
+  dispatch_alarms = {
+    iterator_age = {
+      description = "Dispatch is behind its stream by more than half a minute."
+      metric      = "IteratorAge"
+      statistic   = "Maximum"
+      threshold   = 30000
+    }
+    throttles = {
+      description = "Dispatch is throttled by the account's concurrency."
+      metric      = "Throttles"
+      statistic   = "Sum"
+      threshold   = 0
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "dead_letters" {
+  for_each = aws_sqs_queue.dead_letters
+
+  alarm_name          = each.value.name
+  alarm_description   = local.given_up[each.key]
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = each.value.name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arn[*]
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "dispatch" {
+  for_each = local.dispatch_alarms
+
+  alarm_name          = "${var.name}-${replace(each.key, "_", "-")}"
+  alarm_description   = each.value.description
+  namespace           = "AWS/Lambda"
+  metric_name         = each.value.metric
+  dimensions          = { FunctionName = module.dispatch.name }
+  statistic           = each.value.statistic
+  period              = 60
+  evaluation_periods  = 3
+  threshold           = each.value.threshold
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arn[*]
+
+  tags = var.tags
+}

@@ -1,0 +1,120 @@
+# -- the bus ---------------------------------------------------------------------------------------
+
+resource "aws_cloudwatch_event_bus" "bus" {
+  name = var.name
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_rule" "request" {
+  name           = "${var.name}-request"
+  description    = "Requests for runs."
+  event_bus_name = aws_cloudwatch_event_bus.bus.name
+  event_pattern  = jsonencode({ detail-type = ["Run Requested"] })
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "request" {
+  rule           = aws_cloudwatch_event_rule.request.name
+  event_bus_name = aws_cloudwatch_event_bus.bus.name
+  target_id      = "submit"
+  arn            = aws_sqs_queue.queue["request"].arn
+}
+
+resource "aws_cloudwatch_event_rule" "task" {
+  name        = "${var.name}-task"
+  description = "Changes of the state of ECS tasks that push-dispatch has started."
+  event_pattern = jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Task State Change"]
+    detail      = { startedBy = [{ prefix = "pd/" }] }
+  })
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "task" {
+  rule      = aws_cloudwatch_event_rule.task.name
+  target_id = "finish"
+  arn       = aws_sqs_queue.queue["finish"].arn
+}
+
+resource "aws_sqs_queue_policy" "rules_may_send" {
+  for_each = toset(["request", "finish"])
+
+  queue_url = aws_sqs_queue.queue[each.key].url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.queue[each.key].arn
+      Condition = {
+        ArnEquals = {
+          "aws:SourceArn" = [aws_cloudwatch_event_rule.request.arn, aws_cloudwatch_event_rule.task.arn]
+        }
+      }
+    }]
+  })
+}
+
+# -- the minute ------------------------------------------------------------------------------------
+
+resource "aws_cloudwatch_event_rule" "minute" {
+  name                = "${var.name}-minute"
+  description         = "What time alone changes."
+  schedule_expression = "rate(1 minute)"
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "minute" {
+  rule      = aws_cloudwatch_event_rule.minute.name
+  target_id = "sweep"
+  arn       = module.sweep.arn
+}
+
+resource "aws_lambda_permission" "minute" {
+  function_name = module.sweep.name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.minute.arn
+}
+
+# -- schedules of deployments ----------------------------------------------------------------------
+
+resource "aws_scheduler_schedule_group" "schedules" {
+  name = var.name
+
+  tags = var.tags
+}
+
+resource "aws_iam_role" "schedule_role" {
+  name = "${var.name}-schedules"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+
+  tags = var.tags
+}
+
+resource "aws_iam_role_policy" "schedule_role" {
+  name = "invoke"
+  role = aws_iam_role.schedule_role.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = "lambda:InvokeFunction"
+      Resource = module.submit.arn
+    }]
+  })
+}

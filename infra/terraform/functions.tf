@@ -1,0 +1,149 @@
+locals {
+  environment = {
+    PUSH_DISPATCH_TABLE      = aws_dynamodb_table.table.name
+    PUSH_DISPATCH_WAKE_QUEUE = aws_sqs_queue.queue["wake"].url
+    PUSH_DISPATCH_PLATFORM_QUEUES = jsonencode(merge(
+      { "ecs" = aws_sqs_queue.queue["ecs"].url, "managed" = aws_sqs_queue.queue["ecs"].url },
+      local.has_cloud_run ? { "cloud-run" = aws_sqs_queue.queue["cloud_run"].url } : {},
+      local.has_aci ? { "aci" = aws_sqs_queue.queue["aci"].url } : {},
+      local.has_modal ? { "modal" = aws_sqs_queue.queue["modal"].url } : {},
+    ))
+    PUSH_DISPATCH_SECRETS_PREFIX = var.secrets_prefix
+    POWERTOOLS_LOG_LEVEL         = "INFO"
+  }
+}
+
+module "dispatch" {
+  source = "./modules/function"
+
+  name        = "${var.name}-dispatch"
+  handler     = "push_dispatch.handlers.dispatch.handler"
+  package     = "${var.bundles}/base.zip"
+  environment = local.environment
+  statements  = [local.may.use_table, local.may.give_orders, local.may.use_key]
+
+  stream = {
+    arn                    = aws_dynamodb_table.table.stream_arn
+    parallelization_factor = 10
+    on_failure             = aws_sqs_queue.dead_letters["all"].arn
+    filters = [
+      jsonencode({
+        eventName = ["INSERT", "MODIFY"]
+        dynamodb = {
+          Keys = { PK = { S = [{ prefix = "RUNS#" }] } }
+          NewImage = {
+            state = { S = ["SCHEDULED", "CANCELLING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED"] }
+          }
+        }
+      }),
+      jsonencode({
+        eventName = ["INSERT", "MODIFY"]
+        dynamodb  = { Keys = { PK = { S = [{ prefix = "POOL#" }] }, SK = { S = ["CONFIG"] } } }
+      }),
+    ]
+  }
+  queues = {
+    wake = { arn = aws_sqs_queue.queue["wake"].arn, maximum_concurrency = 5 }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+module "finish" {
+  source = "./modules/function"
+
+  name        = "${var.name}-finish"
+  handler     = "push_dispatch.handlers.finish.handler"
+  package     = "${var.bundles}/base.zip"
+  environment = local.environment
+  statements  = [local.may.use_table, local.may.use_key]
+
+  queues = {
+    ends = { arn = aws_sqs_queue.queue["finish"].arn }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+# Called by the rule in events.tf.
+module "sweep" {
+  source = "./modules/function"
+
+  name            = "${var.name}-sweep"
+  handler         = "push_dispatch.handlers.sweep.handler"
+  package         = "${var.bundles}/base.zip"
+  timeout_seconds = 55
+  environment     = local.environment
+  statements      = [local.may.use_table, local.may.give_orders, local.may.use_key]
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+module "submit" {
+  source = "./modules/function"
+
+  name        = "${var.name}-submit"
+  handler     = "push_dispatch.handlers.submit.handler"
+  package     = "${var.bundles}/submit.zip"
+  environment = merge(local.environment, { PUSH_DISPATCH_REJECTED_QUEUE = aws_sqs_queue.rejected.url })
+  statements = [
+    {
+      Effect   = "Allow"
+      Action   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+      Resource = aws_dynamodb_table.table.arn
+    },
+    {
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = aws_sqs_queue.rejected.arn
+    },
+    local.may.use_key,
+  ]
+
+  queues = {
+    requests = { arn = aws_sqs_queue.queue["request"].arn }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+module "notify" {
+  source = "./modules/function"
+
+  name        = "${var.name}-notify"
+  handler     = "push_dispatch.handlers.notify.handler"
+  package     = "${var.bundles}/base.zip"
+  environment = merge(local.environment, { PUSH_DISPATCH_EVENT_BUS = aws_cloudwatch_event_bus.bus.name })
+  statements = [
+    {
+      Effect   = "Allow"
+      Action   = ["events:PutEvents"]
+      Resource = aws_cloudwatch_event_bus.bus.arn
+    },
+    local.may.read_secrets,
+    local.may.use_key,
+  ]
+
+  stream = {
+    arn        = aws_dynamodb_table.table.stream_arn
+    on_failure = aws_sqs_queue.dead_letters["all"].arn
+    filters = [
+      jsonencode({
+        eventName = ["INSERT", "MODIFY"]
+        dynamodb  = { Keys = { PK = { S = [{ prefix = "RUNS#" }] } } }
+      }),
+    ]
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}

@@ -1,0 +1,21 @@
+# The same system as template.yaml, topic by topic: table, queues, functions, events, managed, alarms.
+# tests/infra/test_parity.py compares the two.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  has_cloud_run = var.cloud_run != null
+  has_aci       = var.aci != null
+  has_modal     = var.modal != null
+  has_managed   = var.managed != null
+  has_reporter  = var.enable_reporter
+  has_key       = var.kms_key_arn != null
+
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.name
+}

@@ -1,0 +1,66 @@
+output "table_name" {
+  description = "For PUSH_DISPATCH_TABLE."
+  value       = aws_dynamodb_table.table.name
+}
+
+output "bus_name" {
+  description = "The event bus that takes requests and tells of changes."
+  value       = aws_cloudwatch_event_bus.bus.name
+}
+
+output "schedule_group" {
+  description = "For PUSH_DISPATCH_SCHEDULE_GROUP."
+  value       = aws_scheduler_schedule_group.schedules.name
+}
+
+output "schedule_target" {
+  description = "For PUSH_DISPATCH_SCHEDULE_TARGET."
+  value       = module.submit.arn
+}
+
+output "schedule_role_arn" {
+  description = "For PUSH_DISPATCH_SCHEDULE_ROLE."
+  value       = aws_iam_role.schedule_role.arn
+}
+
+output "function_names" {
+  description = "Names of the functions, by what they do."
+  value = merge(
+    {
+      dispatch = module.dispatch.name
+      finish   = module.finish.name
+      notify   = module.notify.name
+      push_ecs = module.push_ecs.name
+      submit   = module.submit.name
+      sweep    = module.sweep.name
+    },
+    { for function in module.push_aci : "push_aci" => function.name },
+    { for function in module.push_cloud_run : "push_cloud_run" => function.name },
+    { for function in module.push_modal : "push_modal" => function.name },
+    { for function in module.report : "report" => function.name },
+  )
+}
+
+output "push_role_arns" {
+  description = "Roles of the functions that push, by platform: what other clouds' federation trusts."
+  value = merge(
+    { ecs = module.push_ecs.role_arn },
+    { for function in module.push_aci : "aci" => function.role_arn },
+    { for function in module.push_cloud_run : "cloud-run" => function.role_arn },
+    { for function in module.push_modal : "modal" => function.role_arn },
+  )
+}
+
+output "queue_urls" {
+  description = "URLs of the queues: those that call functions, and, by NAME-dead-letters, what is given up."
+  value = merge(
+    { for name, queue in aws_sqs_queue.queue : replace(name, "_", "-") => queue.url },
+    { for name, queue in aws_sqs_queue.dead_letters : "${replace(name, "_", "-")}-dead-letters" => queue.url },
+    { rejected = aws_sqs_queue.rejected.url },
+  )
+}
+
+output "report_url" {
+  description = "Where runs report to; null without the reporter."
+  value       = one(aws_lambda_function_url.report[*].function_url)
+}

@@ -1,0 +1,44 @@
+# What several functions may do. Statements and resources that are null are left out.
+locals {
+  may = {
+    use_table = {
+      Effect = "Allow"
+      Action = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+      ]
+      Resource = [aws_dynamodb_table.table.arn, "${aws_dynamodb_table.table.arn}/index/ticks"]
+    }
+    give_orders = {
+      Effect = "Allow"
+      Action = ["sqs:SendMessage"]
+      Resource = [
+        aws_sqs_queue.queue["wake"].arn,
+        aws_sqs_queue.queue["ecs"].arn,
+        local.has_cloud_run ? aws_sqs_queue.queue["cloud_run"].arn : null,
+        local.has_aci ? aws_sqs_queue.queue["aci"].arn : null,
+        local.has_modal ? aws_sqs_queue.queue["modal"].arn : null,
+      ]
+    }
+    use_key = local.has_key ? {
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource = var.kms_key_arn
+    } : null
+    read_secrets = {
+      Effect   = "Allow"
+      Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+      Resource = "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}*"
+    }
+    federate = {
+      Effect   = "Allow"
+      Action   = ["sts:GetWebIdentityToken"]
+      Resource = "*"
+    }
+  }
+}

@@ -1,0 +1,148 @@
+# One function for each platform: own role, own queue, own dead letters, own concurrency.
+locals {
+  reports = {
+    PUSH_DISPATCH_REPORT_URL      = local.has_reporter ? aws_lambda_function_url.report[0].function_url : ""
+    PUSH_DISPATCH_REPORT_KEY_NAME = local.has_reporter ? "${var.name}/report-key" : ""
+  }
+}
+
+module "push_ecs" {
+  source = "./modules/function"
+
+  name    = "${var.name}-push-ecs"
+  handler = "push_dispatch.handlers.push.handler"
+  package = "${var.bundles}/base.zip"
+  environment = merge(local.environment, local.reports, {
+    PUSH_DISPATCH_MANAGED_CLUSTER            = local.has_managed ? aws_ecs_cluster.cluster[0].arn : ""
+    PUSH_DISPATCH_MANAGED_SUBNETS            = local.has_managed ? join(",", var.managed.subnets) : ""
+    PUSH_DISPATCH_MANAGED_SECURITY_GROUPS    = local.has_managed ? join(",", var.managed.security_groups) : ""
+    PUSH_DISPATCH_MANAGED_PUBLIC_IP          = try(var.managed.public_ip, false) ? "ENABLED" : "DISABLED"
+    PUSH_DISPATCH_MANAGED_EXECUTION_ROLE_ARN = local.has_managed ? aws_iam_role.execution_role[0].arn : ""
+    PUSH_DISPATCH_MANAGED_TASK_ROLE_ARN      = local.has_managed ? aws_iam_role.task_role[0].arn : ""
+    PUSH_DISPATCH_MANAGED_LOG_GROUP          = local.has_managed ? aws_cloudwatch_log_group.task_logs[0].name : ""
+  })
+  statements = [
+    local.may.use_table,
+    local.may.give_orders,
+    local.may.use_key,
+    local.may.read_secrets,
+    {
+      Effect = "Allow"
+      Action = ["ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:TagResource"]
+      Resource = [
+        "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*",
+        "arn:${local.partition}:ecs:${local.region}:${local.account}:task/*",
+        "arn:${local.partition}:ecs:${local.region}:${local.account}:container-instance/*",
+        "arn:${local.partition}:ecs:${local.region}:${local.account}:cluster/*",
+      ]
+    },
+    # These know no resources: docs.aws.amazon.com/service-authorization, Elastic Container Service and EC2.
+    {
+      Effect = "Allow"
+      Action = [
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ecs:DescribeTaskDefinition",
+        "ecs:RegisterTaskDefinition",
+      ]
+      Resource = "*"
+    },
+    {
+      Effect    = "Allow"
+      Action    = ["iam:PassRole"]
+      Resource  = local.task_roles
+      Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+    },
+    {
+      Effect   = "Allow"
+      Action   = ["logs:GetLogEvents"]
+      Resource = "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:*:log-stream:*"
+    },
+  ]
+
+  queues = {
+    orders = { arn = aws_sqs_queue.queue["ecs"].arn, maximum_concurrency = var.platform_concurrency }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+module "push_cloud_run" {
+  source = "./modules/function"
+  count  = local.has_cloud_run ? 1 : 0
+
+  name    = "${var.name}-push-cloud-run"
+  handler = "push_dispatch.handlers.push.handler"
+  package = "${var.bundles}/cloud-run.zip"
+  environment = merge(local.environment, local.reports, {
+    GOOGLE_CLOUD_PROJECT                 = var.cloud_run.project
+    PUSH_DISPATCH_GOOGLE_AUDIENCE        = var.cloud_run.audience
+    PUSH_DISPATCH_GOOGLE_SERVICE_ACCOUNT = var.cloud_run.service_account
+  })
+  statements = [
+    local.may.use_table,
+    local.may.give_orders,
+    local.may.use_key,
+    local.may.read_secrets,
+    local.may.federate,
+  ]
+
+  queues = {
+    orders = { arn = aws_sqs_queue.queue["cloud_run"].arn, maximum_concurrency = var.platform_concurrency }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+module "push_aci" {
+  source = "./modules/function"
+  count  = local.has_aci ? 1 : 0
+
+  name    = "${var.name}-push-aci"
+  handler = "push_dispatch.handlers.push.handler"
+  package = "${var.bundles}/aci.zip"
+  environment = merge(local.environment, local.reports, {
+    AZURE_TENANT_ID = var.aci.tenant_id
+    AZURE_CLIENT_ID = var.aci.client_id
+  })
+  statements = [
+    local.may.use_table,
+    local.may.give_orders,
+    local.may.use_key,
+    local.may.read_secrets,
+    local.may.federate,
+  ]
+
+  queues = {
+    orders = { arn = aws_sqs_queue.queue["aci"].arn, maximum_concurrency = var.platform_concurrency }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+module "push_modal" {
+  source = "./modules/function"
+  count  = local.has_modal ? 1 : 0
+
+  name    = "${var.name}-push-modal"
+  handler = "push_dispatch.handlers.push.handler"
+  package = "${var.bundles}/modal.zip"
+  environment = merge(local.environment, local.reports, {
+    PUSH_DISPATCH_MODAL_TOKEN_NAME = var.modal.token_secret
+  })
+  statements = [local.may.use_table, local.may.give_orders, local.may.use_key, local.may.read_secrets]
+
+  queues = {
+    orders = { arn = aws_sqs_queue.queue["modal"].arn, maximum_concurrency = var.platform_concurrency }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}

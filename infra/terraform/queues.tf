@@ -1,0 +1,55 @@
+# Each queue, and which of the dead letter queues takes what is given up of it. A message stays
+# invisible for six times the functions' timeout, as Lambda's documentation wants it:
+# docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+locals {
+  queues = {
+    wake      = { enabled = true, dead_letters = "all" }
+    ecs       = { enabled = true, dead_letters = "ecs" }
+    cloud_run = { enabled = local.has_cloud_run, dead_letters = "cloud_run" }
+    aci       = { enabled = local.has_aci, dead_letters = "aci" }
+    modal     = { enabled = local.has_modal, dead_letters = "modal" }
+    finish    = { enabled = true, dead_letters = "all" }
+    request   = { enabled = true, dead_letters = "all" }
+  }
+
+  dead_letters = {
+    all       = { enabled = true }
+    ecs       = { enabled = true }
+    cloud_run = { enabled = local.has_cloud_run }
+    aci       = { enabled = local.has_aci }
+    modal     = { enabled = local.has_modal }
+  }
+}
+
+resource "aws_sqs_queue" "queue" {
+  for_each = { for name, queue in local.queues : name => queue if queue.enabled }
+
+  name                       = "${var.name}-${replace(each.key, "_", "-")}"
+  visibility_timeout_seconds = 180
+  kms_master_key_id          = var.kms_key_arn
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters[each.value.dead_letters].arn
+    maxReceiveCount     = 5
+  })
+
+  tags = var.tags
+}
+
+# Requests that can never be submitted, each with its reason as a message attribute.
+resource "aws_sqs_queue" "rejected" {
+  name                      = "${var.name}-rejected"
+  message_retention_seconds = 1209600
+  kms_master_key_id         = var.kms_key_arn
+
+  tags = var.tags
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  for_each = { for name, queue in local.dead_letters : name => queue if queue.enabled }
+
+  name                      = "${var.name}-${replace(each.key, "_", "-")}-dead-letters"
+  message_retention_seconds = 1209600
+  kms_master_key_id         = var.kms_key_arn
+
+  tags = var.tags
+}

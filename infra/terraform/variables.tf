@@ -1,0 +1,136 @@
+variable "name" {
+  description = "Name of the system, and start of the names of what belongs to it. It is unique in the account and region."
+  type        = string
+  default     = "push-dispatch"
+
+  validation {
+    condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,39}$", var.name))
+    error_message = "A name starts with a letter and has up to 40 letters, digits and hyphens: names of functions and roles are made of it."
+  }
+}
+
+variable "bundles" {
+  description = "Folder with the functions' zip files, base.zip and others, which `make bundles` builds in build/bundles."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days for which the functions' logs are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731], var.log_retention_days)
+    error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 180, 365 or 731 days."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for table, queues, secret and logs; null for the keys that AWS owns."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "That is no ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether the table refuses to be deleted."
+  type        = bool
+  default     = true
+}
+
+variable "platform_concurrency" {
+  description = "Pushes to one platform that run at once."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.platform_concurrency >= 2 && var.platform_concurrency <= 1000
+    error_message = "Lambda takes a maximum concurrency from 2 to 1000."
+  }
+}
+
+variable "cloud_run" {
+  description = "Pushes to Google Cloud Run; null for no such function. See docs/platforms/credentials.md for what trusts this account."
+  type = object({
+    project         = optional(string, "") # for templates that name none
+    audience        = optional(string, "") # the workload identity pool's provider that trusts this account
+    service_account = optional(string, "") # to act as; empty for the pool's own principal
+  })
+  default = null
+}
+
+variable "aci" {
+  description = "Pushes to Azure Container Instances; null for no such function."
+  type = object({
+    tenant_id = optional(string, "") # of the application that trusts this account
+    client_id = optional(string, "") # that application, or a user-assigned identity
+  })
+  default = null
+}
+
+variable "modal" {
+  description = "Pushes to Modal; null for no such function."
+  type = object({
+    token_secret = optional(string, "modal") # secret with token_id and token_secret as JSON; secrets_prefix comes before its name
+  })
+  default = null
+}
+
+variable "managed" {
+  description = "The system's own ECS cluster, for pools of type managed; null for no cluster."
+  type = object({
+    subnets         = list(string)
+    security_groups = optional(list(string), [])
+    public_ip       = optional(bool, false) # which tasks need in public subnets
+  })
+  default = null
+
+  validation {
+    condition     = var.managed == null || try(length(var.managed.subnets) > 0, false)
+    error_message = "Tasks need at least one subnet."
+  }
+}
+
+variable "ecs_task_roles" {
+  description = "Task and execution roles that pools of type ecs may pass to their tasks, if there is no cluster of the system's own."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.ecs_task_roles : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/.+$", arn))])
+    error_message = "Each is the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME."
+  }
+}
+
+variable "secrets_prefix" {
+  description = "Secrets in Secrets Manager that templates may refer to start with this."
+  type        = string
+  default     = "push-dispatch/"
+
+  validation {
+    condition     = length(var.secrets_prefix) > 0
+    error_message = "An empty prefix would let the functions read every secret of the account."
+  }
+}
+
+variable "enable_reporter" {
+  description = "Deploy the function that runs report to, behind a public URL that takes the attempts' tokens only."
+  type        = bool
+  default     = false
+}
+
+variable "alarm_topic_arn" {
+  description = "SNS topic that hears of alarms; null for none."
+  type        = string
+  default     = null
+}
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+}
