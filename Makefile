@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 # Tools that cannot share the project's environment have one each: requirements/NAME.txt -> .envs/NAME
 ENVS := .envs
 
+# What infra/terraform deploys, by the extras in it.
+BUNDLES := base submit cloud-run aci modal
+
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(ENVS)/uv/bin/uv)
 UV_READY := $(filter $(ENVS)/%,$(UV))
 
@@ -21,7 +24,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PRECIOUS: $(ENVS)/%/.synced
-.PHONY: help demo test check fmt lock bench clean
+.PHONY: help demo test check fmt lock bench bundles clean
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +57,8 @@ lock: | $(UV_READY) ## Resolve the dependencies anew; ARGS=--upgrade takes the n
 
 bench: $(VENV)/.synced-dev ## Measure latency, throughput and cost; ARGS goes to the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bundles: $(BUNDLES:%=bundle-%) ## Build the functions as zip files, for infra/terraform
 
 clean: ## Remove caches and builds; the environments (.venv, .envs) stay
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -91,6 +96,18 @@ build-%Function: | $(UV_READY)
 	  --only-binary :all: --no-binary push-dispatch \
 	  ".$(EXTRAS)"
 	rm -rf "$(ARTIFACTS_DIR)/bin"
+
+# The same as zip files for Terraform, one for each set of extras.
+bundle-base: BUILDS := DispatchFunction
+bundle-submit: BUILDS := SubmitFunction
+bundle-cloud-run: BUILDS := PushCloudRunFunction
+bundle-aci: BUILDS := PushAciFunction
+bundle-modal: BUILDS := PushModalFunction
+bundle-%:
+	@rm -rf build/bundles/$* && mkdir -p build/bundles/$*
+	$(MAKE) --no-print-directory build-$(BUILDS) ARTIFACTS_DIR="$(CURDIR)/build/bundles/$*"
+	@"$(PYTHON)" infra/bundle.py build/bundles/$* build/bundles/$*.zip
+	@rm -rf build/bundles/$*
 
 $(BIN)/python: | $(UV_READY)
 	@$(require_python)
