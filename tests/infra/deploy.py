@@ -56,7 +56,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made, FakeEcs() as ecs:
         folder = Path(made)
         elsewhere = {f"AWS_ENDPOINT_URL_{name}": ecs.url for name in ("ECS", "EC2")}
-        with ministack(ROOT / ".envs/ministack/bin/python", elsewhere) as endpoint:
+        # MiniStack unpacks functions for each of their workers, and leaves them there.
+        unpacked = {"TMPDIR": str(folder)}
+        python = ROOT / ".envs/ministack/bin/python"
+        with ministack(python, elsewhere | unpacked) as endpoint:
             _deploy(endpoint, folder / "build")
             stack = deployed(STACK, endpoint, ecs, folder)
             _check(stack)
