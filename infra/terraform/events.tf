@@ -40,22 +40,33 @@ resource "aws_cloudwatch_event_target" "task" {
   arn       = aws_sqs_queue.queue["finish"].arn
 }
 
-resource "aws_sqs_queue_policy" "rules_may_send" {
-  for_each = toset(["request", "finish"])
-
-  queue_url = aws_sqs_queue.queue[each.key].url
+# Rules of this account may map any event onto a deployment: see docs/events.md.
+resource "aws_sqs_queue_policy" "request" {
+  queue_url = aws_sqs_queue.queue["request"].url
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sqs:SendMessage"
-      Resource  = aws_sqs_queue.queue[each.key].arn
+      Resource  = aws_sqs_queue.queue["request"].arn
       Condition = {
-        ArnEquals = {
-          "aws:SourceArn" = [aws_cloudwatch_event_rule.request.arn, aws_cloudwatch_event_rule.task.arn]
-        }
+        ArnLike = { "aws:SourceArn" = "arn:${local.partition}:events:${local.region}:${local.account}:rule/*" }
       }
+    }]
+  })
+}
+
+resource "aws_sqs_queue_policy" "finish" {
+  queue_url = aws_sqs_queue.queue["finish"].url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.queue["finish"].arn
+      Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.task.arn } }
     }]
   })
 }

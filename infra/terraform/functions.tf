@@ -118,10 +118,13 @@ module "submit" {
 module "notify" {
   source = "./modules/function"
 
-  name        = "${var.name}-notify"
-  handler     = "push_dispatch.handlers.notify.handler"
-  package     = "${var.bundles}/base.zip"
-  environment = merge(local.environment, { PUSH_DISPATCH_EVENT_BUS = aws_cloudwatch_event_bus.bus.name })
+  name    = "${var.name}-notify"
+  handler = "push_dispatch.handlers.notify.handler"
+  package = "${var.bundles}/base.zip"
+  environment = merge(local.environment, {
+    PUSH_DISPATCH_EVENT_BUS = aws_cloudwatch_event_bus.bus.name
+    PUSH_DISPATCH_WEBHOOKS  = jsonencode(var.webhooks)
+  })
   statements = [
     {
       Effect   = "Allow"

@@ -8,6 +8,11 @@ output "bus_name" {
   value       = aws_cloudwatch_event_bus.bus.name
 }
 
+output "request_queue_arn" {
+  description = "Target of rules that map other events onto deployments."
+  value       = aws_sqs_queue.queue["request"].arn
+}
+
 output "schedule_group" {
   description = "For PUSH_DISPATCH_SCHEDULE_GROUP."
   value       = aws_scheduler_schedule_group.schedules.name

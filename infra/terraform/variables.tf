@@ -123,6 +123,21 @@ variable "enable_reporter" {
   default     = false
 }
 
+variable "webhooks" {
+  description = "Webhooks that hear of changes of state, each signed with a secret of the store; see docs/events.md."
+  type = list(object({
+    url    = string
+    secret = string                     # its name in Secrets Manager; secrets_prefix comes before it
+    pools  = optional(list(string), []) # all pools if it is empty
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for hook in var.webhooks : startswith(hook.url, "https://")])
+    error_message = "A webhook's URL starts with https://."
+  }
+}
+
 variable "alarm_topic_arn" {
   description = "SNS topic that hears of alarms; null for none."
   type        = string

@@ -1,0 +1,222 @@
+"""Do the SAM template and the Terraform module describe the same system?
+
+Both are evaluated for the same parameters, told in facts, and compared. That the comparison sees
+everything is shown by taking things away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from tests.infra.facts import Facts, differences
+from tests.infra.template_facts import facts_of_template
+from tests.infra.terraform import Sources, read
+from tests.infra.terraform_facts import facts_of_terraform
+
+ROOT = Path(__file__).parents[2]
+#: Without the places that the decoder notes at each value, which make copies slow.
+TEMPLATE: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(ROOT / "template.yaml"))))
+SOURCES = read(ROOT / "infra/terraform")
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/k"
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
+ROLES = ["arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/b"]
+
+#: Parameters of the template, and the variables that ask for the same.
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "defaults": ({}, {}),
+    "everything": (
+        {
+            "AlarmTopicArn": TOPIC,
+            "AzureClientId": "client",
+            "AzureTenantId": "tenant",
+            "DeletionProtection": "false",
+            "EnableAci": "true",
+            "EnableCloudRun": "true",
+            "EnableModal": "true",
+            "EnableReporter": "true",
+            "GoogleAudience": "audience",
+            "GoogleCloudProject": "project",
+            "GoogleServiceAccount": "account",
+            "KmsKeyArn": KEY,
+            "LogRetentionDays": 7,
+            "ManagedPublicIp": "ENABLED",
+            "ManagedSecurityGroups": "sg-1",
+            "ManagedSubnets": "subnet-1,subnet-2",
+            "ModalTokenSecret": "token",
+            "PlatformConcurrency": 20,
+            "SecretsPrefix": "mine/",
+            "Webhooks": '[{"url": "https://a.example", "secret": "s", "pools": ["p"]}]',
+        },
+        {
+            "aci": {"client_id": "client", "tenant_id": "tenant"},
+            "alarm_topic_arn": TOPIC,
+            "cloud_run": {
+                "audience": "audience",
+                "project": "project",
+                "service_account": "account",
+            },
+            "deletion_protection": False,
+            "enable_reporter": True,
+            "kms_key_arn": KEY,
+            "log_retention_days": 7,
+            "managed": {
+                "public_ip": True,
+                "security_groups": ["sg-1"],
+                "subnets": ["subnet-1", "subnet-2"],
+            },
+            "modal": {"token_secret": "token"},
+            "platform_concurrency": 20,
+            "secrets_prefix": "mine/",
+            "webhooks": [{"url": "https://a.example", "secret": "s", "pools": ["p"]}],
+        },
+    ),
+    "Cloud Run": ({"EnableCloudRun": "true"}, {"cloud_run": {}}),
+    "ACI": ({"EnableAci": "true"}, {"aci": {}}),
+    "Modal, and roles": (
+        {"EnableModal": "true", "EcsTaskRoles": ",".join(ROLES)},
+        {"modal": {}, "ecs_task_roles": ROLES},
+    ),
+    "reporter": ({"EnableReporter": "true"}, {"enable_reporter": True}),
+    "managed": ({"ManagedSubnets": "subnet-1"}, {"managed": {"subnets": ["subnet-1"]}}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_describe_the_same_system(case: str) -> None:
+    parameters, variables = CASES[case]
+    described = facts_of_template(TEMPLATE, parameters)
+    assert differences(described, _terraform(SOURCES, variables)) == []
+    assert len(described) > 300
+
+
+def test_every_parameter_is_compared_with_another_value_than_its_default() -> None:
+    changed = {name for parameters, _ in CASES.values() for name in parameters}
+    assert changed == set(TEMPLATE["Parameters"])
+    # The name is the stack's, where the template is concerned; the bundles are built by SAM; and
+    # tags are given to `sam deploy`.
+    variables = {name for _, given in CASES.values() for name in given}
+    assert variables | {"name", "bundles", "tags"} == _variables()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("ThrottlesAlarm",),
+        ("PushModalFunction", "Properties", "Environment", "Variables", "PUSH_DISPATCH_REPORT_URL"),
+        ("NotifyFunction", "Properties", "Policies", 0, "Statement", 1),
+        ("WakeQueue", "Properties", "RedrivePolicy"),
+    ],
+    ids=["an alarm", "a variable", "a permission", "redrive"],
+)
+def test_what_the_template_loses_is_missed(place: tuple[Any, ...]) -> None:
+    assert _is_missed(("Resources", *place), "everything")
+
+
+@pytest.mark.slow
+def test_whatever_the_template_loses_is_missed() -> None:
+    """Every variable, permission, alarm, setting of a source, a queue, a table… one by one; what
+    holds only where something is not asked for is missed there."""
+    places = list(_places(TEMPLATE["Resources"], ("Resources",)))
+    assert len(places) > 500
+    unseen = [p for p in places if not (_is_missed(p, "everything") or _is_missed(p, "defaults"))]
+    assert unseen == []
+
+
+@pytest.mark.parametrize(
+    ("file", "there", "instead"),
+    [
+        pytest.param("push.tf", '"ecs:StopTask", ', "", id="a permission of one function"),
+        pytest.param("permissions.tf", '"dynamodb:Query",', "", id="a permission of many"),
+        pytest.param("permissions.tf", "/index/ticks", "/index/*", id="a resource"),
+        pytest.param("events.tf", "ArnEquals", "StringEquals", id="a condition"),
+        pytest.param(
+            "alarms.tf", "for_each = aws_sqs_queue.dead_letters", "for_each = {}", id="alarms"
+        ),
+        pytest.param("alarms.tf", "30000", "60000", id="a threshold"),
+        pytest.param("alarms.tf", "IteratorAge", "Errors", id="a metric"),
+        pytest.param(
+            "functions.tf", 'POWERTOOLS_LOG_LEVEL         = "INFO"', "", id="a variable of all"
+        ),
+        pytest.param("push.tf", "AZURE_TENANT_ID = var.aci.tenant_id", "", id="a variable of one"),
+        pytest.param("functions.tf", '"CANCELLING", ', "", id="a part of a filter"),
+        pytest.param("functions.tf", "timeout_seconds = 55", "", id="a timeout"),
+        pytest.param("functions.tf", "handlers.finish", "handlers.sweep", id="a handler"),
+        pytest.param("modules/function/variables.tf", "= 512", "= 256", id="memory"),
+        pytest.param("modules/function/main.tf", "= var.timeout_seconds", "= 3", id="a wire"),
+        pytest.param("modules/function/variables.tf", "number, 10)", "number, 1)", id="a batch"),
+        pytest.param("modules/function/main.tf", "TRIM_HORIZON", "LATEST", id="a position"),
+        pytest.param("modules/function/main.tf", '"sqs:DeleteMessage", ', "", id="what SAM grants"),
+        pytest.param("queues.tf", "= 180", "= 30", id="visibility"),
+        pytest.param("queues.tf", "= 5", "= 2", id="redrive"),
+        pytest.param(
+            "queues.tf", 'dead_letters = "aci"', 'dead_letters = "all"', id="dead letters"
+        ),
+        pytest.param("table.tf", '"NEW_AND_OLD_IMAGES"', '"NEW_IMAGE"', id="the stream"),
+        pytest.param("reporter.tf", '"NONE"', '"AWS_IAM"', id="a URL's authorization"),
+    ],
+)
+def test_what_terraform_loses_is_missed(file: str, there: str, instead: str) -> None:
+    assert there in SOURCES[file]
+    sources = {**SOURCES, file: SOURCES[file].replace(there, instead, 1)}
+    try:
+        described = _terraform(sources, CASES["everything"][1])
+    except (LookupError, ValueError):
+        return
+    assert differences(_template("everything"), described) != []
+
+
+def _is_missed(place: tuple[Any, ...], case: str) -> bool:
+    """Whether a template without what is there is no longer the same, or is not understood."""
+    try:
+        described = facts_of_template(_without(TEMPLATE, place), CASES[case][0])
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError):
+        return True
+    return differences(described, _template(case)) != []
+
+
+def _without(held: Any, place: tuple[Any, ...]) -> Any:
+    """A copy without what is there."""
+    first, *rest = place
+    copy = dict(held) if isinstance(held, Mapping) else list(held)
+    if rest:
+        copy[first] = _without(held[first], tuple(rest))
+    else:
+        del copy[first]
+    return copy
+
+
+_NOT_COMPARED = {"DeletionPolicy", "Metadata", "PolicyName", "UpdateReplacePolicy", "Version"}
+
+
+def _places(held: Any, way: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """The way to everything that can be taken away, but for what is looked at by SAM and checkov
+    only, what is a name for people, and a Ref to nothing."""
+    inner = held.items() if isinstance(held, Mapping) else enumerate(held)
+    for step, node in inner:
+        if step in _NOT_COMPARED or (step, node) == ("Ref", "AWS::NoValue"):
+            continue
+        yield (*way, step)
+        if isinstance(node, Mapping | list):
+            yield from _places(node, (*way, step))
+
+
+@cache
+def _template(case: str) -> Facts:
+    return facts_of_template(TEMPLATE, CASES[case][0])
+
+
+def _terraform(sources: Sources, variables: Mapping[str, Any]) -> Facts:
+    return facts_of_terraform(sources, {"bundles": "build/bundles", **variables})
+
+
+def _variables() -> set[str]:
+    lines = SOURCES["variables.tf"].splitlines()
+    return {line.split('"')[1] for line in lines if line.startswith("variable ")}
