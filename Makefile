@@ -98,16 +98,17 @@ build-%Function: | $(UV_READY)
 	rm -rf "$(ARTIFACTS_DIR)/bin"
 
 # The same as zip files for Terraform, one for each set of extras.
+BUNDLES_DIR ?= build/bundles
 bundle-base: BUILDS := DispatchFunction
 bundle-submit: BUILDS := SubmitFunction
 bundle-cloud-run: BUILDS := PushCloudRunFunction
 bundle-aci: BUILDS := PushAciFunction
 bundle-modal: BUILDS := PushModalFunction
 bundle-%:
-	@rm -rf build/bundles/$* && mkdir -p build/bundles/$*
-	$(MAKE) --no-print-directory build-$(BUILDS) ARTIFACTS_DIR="$(CURDIR)/build/bundles/$*"
-	@"$(PYTHON)" infra/bundle.py build/bundles/$* build/bundles/$*.zip
-	@rm -rf build/bundles/$*
+	@rm -rf "$(BUNDLES_DIR)/$*" && mkdir -p "$(BUNDLES_DIR)/$*"
+	$(MAKE) --no-print-directory build-$(BUILDS) ARTIFACTS_DIR="$(abspath $(BUNDLES_DIR))/$*"
+	@"$(PYTHON)" infra/bundle.py "$(BUNDLES_DIR)/$*" "$(BUNDLES_DIR)/$*.zip"
+	@rm -rf "$(BUNDLES_DIR)/$*"
 
 $(BIN)/python: | $(UV_READY)
 	@$(require_python)

@@ -12,7 +12,7 @@ from tests.fakes.ecs import FakeEcs
 from tests.local import Cli
 from tests.ministack import client
 
-__all__ = ["KEYS", "Stack", "deployed"]
+__all__ = ["KEYS", "Stack", "deployed", "listener"]
 
 #: The emulator takes any credentials.
 KEYS = {
@@ -120,7 +120,7 @@ def deployed(name: str, endpoint: str, ecs: FakeEcs, home: Path) -> Stack:
         tuple(functions.list_event_source_mappings()["EventSourceMappings"]),
         {_logical(url): url for url in urls},
         ecs,
-        _listener(endpoint, outputs["BusName"]),
+        listener(endpoint, outputs["BusName"]),
         Cli(home, environ),
     )
 
@@ -130,7 +130,8 @@ def _logical(physical: str) -> str:
     return physical.rsplit("-", 2)[1]
 
 
-def _listener(endpoint: str, bus: str) -> str:
+def listener(endpoint: str, bus: str) -> str:
+    """URL of a new queue that hears what the system tells on that bus."""
     sqs, events = client("sqs", endpoint), client("events", endpoint)
     url: str = sqs.create_queue(QueueName="heard")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])

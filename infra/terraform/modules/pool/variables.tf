@@ -1,0 +1,85 @@
+variable "table_name" {
+  description = "The system's table: the root module's output table_name. The pool is declared after it is there, and deleted before it goes."
+  type        = string
+}
+
+variable "name" {
+  description = "Name of the pool."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", var.name))
+    error_message = "A name has up to 63 letters, digits, hyphens and underscores, and starts with a letter or digit."
+  }
+}
+
+variable "type" {
+  description = "Type of infrastructure, such as ecs or cloud-run-v2; `push-dispatch platform ls` shows all."
+  type        = string
+}
+
+variable "description" {
+  description = "What the pool is for."
+  type        = string
+  default     = null
+}
+
+variable "limit" {
+  description = "Slots the pool may hold at once; 0 starts nothing, null is no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.limit == null || try(var.limit >= 0 && var.limit <= 5000, false)
+    error_message = "A limit is from 0 to 5000."
+  }
+}
+
+variable "paused" {
+  description = "Whether the pool starts nothing."
+  type        = bool
+  default     = false
+}
+
+variable "base_job_template" {
+  description = "Base job template as JSON, such as file(\"template.json\"); null for the type's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.base_job_template == null || can(jsondecode(var.base_job_template))
+    error_message = "That is not JSON."
+  }
+}
+
+variable "queues" {
+  description = "Queues by name. 1 is the priority that is served first; it is unique in the pool."
+  type = map(object({
+    priority    = optional(number)
+    limit       = optional(number)
+    paused      = optional(bool, false)
+    description = optional(string)
+    key_limit   = optional(number)
+  }))
+  default = {}
+
+  validation {
+    condition = (
+      length(distinct([for queue in var.queues : queue.priority if queue.priority != null]))
+      == length([for queue in var.queues : queue.priority if queue.priority != null])
+    )
+    error_message = "Two queues have the same priority."
+  }
+}
+
+variable "command" {
+  description = "The push-dispatch command line, on the machine that applies."
+  type        = string
+  default     = "push-dispatch"
+}
+
+variable "environment" {
+  description = "Environment of that command beside what Terraform itself has, such as AWS_PROFILE and AWS_REGION. No secrets: it is in the state."
+  type        = map(string)
+  default     = {}
+}
