@@ -12,6 +12,7 @@ from pathlib import Path
 
 from push_dispatch import lifecycle
 from push_dispatch.lifecycle import TRANSITIONS
+from push_dispatch.metrics import METRICS
 from push_dispatch.model import RunState
 from push_dispatch.reasons import REASONS, Kind
 
@@ -34,6 +35,30 @@ _KINDS = {
         "Nothing was changed. The exit code is 2 if the command itself is wrong, else 1.",
     ),
 }
+
+
+_ABOUT_METRICS = """\
+# Metrics
+
+In the namespace `PushDispatch`, by way of the functions' logs (embedded metric format). Each has the
+dimension `service`, the name of the stack, and is there twice: with the dimensions below, and for the
+whole system with `service` alone, which is what alarms look at. A run is no dimension: it is in the
+logs, as `run`, `pool` and `attempt`.
+
+CloudWatch charges for each combination that it hears of in an hour, 0.30 dollars a month (list price of
+November 2026). Nothing is told while nothing happens. `DispatchLatency`, `Ended` and `Failures` come
+from the table's stream and miss nothing, but what is delivered twice is counted twice.
+
+Generated from `metrics.py`.
+
+"""
+_BESIDE_METRICS = """
+Useful beside them, from AWS: `IteratorAge`, `Throttles`, `Errors` and `Duration` of the functions
+(`AWS/Lambda`), `ApproximateAgeOfOldestMessage` of the queues (`AWS/SQS`).
+
+`push-dispatch run explain` says why one run waits, and `pool explain` how a pool stands, at once and
+without CloudWatch.
+"""
 
 
 def reasons() -> Iterator[str]:
@@ -94,12 +119,24 @@ def state_machine() -> Iterator[str]:
         yield f"- **{event.__name__}**: {' '.join(about.split())}"
 
 
+def metrics() -> Iterator[str]:
+    """`metrics.md`."""
+    yield from _ABOUT_METRICS.splitlines()
+    yield "| metric | unit | by | what it is |"
+    yield "|---|---|---|---|"
+    for metric in METRICS.values():
+        by = ", ".join(f"`{name}`" for name in metric.dimensions)
+        yield f"| `{metric.name}` | {metric.unit} | {by} | {metric.sentence} |"
+    yield from _BESIDE_METRICS.splitlines()
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
 #: File in this directory to what it contains.
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "metrics.md": metrics,
     "reasons.md": reasons,
     "state-machine.md": state_machine,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -45,8 +46,10 @@ CLIENT = Config(
 
 @cache
 def ports() -> Ports:
-    """The ports of this process, from its environment; made once: Lambda keeps processes warm."""
-    return ports_for(settings())
+    """The ports of this function, from its environment; made once: Lambda keeps processes warm."""
+    from push_dispatch.telemetry import meter  # noqa: PLC0415 - elsewhere nobody counts
+
+    return replace(ports_for(settings()), meter=meter)
 
 
 @cache

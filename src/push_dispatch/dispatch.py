@@ -39,6 +39,17 @@ BATCH = 100
 _SLACK = 10
 #: Places of one queue that a pass looks at; runs held back by their keys may fill them.
 _DEPTH = 1000
+#: Waits that nobody is to be alarmed about: it is not their time, or a person has stopped them.
+_NOT_OVERDUE = frozenset(
+    {
+        "handing_over",
+        "not_due",
+        "pool_limit_zero",
+        "pool_paused",
+        "queue_limit_zero",
+        "queue_paused",
+    }
+)
 #: Passes that lose the race this often leave the pool to those that win.
 _RACES = 25
 #: An SQS message can sleep for 15 minutes; the sweep wakes what is due later.
@@ -69,6 +80,8 @@ class Passed:
     expired: int = 0
     #: Waits by reason, as of the last pass.
     waiting: dict[str, int] = field(default_factory=dict)
+    #: Since when the run has been due that waits longest, unless somebody has paused it.
+    oldest_due: int | None = None
     races_lost: int = 0
     slots_used: int = 0
 
@@ -103,6 +116,9 @@ def dispatch(
     more = True
     while more:
         more = _pass(ports, pool_name, hints.ended, passed, thorough=thorough)
+    if passed.admitted or passed.races_lost:
+        counted = {"Admitted": len(passed.admitted), "RacesLost": passed.races_lost}
+        ports.meter(counted, pool=pool_name)
     return passed
 
 
@@ -280,7 +296,9 @@ def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Pas
     hand_over(ports, pool, (*decision.admit, *decision.resend))
     passed.admitted += decision.admit
     passed.resent += len(decision.resend)
-    passed.waiting = _count(decision)
+    passed.waiting = dict(Counter(wait.reason for wait in decision.wait))
+    due = [w.ready.due for w in decision.wait if w.reason not in _NOT_OVERDUE]
+    passed.oldest_due = min(due, default=None)
 
 
 def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
@@ -299,7 +317,3 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
             reject = Reject(entry.attempt, error.reason, error.message, unless_claimed=True)
             transition(ports, pool.name, entry.run, reject)
     ports.store.dequeue(pool.name, entries)
-
-
-def _count(decision: Decision) -> dict[str, int]:
-    return dict(Counter(wait.reason for wait in decision.wait))

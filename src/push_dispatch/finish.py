@@ -49,7 +49,9 @@ def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> 
 def look(ports: Ports, message: Look) -> list[Run]:
     """Ask the platform about attempts of which nothing was heard, and apply what it says."""
     watched = [Watched(w.handle, w.run, w.attempt) for w in message.attempts]
-    seen = ports.platform(message.platform).observe(watched)
+    platform = ports.platform(message.platform)
+    with ports.timed(message.platform, "observe"):
+        seen = list(platform.observe(watched))
     runs = [(observation, finish(ports, observation)) for observation in seen]
     _look_again(ports, message, [o for o, run in runs if run and _is_ending(run, o)])
     return [run for _, run in runs if run]

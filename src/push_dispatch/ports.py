@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from push_dispatch.messages import Messages
+from push_dispatch.metrics import Meter, no_meter
 from push_dispatch.reporter import Reporter
 from push_dispatch.schedules import NoSchedules, Schedules
 from push_dispatch.secrets import Secrets
@@ -38,3 +40,15 @@ class Ports:
     reporter: Reporter | None = None
     #: Fires the deployments' schedules.
     schedules: Schedules = field(default_factory=NoSchedules)
+    #: Takes what is measured.
+    meter: Meter = no_meter
+
+    @contextmanager
+    def timed(self, platform: str, call: str) -> Iterator[None]:
+        """Measure a call of a platform, also if it fails."""
+        began = self.clock()
+        try:
+            yield
+        finally:
+            took = self.clock() - began
+            self.meter({"PlatformCallLatency": took}, platform=platform, call=call)

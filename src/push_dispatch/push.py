@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -153,6 +154,9 @@ class _Sending:
         age = self.ports.clock() - self.attempt.claimed_at
         return self.message.uncertain and age > GIVE_UP_SECONDS * 1000
 
+    def timed(self, call: str) -> AbstractContextManager[None]:
+        return self.ports.timed(self.attempt.platform, call)
+
     def advance(self, event: Event) -> Run:
         return transition(self.ports, self.run.pool, self.run.uuid, event, run=self.run)
 
@@ -218,7 +222,8 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
 def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
     """The handle; None if the run was cancelled and is sure not to have been started."""
     if not sending.fresh and isinstance(platform, FindsByName):
-        found = platform.find(job)
+        with sending.timed("find"):
+            found = platform.find(job)
         if found is not None:
             return found
     if sending.run.state is RunState.CANCELLING and (
@@ -227,7 +232,8 @@ def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
         return None
     if sending.is_late and isinstance(platform, FindsByName):
         raise Rejected("given up after an hour: nothing was started", reason="push_failed")
-    return platform.push(job)
+    with sending.timed("push"):
+        return platform.push(job)
 
 
 def _rejected(sending: _Sending, error: PushDispatchError) -> Outcome:

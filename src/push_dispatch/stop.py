@@ -36,7 +36,9 @@ def stop_attempt(ports: Ports, run: Run) -> None:
     if attempt is None or attempt.handle is None:
         return
     try:
-        ports.platform(attempt.platform).cancel(attempt.handle)
+        platform = ports.platform(attempt.platform)
+        with ports.timed(attempt.platform, "cancel"):
+            platform.cancel(attempt.handle)
     except PlatformError as error:
         log.warning("stopping %s: %s; asked again later", run.id, error.message)
         again = StopAttempt(run.id, attempt.number)

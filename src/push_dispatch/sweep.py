@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from push_dispatch.dispatch import WAKE_WITHIN_SECONDS, Hints, dispatch, hand_over
+from push_dispatch.dispatch import WAKE_WITHIN_SECONDS, Hints, Passed, dispatch, hand_over
 from push_dispatch.errors import NotFound, PushDispatchError
 from push_dispatch.gate import has_gate
 from push_dispatch.lifecycle import Expire, Move, Stop
@@ -31,6 +31,8 @@ SILENT_SECONDS = 50
 #: An attempt that its platform accepted and has not begun for this long is stopped: it would hold
 #: its slot for good. Platforms with a limit of their own (Kubernetes, ACI) give up sooner.
 START_SECONDS = 3600
+#: The change that tells of an end is here within seconds. After this long it has got lost.
+DRIFT_SECONDS = 60
 #: Places that one sweep wakes or expires per pool; the next one goes on.
 _TICKS = 1000
 _LOOK_BATCH = 100
@@ -45,7 +47,7 @@ class Swept:
     pushed_again: int = 0
     looked_at: int = 0
     stopped: int = 0
-    #: Slots held by attempts that had ended: should be 0, or ends in flight.
+    #: Slots held by attempts that had ended a minute before: should be 0.
     drifted: int = 0
     moved: int = 0
     expired: int = 0
@@ -71,21 +73,24 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
         return
     swept.pools += 1
     held = _holders_with_runs(ports, name)
-    ended = settle_ended(held, swept)
+    ended, drifted = settle_ended(held, ports.clock())
+    swept.drifted += drifted
     push_again(ports, pool, held, swept)
     stop_overdue(ports, held, swept)
     repeat_stops(ports, held, swept)
     look_at_silent(ports, held, swept)
     move_retired(ports, pool, swept)
     wake_due(ports, pool, held, swept)
-    dispatch(ports, name, Hints(ended=ended), thorough=True)
+    passed = dispatch(ports, name, Hints(ended=ended), thorough=True)
+    measure(ports, name, passed, drifted)
 
 
-def settle_ended(held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> set[Slot]:
-    """Slots whose attempts are over: the change that tells of it is lost or on its way."""
-    ended = {h.slot for h, run in held if run is None or run.has_ended(h.attempt)}
-    swept.drifted += len(ended)
-    return ended
+def settle_ended(held: Sequence[tuple[Holder, Run | None]], now: int) -> tuple[set[Slot], int]:
+    """Slots whose attempts are over: the change that tells of it is on its way or lost. And how
+    many have been over for so long that it is lost."""
+    ended = [(h, run) for h, run in held if run is None or run.has_ended(h.attempt)]
+    lost = sum(_ended_at(run, h.attempt) <= now - DRIFT_SECONDS * 1000 for h, run in ended)
+    return {h.slot for h, _ in ended}, lost
 
 
 def push_again(
@@ -183,6 +188,16 @@ def wake_due(
             swept.expired += 1
 
 
+def measure(ports: Ports, name: str, passed: Passed, drifted: int) -> None:
+    """How the pool stands, as far as there is something to say."""
+    waited = 0.0 if passed.oldest_due is None else (ports.clock() - passed.oldest_due) / 1000
+    values = {"SlotsUsed": passed.slots_used, "OldestWaiting": waited, "SlotDrift": drifted}
+    if stands := {metric: value for metric, value in values.items() if value > 0}:
+        ports.meter(stands, pool=name)
+    for reason, number in passed.waiting.items():
+        ports.meter({"Waiting": number}, pool=name, reason=reason)
+
+
 # -- details ----------------------------------------------------------------------------------
 
 
@@ -190,6 +205,14 @@ def _holders_with_runs(ports: Ports, name: str) -> list[tuple[Holder, Run | None
     holders = ports.store.ledger(name).holders
     runs = ports.store.runs(name, (holder.run for holder in holders))
     return [(holder, runs.get(holder.run)) for holder in holders]
+
+
+def _ended_at(run: Run | None, attempt: int) -> int:
+    """Long ago, if nobody knows."""
+    if run is None:
+        return 0
+    ends = [a.ended_at for a in run.attempts if a.number == attempt]
+    return (ends[0] if ends else run.ended_at) or 0
 
 
 def _overdue(run: Run, now: int) -> str:

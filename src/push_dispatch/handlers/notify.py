@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from push_dispatch import bootstrap
 from push_dispatch.handlers.events import changes_of
+from push_dispatch.metrics import Meter, meter_changes, no_meter
 from push_dispatch.notify import Notifier, notification_of
-from push_dispatch.telemetry import LambdaContext, logger
+from push_dispatch.store import Change
+from push_dispatch.telemetry import LambdaContext, logger, meter
 
 __all__ = ["NOTIFY_FILTERS", "handle", "handler"]
 
@@ -24,20 +26,34 @@ NOTIFY_FILTERS: list[dict[str, Any]] = [
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Lambda entry point. Returns the records to deliver again."""
-    return handle(_notifier(), event)
+    return handle(_notifier(), event, meter)
 
 
-def handle(notifier: Notifier, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    """Tell of each change of state, at least once and with a stable id."""
-    failed: list[str] = []
+def handle(
+    notifier: Notifier, event: Mapping[str, Any], meter: Meter = no_meter
+) -> dict[str, list[dict[str, str]]]:
+    """Tell of each change of state, at least once and with a stable id, and count what ended.
+    What has to be delivered again is counted when it is."""
     told: list[tuple[str, dict[str, Any]]] = []
+    changes: dict[str, Change] = {}
     for number, change in changes_of(event["Records"]):
         if isinstance(change, Exception):
             logger.error("unreadable stream record", extra={"sequence": number})
-        elif change and (notification := notification_of(change)):
-            told.append((number, notification))
+        elif change:
+            changes[number] = change
+            if notification := notification_of(change):
+                told.append((number, notification))
     failed = notifier.tell(told)
+    meter_changes(meter, _before(changes, failed))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def _before(changes: Mapping[str, Change], failed: Sequence[str]) -> Iterator[Change]:
+    """The stream delivers again from the first that failed."""
+    for number, change in changes.items():
+        if failed and number == failed[0]:
+            return
+        yield change
 
 
 @cache

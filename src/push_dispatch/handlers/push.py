@@ -8,6 +8,7 @@ from typing import Any
 from push_dispatch import bootstrap
 from push_dispatch.finish import look
 from push_dispatch.messages import Look, Message, Push, StopAttempt, Wake, decode
+from push_dispatch.model import parse_run_id
 from push_dispatch.ports import Ports
 from push_dispatch.push import give_up, push
 from push_dispatch.stop import stop
@@ -46,6 +47,8 @@ def _carry_out(ports: Ports, message: Message | Wake) -> None:
             outcome = push(ports, message)
             about = {"run": message.run, "attempt": message.attempt, "outcome": outcome.name}
             logger.info("push", extra=about)
+            pool, _ = parse_run_id(message.run)
+            ports.meter({"Pushes": 1}, pool=pool, outcome=outcome.name.lower())
         case StopAttempt():
             stop(ports, message)
         case Look():
