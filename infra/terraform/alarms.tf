@@ -8,6 +8,22 @@ locals {
     modal     = "A push to Modal was given up."
   }
 
+  # Of our own metrics, for the whole system: docs/metrics.md.
+  system_alarms = {
+    slot_drift = {
+      description = "Slots were held by attempts that had ended. They were given back; see docs/operations.md."
+      metric      = "SlotDrift"
+      periods     = 1
+      threshold   = 0
+    }
+    oldest_waiting = {
+      description = "A run has been due and waiting for too long. push-dispatch pool explain says why."
+      metric      = "OldestWaiting"
+      periods     = 3
+      threshold   = var.oldest_waiting_seconds
+    }
+  }
+
   # CloudWatch's own metrics of the function that dispatches.
   dispatch_alarms = {
     iterator_age = {
@@ -55,6 +71,25 @@ resource "aws_cloudwatch_metric_alarm" "dispatch" {
   statistic           = each.value.statistic
   period              = 60
   evaluation_periods  = 3
+  threshold           = each.value.threshold
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arn[*]
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "system" {
+  for_each = local.system_alarms
+
+  alarm_name          = "${var.name}-${replace(each.key, "_", "-")}"
+  alarm_description   = each.value.description
+  namespace           = "PushDispatch"
+  metric_name         = each.value.metric
+  dimensions          = { service = var.name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = each.value.periods
   threshold           = each.value.threshold
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"

@@ -10,6 +10,7 @@ locals {
     ))
     PUSH_DISPATCH_SECRETS_PREFIX = var.secrets_prefix
     POWERTOOLS_LOG_LEVEL         = "INFO"
+    POWERTOOLS_SERVICE_NAME      = var.name
   }
 }
 

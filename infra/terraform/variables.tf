@@ -144,6 +144,23 @@ variable "alarm_topic_arn" {
   default     = null
 }
 
+variable "oldest_waiting_seconds" {
+  description = "An alarm is raised when a run has been due and waiting for longer than this."
+  type        = number
+  default     = 3600
+
+  validation {
+    condition     = var.oldest_waiting_seconds >= 60
+    error_message = "It is looked at once a minute."
+  }
+}
+
+variable "enable_dashboard" {
+  description = "Create a CloudWatch dashboard; three of an account are free."
+  type        = bool
+  default     = true
+}
+
 variable "tags" {
   description = "Tags of everything that takes tags."
   type        = map(string)

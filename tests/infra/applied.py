@@ -100,6 +100,8 @@ def _check_alarms(endpoint: str) -> None:
     assert seen == {
         ("ApproximateNumberOfMessagesVisible", "Maximum", 60, "notBreaching", True),
         ("IteratorAge", "Maximum", 60, "notBreaching", True),
+        ("OldestWaiting", "Maximum", 60, "notBreaching", True),
+        ("SlotDrift", "Maximum", 60, "notBreaching", True),
         ("Throttles", "Sum", 60, "notBreaching", True),
     }, seen
     assert all(alarm["AlarmDescription"] and alarm["Dimensions"] for alarm in alarms), alarms

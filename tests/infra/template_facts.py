@@ -147,6 +147,7 @@ def _named(facts: Facts, name: str, given: Properties) -> None:
 
 _KINDS: Mapping[str, Callable[[Facts, str, Properties], None]] = {
     "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::CloudWatch::Dashboard": _named,
     "AWS::DynamoDB::Table": _table,
     "AWS::ECS::Cluster": _named,
     "AWS::Events::EventBus": _named,

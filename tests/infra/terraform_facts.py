@@ -55,6 +55,7 @@ _SUFFIXES = {
     ("aws_sqs_queue", "rejected"): "Queue",
     ("aws_cloudwatch_metric_alarm", "dead_letters"): "DeadLettersAlarm",
     ("aws_cloudwatch_metric_alarm", "dispatch"): "Alarm",
+    ("aws_cloudwatch_metric_alarm", "system"): "Alarm",
     ("aws_cloudwatch_event_rule", ""): "Rule",
     ("aws_lambda_function_url", ""): "FunctionUrl",
 }
@@ -237,6 +238,11 @@ def _alarm(facts: Facts, name: str, given: Arguments) -> None:
     tell(facts, f"alarms.{name}", renamed)
 
 
+def _dashboard(facts: Facts, name: str, given: Arguments) -> None:
+    tell(facts, f"others.{name}.DashboardName", given["dashboard_name"])
+    tell(facts, f"others.{name}.DashboardBody", given["dashboard_body"])
+
+
 def _rule(facts: Facts, name: str, given: Arguments) -> None:
     tell(facts, f"rules.{name}.bus", given.get("event_bus_name", "default"))
     tell(facts, f"rules.{name}.description", given["description"])
@@ -320,6 +326,7 @@ def _by_cloudformation(facts: Facts, name: str, given: Arguments) -> None:
 
 _KINDS: Mapping[str, Callable[[Facts, str, Arguments], None]] = {
     "aws_cloudformation_stack": _by_cloudformation,
+    "aws_cloudwatch_dashboard": _dashboard,
     "aws_cloudwatch_event_bus": _named,
     "aws_cloudwatch_event_rule": _rule,
     "aws_cloudwatch_event_target": _target_of_rule,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,17 +19,23 @@ from push_dispatch.handlers.events import STREAM_FILTERS
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES
 from push_dispatch.local.stream import matches
+from push_dispatch.metrics import METRICS
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.handle import started_by
 from push_dispatch.platforms.managed import Managed
 from push_dispatch.settings import Settings
 from push_dispatch.store.schema import TABLE
+from push_dispatch.telemetry import NAMESPACE
 
 FILE = Path(__file__).parents[2] / "template.yaml"
 TEMPLATE: dict[str, Any] = cfn_yaml.load(str(FILE))
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 FUNCTIONS = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"}
 QUEUES = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::SQS::Queue"}
+#: What a search for metrics looks for: dimensions and name.
+SEARCHED = re.compile(
+    r'\{PushDispatch,([\w,]+)\} service="\$\{AWS::StackName\}" MetricName="(\w+)"'
+)
 COMMON = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
 
@@ -119,6 +126,33 @@ def test_what_is_given_up_raises_an_alarm() -> None:
         and alarm["Properties"]["Namespace"] == "AWS/SQS"
     }
     assert watched == {name for name in QUEUES if name.endswith("DeadLetters")}
+
+
+def test_alarms_and_dashboard_look_at_metrics_that_are_told() -> None:
+    told = {(m.name, frozenset(m.dimensions)) for m in METRICS.values()}
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(text)["widgets"]
+    seen = set()
+    for metric in (m for widget in widgets for m in widget["properties"]["metrics"]):
+        if isinstance(metric[0], dict):
+            [(by, name)] = SEARCHED.findall(metric[0]["expression"])
+            seen.add((name, frozenset(by.split(",")) - {"service"}))
+    assert seen
+    assert seen <= told
+    summed_up = {m[1] for w in widgets for m in w["properties"]["metrics"] if m[0] == NAMESPACE}
+    for alarm in RESOURCES.values():
+        if alarm["Type"] == "AWS::CloudWatch::Alarm":
+            properties = alarm["Properties"]
+            if properties["Namespace"] == NAMESPACE:
+                assert [d["Name"] for d in properties["Dimensions"]] == ["service"]
+                summed_up.add(properties["MetricName"])
+    assert summed_up == {"DispatchLatency", "OldestWaiting", "SlotDrift"}
+    assert summed_up <= set(METRICS)
+
+
+def test_systems_of_one_account_are_told_apart_by_name() -> None:
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
 
 
 def test_whoever_pushes_knows_where_runs_report() -> None:
