@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 ENVS := .envs
 
 # What infra/terraform deploys, by the extras in it.
-BUNDLES := base submit cloud-run aci modal
+BUNDLES := base submit api cloud-run aci modal
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(ENVS)/uv/bin/uv)
 UV_READY := $(filter $(ENVS)/%,$(UV))
@@ -24,13 +24,15 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PRECIOUS: $(ENVS)/%/.synced
-.PHONY: help demo test check fmt lock bench bundles clean
+.PHONY: help demo cli test check fmt lock bench bundles clean
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.synced-demo ## See pools, priorities and limits at work in a minute, on this machine
 	@$(BIN)/push-dispatch demo $(ARGS)
+
+cli: $(VENV)/.synced-demo ## Install the command line into .venv, for docs/deploy.md
 
 test: $(VENV)/.synced-dev ## Run the quick tests; ARGS='-k name -x' goes to pytest
 	$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
@@ -88,6 +90,7 @@ $(ENVS)/%/.synced: requirements/%.txt | $(UV_READY)
 # With LAMBDA_TARGET='--python PATH' for that interpreter instead: emulators execute functions themselves.
 LAMBDA_TARGET ?= --python-version 3.13 --python-platform aarch64-manylinux2014
 build-SubmitFunction: EXTRAS := [submit]
+build-ApiFunction: EXTRAS := [api,submit]
 build-PushCloudRunFunction: EXTRAS := [cloud-run]
 build-PushAciFunction: EXTRAS := [aci]
 build-PushModalFunction: EXTRAS := [modal]
@@ -101,6 +104,7 @@ build-%Function: | $(UV_READY)
 BUNDLES_DIR ?= build/bundles
 bundle-base: BUILDS := DispatchFunction
 bundle-submit: BUILDS := SubmitFunction
+bundle-api: BUILDS := ApiFunction
 bundle-cloud-run: BUILDS := PushCloudRunFunction
 bundle-aci: BUILDS := PushAciFunction
 bundle-modal: BUILDS := PushModalFunction

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from push_dispatch import lifecycle
+from push_dispatch.api import openapi
 from push_dispatch.lifecycle import TRANSITIONS
 from push_dispatch.metrics import METRICS
 from push_dispatch.model import RunState
@@ -40,14 +41,15 @@ _KINDS = {
 _ABOUT_METRICS = """\
 # Metrics
 
-In the namespace `PushDispatch`, by way of the functions' logs (embedded metric format). Each has the
-dimension `service`, the name of the stack, and is there twice: with the dimensions below, and for the
-whole system with `service` alone, which is what alarms look at. A run is no dimension: it is in the
-logs, as `run`, `pool` and `attempt`.
+In the namespace `PushDispatch`, by way of the functions' logs (embedded metric format). Each has
+the dimension `service`, the name of the stack, and is there twice: with the dimensions below, and
+for the whole system with `service` alone, which is what alarms look at. A run is no dimension: it
+is in the logs, as `run`, `pool` and `attempt`.
 
-CloudWatch charges for each combination that it hears of in an hour, 0.30 dollars a month (list price of
-November 2026). Nothing is told while nothing happens. `DispatchLatency`, `Ended` and `Failures` come
-from the table's stream and miss nothing, but what is delivered twice is counted twice.
+CloudWatch charges for each combination that it hears of in an hour, 0.30 dollars a month (list
+price of November 2026). Nothing is told while nothing happens. `DispatchLatency`, `Ended` and
+`Failures` come from the table's stream and miss nothing, but what is delivered twice is counted
+twice.
 
 Generated from `metrics.py`.
 
@@ -56,8 +58,8 @@ _BESIDE_METRICS = """
 Useful beside them, from AWS: `IteratorAge`, `Throttles`, `Errors` and `Duration` of the functions
 (`AWS/Lambda`), `ApproximateAgeOfOldestMessage` of the queues (`AWS/SQS`).
 
-`push-dispatch run explain` says why one run waits, and `pool explain` how a pool stands, at once and
-without CloudWatch.
+`push-dispatch run explain` says why one run waits, and `pool explain` how a pool stands, at once
+and without CloudWatch.
 """
 
 
@@ -130,12 +132,52 @@ def metrics() -> Iterator[str]:
     yield from _BESIDE_METRICS.splitlines()
 
 
+_ABOUT_API = """\
+# The HTTP API
+
+Off unless you ask for it: the template's parameter `Api`, the module's variable `api`. With `url`
+it is behind a function URL, with `http` behind an HTTP API of API Gateway. Both want requests
+signed with credentials of the account that may call them, `lambda:InvokeFunctionUrl` (and
+`lambda:InvokeFunction`) there, `execute-api:Invoke` here. The stack's output `ApiUrl` says where
+it is. With curl:
+
+    curl --aws-sigv4 "aws:amz:$AWS_REGION:lambda" \\
+      --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
+      --header "x-amz-security-token: $AWS_SESSION_TOKEN" \\
+      "${API_URL}runs?pool=etl&state=RUNNING"
+
+(`execute-api` instead of `lambda` for an HTTP API.)
+
+Answers are what the command line prints with `--json`. What goes wrong is told as `{"reason",
+"message"}`, with one of the [reasons](reasons.md): 400 for what must be corrected, 404 for what
+is not there, 409 for what the present state does not allow, 503 for what may be asked again.
+Submitting is safe to repeat with the header `Idempotency-Key`: the second answer is 200 instead
+of 201, with the same run. The body is the document of a [Run Requested event](events.md).
+
+`GET /openapi.json` is the same as an OpenAPI document. Generated from `api/`.
+
+| request | what it does |
+|---|---|
+"""
+
+
+def api() -> Iterator[str]:
+    """`api.md`."""
+    yield from _ABOUT_API.splitlines()
+    for path, methods in openapi()["paths"].items():
+        for method, operation in methods.items():
+            asked = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+            query = f"?{'&'.join(asked)}" if asked else ""
+            yield f"| `{method.upper()} {path}{query}` | {operation['summary']} |"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
 #: File in this directory to what it contains.
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "api.md": api,
     "metrics.md": metrics,
     "reasons.md": reasons,
     "state-machine.md": state_machine,

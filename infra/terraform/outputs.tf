@@ -39,6 +39,7 @@ output "function_names" {
       submit   = module.submit.name
       sweep    = module.sweep.name
     },
+    { for function in module.api : "api" => function.name },
     { for function in module.push_aci : "push_aci" => function.name },
     { for function in module.push_cloud_run : "push_cloud_run" => function.name },
     { for function in module.push_modal : "push_modal" => function.name },
@@ -68,4 +69,9 @@ output "queue_urls" {
 output "report_url" {
   description = "Where runs report to; null without the reporter."
   value       = one(aws_lambda_function_url.report[*].function_url)
+}
+
+output "api_url" {
+  description = "Where the API is; null without one."
+  value       = one(concat(aws_lambda_function_url.api[*].function_url, aws_apigatewayv2_api.http_api[*].api_endpoint))
 }

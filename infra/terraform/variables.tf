@@ -123,6 +123,17 @@ variable "enable_reporter" {
   default     = false
 }
 
+variable "api" {
+  description = "The HTTP API: \"url\" behind a function URL, \"http\" behind an HTTP API, both with IAM's signatures; \"none\" for no API."
+  type        = string
+  default     = "none"
+
+  validation {
+    condition     = contains(["none", "url", "http"], var.api)
+    error_message = "It is none, url or http."
+  }
+}
+
 variable "webhooks" {
   description = "Webhooks that hear of changes of state, each signed with a secret of the store; see docs/events.md."
   type = list(object({

@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from push_dispatch.model import Attempt, Ledger, Pool, Queue, Rate, Run
+from push_dispatch.model import Attempt, Holder, Ledger, Pool, Queue, Rate, Run
 
-__all__ = ["iso", "pool_view", "queue_view", "run_view"]
+if TYPE_CHECKING:
+    from push_dispatch.explain import Explanation, PoolExplanation
+
+__all__ = [
+    "explanation_view",
+    "iso",
+    "pool_explanation_view",
+    "pool_view",
+    "queue_view",
+    "run_view",
+]
 
 
 def iso(at: int | None) -> str | None:
@@ -86,6 +96,45 @@ def run_view(run: Run, reason: str | None) -> dict[str, Any]:
     }
 
 
+def explanation_view(found: Explanation) -> dict[str, Any]:
+    """Why a run is where it is."""
+    return {
+        "id": found.run.id,
+        "state": found.run.state.value,
+        "reason": found.reason,
+        "sentence": found.sentence,
+        "remedy": found.remedy,
+        "message": found.run.message,
+        "numbers": found.numbers,
+        "ahead": found.ahead,
+        "holders": [_holder(found.run.pool, holder) for holder in found.holders],
+        "estimated_start": iso(found.estimated_start),
+    }
+
+
+def pool_explanation_view(found: PoolExplanation) -> dict[str, Any]:
+    """Who holds a pool's slots and who waits, and why."""
+    return {
+        "name": found.pool.name,
+        "limit": found.pool.limit,
+        "paused": found.pool.paused,
+        "holders": [_holder(found.pool.name, holder) for holder in found.ledger.holders],
+        "queues": [
+            {
+                "name": q.queue.name,
+                "priority": q.queue.priority,
+                "limit": q.queue.limit,
+                "slots_used": q.held,
+                "waiting": q.waiting,
+                "waiting_more": q.more,
+                "reasons": q.reasons,
+                "oldest_due": iso(q.oldest_due),
+            }
+            for q in found.queues
+        ],
+    }
+
+
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
@@ -99,6 +148,15 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "pushed_at": iso(attempt.pushed_at),
         "started_at": iso(attempt.started_at),
         "ended_at": iso(attempt.ended_at),
+    }
+
+
+def _holder(pool: str, holder: Holder) -> dict[str, Any]:
+    return {
+        "id": f"{pool}.{holder.run}",
+        "attempt": holder.attempt,
+        "queue": holder.queue,
+        "since": iso(holder.since),
     }
 
 

@@ -19,17 +19,27 @@ What MiniStack 1.5.33 cannot do, and where it is covered:
   TestEventPattern, and what it matches is sent to the rule's target.
 - A list parameter that is empty: the condition on it holds, so the `managed` cluster is there
   although no subnet is given. Not covered: nothing here runs in it.
+- Signatures of requests to the API: a request without one is refused, but any one will do.
 - IAM: any credentials may do everything. tests/infra/test_template.py reads the policies.
 - Memory size, architecture and version of Python of a function. Not covered without AWS.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.fakes.ecs import FakeEcs
 from tests.infra.runtime import Runtime
@@ -40,8 +50,9 @@ from tests.ministack import client, ministack
 
 ROOT = Path(__file__).parents[2]
 STACK = "push-dispatch"
-#: Those that are deployed when all parameters are left at their defaults.
+#: Those that are deployed when all parameters but that for the API are left at their defaults.
 FUNCTIONS = {
+    "ApiFunction": "api",
     "DispatchFunction": "dispatch",
     "FinishFunction": "finish",
     "NotifyFunction": "notify",
@@ -68,6 +79,8 @@ def main() -> None:
             requests_become_runs_that_finish(stack, "by-emulator")
             what_is_wrong_is_set_aside(stack, "by-emulator")
             _say("runs were dispatched and finished by the deployed functions, in the emulator")
+            _ask_the_api(stack)
+            _say("and a run by the HTTP API")
             eventually(lambda: _sweeps(stack) > 0, 75)
             _say("the schedule has called the sweep")
             with Runtime(stack, folder / "build", folder, elsewhere) as runtime:
@@ -92,6 +105,8 @@ def _deploy(endpoint: str, build: Path) -> None:
         "--capabilities",
         "CAPABILITY_IAM",
         "CAPABILITY_AUTO_EXPAND",
+        "--parameter-overrides",
+        "Api=http",
         "--no-confirm-changeset",
         "--no-progressbar",
     )
@@ -108,6 +123,38 @@ def _check(stack: Stack) -> None:
     assert len([arn for arn in sources if arn == table["LatestStreamArn"]]) == 2, sources
     assert len([arn for arn in sources if ":sqs:" in arn]) == 4, sources
     assert len(stack.queues) == 7, stack.queues
+
+
+def _ask_the_api(stack: Stack) -> None:
+    """Submit a run by HTTP, once for two requests with the same key."""
+    api = stack.client("apigatewayv2")
+    [deployed_api] = api.get_apis()["Items"]
+    [route] = api.get_routes(ApiId=deployed_api["ApiId"])["Items"]
+    assert route["AuthorizationType"] == "AWS_IAM", route
+    # Where MiniStack has what AWS has at the URL that the stack tells.
+    assert deployed_api["ApiId"] in stack.outputs["ApiUrl"], stack.outputs
+    base = f"{stack.endpoint}/_aws/execute-api/{deployed_api['ApiId']}/$default"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        _http("GET", f"{base}/pools", signed=False)
+    [pool, *_] = _http("GET", f"{base}/pools")
+    document = {"pool": pool["name"], "idempotency_key": "by-http", "in_seconds": 3600}
+    first, again = (_http("POST", f"{base}/runs", document) for _ in range(2))
+    assert first["id"] == again["id"]
+    assert _http("GET", f"{base}/runs/{first['id']}/explain")["reason"] == "not_due"
+    assert _http("POST", f"{base}/runs/{first['id']}/cancel")["state"] == "CANCELLED"
+
+
+def _http(method: str, url: str, body: Any = None, *, signed: bool = True) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    asked = AWSRequest(method, url, {"Content-Type": "application/json"}, data)
+    if signed:
+        SigV4Auth(Credentials("test", "test"), "execute-api", KEYS["AWS_DEFAULT_REGION"]).add_auth(
+            asked
+        )
+    headers = dict(asked.headers.items())
+    request = urllib.request.Request(url, data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
 
 
 def _repair(stack: Stack) -> None:

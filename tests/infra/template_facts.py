@@ -89,6 +89,17 @@ def _event(facts: Facts, function: str, name: str, declared: Properties) -> None
     tell(facts, path, renamed)
 
 
+def _url(facts: Facts, _: str, given: Properties) -> None:
+    function = given["TargetFunctionArn"].strip("<>").removesuffix("Function")
+    tell(facts, f"functions.{function}.url.AuthType", given["AuthType"])
+
+
+def _permission(facts: Facts, _: str, given: Properties) -> None:
+    assert given["Action"] == "lambda:InvokeFunction", given
+    path = f"permissions.{given['SourceArn']} calls {given['FunctionName']}"
+    tell(facts, path, given["Principal"])
+
+
 def _queue(facts: Facts, name: str, given: Properties) -> None:
     tell(facts, f"queues.{name}", {"is": "there", **given})
 
@@ -146,6 +157,10 @@ def _named(facts: Facts, name: str, given: Properties) -> None:
 
 
 _KINDS: Mapping[str, Callable[[Facts, str, Properties], None]] = {
+    "AWS::ApiGatewayV2::Api": _named,
+    "AWS::ApiGatewayV2::Integration": _named,
+    "AWS::ApiGatewayV2::Route": _named,
+    "AWS::ApiGatewayV2::Stage": _named,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::Dashboard": _named,
     "AWS::DynamoDB::Table": _table,
@@ -153,6 +168,8 @@ _KINDS: Mapping[str, Callable[[Facts, str, Properties], None]] = {
     "AWS::Events::EventBus": _named,
     "AWS::Events::Rule": _rule,
     "AWS::IAM::Role": _role,
+    "AWS::Lambda::Permission": _permission,
+    "AWS::Lambda::Url": _url,
     "AWS::Logs::LogGroup": _logs,
     "AWS::SQS::Queue": _queue,
     "AWS::SQS::QueuePolicy": _queue_policy,

@@ -26,7 +26,8 @@ def facts_of_terraform(sources: Sources, variables: Mapping[str, Any]) -> Facts:
         name = _logical(f"{resource.module}{resource.type}.{resource.name}")
         _KINDS[resource.type](facts, name, _renamed(resource).arguments)
     for output, template_has in _OUTPUTS.items():
-        tell(facts, f"outputs.{template_has}", _reference(module[output]))
+        shown = module[output]
+        tell(facts, f"outputs.{template_has}", shown and _reference(shown))
     return facts
 
 
@@ -39,6 +40,7 @@ _OUTPUTS = {
     "schedule_group": "ScheduleGroup",
     "schedule_target": "ScheduleTarget",
     "schedule_role_arn": "ScheduleRoleArn",
+    "api_url": "ApiUrl",
 }
 
 #: What is there once for each function.
@@ -62,6 +64,7 @@ _SUFFIXES = {
 
 #: What Terraform calls an attribute; empty for what Ref gives.
 _ATTRIBUTES = {
+    "api_endpoint": ".ApiEndpoint",
     "arn": ".Arn",
     "function_name": "",
     "function_url": ".FunctionUrl",
@@ -324,7 +327,20 @@ def _by_cloudformation(facts: Facts, name: str, given: Arguments) -> None:
             assert made["Properties"]["InvokedViaFunctionUrl"], made
 
 
+def _of_http_api(facts: Facts, name: str, given: Arguments) -> None:
+    renamed = {_camel(key): held for key, held in given.items() if key != "tags"}
+    for settings in renamed.get("AccessLogSettings", []):
+        renamed["AccessLogSettings"] = {_camel(key): held for key, held in settings.items()}
+    if name.endswith("Stage"):
+        renamed["StageName"] = renamed.pop("Name")
+    tell(facts, f"others.{name}", renamed)
+
+
 _KINDS: Mapping[str, Callable[[Facts, str, Arguments], None]] = {
+    "aws_apigatewayv2_api": _of_http_api,
+    "aws_apigatewayv2_integration": _of_http_api,
+    "aws_apigatewayv2_route": _of_http_api,
+    "aws_apigatewayv2_stage": _of_http_api,
     "aws_cloudformation_stack": _by_cloudformation,
     "aws_cloudwatch_dashboard": _dashboard,
     "aws_cloudwatch_event_bus": _named,

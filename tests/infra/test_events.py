@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from push_dispatch.api import asked
 from push_dispatch.configure import create_pool
 from push_dispatch.deployments import Deployment, save_deployment
 from push_dispatch.handlers import dispatch, finish, push, submit, sweep
@@ -137,6 +138,15 @@ def test_an_upload_becomes_a_run_of_a_deployment(backend: Backend) -> None:
     submit.handle(backend.ports, event("queue-s3-upload-mapped"))
     [run] = backend.runs
     assert run.parameters == {"bucket": "uploads", "key": "2026/11/data.csv"}
+
+
+def test_pools_and_a_run_by_http(backend: Backend) -> None:
+    shown = asked(backend.ports, event("http-list-pools"), None)
+    assert [pool["name"] for pool in json.loads(shown["body"])] == ["etl"]
+    answers = [asked(backend.ports, event("http-submit"), None) for _ in range(2)]
+    assert [answer["statusCode"] for answer in answers] == [201, 200]
+    [run] = backend.runs
+    assert (run.variables, run.tags) == ({"command": "python job.py"}, ("by-http",))
 
 
 def test_every_file_is_used() -> None:

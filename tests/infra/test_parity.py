@@ -35,6 +35,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "everything": (
         {
             "AlarmTopicArn": TOPIC,
+            "Api": "http",
             "AzureClientId": "client",
             "AzureTenantId": "tenant",
             "DeletionProtection": "false",
@@ -60,6 +61,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "aci": {"client_id": "client", "tenant_id": "tenant"},
             "alarm_topic_arn": TOPIC,
+            "api": "http",
             "cloud_run": {
                 "audience": "audience",
                 "project": "project",
@@ -88,6 +90,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"EnableModal": "true", "EcsTaskRoles": ",".join(ROLES)},
         {"modal": {}, "ecs_task_roles": ROLES},
     ),
+    "API": ({"Api": "url"}, {"api": "url"}),
     "reporter": ({"EnableReporter": "true"}, {"enable_reporter": True}),
     "managed": ({"ManagedSubnets": "subnet-1"}, {"managed": {"subnets": ["subnet-1"]}}),
 }

@@ -9,6 +9,7 @@ variables {
   kms_key_arn     = "arn:aws:kms:eu-central-1:123456789012:key/k"
   alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:alarms"
   enable_reporter = true
+  api             = "url"
   cloud_run       = { project = "my-project" }
   aci             = {}
   modal           = {}
@@ -76,5 +77,31 @@ run "runs_know_where_to_report" {
   assert {
     condition     = local.reports.PUSH_DISPATCH_REPORT_URL == output.report_url && output.report_url != null
     error_message = "Runs are not told the URL."
+  }
+}
+
+run "nobody_gets_into_the_api_without_a_signature" {
+  command = apply
+
+  assert {
+    condition     = aws_lambda_function_url.api[0].authorization_type == "AWS_IAM"
+    error_message = "The API's URL is public."
+  }
+}
+
+run "nor_by_an_http_api" {
+  command = apply
+
+  variables {
+    api = "http"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.http_api_route[0].authorization_type == "AWS_IAM"
+    error_message = "The HTTP API is public."
+  }
+  assert {
+    condition     = length(aws_lambda_function_url.api) == 0
+    error_message = "There are two ways in."
   }
 }

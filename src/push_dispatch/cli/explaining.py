@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from push_dispatch.cli.output import console, print_json, say
 from push_dispatch.cli.times import span
-from push_dispatch.views import iso
+from push_dispatch.views import explanation_view, pool_explanation_view
 
 if TYPE_CHECKING:
     from push_dispatch.explain import Explanation, PoolExplanation
@@ -22,7 +22,7 @@ _HOLDERS = 10
 def show_explanation(ports: Ports, found: Explanation, *, as_json: bool) -> None:
     """Print why a run is where it is."""
     if as_json:
-        print_json(_view(found))
+        print_json(explanation_view(found))
         return
     from push_dispatch.cli.render import show_facts, show_table, state
 
@@ -51,7 +51,7 @@ def show_explanation(ports: Ports, found: Explanation, *, as_json: bool) -> None
 def show_pool_explanation(ports: Ports, found: PoolExplanation, *, as_json: bool) -> None:
     """Print who holds a pool's slots and who waits, and why."""
     if as_json:
-        print_json(_pool_view(found))
+        print_json(pool_explanation_view(found))
         return
     from push_dispatch.cli.render import show_facts, show_table
 
@@ -84,52 +84,6 @@ def show_pool_explanation(ports: Ports, found: PoolExplanation, *, as_json: bool
         holders = sorted(found.ledger.holders, key=lambda h: h.since)[:_HOLDERS]
         rows = [(f"{pool.name}.{h.run}", h.queue, _ago(h, now)) for h in holders]
         show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
-
-
-def _view(found: Explanation) -> dict[str, Any]:
-    return {
-        "id": found.run.id,
-        "state": found.run.state.value,
-        "reason": found.reason,
-        "sentence": found.sentence,
-        "remedy": found.remedy,
-        "message": found.run.message,
-        "numbers": found.numbers,
-        "ahead": found.ahead,
-        "holders": [_holder(found.run.pool, holder) for holder in found.holders],
-        "estimated_start": iso(found.estimated_start),
-    }
-
-
-def _pool_view(found: PoolExplanation) -> dict[str, Any]:
-    return {
-        "name": found.pool.name,
-        "limit": found.pool.limit,
-        "paused": found.pool.paused,
-        "holders": [_holder(found.pool.name, holder) for holder in found.ledger.holders],
-        "queues": [
-            {
-                "name": q.queue.name,
-                "priority": q.queue.priority,
-                "limit": q.queue.limit,
-                "slots_used": q.held,
-                "waiting": q.waiting,
-                "waiting_more": q.more,
-                "reasons": q.reasons,
-                "oldest_due": iso(q.oldest_due),
-            }
-            for q in found.queues
-        ],
-    }
-
-
-def _holder(pool: str, holder: Holder) -> dict[str, Any]:
-    return {
-        "id": f"{pool}.{holder.run}",
-        "attempt": holder.attempt,
-        "queue": holder.queue,
-        "since": iso(holder.since),
-    }
 
 
 def _ago(holder: Holder, now: int) -> str:

@@ -13,6 +13,7 @@ from push_dispatch.cli.failures import Failure, report
 from push_dispatch.cli.output import dim, print_json, say, stderr_console
 from push_dispatch.cli.times import span
 from push_dispatch.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.listing import run_named
 from push_dispatch.model import Attempt, Run, RunState, parse_run_id
 from push_dispatch.platforms.base import ReadsLogs
 from push_dispatch.ports import Ports
@@ -22,21 +23,12 @@ from push_dispatch.waiting import reasons_of
 if TYPE_CHECKING:
     from rich.status import Status
 
-__all__ = ["print_logs", "run_named", "wait_for"]
+__all__ = ["print_logs", "wait_for"]
 
 #: Between two looks, in seconds; doubled with every quiet look up to the second.
 _SOONEST, _LATEST = 0.1, 2.0
 #: Runs that did not complete and are named one by one.
 _TOLD = 10
-
-
-def run_named(ports: Ports, run_id: str) -> Run:
-    """The run. Raises Invalid, NotFound (`run_not_found`)."""
-    pool, uuid = parse_run_id(run_id)
-    run = ports.store.run(pool, uuid)
-    if run is None:
-        raise NotFound(f"there is no run {run_id}", reason="run_not_found")
-    return run
 
 
 # -- waiting ----------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -13,14 +12,11 @@ from push_dispatch.cli.output import print_json, say
 from push_dispatch.cli.requests import Command, Wanted, request_for
 from push_dispatch.cli.times import duration
 from push_dispatch.errors import Invalid
-from push_dispatch.model import Run, RunState
+from push_dispatch.model import RunState
 from push_dispatch.ports import Ports
 from push_dispatch.submit import Request
 
 __all__ = ["app", "submit_all"]
-
-#: Runs of a pool that a listing reads at most, to find the newest.
-_READ = 1000
 
 RunId = Annotated[str, Parameter(name="ID", help="As printed by submit.")]
 
@@ -95,31 +91,25 @@ def ls(
 ) -> None:
     """List runs, newest first, and why they wait or how they ended."""
     from push_dispatch.cli.render import show_runs
-    from push_dispatch.configure import pool_named
+    from push_dispatch.listing import newest_runs, run_views
 
     if limit < 1:
         raise Invalid(f"--limit {limit} is not valid: a whole number from 1 on")
     ports = connect(common)
-    names = ports.store.pool_names() if pool is None else [pool_named(ports, pool).name]
-    found: list[Run] = []
-    for name in names:
-        newest = ports.store.list_runs(name, states=frozenset(state))
-        found += islice(newest, max(_READ, limit))
-    found.sort(key=lambda run: (run.submitted_at, run.order), reverse=True)
-    views = _views(ports, found[:limit])
+    views = run_views(ports, newest_runs(ports, pool, limit, states=frozenset(state)))
     print_json(views) if common.json else show_runs(views)
 
 
 @app.command
 def inspect(id: RunId, /, *, common: Common = Common()) -> None:
     """Show a run and its attempts."""
-    from push_dispatch.cli.follow import run_named
     from push_dispatch.cli.render import show_run
     from push_dispatch.cost import cost_of
+    from push_dispatch.listing import run_named, run_views
 
     ports = connect(common)
     run = run_named(ports, id)
-    (view,) = _views(ports, [run])
+    (view,) = run_views(ports, [run])
     view["estimated_cost_usd"] = cost_of(ports, run)
     print_json(view) if common.json else show_run(view)
 
@@ -128,6 +118,7 @@ def inspect(id: RunId, /, *, common: Common = Common()) -> None:
 def cancel(id: RunId, /, *more: RunId, common: Common = Common()) -> None:
     """Stop runs, whatever their state. One that runs keeps its slot until it has stopped."""
     from push_dispatch.cancel import cancel as ask_to_stop
+    from push_dispatch.listing import run_views
 
     ports = connect(common)
     runs = []
@@ -136,7 +127,7 @@ def cancel(id: RunId, /, *more: RunId, common: Common = Common()) -> None:
         if not common.json:
             say(f"{each} is {runs[-1].state.value}.")
     if common.json:
-        views = _views(ports, runs)
+        views = run_views(ports, runs)
         print_json(views if more else views[0])
 
 
@@ -181,6 +172,7 @@ def submit_all(
     """Submit it once or often, print the ids, and maybe wait; the exit code."""
     from push_dispatch.cli.follow import wait_for
     from push_dispatch.cli.rendering import show_request
+    from push_dispatch.listing import run_views
     from push_dispatch.submit import copies, submit_many
     from push_dispatch.validation import check
 
@@ -195,23 +187,9 @@ def submit_all(
     if wait:
         return wait_for(ports, [run.id for run in runs], None, as_json=common.json)
     if common.json:
-        views = _views(ports, runs)
+        views = run_views(ports, runs)
         print_json(views[0] if count is None else views)
     return 0
 
 
 # -- details ----------------------------------------------------------------------------------
-
-
-def _views(ports: Ports, runs: list[Run]) -> list[dict[str, object]]:
-    """The views of runs, in their order, each with its reason."""
-    from push_dispatch.views import run_view
-    from push_dispatch.waiting import reasons_of
-
-    by_pool: dict[str, list[Run]] = {}
-    for run in runs:
-        by_pool.setdefault(run.pool, []).append(run)
-    reasons: dict[str, str] = {}
-    for pool, those in by_pool.items():
-        reasons |= reasons_of(ports, pool, those)
-    return [run_view(run, reasons.get(run.uuid)) for run in runs]

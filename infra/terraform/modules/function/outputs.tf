@@ -17,3 +17,8 @@ output "log_group" {
   description = "Name of the function's log group."
   value       = aws_cloudwatch_log_group.logs.name
 }
+
+output "log_group_arn" {
+  description = "ARN of the function's log group."
+  value       = aws_cloudwatch_log_group.logs.arn
+}

@@ -1,0 +1,17 @@
+"""The API function: pools and runs, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from push_dispatch import bootstrap
+from push_dispatch.api import asked
+from push_dispatch.telemetry import LambdaContext
+
+__all__ = ["handler"]
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point for a function URL or an HTTP API (payload format 2.0)."""
+    return asked(bootstrap.ports(), dict(event), context)
