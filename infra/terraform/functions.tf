@@ -9,6 +9,7 @@ locals {
       local.has_modal ? { "modal" = aws_sqs_queue.queue["modal"].url } : {},
     ))
     PUSH_DISPATCH_SECRETS_PREFIX = var.secrets_prefix
+    PUSH_DISPATCH_RETENTION_DAYS = var.run_retention_days
     POWERTOOLS_LOG_LEVEL         = "INFO"
     POWERTOOLS_SERVICE_NAME      = var.name
   }

@@ -42,6 +42,17 @@ variable "deletion_protection" {
   default     = true
 }
 
+variable "run_retention_days" {
+  description = "Days for which runs that have ended are kept; 0 keeps them for good."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = var.run_retention_days >= 0
+    error_message = "Runs cannot be deleted before they end."
+  }
+}
+
 variable "platform_concurrency" {
   description = "Pushes to one platform that run at once."
   type        = number

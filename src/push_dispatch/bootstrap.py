@@ -66,7 +66,7 @@ def ports_for(
     dynamodb = session.client("dynamodb", config=CLIENT, endpoint_url=endpoint)
     make_sqs = partial(session.client, "sqs", config=CLIENT, endpoint_url=endpoint)
     return Ports(
-        store=DynamoStore(dynamodb, settings.table),
+        store=DynamoStore(dynamodb, settings.table, retention_days=settings.retention_days),
         messages=SqsMessages(_once(make_sqs), settings.platform_queues, settings.wake_queue),
         clock=now,
         new_id=new_id,

@@ -33,6 +33,8 @@ class Settings:
     #: empty if they do not.
     report_url: str = ""
     report_key: str = ""
+    #: Days for which runs that have ended are kept; 0 is for good.
+    retention_days: int = 0
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -46,7 +48,7 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,
         `PUSH_DISPATCH_EVENT_BUS`, `PUSH_DISPATCH_SCHEDULE_GROUP`, `…_TARGET` and `…_ROLE`,
-        `PUSH_DISPATCH_REPORT_URL` and `…_KEY_NAME` and, as JSON from platform to URL,
+        `PUSH_DISPATCH_REPORT_URL` and `…_KEY_NAME`, `PUSH_DISPATCH_RETENTION_DAYS` and, as JSON from platform to URL,
         `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
         table = environ.get("PUSH_DISPATCH_TABLE", "")
         if not table:
@@ -56,6 +58,9 @@ class Settings:
             platform_queues = dict(json.loads(queues))
         except (ValueError, TypeError) as error:
             raise Invalid(f"PUSH_DISPATCH_PLATFORM_QUEUES is not a JSON object: {error}") from error
+        days = environ.get("PUSH_DISPATCH_RETENTION_DAYS", "") or "0"
+        if not days.isascii() or not days.isdigit():
+            raise Invalid(f"PUSH_DISPATCH_RETENTION_DAYS is {days!r}, and not a number of days")
         return cls(
             table=table,
             wake_queue=environ.get("PUSH_DISPATCH_WAKE_QUEUE", ""),
@@ -67,5 +72,6 @@ class Settings:
             schedule_role=environ.get("PUSH_DISPATCH_SCHEDULE_ROLE", ""),
             report_url=environ.get("PUSH_DISPATCH_REPORT_URL", ""),
             report_key=environ.get("PUSH_DISPATCH_REPORT_KEY_NAME", ""),
+            retention_days=int(days),
             environ=environ,
         )

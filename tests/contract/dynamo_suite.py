@@ -69,6 +69,23 @@ class DynamoContract(FaultContract, StoreContract):
         self.put(client, table, pool, UUID, state={"S": "FAILED"}, colour={"S": "blue"})
         assert [run.state for run in store.list_runs(pool)] == [RunState.FAILED]
 
+    @pytest.mark.parametrize("days", [0, 30])
+    def test_a_run_that_has_ended_is_kept_for_as_long_as_somebody_says(
+        self, client: Any, table: str, pool: str, days: int
+    ) -> None:
+        store = DynamoStore(client, table, retention_days=days)
+        run = store.add_run(values.run(pool, UUID))
+        running = replace(run, rev=run.rev + 1, state=RunState.RUNNING)
+        ended = replace(running, rev=run.rev + 2, state=RunState.FAILED, ended_at=5_000_999)
+        key = {"PK": {"S": keys.runs(pool)}, "SK": {"S": UUID}}
+        expiries = []
+        for after in (running, ended, ended):  # the last one as if its reply had been lost
+            store.save_run(after)
+            assert store.run(pool, UUID) == after
+            expiries.append(client.get_item(TableName=table, Key=key)["Item"].get("expires_at"))
+        expected = {"N": str(5_000 + days * 86_400)} if days else None
+        assert expiries == [None, expected, expected]
+
     def test_what_is_no_run_is_not_listed(
         self, store: Store, client: Any, table: str, pool: str
     ) -> None:

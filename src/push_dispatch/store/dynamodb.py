@@ -37,10 +37,13 @@ class DynamoStore:
         client: DynamoDBClient,
         table: str,
         *,
+        retention_days: int = 0,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them."""
         self._client = client
         self._table = table
+        self._retention_days = retention_days
         self._pause = pause
         self._templates: dict[str, Mapping[str, Any]] = {}
 
@@ -177,6 +180,9 @@ class DynamoStore:
     def save_run(self, run: Run) -> None:
         """See `Store.save_run`."""
         item = items.run_item(run)
+        if self._retention_days and run.state.ended and run.ended_at is not None:
+            # Counted from the end: a repeated write, which looks for its own item, writes the same.
+            item |= _expiring(run.ended_at // 1000, self._retention_days)
         try:
             self._put(item, conditions.RUN_UNCHANGED, rev=run.rev - 1)
         except _Lost as lost:
@@ -202,7 +208,7 @@ class DynamoStore:
         """See `Store.take_attempt`."""
         key = _key(keys.logs(pool), keys.taker(uuid, attempt))
         try:
-            self._put({**key, "by": {"S": by}, **_expiring()}, conditions.ABSENT)
+            self._put({**key, "by": {"S": by}, **_log_expiring()}, conditions.ABSENT)
         except _Lost as lost:
             return bool(lost.stored and lost.stored["by"]["S"] == by)
         return True
@@ -211,7 +217,7 @@ class DynamoStore:
         """See `Store.keep_log`."""
         key = _key(keys.logs(pool), keys.log(uuid, attempt))
         with suppress(_Lost):
-            self._put({**key, "text": {"S": text}, **_expiring()}, conditions.ABSENT)
+            self._put({**key, "text": {"S": text}, **_log_expiring()}, conditions.ABSENT)
 
     def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
         """See `Store.kept_log`."""
@@ -442,8 +448,12 @@ def _key(partition: str, sort: str) -> dict[str, Any]:
     return {"PK": {"S": partition}, "SK": {"S": sort}}
 
 
-def _expiring() -> dict[str, Any]:
-    return {"expires_at": {"N": str(int(time.time()) + LOG_DAYS * 86_400)}}
+def _expiring(since: int, days: int) -> dict[str, Any]:
+    return {"expires_at": {"N": str(since + days * 86_400)}}
+
+
+def _log_expiring() -> dict[str, Any]:
+    return _expiring(int(time.time()), LOG_DAYS)
 
 
 def _values(**numbers: int) -> dict[str, Any]:
