@@ -48,8 +48,8 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,
         `PUSH_DISPATCH_EVENT_BUS`, `PUSH_DISPATCH_SCHEDULE_GROUP`, `…_TARGET` and `…_ROLE`,
-        `PUSH_DISPATCH_REPORT_URL` and `…_KEY_NAME`, `PUSH_DISPATCH_RETENTION_DAYS` and, as JSON from platform to URL,
-        `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
+        `PUSH_DISPATCH_REPORT_URL` and `…_KEY_NAME`, `PUSH_DISPATCH_RETENTION_DAYS` and, as JSON
+        from platform to URL, `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
         table = environ.get("PUSH_DISPATCH_TABLE", "")
         if not table:
             raise Invalid("the environment variable PUSH_DISPATCH_TABLE is not set")
