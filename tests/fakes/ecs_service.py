@@ -297,6 +297,21 @@ class EcsService(RestServer):
         _check(bool(wanted), "ClientException", missing)
         return wanted[-1]
 
+    # -- clusters --------------------------------------------------------------------------------
+
+    def _CreateCluster(self, ask: dict[str, Any]) -> dict[str, Any]:
+        name = ask.get("clusterName", "default")
+        self.clusters.add(name)
+        return {"cluster": _shown_cluster(name, "ACTIVE")}
+
+    def _DeleteCluster(self, ask: dict[str, Any]) -> dict[str, Any]:
+        name = self._cluster(ask)
+        busy = [t for t in self.tasks.values() if t.stopped is None]
+        held = any(task.shown["clusterArn"].endswith(f":cluster/{name}") for task in busy)
+        _check(not held, "ClusterContainsTasksException", "The Cluster has tasks.")
+        self.clusters.remove(name)
+        return {"cluster": _shown_cluster(name, "INACTIVE")}
+
     def _cluster(self, ask: dict[str, Any]) -> str:
         name: str = ask.get("cluster", "default").rpartition("/")[2]
         _check(name in self.clusters, "ClusterNotFoundException", "Cluster not found.")
@@ -326,6 +341,11 @@ class EcsService(RestServer):
             inner = f"<subnetSet>{items}</subnetSet>"
         space = "http://ec2.amazonaws.com/doc/2016-11-15/"
         return f'<{action}Response xmlns="{space}">{inner}</{action}Response>'
+
+
+def _shown_cluster(name: str, status: str) -> dict[str, str]:
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{name}"
+    return {"clusterArn": arn, "clusterName": name, "status": status}
 
 
 def action_of(request: Request) -> str:

@@ -44,7 +44,7 @@ from botocore.credentials import Credentials
 from tests.fakes.ecs import FakeEcs
 from tests.infra.runtime import Runtime
 from tests.infra.scenario import requests_become_runs_that_finish, what_is_wrong_is_set_aside
-from tests.infra.stack import KEYS, Stack, deployed
+from tests.infra.stack import KEYS, Stack, deployed, repair_mappings
 from tests.local import eventually
 from tests.ministack import client, ministack
 
@@ -75,7 +75,7 @@ def main() -> None:
             stack = deployed(STACK, endpoint, ecs, folder)
             _check(stack)
             _say("deployed, and everything is there")
-            _repair(stack)
+            repair_mappings(endpoint)
             requests_become_runs_that_finish(stack, "by-emulator")
             what_is_wrong_is_set_aside(stack, "by-emulator")
             _say("runs were dispatched and finished by the deployed functions, in the emulator")
@@ -155,15 +155,6 @@ def _http(method: str, url: str, body: Any = None, *, signed: bool = True) -> An
     request = urllib.request.Request(url, data, headers, method=method)
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
-
-
-def _repair(stack: Stack) -> None:
-    """Say as numbers what MiniStack has taken from the template as text."""
-    for mapping in stack.mappings:
-        if limit := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
-            stack.client("lambda").update_event_source_mapping(
-                UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(limit)}
-            )
 
 
 def _sweeps(stack: Stack) -> int:

@@ -12,7 +12,7 @@ from tests.fakes.ecs import FakeEcs
 from tests.local import Cli
 from tests.ministack import client
 
-__all__ = ["KEYS", "Stack", "deployed", "listener"]
+__all__ = ["KEYS", "Stack", "deployed", "listener", "repair_mappings", "tell_of"]
 
 #: The emulator takes any credentials.
 KEYS = {
@@ -53,18 +53,8 @@ class Stack:
         assert reply["FailedEntryCount"] == 0, reply
 
     def tell_of(self, token: str) -> None:
-        """Do with what ECS tells of a task what the default bus does with it: at least once and in
-        no order. The bus itself takes no events in the name of a service of AWS."""
-        events = self.client("events")
-        rules = [r for r in events.list_rules()["Rules"] if "EventPattern" in r]
-        for told in self.ecs.events_as_delivered(token):
-            event = {"time": "2026-11-23T10:00:00Z", **told}
-            for rule in rules:
-                pattern = rule["EventPattern"]
-                if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))[
-                    "Result"
-                ]:
-                    self._to_targets(rule["Name"], event)
+        """Do with what ECS tells of a task what the default bus does with it."""
+        tell_of(token, self.ecs, self.endpoint)
 
     def runs(self, pool: str) -> list[dict[str, Any]]:
         """The pool's runs as the command line shows them, the oldest first."""
@@ -81,9 +71,7 @@ class Stack:
 
     def send(self, arn: str, body: str) -> None:
         """A message to the queue of that ARN."""
-        sqs = self.client("sqs")
-        url = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
-        sqs.send_message(QueueUrl=url, MessageBody=body)
+        _send(arn, body, self.endpoint)
 
     def take(self, url: str) -> list[Any]:
         """The messages of a queue, which are taken out of it."""
@@ -95,10 +83,6 @@ class Stack:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             taken += messages
         return taken
-
-    def _to_targets(self, rule: str, event: Mapping[str, Any]) -> None:
-        for target in self.client("events").list_targets_by_rule(Rule=rule)["Targets"]:
-            self.send(target["Arn"], json.dumps(event))
 
 
 def deployed(name: str, endpoint: str, ecs: FakeEcs, home: Path) -> Stack:
@@ -140,3 +124,33 @@ def listener(endpoint: str, bus: str) -> str:
     target = {"Id": "heard", "Arn": attributes["Attributes"]["QueueArn"]}
     events.put_targets(Rule="heard", EventBusName=bus, Targets=[target])
     return url
+
+
+def repair_mappings(endpoint: str) -> None:
+    """Say as a number what MiniStack has taken from a template as text: until then it serves no
+    queue. It cannot be seen whether that is needed, as boto3 reads either as a number."""
+    lambdas = client("lambda", endpoint)
+    for mapping in lambdas.list_event_source_mappings()["EventSourceMappings"]:
+        if limit := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
+            lambdas.update_event_source_mapping(
+                UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": limit}
+            )
+
+
+def tell_of(token: str, ecs: FakeEcs, endpoint: str) -> None:
+    """Do with what ECS tells of a task what the default bus does with it: at least once and in no
+    order. The bus itself takes no events in the name of a service of AWS."""
+    events = client("events", endpoint)
+    rules = [rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule]
+    for told in ecs.events_as_delivered(token):
+        event = json.dumps({"time": "2026-11-23T10:00:00Z", **told})
+        for rule in rules:
+            if events.test_event_pattern(EventPattern=rule["EventPattern"], Event=event)["Result"]:
+                for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
+                    _send(target["Arn"], event, endpoint)
+
+
+def _send(arn: str, body: str, endpoint: str) -> None:
+    sqs = client("sqs", endpoint)
+    url = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=body)

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Terraform:
     program: str
     folder: Path
     environ: Mapping[str, str]
+    #: The folder that the provider is taken from; None if Terraform knows by itself.
+    mirror: Path | None = None
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
         """Type `terraform ARGUMENTS` and return its output. If it ends otherwise than expected,
@@ -91,15 +93,13 @@ def terraform_in(folder: Path, environ: Mapping[str, str]) -> Terraform:
     if config and not Path(config).exists():
         del env["TF_CLI_CONFIG_FILE"]  # Terraform would warn of it at each command
     terraform = Terraform(program, folder, env)
-    refused = [_refusal(terraform)]
-    for mirror in [] if not refused[0] else _mirrors():
-        refused.append(_refusal(terraform, f"-plugin-dir={mirror}"))
-        if not refused[-1]:
-            break
-    if refused[-1]:
-        print(refused[0])
-        raise Absent("terraform cannot have the AWS provider, from its registry or a mirror")
-    return terraform
+    if not (refused := _refusal(terraform)):
+        return terraform
+    for mirror in _mirrors():
+        if not _refusal(terraform, f"-plugin-dir={mirror}"):
+            return replace(terraform, mirror=mirror)
+    print(refused)
+    raise Absent("terraform cannot have the AWS provider, from its registry or a mirror")
 
 
 def _refusal(terraform: Terraform, *options: str) -> str:
