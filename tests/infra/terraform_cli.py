@@ -1,6 +1,6 @@
-"""Where are Terraform and the AWS provider on this machine? And the commands that people type.
+"""Where are Terraform and the providers on this machine? And the commands that people type.
 
-Nothing is downloaded by a path of ours: Terraform takes the provider from its registry, or from the
+Nothing is downloaded by a path of ours: Terraform takes a provider from its registry, or from the
 mirrors that its configuration names. Where neither gives one, folders of this machine are looked
 through for a mirror that somebody has put there.
 """
@@ -26,12 +26,12 @@ _SECONDS = 300
 
 
 class Absent(Exception):
-    """Terraform, or the provider, is not there; says which."""
+    """Terraform, or a provider, is not there; says which."""
 
 
 @dataclass(frozen=True)
 class Terraform:
-    """Terraform in one folder, whose provider is there."""
+    """Terraform in one folder, whose providers are there."""
 
     program: str
     folder: Path
@@ -99,7 +99,7 @@ def terraform_in(folder: Path, environ: Mapping[str, str]) -> Terraform:
         if not _refusal(terraform, f"-plugin-dir={mirror}"):
             return replace(terraform, mirror=mirror)
     print(refused)
-    raise Absent("terraform cannot have the AWS provider, from its registry or a mirror")
+    raise Absent("terraform cannot have the providers, from their registry or a mirror")
 
 
 def _refusal(terraform: Terraform, *options: str) -> str:
