@@ -1,10 +1,9 @@
 # The system's own cluster, for pools of type managed.
 locals {
-  task_roles = (
-    local.has_managed
-    ? [aws_iam_role.execution_role[0].arn, aws_iam_role.task_role[0].arn]
+  task_roles = concat(
+    local.has_managed ? [aws_iam_role.execution_role[0].arn, aws_iam_role.task_role[0].arn] : [],
     # A statement needs a resource: a role that nobody has.
-    : concat(var.ecs_task_roles, length(var.ecs_task_roles) > 0 ? [] : ["arn:aws:iam::000000000000:role/none"])
+    length(var.ecs_task_roles) > 0 ? var.ecs_task_roles : ["arn:aws:iam::000000000000:role/none"],
   )
 
   by_tasks = jsonencode({

@@ -107,7 +107,7 @@ variable "managed" {
 }
 
 variable "ecs_task_roles" {
-  description = "Task and execution roles that pools of type ecs may pass to their tasks, if there is no cluster of the system's own."
+  description = "Task and execution roles that pools of type ecs may pass to their tasks."
   type        = list(string)
   default     = []
 

@@ -39,6 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "AzureClientId": "client",
             "AzureTenantId": "tenant",
             "DeletionProtection": "false",
+            "EcsTaskRoles": ",".join(ROLES),
             "EnableAci": "true",
             "EnableCloudRun": "true",
             "EnableModal": "true",
@@ -63,6 +64,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "aci": {"client_id": "client", "tenant_id": "tenant"},
             "alarm_topic_arn": TOPIC,
             "api": "http",
+            "ecs_task_roles": ROLES,
             "cloud_run": {
                 "audience": "audience",
                 "project": "project",

@@ -13,6 +13,7 @@ variables {
   cloud_run       = { project = "my-project" }
   aci             = {}
   modal           = {}
+  ecs_task_roles  = ["arn:aws:iam::123456789012:role/named"]
   managed         = { subnets = ["subnet-1", "subnet-2"], public_ip = true }
 }
 
@@ -62,12 +63,16 @@ run "alarms_go_to_the_topic" {
   }
 }
 
-run "tasks_of_the_cluster_get_its_roles_only" {
+run "tasks_get_the_roles_of_the_cluster_and_those_that_are_named" {
   command = apply
 
   assert {
-    condition     = local.task_roles == tolist([aws_iam_role.execution_role[0].arn, aws_iam_role.task_role[0].arn])
-    error_message = "Other roles may be passed to tasks, too."
+    condition     = slice(local.task_roles, 0, 2) == tolist([aws_iam_role.execution_role[0].arn, aws_iam_role.task_role[0].arn])
+    error_message = "Tasks of the system's own cluster cannot start."
+  }
+  assert {
+    condition     = slice(local.task_roles, 2, length(local.task_roles)) == tolist(var.ecs_task_roles)
+    error_message = "Other roles may be passed to tasks than those that are named."
   }
 }
 
