@@ -1,11 +1,23 @@
 locals {
+  given = var.base_job_template == null ? null : jsondecode(var.base_job_template)
+  # The template with other defaults; without variables that could have any, as it is.
+  template = try(
+    merge(local.given, {
+      variables = merge(local.given.variables, {
+        properties = merge(local.given.variables.properties, {
+          for name, default in var.defaults : name => merge(local.given.variables.properties[name], { default = default })
+        })
+      })
+    }),
+    local.given,
+  )
   declared = {
     for name, held in {
       type              = var.type
       description       = var.description
       limit             = var.limit
       paused            = var.paused
-      base_job_template = var.base_job_template == null ? null : jsondecode(var.base_job_template)
+      base_job_template = local.template
       queues = length(var.queues) == 0 ? null : {
         for name, queue in var.queues : name => { for key, value in queue : key => value if value != null }
       }

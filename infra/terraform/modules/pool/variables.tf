@@ -52,6 +52,21 @@ variable "base_job_template" {
   }
 }
 
+variable "defaults" {
+  description = "Values that job variables have unless a run names others, such as { cluster = module.ecs.cluster_arn }, in place of the base job template's."
+  type        = any
+  default     = {}
+
+  validation {
+    condition     = length(var.defaults) == 0 || var.base_job_template != null
+    error_message = "They are put into a base job template: give one."
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.defaults) : can(jsondecode(var.base_job_template).variables.properties[name])])
+    error_message = "The base job template has no such job variable."
+  }
+}
+
 variable "queues" {
   description = "Queues by name. 1 is the priority that is served first; it is unique in the pool."
   type = map(object({
