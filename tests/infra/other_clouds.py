@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.infra.terraform_cli import Absent, Terraform, terraform_in
+from tests.infra.terraform_cli import Absent, terraform_in
 
 ROOT = Path(__file__).parents[2] / "infra/terraform"
 _SKIPPED = 77
@@ -53,17 +53,18 @@ _CASES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
 
 def main() -> None:
     """What can be done, then what may have to be skipped; raises what goes wrong."""
-    absent: list[str] = []
     with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         for name, (good, bad) in _CASES.items():
-            try:
-                _check_variables(Path(made, f"{name}-variables"), name, good, bad)
-                _check_module(Path(made, name), name)
-            except Absent as reason:
-                absent.append(f"{name}: {reason}")
-    if absent:
-        print("not validated, and their own tests not run:", "; ".join(absent))
-        sys.exit(_SKIPPED)
+            _check_variables(folder / f"variables-of-{name}", name, good, bad)
+        shutil.copytree(ROOT, folder / "terraform")
+        try:
+            for name in _CASES:
+                _check_module(folder / "terraform/modules" / name)
+            _check_example(folder / "terraform/examples/complete")
+        except Absent as reason:
+            print(f"{', '.join(_CASES)}, examples/complete: not validated, as {reason}")
+            sys.exit(_SKIPPED)
 
 
 def _check_variables(
@@ -88,12 +89,16 @@ def _refused(said: str) -> list[str]:
     return [diagnostic["snippet"]["code"] for diagnostic in found]
 
 
-def _check_module(folder: Path, name: str) -> None:
-    shutil.copytree(ROOT / "modules" / name, folder)
-    terraform: Terraform = terraform_in(folder, _environment({}))
+def _check_module(folder: Path) -> None:
+    terraform = terraform_in(folder, _environment({}))
     terraform("validate")
     terraform("test")
-    print(f"--- {name}: valid, and its own tests pass", flush=True)
+    print(f"--- {folder.name}: valid, and its own tests pass", flush=True)
+
+
+def _check_example(folder: Path) -> None:
+    terraform_in(folder, _environment({}))("validate")
+    print("--- the complete example is valid", flush=True)
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from tests.infra.hcl import Block, Ref, blocks, typed, value
@@ -60,6 +61,11 @@ class Module:
         [block] = [b for b in self._of("output") if b.labels == [output]]
         return value(block.attributes["value"], self._names)
 
+    def called(self, name: str) -> Module:
+        """The one module that it calls by this name."""
+        module: Module = self._names["module"][name]
+        return module
+
     def outputs(self) -> dict[str, Any]:
         """All that the module tells, by name."""
         return {b.labels[0]: self[b.labels[0]] for b in self._of("output")}
@@ -92,7 +98,8 @@ class Module:
         }
 
     def _call(self, block: Block) -> Any:
-        folder = str(PurePosixPath(self._folder, value(block.attributes["source"], {})))
+        source = value(block.attributes["source"], {})
+        folder = normpath(PurePosixPath(self._folder, source)).removeprefix(".")
         made = [
             Module(
                 self._sources,

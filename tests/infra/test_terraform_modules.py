@@ -18,6 +18,7 @@ from push_dispatch.platforms.cloud_run import CloudRun
 from push_dispatch.platforms.templates import default_template
 from tests.infra.hcl import Block, blocks, typed, value
 from tests.infra.terraform import Module, Resource, read
+from tests.infra.terraform_readme import PAGE, written
 
 ROOT = Path(__file__).parents[2] / "infra/terraform"
 MODULES = [ROOT, *sorted(path for path in (ROOT / "modules").iterdir() if path.is_dir())]
@@ -34,6 +35,13 @@ def test_every_variable_and_output_is_described(folder: Path) -> None:
     for block in _of(folder, "output"):
         assert {"description", "value"} <= set(block.attributes), block.labels
     assert (folder / "versions.tf").exists()
+
+
+def test_the_page_says_what_variables_and_outputs_say() -> None:
+    page = PAGE.read_text("utf-8")
+    assert page == written(page), "run: python -m tests.infra.terraform_readme"
+    for folder in MODULES[1:]:
+        assert f"### {folder.name}\n" in page or folder.name == "function"
 
 
 @pytest.mark.parametrize("name", ["platform-cloud-run", "platform-aci"])
@@ -140,6 +148,73 @@ def test_azure_trusts_one_role() -> None:
         "subject": ROLE,
         "audience": [AUDIENCE],
     }
+
+
+# -- the complete example -------------------------------------------------------------------------
+
+
+def test_the_complete_example_asks_for_every_platform() -> None:
+    [called] = [
+        b for b in _of(ROOT / "examples/complete", "module") if b.labels[0] == "push_dispatch"
+    ]
+    platforms = {"aci", "cloud_run", "managed", "modal"}
+    more = {"alarm_topic_arn", "api", "ecs_task_roles", "enable_reporter", "kms_key_arn"}
+    assert platforms | more <= set(called.attributes)
+
+
+@pytest.mark.parametrize(
+    ("platform", "cloud", "resource", "trusted"),
+    [
+        (
+            "cloud-run",
+            "google",
+            "google_iam_workload_identity_pool_provider",
+            "attribute_condition",
+        ),
+        ("aci", "azure", "azurerm_federated_identity_credential", "subject"),
+    ],
+)
+def test_the_other_clouds_trust_the_role_that_the_function_has(
+    platform: str, cloud: str, resource: str, trusted: str
+) -> None:
+    example = _complete()
+    role = f"role/{_role_of(example.called('push_dispatch'), platform)}"
+    [made] = [r for r in example.called(cloud).resources() if r.type == resource]
+    assert str(made.arguments[trusted]).rstrip("'").endswith(role)
+
+
+def test_the_functions_are_told_what_the_other_clouds_tell() -> None:
+    told = {
+        name: held
+        for resource in _complete().called("push_dispatch").resources()
+        if resource.type == "aws_lambda_function"
+        for environment in resource.arguments["environment"]
+        for name, held in environment["variables"].items()
+    }
+    provider = "google_iam_workload_identity_pool_provider.aws.name"
+    assert (
+        told["PUSH_DISPATCH_GOOGLE_AUDIENCE"] == f"//iam.googleapis.com/<module.google.{provider}>"
+    )
+    assert told["AZURE_CLIENT_ID"] == (
+        "<module.azure.azurerm_user_assigned_identity.push.client_id>"
+    )
+
+
+def _complete() -> Module:
+    given = {
+        "subnets": ["subnet-1"],
+        "issuer": ISSUER,
+        "google_project": "my-project",
+        "azure_subscription_id": "subscription",
+    }
+    return Module(read(ROOT), given, "examples/complete")
+
+
+def _role_of(system: Module, platform: str) -> str:
+    """Name of the role of the function that pushes to a platform."""
+    names = {r.arguments["name"] for r in system.resources() if r.type == "aws_iam_role"}
+    [name] = [name for name in names if name.endswith(f"-push-{platform}")]
+    return str(name)
 
 
 # -- details --------------------------------------------------------------------------------------
