@@ -31,6 +31,7 @@ from push_dispatch.validation import check_template
 __all__ = [
     "change_pool",
     "change_queue",
+    "check_new_pool",
     "create_pool",
     "create_queue",
     "delete_pool",
@@ -58,17 +59,18 @@ def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
     Raises Invalid (`invalid_name`, `invalid_limit`, `invalid_priority`, `unknown_type`,
     `invalid_template`), Refused (`pool_exists`).
     """
-    check_name(pool.name, "pool")
-    check_limit(pool.limit, f"pool {pool.name!r}")
-    check_limit(pool.key_limit, f"pool {pool.name!r}, per key")
-    entry_for(pool.type)
-    for queue in pool.queues:
-        _check_queue(queue)
-    check_template(template)
+    _check_pool(pool, template)
     digest = digest_of(template)
     ports.store.put_template(pool.name, digest, template)
     ports.store.create_pool(replace(pool, template=digest))
     return pool_named(ports, pool.name)
+
+
+def check_new_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> None:
+    """Raise what `create_pool` would raise now, and change nothing."""
+    _check_pool(pool, template)
+    if ports.store.pool(pool.name):
+        raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
 
 
 def keep_template(ports: Ports, name: str, template: Mapping[str, Any]) -> str:
@@ -256,6 +258,16 @@ def with_priority(pool: Pool, name: str, priority: int) -> Pool:
         least = shifted[-1].priority + 1 if shifted else 1
         shifted.append(queue if queue.priority >= least else replace(queue, priority=least))
     return replace(pool, queues=tuple(shifted))
+
+
+def _check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
+    check_name(pool.name, "pool")
+    check_limit(pool.limit, f"pool {pool.name!r}")
+    check_limit(pool.key_limit, f"pool {pool.name!r}, per key")
+    entry_for(pool.type)
+    for queue in pool.queues:
+        _check_queue(queue)
+    check_template(template)
 
 
 def _check_queue(queue: Queue) -> None:

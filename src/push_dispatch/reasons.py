@@ -132,6 +132,7 @@ _ALL = (
     _refusal("run_not_found", "There is no run of that id.", "push-dispatch run ls --pool POOL"),
     _refusal("deployment_not_found", "There is no deployment of that name.", "push-dispatch deployment ls"),
     _refusal("pool_exists", "A pool of that name exists.", "Choose another name, or change it with pool update."),
+    _refusal("provision_incomplete", "What the pool needs of its platform is not there, or only a part of it.", "Correct what the message names, and type the same command again: it goes on."),
     _refusal("queue_exists", "The pool has a queue of that name.", "Choose another name, or change it with queue update."),
     _refusal("pool_not_empty", "Runs of the pool wait or run.", "Cancel them first, or delete with --force."),
     _refusal("default_queue", "The default queue cannot be deleted.", "Pause it or set its limit to 0 instead."),

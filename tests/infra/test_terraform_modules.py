@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from push_dispatch.model import Pool
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.aci.sign_in import AUDIENCE
 from push_dispatch.platforms.cloud_run import CloudRun
 from push_dispatch.platforms.templates import default_template
+from push_dispatch.provision.terraform import terraform
 from tests.infra.hcl import Block, blocks, typed, value
 from tests.infra.terraform import Module, Resource, read
 from tests.infra.terraform_readme import PAGE, written
@@ -215,6 +217,51 @@ def _role_of(system: Module, platform: str) -> str:
     names = {r.arguments["name"] for r in system.resources() if r.type == "aws_iam_role"}
     [name] = [name for name in names if name.endswith(f"-push-{platform}")]
     return str(name)
+
+
+# -- what `pool create --provision` prints --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pool_type", ["cloud-run", "cloud-run:push", "cloud-run-v2:push", "azure-container-instance"]
+)
+def test_what_is_printed_calls_the_modules_as_they_are(pool_type: str) -> None:
+    pool = Pool("etl-1", pool_type, limit=4, description='${all} of "it"')
+    text = terraform(pool, "my-system")
+    platform, declared = [block for block in blocks(text) if block.type == "module"]
+    for block in (platform, declared):
+        folder = _module(Path(value(block.attributes["source"], {})).name)
+        variables = _of(folder, "variable")
+        assert set(block.attributes) - {"source"} <= {b.labels[0] for b in variables}
+        needed = {b.labels[0] for b in variables if "default" not in b.attributes}
+        assert needed <= set(block.attributes)
+    outputs = {b.labels[0] for b in _of(_module(_PRINTED[platform.labels[0]]), "output")}
+    assert set(re.findall(rf"module\.{platform.labels[0]}\.(\w+)", text)) <= outputs
+    names = re.findall(r"(?m)^    (\w+) +=", text)
+    assert names
+    assert set(names) <= set(default_template(pool_type)["variables"]["properties"])
+
+
+def test_what_is_printed_says_what_was_asked_for() -> None:
+    pool = Pool("etl", "cloud-run-v2", limit=0, paused=True, description='${all} of "it"')
+    text = terraform(pool, "my-system", "own.json")
+    [_, declared] = [block for block in blocks(text) if block.type == "module"]
+    told = {
+        name: value(declared.attributes[name], {})
+        for name in ("name", "type", "limit", "paused", "description")
+    }
+    assert told == {
+        "name": "etl",
+        "type": "cloud-run-v2",
+        "limit": 0,
+        "paused": True,
+        "description": '$${all} of "it"',
+    }
+    assert 'base_job_template = file("own.json")' in text
+    assert ":role/my-system-push-cloud-run" in text
+
+
+_PRINTED = {"google": "platform-cloud-run", "azure": "platform-aci"}
 
 
 # -- details --------------------------------------------------------------------------------------

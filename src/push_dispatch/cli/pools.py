@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +39,32 @@ Description = Annotated[str | None, Parameter(help="For people.")]
 KeyLimit = Annotated[
     int | None, Parameter(metavar="N", help="Runs at once that share a concurrency key.")
 ]
+Provision = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        help="Also find or make what it needs of its platform; for Cloud Run and ACI, print the "
+        "Terraform that does it.",
+    ),
+]
+Subnets = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--subnet",
+        metavar="ID",
+        negative=(),
+        help="With --provision, for ecs: where tasks are; otherwise in the default VPC.",
+    ),
+]
+SecurityGroups = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--security-group",
+        metavar="ID",
+        negative=(),
+        help="With --provision, for ecs; otherwise the VPC's own.",
+    ),
+]
 StartRate = Annotated[
     str | None, Parameter(name="--rate", metavar="N/DURATION", help="Starts per period: 100/1h.")
 ]
@@ -57,11 +84,15 @@ def create(
     key_limit: KeyLimit = None,
     rate: StartRate = None,
     description: Description = None,
+    provision: Provision = False,
+    subnet: Subnets = None,
+    security_group: SecurityGroups = None,
     common: Common = Common(),
 ) -> None:
     """Create a pool with its default queue."""
+    from push_dispatch.cli.provisioning import Asked, provisioned
     from push_dispatch.cli.times import rate_of
-    from push_dispatch.configure import create_pool
+    from push_dispatch.configure import check_new_pool, create_pool
     from push_dispatch.model import Pool
 
     template = _template(base_job_template, type)
@@ -75,6 +106,15 @@ def create(
         description=description or "",
     )
     ports = connect(common)
+    check_new_pool(ports, pool, template)
+    if provision:
+        asked = Asked(subnet or (), security_group or (), base_job_template)
+        completed = provisioned(pool, template, asked, common)
+        if completed is None:
+            return
+        template = completed
+    elif subnet or security_group:
+        raise Invalid("--subnet and --security-group say something with --provision only")
     created = create_pool(ports, pool, template)
     _tell(ports, created, f"Created pool {name}.", common)
 
@@ -270,7 +310,7 @@ def _tell(ports: Ports, pool: Pool, done: str, common: Common) -> None:
         say(done)
 
 
-def _template(file: Path | None, pool_type: str) -> dict[str, Any]:
+def _template(file: Path | None, pool_type: str) -> Mapping[str, Any]:
     from push_dispatch.cli.inputs import read_mapping
     from push_dispatch.platforms.templates import default_template
 
