@@ -51,6 +51,7 @@ def main() -> None:
             print(reason)
             sys.exit(_SKIPPED)
         _look_at(terraform)
+        _look_at_the_complete_example(module / "examples/complete")
         with FakeEcs() as ecs:
             elsewhere = {f"AWS_ENDPOINT_URL_{name}": ecs.url for name in ("ECS", "EC2")}
             # MiniStack unpacks functions for each of their workers, and leaves them there.
