@@ -16,7 +16,7 @@ from push_dispatch.errors import NotFound, PushDispatchError
 from push_dispatch.gate import has_gate
 from push_dispatch.lifecycle import Expire, Move, Stop
 from push_dispatch.messages import Look, Message, Push, StopAttempt, Wake, Watch
-from push_dispatch.model import DEFAULT_QUEUE, Attempt, Holder, Pool, Ready, Run, RunState, Slot
+from push_dispatch.model import DEFAULT_QUEUE, Attempt, Holder, Pool, Ready, Run, RunState
 from push_dispatch.ports import Ports
 from push_dispatch.transition import transition
 
@@ -73,7 +73,7 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
         return
     swept.pools += 1
     held = _holders_with_runs(ports, name)
-    ended, drifted = settle_ended(held, ports.clock())
+    hints, drifted = settle_ended(held, ports.clock())
     swept.drifted += drifted
     push_again(ports, pool, held, swept)
     stop_overdue(ports, held, swept)
@@ -81,16 +81,18 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     look_at_silent(ports, held, swept)
     move_retired(ports, pool, swept)
     wake_due(ports, pool, held, swept)
-    passed = dispatch(ports, name, Hints(ended=ended), thorough=True)
+    passed = dispatch(ports, name, hints, thorough=True)
     measure(ports, name, passed, drifted)
 
 
-def settle_ended(held: Sequence[tuple[Holder, Run | None]], now: int) -> tuple[set[Slot], int]:
-    """Slots whose attempts are over: the change that tells of it is on its way or lost. And how
-    many have been over for so long that it is lost."""
+def settle_ended(held: Sequence[tuple[Holder, Run | None]], now: int) -> tuple[Hints, int]:
+    """What the changes tell, or would have told, of attempts that are over: that their slots are
+    free, and of the next attempt that a run waits for. And how many have been over for so long
+    that their change is lost."""
     ended = [(h, run) for h, run in held if run is None or run.has_ended(h.attempt)]
     lost = sum(_ended_at(run, h.attempt) <= now - DRIFT_SECONDS * 1000 for h, run in ended)
-    return {h.slot for h, _ in ended}, lost
+    again = [Ready.of(run) for _, run in ended if run and run.state is RunState.SCHEDULED]
+    return Hints(ended={h.slot for h, _ in ended}, waiting=again), lost
 
 
 def push_again(

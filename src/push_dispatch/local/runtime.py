@@ -26,7 +26,6 @@ from typing import Any, Self, TextIO
 
 import psutil
 
-from push_dispatch.audit import audit
 from push_dispatch.bootstrap import CLIENT
 from push_dispatch.errors import Refused
 from push_dispatch.handlers import dispatch, finish, push, report, submit, sweep
@@ -43,6 +42,7 @@ from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports import Ports
+from push_dispatch.recount import put_right, recount
 from push_dispatch.reporter import Reporter
 from push_dispatch.store.schema import create_table
 from push_dispatch.telemetry import logger
@@ -181,7 +181,7 @@ class LocalRuntime:
             _log_failed,
         )
         self._stream.begin()
-        audit(ports)
+        _audit(ports)
         process = ports.platform("process")
         if isinstance(process, Process):
             process.watch(lambda event: finish.handle(ports, event))
@@ -232,13 +232,20 @@ def _kept(file: Path) -> str:
     return file.read_text()
 
 
+def _audit(ports: Ports) -> None:
+    """What changed between the last drain of the stream and the stop: see decision 0008."""
+    for name in ports.store.pool_names():
+        if pool := ports.store.pool(name):
+            put_right(ports, recount(ports, pool, every_run=True, settled_seconds=0))
+
+
 def _swept(ports: Ports) -> float:
     sweep.handle(ports)
     return SWEEP_SECONDS
 
 
 def _log_failed(records: list[dict[str, Any]]) -> None:
-    """The on-failure destination. The sweep finds what these records would have told."""
+    """The on-failure destination: `doctor --repair` finds what these records would have told."""
     for record in records:
         log.error("stream record given up: %s", record["dynamodb"].get("Keys"))
 
