@@ -4,7 +4,7 @@
 set -euo pipefail
 
 readonly ENV=.envs/third-party
-uv=$(command -v uv || echo .venv/bin/uv)
+uv=$(command -v uv || echo .envs/uv/bin/uv) # make has put it there
 rm -rf "$ENV"
 "$uv" venv --quiet "$ENV"
 "$uv" pip install --quiet --python "$ENV/bin/python" ".[cli]" ./examples/push-dispatch-batch-api pytest
