@@ -72,6 +72,15 @@ class TestFederation(SignInSuite):
         assert caught.value.reason == "access_denied"
         assert fake.calls() == 0
 
+    def test_role_that_the_provider_does_not_trust_is_denied(
+        self, fake: FakeCloudRun, google: FakeGoogle
+    ) -> None:
+        google.trusts = False
+        with pytest.raises(Rejected, match="invalid_grant") as caught:
+            CloudRun(fake.environ(**google.federation())).push(self.make_job(1))
+        assert caught.value.reason == "access_denied"
+        assert fake.calls() == 0
+
     def test_aws_that_issues_no_tokens_says_how_to_enable_them(
         self, fake: FakeCloudRun, google: FakeGoogle
     ) -> None:

@@ -33,6 +33,8 @@ class FakeGoogle(RestServer):
         self.enabled = True
         #: Whether the pool's principal may act as the service account.
         self.may_impersonate = True
+        #: Whether the provider trusts anybody at all.
+        self.trusts = True
 
     def answer(self, request: Request) -> Answer:
         if request.path == "/":
@@ -61,7 +63,8 @@ class FakeGoogle(RestServer):
         return Answer(200, xml.encode(), {"Content-Type": "text/xml"})
 
     def _exchanged(self, form: dict[str, str]) -> Answer:
-        if form.get("audience") != PROVIDER or form.get("subject_token") not in self.trusted:
+        known = self.trusts and form.get("subject_token") in self.trusted
+        if form.get("audience") != PROVIDER or not known:
             return _refusal("invalid_grant", "The given credential is rejected by the attributes.")
         kind = "urn:ietf:params:oauth:token-type:access_token"
         return self._issue({"token_type": "Bearer", "issued_token_type": kind})

@@ -18,6 +18,7 @@ Source: https://cloud.google.com/iam/docs/workload-identity-federation-with-othe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,9 @@ __all__ = ["SignIn"]
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type:jwt"  # noqa: S105 - the kind of a token
 _SECONDS = 5
+#: What is refused for good, https://www.rfc-editor.org/rfc/rfc6749#section-5.2 and, for a token
+#: exchange, https://www.rfc-editor.org/rfc/rfc8693#section-2.2.2.
+_REFUSED = re.compile(r"\b(invalid_\w+|unauthorized_client|unsupported_grant_type)\b")
 
 
 class SignIn:
@@ -178,10 +182,12 @@ def _refresh(credentials: Any) -> None:
 
 def _not_signed_in(error: Any) -> PlatformError:
     """The library says itself what may succeed later: no answer, a 5xx, a 429."""
-    from google.auth.exceptions import RefreshError  # noqa: PLC0415
+    from google.auth.exceptions import OAuthError, RefreshError  # noqa: PLC0415
 
     said = str(error.args[0] if error.args else error)
-    if not isinstance(error, RefreshError) or error.retryable:
+    # A token exchange that is refused is not said to be final: its code tells.
+    refused = isinstance(error, OAuthError) and _REFUSED.search(said)
+    if not refused and (not isinstance(error, RefreshError) or error.retryable):
         return Uncertain(f"no access token from Google: {said}", reason="platform_unavailable")
     remedy = (
         "Check the audience, the provider's conditions and, if one is named, that the pool's "
