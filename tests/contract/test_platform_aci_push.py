@@ -15,7 +15,7 @@ from push_dispatch.secrets import Secret
 from tests.contract.aci_suite import AciSuite
 from tests.fakes.aci import FakeAci
 from tests.fakes.aci_service import RESOURCE_GROUP, SUBSCRIPTION, failure
-from tests.fakes.aci_sign_in import CLIENT, SECRET, FakeSts
+from tests.fakes.aci_sign_in import CLIENT, SECRET, TENANT, FakeSts
 
 
 class TestRequests(AciSuite):
@@ -292,3 +292,34 @@ class TestSignIn(AciSuite):
             aci.push(self.make_job(1))
         assert caught.value.reason == "access_denied"
         assert fake.calls() == 2
+
+    # -- asked for as such -----------------------------------------------------------------------
+
+    def test_sign_in_says_which_application(self, aci: Aci, fake: FakeAci) -> None:
+        told = f"signed in to Azure as the application {CLIENT} of the tenant {TENANT}"
+        assert aci.sign_in() == f"{told}, with AZURE_CLIENT_SECRET"
+        aci.sign_in()
+        assert len(fake.entra.issued) == 2, "a token that is remembered proves nothing"
+        assert fake.calls() == 0
+
+    def test_sign_in_by_the_role_of_aws(self, fake: FakeAci) -> None:
+        with FakeSts(fake.entra) as sts:
+            aci = self.federated(fake, sts)
+            assert aci.sign_in().endswith(", by this function's AWS role")
+            sts.throttle_next()
+            with pytest.raises(Throttled):
+                aci.sign_in()
+            sts.lose_reply()
+            with pytest.raises(Uncertain):
+                aci.sign_in()
+            sts.enabled = False
+            with pytest.raises(Rejected, match="enable-outbound-web-identity") as caught:
+                aci.sign_in()
+            assert caught.value.reason == "access_denied"
+
+    def test_sign_in_at_an_entra_that_is_down_is_not_final(self, aci: Aci, fake: FakeAci) -> None:
+        fake.entra.refuse_next(503, 90033, "A transient error has occurred")
+        with pytest.raises(Uncertain) as caught:
+            aci.sign_in()
+        assert caught.value.reason == "platform_unavailable"
+        aci.sign_in()

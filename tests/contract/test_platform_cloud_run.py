@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped]
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
@@ -11,15 +13,21 @@ from push_dispatch.platforms.verdicts import Reaction, judge
 from push_dispatch.reasons import REASONS
 from push_dispatch.testing.platform_contract import PlatformContract
 from tests.contract.cloud_run_suite import CloudRunSuite
+from tests.contract.google_suite import GoogleSignIn
 from tests.fakes.cloud_run import FakeCloudRun
 from tests.fakes.cloud_run_service import Refusal
 
 
-class TestCloudRunV2(CloudRunSuite, PlatformContract):
+class CloudRunContract(GoogleSignIn, CloudRunSuite, PlatformContract):
+    def service(self, environ: Mapping[str, str]) -> CloudRun:
+        return CloudRun(environ)
+
+
+class TestCloudRunV2(CloudRunContract):
     """A group of several tests: the contract of all platforms."""
 
 
-class TestCloudRunV1(CloudRunSuite, PlatformContract):
+class TestCloudRunV1(CloudRunContract):
     """The same with a template of the first version."""
 
     platform_type = "cloud-run"

@@ -13,7 +13,7 @@ from push_dispatch.model import Status
 from push_dispatch.platforms.cloud_run import CloudRun
 from tests.contract.cloud_run_suite import NOWHERE, CloudRunSuite
 from tests.fakes.cloud_run import FakeCloudRun
-from tests.fakes.google_sign_in import ACCOUNT, FakeGoogle
+from tests.fakes.google_sign_in import ACCOUNT, PROVIDER, FakeGoogle
 from tests.fakes.rest_server import Answer
 
 
@@ -200,6 +200,48 @@ class TestKey(SignInSuite):
             with pytest.raises(Rejected) as caught:
                 CloudRun(fake.environ(**more)).push(self.make_job(1))
             assert caught.value.reason == reason
+
+
+class TestAsWhom(SignInSuite):
+    """What `sign_in` says."""
+
+    def test_the_principal_of_the_pool(self, fake: FakeCloudRun, google: FakeGoogle) -> None:
+        told = CloudRun(fake.environ(**google.federation())).sign_in()
+        pool = PROVIDER.removeprefix("//iam.googleapis.com/")
+        assert told == f"signed in to Google Cloud as {pool}"
+
+    def test_a_service_account(self, fake: FakeCloudRun, google: FakeGoogle) -> None:
+        named = google.federation(PUSH_DISPATCH_GOOGLE_SERVICE_ACCOUNT=ACCOUNT)
+        told = CloudRun(fake.environ(**named)).sign_in()
+        assert f"as the service account {ACCOUNT} by way of projects/" in told
+        google.may_impersonate = False
+        with pytest.raises(Rejected, match="workloadIdentityUser") as caught:
+            CloudRun(fake.environ(**named)).sign_in()
+        assert caught.value.reason == "access_denied"
+
+    def test_a_key(self, fake: FakeCloudRun, google: FakeGoogle, tmp_path: Path) -> None:
+        store = tmp_path / "secrets.json"
+        store.write_text(json.dumps({"google-key": google.key()}))
+        secret = {
+            "PUSH_DISPATCH_SECRETS": f"file:{store}",
+            "PUSH_DISPATCH_GOOGLE_KEY_NAME": "google-key",
+        }
+        cloud_run = CloudRun(fake.environ(**secret))
+        whom = f"the service account {ACCOUNT} (the key in the secret google-key)"
+        assert cloud_run.sign_in() == f"signed in to Google Cloud as {whom}"
+        store.write_text("{}")
+        with pytest.raises(Rejected) as caught:
+            cloud_run.sign_in()
+        assert caught.value.reason == "secret_unavailable"
+
+    def test_a_person(self, fake: FakeCloudRun, google: FakeGoogle, tmp_path: Path) -> None:
+        file = tmp_path / "person.json"
+        person = {"type": "authorized_user", "client_id": "c", "client_secret": "s"}
+        person |= {"refresh_token": "hunter2", "token_uri": f"{google.url}/token"}
+        file.write_text(json.dumps(person))
+        google.refuse_next(Answer(200, {"access_token": "t", "expires_in": 3599}), path="/token")
+        told = CloudRun(fake.environ(GOOGLE_APPLICATION_CREDENTIALS=str(file))).sign_in()
+        assert told == f"signed in to Google Cloud as a person ({file})"
 
 
 class TestEndpoint(CloudRunSuite):

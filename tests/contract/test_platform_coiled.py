@@ -36,6 +36,9 @@ class CoiledSuite(PlatformSuite):
     def disconnected(self) -> Coiled:
         return Coiled({"DASK_COILED__SERVER": "http://127.0.0.1:1", "DASK_COILED__TOKEN": "t-1"})
 
+    def without_credentials(self, fake: FakeCoiled) -> Coiled:
+        return Coiled({"DASK_COILED__SERVER": fake.url})
+
     def unknown_handle(self, fake: FakeCoiled) -> str:
         return f"{WORKSPACE}/clusters/404"
 
@@ -123,6 +126,22 @@ class TestRequests(CoiledSuite):
         with pytest.raises(Rejected, match="PUSH_DISPATCH_COILED_TOKEN_NAME") as caught:
             Coiled({}).push(self.make_job(1))
         assert caught.value.reason == "credentials_missing"
+
+    def test_sign_in_looks_into_the_workspace_that_is_named(
+        self, coiled: Coiled, fake: FakeCoiled
+    ) -> None:
+        assert coiled.sign_in() == "signed in to Coiled as runner"
+        mine = fake.environ() | {"DASK_COILED__WORKSPACE": WORKSPACE}
+        told = Coiled(mine).sign_in()
+        assert told == f"signed in to Coiled as runner, in the workspace {WORKSPACE}"
+        with pytest.raises(Rejected, match="not a member") as caught:
+            Coiled(mine | {"DASK_COILED__WORKSPACE": "theirs"}).sign_in()
+        assert caught.value.reason == "access_denied"
+
+    def test_sign_in_at_what_is_not_coiled_is_final(self, coiled: Coiled, fake: FakeCoiled) -> None:
+        fake.refuse_next(refusal(404, "", "Not found."))
+        with pytest.raises(Rejected):
+            coiled.sign_in()
 
     def test_a_running_cluster_of_the_name_is_adopted_and_never_deleted(
         self, coiled: Coiled, fake: FakeCoiled

@@ -54,6 +54,11 @@ class DockerSuite(PlatformContract):
         self.made.append(Docker({"DOCKER_HOST": "unix:///nowhere/docker.sock"}))
         return self.made[-1]
 
+    def without_credentials(self, fake: FakeDocker) -> Platform:
+        """An engine that wants a certificate, and none is there."""
+        nowhere = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nowhere"}
+        return Docker({"DOCKER_HOST": "tcp://127.0.0.1:1", **nowhere})
+
     def unknown_handle(self, fake: FakeDocker) -> str:
         return "f" * 64
 
@@ -92,6 +97,15 @@ class TestDocker(DockerSuite):
         fake._named(job.name).oom = True
         end = self.see(platform, job, handle)
         assert (end.status, end.reason) == (Status.ENDED, "out_of_memory")
+
+    def test_sign_in_asks_for_the_version(self, platform: Platform, fake: FakeDocker) -> None:
+        assert isinstance(platform, Docker)
+        assert platform.sign_in() == f"the engine 27.0 answers at unix://{fake.socket}"
+        fake.refuse_next(Answer(500, {"message": "something odd"}), "GET", "/version")
+        with pytest.raises(Uncertain) as caught:
+            platform.sign_in()
+        assert caught.value.reason == "platform_unavailable"
+        assert "looked up" not in caught.value.message
 
     @pytest.mark.parametrize(
         ("status", "message", "error", "reason"),

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from push_dispatch.errors import PlatformError, Rejected, Throttled
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.managed import Managed
@@ -32,6 +33,9 @@ class EcsContract(PlatformContract):
 
     def disconnected(self) -> Platform:
         return Ecs(NOWHERE)
+
+    def without_credentials(self, fake: FakeEcs) -> Platform:
+        return Ecs(_of_nobody(fake))
 
     def unknown_handle(self, fake: FakeEcs) -> str:
         return f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/default/{'0' * 32}#pd-none:1/job"
@@ -89,3 +93,62 @@ class TestManaged(EcsContract):
 
     def disconnected(self) -> Platform:
         return Managed({**NOWHERE, **self.stack})
+
+    def without_credentials(self, fake: FakeEcs) -> Platform:
+        return Managed(_of_nobody(fake) | self.stack)
+
+    def test_sign_in_wants_a_cluster_that_is_deployed(self, fake: FakeEcs) -> None:
+        with pytest.raises(Rejected, match="ManagedSubnets") as caught:
+            Managed(fake.environ()).sign_in()
+        assert caught.value.reason == "platform_not_configured"
+
+    def test_sign_in_wants_a_cluster_that_exists(self, platform: Platform, fake: FakeEcs) -> None:
+        assert isinstance(platform, Managed)
+        assert platform.sign_in() == "signed in to Amazon ECS, with the cluster default"
+        fake.clusters.clear()
+        with pytest.raises(Rejected, match="default does not exist") as caught:
+            platform.sign_in()
+        assert caught.value.reason == "platform_not_configured"
+
+    def test_sign_in_asks_where_the_cluster_is(self, fake: FakeEcs) -> None:
+        arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/default"
+        named = self.stack | {"PUSH_DISPATCH_MANAGED_CLUSTER": arn, "AWS_REGION": ""}
+        assert arn in Managed(fake.environ(**named)).sign_in()
+
+
+class TestSigningIn:
+    @pytest.fixture
+    def fake(self) -> Iterator[FakeEcs]:
+        with FakeEcs() as fake:
+            yield fake
+
+    def test_needs_no_cluster(self, fake: FakeEcs) -> None:
+        fake.clusters.clear()
+        assert Ecs(fake.environ()).sign_in() == f"signed in to Amazon ECS in {REGION}"
+        assert fake.actions() == ["ListTasks"]
+
+    def test_needs_a_region(self, fake: FakeEcs) -> None:
+        with pytest.raises(Rejected, match="AWS_REGION") as caught:
+            Ecs(fake.environ(AWS_REGION="")).sign_in()
+        assert caught.value.reason == "credentials_missing"
+
+    @pytest.mark.parametrize(
+        ("code", "error", "reason"),
+        [
+            ("AccessDeniedException", Rejected, "access_denied"),
+            ("ExpiredTokenException", Throttled, "access_denied"),
+        ],
+    )
+    def test_passes_on_what_aws_says(
+        self, fake: FakeEcs, code: str, error: type[PlatformError], reason: str
+    ) -> None:
+        fake.fail_next("ListTasks", code, "not authorized to perform: ecs:ListTasks")
+        with pytest.raises(error, match="ecs:ListTasks") as caught:
+            Ecs(fake.environ()).sign_in()
+        assert caught.value.reason == reason
+
+
+def _of_nobody(fake: FakeEcs) -> dict[str, str]:
+    keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    kept = {name: value for name, value in fake.environ().items() if name not in keys}
+    return kept | {"AWS_PROFILE": "nobody"}

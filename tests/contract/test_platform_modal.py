@@ -48,6 +48,9 @@ class ModalSuite(PlatformSuite):
     def unknown_handle(self, fake: FakeModal) -> str:
         return "ap-0/sb-9999999999999999999999@v2"
 
+    def without_credentials(self, fake: FakeModal) -> Modal:
+        return Modal({"MODAL_SERVER_URL": fake.environ()["MODAL_SERVER_URL"]})
+
     @pytest.fixture
     def modal(self, fake: FakeModal) -> Modal:
         return self.connect(fake)
@@ -176,6 +179,18 @@ class TestCredentials(ModalSuite):
             Modal(self.environ(fake, tmp_path, secret)).push(self.make_job(1))
         assert caught.value.reason == reason
         assert "ak-1" not in caught.value.message
+
+    def test_sign_in_says_whose_token_it_is_and_reads_it_anew(
+        self, fake: FakeModal, tmp_path: Path
+    ) -> None:
+        environ = self.environ(fake, tmp_path, '{"token_id": "ak-1", "token_secret": "old"}')
+        modal = Modal(environ)
+        with pytest.raises(Rejected, match="Check the token") as caught:
+            modal.sign_in()
+        assert caught.value.reason == "access_denied"
+        self.environ(fake, tmp_path, '{"token_id": "ak-1", "token_secret": "as-1"}')
+        assert modal.sign_in() == "signed in to Modal as runner, in the workspace acme"
+        assert [method for method, _ in fake.asked] == ["WorkspaceNameLookup"]
 
     def test_without_any_it_says_what_to_set(self) -> None:
         with pytest.raises(Rejected, match="MODAL_TOKEN_ID") as caught:

@@ -74,6 +74,7 @@ class TestProcess(PlatformContract):
     test_observe_of_an_unreachable_platform_concludes_nothing: Any = None
     test_observe_of_a_throttling_platform_concludes_nothing: Any = None
     test_cancel_on_an_unreachable_platform_says_so: Any = None
+    test_sign_in_at_an_unreachable_platform_is_never_final: Any = None
 
     # -- its own ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -17,6 +17,7 @@ from push_dispatch.platforms.vertex.adapter import SETTLE_SECONDS
 from push_dispatch.reasons import REASONS
 from push_dispatch.testing.platform_contract import PlatformContract
 from push_dispatch.testing.platform_suite import PlatformSuite
+from tests.contract.google_suite import GoogleSignIn
 from tests.fakes.google_sign_in import FakeGoogle
 from tests.fakes.rest_server import Answer
 from tests.fakes.vertex import PARENT, FakeVertex, refusal, variables
@@ -51,8 +52,11 @@ def _later() -> float:
     return time.time() + SETTLE_SECONDS + 1
 
 
-class TestVertex(VertexSuite, PlatformContract):
+class TestVertex(GoogleSignIn, VertexSuite, PlatformContract):
     """The contract of all platforms."""
+
+    def service(self, environ: Mapping[str, str]) -> Vertex:
+        return Vertex(environ)
 
 
 class TestDoubt(VertexSuite):

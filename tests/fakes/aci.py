@@ -64,6 +64,9 @@ class FakeAci(AciService):
     def leftovers(self) -> list[str]:
         return list(self.groups)
 
+    def revoke(self) -> None:
+        self.entra.secret = None
+
     def throttled(self) -> Answer:
         answer = failure(429, "TooManyRequests", "The number of requests exceeds the limit.")
         return Answer(429, answer.body, {"Retry-After": "17"})

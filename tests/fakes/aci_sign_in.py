@@ -22,6 +22,8 @@ class Entra:
         #: How each token was asked for: the form fields of the request.
         self.asked: list[dict[str, str]] = []
         self._valid: set[str] = set()
+        #: None once it is deleted.
+        self.secret: str | None = SECRET
         self._refusals: list[Answer] = []
         #: Client assertions that a federated credential of the application matches.
         self.trusted: set[str] = set()
@@ -66,7 +68,7 @@ class Entra:
         if "client_assertion" in form:
             if form["client_assertion"] not in self.trusted:
                 return _refusal(401, 700213, "No matching federated identity record found")
-        elif form.get("client_secret") != SECRET:
+        elif form.get("client_secret") != self.secret:
             return _refusal(401, 7000215, "Invalid client secret provided")
         token = f"token-{len(self.issued)}"
         self.issued.append(token)

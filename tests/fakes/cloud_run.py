@@ -28,6 +28,7 @@ from tests.fakes.cloud_run_service import (
     complete,
     now,
 )
+from tests.fakes.google_sign_in import BehindGoogle
 
 _STATE: Any = run_v2.Condition.State
 _WHY: Any = run_v2.Condition.ExecutionReason
@@ -48,7 +49,7 @@ _METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-class FakeCloudRun(CloudRunService):
+class FakeCloudRun(BehindGoogle, CloudRunService):
     def __init__(self) -> None:
         super().__init__()
         self.lock = threading.RLock()
@@ -82,6 +83,7 @@ class FakeCloudRun(CloudRunService):
         self._leave.set()
         self._server.stop(0).wait()
         self.logging.__exit__(*error)
+        self.leave_google()
 
     def environ(self, **more: str) -> dict[str, str]:
         return {

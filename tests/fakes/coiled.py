@@ -82,6 +82,9 @@ class FakeCoiled(RestServer):
     def leftovers(self) -> list[str]:
         return [c["name"] for c in self.clusters.values() if c["state"] not in _OVER]
 
+    def revoke(self) -> None:
+        self.tokens.clear()
+
     def throttled(self) -> Answer:
         return refusal(429, "RATE_LIMITED", "Request was throttled.")
 
@@ -92,6 +95,8 @@ class FakeCoiled(RestServer):
         if self.tokens.get(token) != scheme:
             return refusal(401, "", "Invalid token.")
         path = request.path
+        if path == "/api/v2/user/me":
+            return Answer(200, {"id": 1, "username": "runner"})
         if path == "/api/v2/jobs/compressed":
             return self._create_job(json.loads(gzip.decompress(request.body)))
         if path == "/api/v2/jobs/":
@@ -116,6 +121,8 @@ class FakeCoiled(RestServer):
         return Answer(200, {"id": number})
 
     def _list_jobs(self, request: Request) -> Answer:
+        if request.query["workspace"] != WORKSPACE:
+            return refusal(403, "PERMISSIONS", "You are not a member of this workspace.")
         newest = sorted(self.jobs.values(), key=lambda job: -int(job["id"]))
         shown = newest[: int(request.query["limit"])]
         items = [

@@ -23,6 +23,7 @@ from tests.fakes.rest_server import Answer, Request, RestServer
 
 __all__ = ["FakeDocker"]
 
+_API = {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}
 _NO_TIME = "0001-01-01T00:00:00Z"
 _BEGAN = "2026-11-23T10:00:00.123456789Z"
 _ENDED = "2026-11-23T10:01:00.987654321Z"
@@ -75,6 +76,8 @@ class FakeDocker(RestServer):
         self.images = {"job:1"}
         self.registry: set[str] = set()
         self.pulls: list[str] = []
+        #: What its authorization plugin says of whoever asks.
+        self.admits = True
         self._started: dict[str, int] = {}
         self._lost_calls: set[int] = set()
 
@@ -93,7 +96,7 @@ class FakeDocker(RestServer):
 
     def calls(self) -> int:
         # The client asks for the version once per connection: its sign-in.
-        return sum(1 for request in self.asked if not request.path.endswith("/version"))
+        return sum(1 for request in self.asked if request.path != "/version")
 
     def lose_reply(self, call: int = 0) -> None:
         with self.lock:
@@ -125,6 +128,9 @@ class FakeDocker(RestServer):
     def leftovers(self) -> list[str]:
         return [container.name for container in self.containers.values()]
 
+    def revoke(self) -> None:
+        self.admits = False
+
     def throttled(self) -> Answer:
         return Answer(429, {"message": "too many requests"})
 
@@ -132,7 +138,7 @@ class FakeDocker(RestServer):
 
     def handle(self, request: Request) -> Answer | None:
         with self.lock:
-            if request.path.endswith("/version"):
+            if request.path == "/version":
                 self.asked.append(request)
                 return self.answer(request)
             number = self.calls()
@@ -141,9 +147,11 @@ class FakeDocker(RestServer):
 
     def answer(self, request: Request) -> Answer:
         path = re.sub(r"^/v[\d.]+", "", request.path)
+        if not self.admits:
+            return Answer(403, {"message": "authorization denied by plugin: who are you?"})
         match [request.method, *path.strip("/").split("/")]:
             case ["GET", "version"]:
-                return Answer(200, {"ApiVersion": "1.45", "MinAPIVersion": "1.24"})
+                return Answer(200, {"Version": "27.0", **_API})
             case ["POST", "containers", "create"]:
                 return self._create(request)
             case ["GET", "containers", "json"]:

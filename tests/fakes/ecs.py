@@ -85,6 +85,9 @@ class FakeEcs(EcsService):
         arn = self.task(name).shown["taskArn"]
         return [event for event in self._events if event["resources"] == [arn]]
 
+    def revoke(self) -> None:
+        self.knows = False
+
     def throttled(self) -> Answer:
         return Refused("ThrottlingException", "Rate exceeded").answer
 

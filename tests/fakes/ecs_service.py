@@ -56,6 +56,8 @@ class EcsService(RestServer):
         #: Seconds during which lists and descriptions do not show a new task.
         self.lag = 0.0
         self.clusters = {"default"}
+        #: AWS knows the caller.
+        self.knows = True
         self.definitions: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.tasks: dict[str, Task] = {}
         #: Subnets by VPC; the first is the default one.
@@ -67,6 +69,9 @@ class EcsService(RestServer):
 
     def answer(self, request: Request) -> Answer:
         action = action_of(request)
+        if not self.knows or "Credential=" not in request.headers.get("authorization", ""):
+            text = "The security token included in the request is invalid."
+            return Refused("UnrecognizedClientException", text).answer
         if "x-amz-target" not in request.headers:
             form = {k: v[0] for k, v in parse_qs(request.body.decode()).items()}
             return Answer(200, self._ec2(action, form).encode(), {"Content-Type": "text/xml"})

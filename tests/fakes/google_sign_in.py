@@ -125,6 +125,27 @@ class FakeGoogle(RestServer):
         return json.dumps(key)
 
 
+class BehindGoogle:
+    """What fakes of Google's services share: where the access tokens for them come from. It is
+    started when it is asked for, as most tests sign in nowhere."""
+
+    _google: FakeGoogle | None = None
+
+    @property
+    def google(self) -> FakeGoogle:
+        if self._google is None:
+            self._google = FakeGoogle()
+            self._google.__enter__()
+        return self._google
+
+    def revoke(self) -> None:
+        self.google.trusts = False
+
+    def leave_google(self) -> None:
+        if self._google is not None:
+            self._google.__exit__()
+
+
 def _refusal(error: str, description: str) -> Answer:
     return Answer(400, {"error": error, "error_description": description})
 

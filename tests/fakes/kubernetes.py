@@ -110,6 +110,9 @@ class FakeKubernetes(RestServer):
     def leftovers(self) -> list[str]:
         return [name for _, name in (*self.jobs, *self.secrets)]
 
+    def revoke(self) -> None:
+        self.allows = lambda _: False
+
     def throttled(self) -> Answer:
         status = _failure(429, "TooManyRequests", "the server has received too many requests")
         return Answer(429, status.body, {"Retry-After": "3"})
@@ -172,6 +175,8 @@ class FakeKubernetes(RestServer):
     def answer(self, request: Request) -> Answer:
         if not self.allows(request):
             return _failure(401, "Unauthorized", "Unauthorized")
+        if request.path == "/apis/batch/v1":
+            return self._discover(request)
         if match := _JOBS.match(request.path):
             return self._on_jobs(request, *match.groups())
         if match := _SECRETS.match(request.path):
@@ -179,6 +184,14 @@ class FakeKubernetes(RestServer):
         if match := _PODS.match(request.path):
             return self._on_pods(request, *match.groups())
         return _failure(404, "NotFound", "the server could not find the requested resource")
+
+    @staticmethod
+    def _discover(request: Request) -> Answer:
+        """For whoever is known: a request that does not say who is asking, is anonymous."""
+        if "authorization" not in request.headers:
+            user = 'User "system:anonymous" cannot get path "/apis/batch/v1"'
+            return _failure(403, "Forbidden", f"forbidden: {user}")
+        return Answer(200, {"kind": "APIResourceList", "groupVersion": "batch/v1"})
 
     def _on_jobs(self, request: Request, namespace: str, name: str | None) -> Answer:
         if name is None and request.method == "POST":

@@ -22,6 +22,7 @@ from modal_proto import api_pb2, api_pb2_grpc
 _STATUS = api_pb2.GenericResult.GenericStatus
 _METHODS = (
     "AuthTokenGet",
+    "WorkspaceNameLookup",
     "AppGetOrCreate",
     "AppFetchLogs",
     "ImageGetOrCreate",
@@ -69,6 +70,7 @@ class FakeModal:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.asked: list[tuple[str, Any]] = []
+        self.tokens = {"ak-1": "as-1"}
         self.sandboxes: dict[str, Sandbox] = {}
         self.apps: dict[str, str] = {}
         self.secrets: dict[str, dict[str, str]] = {}
@@ -138,6 +140,9 @@ class FakeModal:
     def leftovers(self) -> list[str]:
         return [s.definition.name for s in self.sandboxes.values() if not s.over]
 
+    def revoke(self) -> None:
+        self.tokens.clear()
+
     def lose_reply(self, call: int = 0) -> None:
         with self.lock:
             self._lost.add(len(self.asked) + call)
@@ -172,7 +177,9 @@ class FakeModal:
     def _handled(
         self, name: str, answer: Callable[[Any], Any], request: Any, headers: Mapping[str, str]
     ) -> tuple[Refusal | None, bool, Any]:
-        if headers.get("x-modal-token-id") != "ak-1" or not headers.get("x-modal-client-version"):
+        secret = self.tokens.get(headers.get("x-modal-token-id", ""))
+        known = secret is not None and secret == headers.get("x-modal-token-secret")
+        if not known or not headers.get("x-modal-client-version"):
             return Refusal(grpc.StatusCode.UNAUTHENTICATED, "Token missing"), False, None
         if name == "AuthTokenGet":
             return None, False, answer(request)
@@ -195,6 +202,9 @@ class FakeModal:
 
     def _AuthTokenGet(self, _: Any) -> Any:
         return api_pb2.AuthTokenGetResponse(token=_jwt())
+
+    def _WorkspaceNameLookup(self, _: Any) -> Any:
+        return api_pb2.WorkspaceNameLookupResponse(workspace_name="acme", username="runner")
 
     def _AppGetOrCreate(self, ask: Any) -> Any:
         app = self.apps.setdefault(ask.app_name, f"ap-{len(self.apps)}")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from tests.fakes.google_sign_in import BehindGoogle
 from tests.fakes.rest_server import Answer, Request, RestServer
 
 PROJECT, REGION = "acme-runs", "europe-west4"
@@ -21,7 +22,7 @@ def variables() -> dict[str, Any]:
     return {"project": PROJECT, "region": REGION, "image": "job:1", "command": "python -m etl"}
 
 
-class FakeVertex(RestServer):
+class FakeVertex(BehindGoogle, RestServer):
     def __init__(self) -> None:
         super().__init__()
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -40,6 +41,7 @@ class FakeVertex(RestServer):
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         self.logging.__exit__(*error)
+        self.leave_google()
 
     def environ(self) -> dict[str, str]:
         return {

@@ -24,6 +24,7 @@ __all__ = [
     "Platform",
     "ReadsLogs",
     "ReportsEvents",
+    "SignsIn",
     "Status",
     "Watched",
 ]
@@ -137,4 +138,19 @@ class EstimatesCost(Protocol):
 
     def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
         """US dollars for `seconds` of it by the dated price list; None if unknown."""
+        ...
+
+
+@runtime_checkable
+class SignsIn(Protocol):
+    """Can be asked whether its credentials are good."""
+
+    def sign_in(self) -> str:
+        """Sign in, or ask for something harmless, starting and changing nothing; a few words on as
+        whom and where, for people. Done anew each time: what was remembered of an earlier sign-in
+        proves nothing.
+
+        Raises Rejected (`credentials_missing`, `access_denied`, `secret_unavailable`, …), Throttled
+        or Uncertain (`platform_unavailable`), as `push` would. Takes a few seconds at most.
+        """
         ...

@@ -226,6 +226,14 @@ class Docker:
 
     # -- the engine ------------------------------------------------------------------------------
 
+    def sign_in(self) -> str:
+        """See `SignsIn`. The engine's version, on a connection of its own."""
+        with self._asking("the version", harmless=True):
+            with contextlib.closing(self._connect(_SECONDS)) as client:
+                version = client.version().get("Version", "of an unknown version")
+            where = self._environ.get("DOCKER_HOST") or "the default socket"
+            return f"the engine {version} answers at {where}"
+
     @property
     def _client(self) -> DockerClient:
         if self._connected is None:
@@ -261,16 +269,17 @@ class Docker:
             yield from client.api.pull(image, stream=True, decode=True, auth_config=signed_in)
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
-        """Whatever the client raises, as an error of ours."""
+    def _asking(self, what: str, *, harmless: bool = False) -> Iterator[None]:
+        """Whatever the client raises, as an error of ours; of a push, or of a harmless question."""
         from requests.exceptions import RequestException  # noqa: PLC0415 - docker-py's own
 
         try:
             yield
         except self._docker.errors.APIError as error:
-            raise _refused(error, what) from error
+            raise _refused(error, what, harmless=harmless) from error
         except self._docker.errors.DockerException as error:
-            raise _failed(error, what, self._docker.errors.APIError) from error
+            kind = self._docker.errors.APIError
+            raise _failed(error, what, kind, harmless=harmless) from error
         except RequestException as error:
             raise _unanswered(error, what) from error
 
@@ -282,18 +291,23 @@ def _row(error: APIError) -> Row:
     return judge(ERRORS, error.status_code or 0, str(error.explanation or error))
 
 
-def _refused(error: APIError, what: str) -> PlatformError:
-    return _row(error).error(f"{what}: {error.explanation or error}")
+def _refused(error: APIError, what: str, *, harmless: bool) -> PlatformError:
+    row, told = _row(error), f"{what}: {error.explanation or error}"
+    return row.unstarted(told) if harmless else row.error(told)
 
 
-def _failed(error: Exception, what: str, api_error: type[APIError]) -> PlatformError:
+def _failed(
+    error: Exception, what: str, api_error: type[APIError], *, harmless: bool
+) -> PlatformError:
     """docker-py wraps whatever happens while it asks for the engine's version."""
     cause = error.__cause__
     if isinstance(cause, api_error):
-        return _refused(cause, what)
+        return _refused(cause, what, harmless=harmless)
     if cause is not None:
         return _unanswered(error, what)
-    return Rejected(f"{what}: {error}", reason="template_invalid")
+    # It has not asked at all: of the environment it made nothing, or nothing of the job.
+    reason = "credentials_missing" if harmless else "template_invalid"
+    return Rejected(f"{what}: {error}", reason=reason)
 
 
 def _unanswered(error: BaseException, what: str) -> Uncertain:

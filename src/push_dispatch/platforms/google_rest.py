@@ -14,7 +14,7 @@ from push_dispatch.errors import Rejected
 from push_dispatch.platforms.google_sign_in import SignIn
 from push_dispatch.platforms.rest import Reply, Rest
 
-__all__ = ["GoogleRest", "address", "authorization", "is_loopback"]
+__all__ = ["GoogleRest", "address", "authorization", "is_loopback", "signed_in"]
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -47,6 +47,14 @@ def authorization(environ: Mapping[str, str], sign_in: SignIn, variable: str) ->
     if not sign_in.configured and is_loopback(environ.get(variable, "")):
         return {}
     return {"Authorization": f"Bearer {sign_in.token()}"}
+
+
+def signed_in(environ: Mapping[str, str], sign_in: SignIn, variable: str) -> str:
+    """As whom, after signing in anew; nobody does where no access token is sent. Raises what
+    `SignIn.token` does."""
+    if not sign_in.configured and is_loopback(environ.get(variable, "")):
+        return f"nothing to check: {environ[variable]} is asked without signing in"
+    return f"signed in to Google Cloud as {sign_in.anew()}"
 
 
 def address(environ: Mapping[str, str], variable: str, default: str) -> str:

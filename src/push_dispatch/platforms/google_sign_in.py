@@ -70,6 +70,22 @@ class SignIn:
         with self._lock:
             self._credentials = None
 
+    def anew(self) -> str:
+        """As whom one signs in; asks for a token, whatever was remembered. Raises as `token`."""
+        fresh = SignIn(self._environ)
+        fresh.token()
+        return fresh._whom()
+
+    def _whom(self) -> str:
+        audience, key_name, file = (self._environ.get(name) for name in _NAMES)
+        account = self._environ.get("PUSH_DISPATCH_GOOGLE_SERVICE_ACCOUNT")
+        if audience:
+            pool = audience.removeprefix("//iam.googleapis.com/")
+            return f"the service account {account} by way of {pool}" if account else pool
+        email = getattr(self._credentials, "service_account_email", None)
+        where = f"the key in the secret {key_name}" if key_name else file
+        return f"the service account {email} ({where})" if email else f"a person ({where})"
+
 
 _NAMES = (
     "PUSH_DISPATCH_GOOGLE_AUDIENCE",

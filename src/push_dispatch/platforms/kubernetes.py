@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from push_dispatch.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.base import Job, Observation, Status, Watched
-from push_dispatch.platforms.kubernetes_auth import access_to, reference_for
+from push_dispatch.platforms.kubernetes_auth import access_to, own_reference, reference_for
 from push_dispatch.platforms.kubernetes_errors import ERRORS
 from push_dispatch.platforms.kubernetes_job import (
     ATTEMPT,
@@ -216,17 +216,28 @@ class Kubernetes:
 
     # -- clusters --------------------------------------------------------------------------------
 
+    def sign_in(self) -> str:
+        """See `SignsIn`. Asks the cluster of jobs that name none what batch/v1 is: whoever is known
+        may, nobody else (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#discovery-roles).
+        """
+        reference = own_reference(self._environ)
+        if reference is None:
+            return (
+                "nothing to check: neither PUSH_DISPATCH_KUBERNETES_CLUSTER nor a kubeconfig names "
+                "a cluster, so that each job has to"
+            )
+        try:
+            cluster = _connected(reference, self._environ)
+            reply = cluster.call("GET", "/apis/batch/v1")
+        except (OSError, ValueError) as error:  # a token or a certificate that cannot be read
+            raise Rejected(f"{reference}: {error}", reason="credentials_missing") from error
+        if not reply.ok:
+            raise _row(reply).unstarted(f"{reference}: {_told(reply)}", reply.retry_after)
+        return f"signed in to the cluster {reference} at {cluster.base_url}"
+
     def _cluster(self, reference: str) -> Rest:
         if reference not in self._clusters:
-            access = access_to(reference, self._environ)
-
-            def headers() -> dict[str, str]:
-                token = access.token()
-                return {"Authorization": f"Bearer {token}"} if token else {}
-
-            self._clusters[reference] = Rest(
-                access.server, headers, access.tls, access.server_hostname
-            )
+            self._clusters[reference] = _connected(reference, self._environ)
         return self._clusters[reference]
 
 
@@ -261,6 +272,16 @@ class _Place:
     @property
     def pods(self) -> str:
         return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/pods"
+
+
+def _connected(reference: str, environ: Mapping[str, str]) -> Rest:
+    access = access_to(reference, environ)
+
+    def headers() -> dict[str, str]:
+        token = access.token()
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    return Rest(access.server, headers, access.tls, access.server_hostname)
 
 
 def _list(cluster: Rest, path: str, selector: str) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from push_dispatch.platforms.kubernetes_eks import cluster_of, eks_token, sessio
 if TYPE_CHECKING:
     import boto3
 
-__all__ = ["Access", "access_to", "reference_for"]
+__all__ = ["Access", "access_to", "own_reference", "reference_for"]
 
 #: Where a pod finds its own credentials, unless PUSH_DISPATCH_SERVICE_ACCOUNT_DIR names another
 #: directory (a projected volume). https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
@@ -58,22 +58,29 @@ def reference_for(configuration: Mapping[str, Any], environ: Mapping[str, str]) 
     `cluster` is a reference as above, or the ARN of an EKS cluster; Prefect's `cluster_config`
     names a context by its `context_name`. Raises Rejected (`credentials_missing`).
     """
-    named = configuration.get("cluster") or environ.get("PUSH_DISPATCH_KUBERNETES_CLUSTER")
+    named = configuration.get("cluster")
     prefect = configuration.get("cluster_config") or {}
-    if not configuration.get("cluster") and prefect.get("context_name"):
+    if not named and prefect.get("context_name"):
         named = f"context:{prefect['context_name']}"
-    if named:
-        return _normal(str(named))
+    reference = _normal(str(named)) if named else own_reference(environ)
+    if reference is None:
+        raise Rejected(
+            "no cluster is named: set the variable `cluster` of the pool, "
+            "PUSH_DISPATCH_KUBERNETES_CLUSTER, or KUBECONFIG with a current context",
+            reason="credentials_missing",
+        )
+    return reference
+
+
+def own_reference(environ: Mapping[str, str]) -> str | None:
+    """The cluster of jobs that name none; None if there is none. Raises Rejected
+    (`credentials_missing`) if the kubeconfig cannot be read."""
+    if named := environ.get("PUSH_DISPATCH_KUBERNETES_CLUSTER"):
+        return _normal(named)
     if environ.get("KUBERNETES_SERVICE_HOST") and not environ.get("KUBECONFIG"):
         return "in-cluster"
-    config = _kubeconfig(environ)
-    if current := config.get("current-context"):
-        return f"context:{current}"
-    raise Rejected(
-        "no cluster is named: set the variable `cluster` of the pool, "
-        "PUSH_DISPATCH_KUBERNETES_CLUSTER, or KUBECONFIG with a current context",
-        reason="credentials_missing",
-    )
+    current = _kubeconfig(environ).get("current-context")
+    return f"context:{current}" if current else None
 
 
 def access_to(reference: str, environ: Mapping[str, str]) -> Access:

@@ -49,14 +49,31 @@ class Managed(Ecs):
         """See `EstimatesCost.estimate_cost`."""
         return super().estimate_cost(_sized(configuration), seconds)
 
-    def _complete(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration of an `ecs` pool for the stack's cluster."""
+    def sign_in(self) -> str:
+        """See `SignsIn`. Lists tasks of the stack's cluster. Rejected (`platform_not_configured`)
+        without one, or if it does not exist."""
+        self._check()
+        cluster = self._setting("CLUSTER")
+        if not self._has_cluster(cluster):
+            raise Rejected(
+                f"the stack's own cluster {cluster} does not exist (any more): deploy the stack "
+                "again",
+                reason="platform_not_configured",
+            )
+        return f"signed in to Amazon ECS, with the cluster {cluster}"
+
+    def _check(self) -> None:
         missing = [_PREFIX + name for name in _NEEDED if not self._setting(name)]
         if missing:
             raise Rejected(
-                f"the stack has no cluster of its own: {', '.join(missing)} not set",
+                f"the stack has no cluster of its own: {', '.join(missing)} not set. Deploy it "
+                "with the parameter ManagedSubnets (in Terraform: managed)",
                 reason="platform_not_configured",
             )
+
+    def _complete(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration of an `ecs` pool for the stack's cluster."""
+        self._check()
         complete = _sized(configuration)
         complete["task_definition"]["executionRoleArn"] = self._setting("EXECUTION_ROLE_ARN")
         complete["task_run_request"]["overrides"]["taskRoleArn"] = self._setting("TASK_ROLE_ARN")

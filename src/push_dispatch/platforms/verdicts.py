@@ -7,7 +7,7 @@ the table can be read, printed in the documentation, and walked through by a tes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
@@ -69,6 +69,18 @@ class Row:
                 return Rejected(told, reason=self.reason)
             case _:
                 return Uncertain(told, reason=self.reason)
+
+    def unstarted(self, message: str, after_seconds: float | None = None) -> PlatformError:
+        """The error to raise of a question that starts nothing, so that nothing is in doubt and
+        nothing has to be looked up: what asks for patience or is refused for good is just that,
+        and everything else is a platform that cannot be asked."""
+        match self.reaction:
+            case Reaction.RETRY | Reaction.PERMANENT:
+                return self.error(message, after_seconds)
+            case Reaction.GONE:
+                return replace(self, reaction=Reaction.PERMANENT).error(message)
+            case _:
+                return Uncertain(message, reason="platform_unavailable")
 
 
 def judge(table: Sequence[Row], status: int, text: str) -> Row:

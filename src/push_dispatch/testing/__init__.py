@@ -17,7 +17,10 @@ __all__ = ["PlatformContract"]
 # Suites are not test modules, so pytest has to be told to explain their failing asserts too.
 if "pytest" in sys.modules:
     sys.modules["pytest"].register_assert_rewrite(
-        *(f"{__name__}.platform_{part}" for part in ("contract", "fake", "life", "push", "suite")),
+        *(
+            f"{__name__}.platform_{part}"
+            for part in ("contract", "fake", "life", "push", "sign_in", "suite")
+        ),
         *(f"{__name__}.store_{part}" for part in ("ledger", "line", "pools", "runs", "suite")),
     )
 

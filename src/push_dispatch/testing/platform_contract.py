@@ -36,6 +36,7 @@ from push_dispatch.platforms.base import (
     Status,
 )
 from push_dispatch.testing.platform_fake import (
+    ChecksCredentials,
     PlatformFake,
     RecordsEvents,
     RecordsLogs,
@@ -44,8 +45,10 @@ from push_dispatch.testing.platform_fake import (
 )
 from push_dispatch.testing.platform_life import LifeContract
 from push_dispatch.testing.platform_push import PushContract
+from push_dispatch.testing.platform_sign_in import SignInContract
 
 __all__ = [
+    "ChecksCredentials",
     "PlatformContract",
     "PlatformFake",
     "RecordsEvents",
@@ -55,7 +58,7 @@ __all__ = [
 ]
 
 
-class PlatformContract(PushContract, LifeContract):
+class PlatformContract(PushContract, LifeContract, SignInContract):
     """The promises of a platform, one test each; see the module for how to subclass it."""
 
     # -- optional capabilities -------------------------------------------------------------------

@@ -9,7 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 from push_dispatch.errors import NoCapacity, Rejected, Throttled
 from push_dispatch.platforms.base import FindsByName, Job, Platform
 
-__all__ = ["PlatformFake", "RecordsEvents", "RecordsLogs", "eventually", "settle"]
+__all__ = [
+    "ChecksCredentials",
+    "PlatformFake",
+    "RecordsEvents",
+    "RecordsLogs",
+    "eventually",
+    "settle",
+]
 
 
 class PlatformFake(Protocol):
@@ -69,6 +76,15 @@ class RecordsEvents(Protocol):
 
     def events(self, name: str) -> Sequence[Mapping[str, Any]]:
         """The notifications sent so far about this name, oldest first, as `parse` gets them."""
+        ...
+
+
+@runtime_checkable
+class ChecksCredentials(Protocol):
+    """What a fake of a platform that `SignsIn` needs besides."""
+
+    def revoke(self) -> None:
+        """Refuse all credentials from now on, also to those who are signed in."""
         ...
 
 

@@ -31,6 +31,7 @@ from push_dispatch.platforms.aci.request import (
     place_of,
     read_secrets,
 )
+from push_dispatch.platforms.aci.sign_in import whom
 from push_dispatch.platforms.aci.verdict import Seen, read
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.rest import READ_SECONDS
@@ -74,6 +75,7 @@ class Aci:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """`clock` gives epoch seconds."""
+        self._environ = environ
         self._clients = Clients(environ, read_seconds)
         self._clock = clock
 
@@ -235,7 +237,13 @@ class Aci:
                 raise
             raise Throttled(f"{place} is being changed", after_seconds=10) from error
 
-    # -- logs, cost ------------------------------------------------------------------------------
+    # -- signing in, logs, cost ------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. Only an access token: which subscription is to be asked, the jobs say."""
+        with translated():
+            self._clients.sign_in()
+        return f"signed in to Azure as the application {whom(self._environ)}"
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Azure keeps 4 MB while the process runs, the last 16 KB or 1000 lines

@@ -55,6 +55,10 @@ class Clients:
                 raise
             return question(self._client(subscription))
 
+    def sign_in(self) -> None:
+        """Ask for an access token with a credential that nobody has used yet. Raises as `ask`."""
+        credential_from(self._environ, **self._sign_in_options()).get_token(_ARM + _SCOPE)
+
     def location(self, subscription: str, resource_group: str) -> str:
         """The location of a resource group, remembered. Raises what the SDK raises."""
         where = subscription, resource_group
@@ -74,7 +78,26 @@ class Clients:
                 del self._clients[subscription]
 
     def _make(self, subscription: str) -> ContainerInstanceManagementClient:
-        endpoint = self._environ.get("PUSH_DISPATCH_AZURE_ENDPOINT", "").rstrip("/")
+        return ContainerInstanceManagementClient(
+            credential_from(self._environ, **self._sign_in_options()),
+            subscription,
+            base_url=self._endpoint or _ARM,
+            credential_scopes=[_ARM + _SCOPE],
+            **self._options(),
+        )
+
+    @property
+    def _endpoint(self) -> str:
+        return self._environ.get("PUSH_DISPATCH_AZURE_ENDPOINT", "").rstrip("/")
+
+    def _sign_in_options(self) -> dict[str, Any]:
+        if not self._endpoint:
+            return self._options()
+        # Discovery would ask the public cloud whether it knows this authority.
+        elsewhere = {"authority": self._endpoint, "disable_instance_discovery": True}
+        return self._options() | elsewhere
+
+    def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             # azure-core repeats even a PUT ten times by itself, and here that starts a run again.
             "retry_total": 0,
@@ -83,17 +106,7 @@ class Clients:
         }
         if ca_file := self._environ.get("PUSH_DISPATCH_AZURE_CA_FILE"):
             options["connection_verify"] = ca_file
-        sign_in = dict(options)
-        if endpoint:
-            # Discovery would ask the public cloud whether it knows this authority.
-            sign_in |= {"authority": endpoint, "disable_instance_discovery": True}
-        return ContainerInstanceManagementClient(
-            credential_from(self._environ, **sign_in),
-            subscription,
-            base_url=endpoint or _ARM,
-            credential_scopes=[_ARM + _SCOPE],
-            **options,
-        )
+        return options
 
 
 def _location(

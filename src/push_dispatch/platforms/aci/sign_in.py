@@ -24,7 +24,7 @@ from push_dispatch.secrets import secrets_from
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-__all__ = ["AUDIENCE", "credential_from"]
+__all__ = ["AUDIENCE", "credential_from", "whom"]
 
 AUDIENCE = "api://AzureADTokenExchange"
 #: The assertion is used at once; STS issues none that lives shorter than a minute.
@@ -46,6 +46,16 @@ def credential_from(environ: Mapping[str, str], **options: Any) -> TokenCredenti
     if secret is not None:
         return ClientSecretCredential(tenant, client, secret, **options)
     return ClientAssertionCredential(tenant, client, _assertion(environ), **options)
+
+
+def whom(environ: Mapping[str, str]) -> str:
+    """Who `credential_from` makes of us, for people."""
+    application = f"{environ.get('AZURE_CLIENT_ID')} of the tenant {environ.get('AZURE_TENANT_ID')}"
+    if name := environ.get("AZURE_CLIENT_SECRET_NAME"):
+        return f"{application}, with the secret {name}"
+    if environ.get("AZURE_CLIENT_SECRET"):
+        return f"{application}, with AZURE_CLIENT_SECRET"
+    return f"{application}, by this function's AWS role"
 
 
 def _named(environ: Mapping[str, str], name: str) -> str:

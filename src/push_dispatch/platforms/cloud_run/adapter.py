@@ -206,7 +206,11 @@ class CloudRun:
         except sdk.NotFound:
             return
 
-    # -- logs, cost ------------------------------------------------------------------------------
+    # -- signing in, logs, cost ------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. Only an access token: which project is to be asked, the jobs say."""
+        return self._clients.signed_in()
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""

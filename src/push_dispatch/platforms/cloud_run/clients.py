@@ -23,7 +23,7 @@ from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
 
 from push_dispatch.platforms.google_logging import LOGGING, LOGGING_DEFAULT
-from push_dispatch.platforms.google_rest import address, authorization
+from push_dispatch.platforms.google_rest import address, authorization, signed_in
 from push_dispatch.platforms.google_sign_in import SignIn
 from push_dispatch.platforms.rest import Rest
 
@@ -76,6 +76,10 @@ class Clients:
         headers = self._headers(_CLOUD_RUN)
         metadata = [(name.lower(), value) for name, value in headers.items()]
         return call(request=request, timeout=self._read_seconds, retry=None, metadata=metadata)
+
+    def signed_in(self) -> str:
+        """As whom, after signing in anew. Raises what `SignIn.token` does."""
+        return signed_in(self._environ, self._sign_in, _CLOUD_RUN)
 
     @cached_property
     def logging(self) -> Rest:

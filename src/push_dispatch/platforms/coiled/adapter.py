@@ -27,7 +27,7 @@ from urllib.parse import quote
 from push_dispatch.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
-from push_dispatch.platforms.coiled.refusal import asked, refused, row_of
+from push_dispatch.platforms.coiled.refusal import asked, refused, row_of, told
 from push_dispatch.platforms.coiled.request import (
     DASK_IMAGE,
     MARK,
@@ -202,10 +202,26 @@ class Coiled:
                 for event in _events(reply.json):
                     yield str(event.get("message", "")).replace(mark, "", 1).strip("\r\n ")
 
+    # -- signing in ------------------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. Who the token's user is, as Coiled's own client asks; and one job of the
+        workspace, if the environment names it."""
+        api = self._connected()
+        whom = f"signed in to Coiled as {_asked_harmlessly(api, '/api/v2/user/me').get('username')}"
+        workspace = self._environ.get("DASK_COILED__WORKSPACE")
+        if not workspace:
+            return whom
+        _asked_harmlessly(api, "/api/v2/jobs/", {"workspace": workspace, "limit": "1"})
+        return f"{whom}, in the workspace {workspace}"
+
     # -- details ---------------------------------------------------------------------------------
 
     @cached_property
     def _api(self) -> Rest:
+        return self._connected()
+
+    def _connected(self) -> Rest:
         url = self._environ.get("DASK_COILED__SERVER") or "https://cloud.coiled.io"
         token = self._token()
         # Old tokens have no dash, and another scheme.
@@ -257,6 +273,15 @@ class Coiled:
             raise refused(reply)
         made: dict[str, Any] = reply.json
         return made
+
+
+def _asked_harmlessly(
+    api: Rest, path: str, query: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    reply = api.call("GET", path, query=query)
+    if not reply.ok:
+        raise row_of(reply).unstarted(told(reply), reply.retry_after)
+    return reply.json if isinstance(reply.json, dict) else {}
 
 
 def _clusters(workspace: str) -> str:

@@ -24,7 +24,7 @@ from push_dispatch.platforms.ecs.clients import Clients
 from push_dispatch.platforms.ecs.cost import estimate
 from push_dispatch.platforms.ecs.handle import Handle, run_of, started_by
 from push_dispatch.platforms.ecs.refusal import code_of, failed, refused, translated
-from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for
+from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for, region_of
 from push_dispatch.platforms.ecs.verdict import observation
 
 __all__ = ["Ecs"]
@@ -202,6 +202,24 @@ class Ecs:
             raise _unasked(refused(error)) from error
 
     # -- optional capabilities -------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. Lists tasks of the cluster `default`, which need not exist."""
+        self._has_cluster("default")
+        return f"signed in to Amazon ECS in {self._clients.region}"
+
+    def _has_cluster(self, cluster: str) -> bool:
+        region = region_of(cluster) or self._clients.region
+        if not region:
+            raise Rejected("no region: set AWS_REGION", reason="credentials_missing")
+        with translated():
+            try:
+                self._clients.get("ecs", region).list_tasks(cluster=cluster, maxResults=1)
+            except ClientError as error:
+                if code_of(error) != "ClusterNotFoundException":
+                    raise
+                return False
+        return True
 
     def parse(self, event: Mapping[str, Any]) -> Observation | None:
         """See `ReportsEvents.parse`: an EventBridge event 'ECS Task State Change'. Several come per

@@ -73,8 +73,9 @@ _BY_FAILURE = (
 
 #: By what the SDK raises before or instead of an answer; a later entry is less specific.
 _BY_EXCEPTION: tuple[tuple[type[Exception], type[PlatformError], str], ...] = (
-    (sdk.NoCredentialsError, Rejected, "access_denied"),
-    (sdk.PartialCredentialsError, Rejected, "access_denied"),
+    (sdk.NoCredentialsError, Rejected, "credentials_missing"),
+    (sdk.PartialCredentialsError, Rejected, "credentials_missing"),
+    (sdk.ProfileNotFound, Rejected, "credentials_missing"),
     (sdk.ParamValidationError, Rejected, "platform_rejected"),
     (sdk.NoRegionError, Rejected, "platform_rejected"),
     (sdk.ConnectTimeoutError, Uncertain, "platform_unavailable"),

@@ -59,7 +59,7 @@ def plan_for(job: Job, region: str) -> Plan:
     _refuse_keys(configuration)
     request = configuration.get("task_run_request") or {}
     cluster = request.get("cluster") or configuration.get("cluster") or "default"
-    region = _region_of(cluster) or _credentials(configuration).get("region_name") or region
+    region = region_of(cluster) or _credentials(configuration).get("region_name") or region
     if not region:
         raise Rejected("no region: set AWS_REGION, or give the cluster's ARN")
     arn = request.get("taskDefinition")
@@ -277,7 +277,7 @@ def _family(configuration: Mapping[str, Any]) -> str | None:
     return family
 
 
-def _region_of(cluster: str) -> str | None:
+def region_of(cluster: str) -> str | None:
     parts = cluster.split(":")
     return parts[3] if len(parts) == 6 and parts[0] == "arn" else None
 

@@ -21,7 +21,7 @@ from push_dispatch.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.modal.clients import Clients
 from push_dispatch.platforms.modal.cost import estimate
-from push_dispatch.platforms.modal.refusal import asked, row_of, translated
+from push_dispatch.platforms.modal.refusal import asked, row_of, told, translated
 from push_dispatch.platforms.modal.request import (
     RUN,
     Image,
@@ -304,7 +304,16 @@ class Modal:
                 return
             raise asked(row.error(str(error.details()))) from error
 
-    # -- logs, cost ------------------------------------------------------------------------------
+    # -- signing in, logs, cost ------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. The token of the sandboxes' API, and the name of the workspace."""
+        try:
+            found = self._clients.sign_in()
+        except grpc.RpcError as error:
+            raise row_of(error).unstarted(told(error)) from error
+        whom = f" as {found.username}" if found.username else ""
+        return f"signed in to Modal{whom}, in the workspace {found.workspace_name}"
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. The last lines that Modal gives out at once."""

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import grpc
+from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
 from modal_proto import api_pb2, api_pb2_grpc
 
 from push_dispatch.errors import Rejected
@@ -64,6 +65,22 @@ class Clients:
         stub = self._open()
         metadata = [*self._metadata(), ("x-modal-auth-token", self._auth_token(stub))]
         return getattr(stub, method)(request, timeout=READ_SECONDS, metadata=metadata)
+
+    def sign_in(self) -> Any:
+        """The workspace of the credentials, which are read anew; on a channel of its own. Raises
+        as `ask`."""
+        fresh = Clients(self._environ, self._clock)
+        try:
+            return fresh.ask("WorkspaceNameLookup", Empty())
+        finally:
+            fresh.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if self._channel is not None:
+                self._channel.close()
+                self._channel = None
 
     def _auth_token(self, stub: Any) -> str:
         """Of the sandboxes' API; good for some minutes."""

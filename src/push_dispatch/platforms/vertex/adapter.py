@@ -20,7 +20,7 @@ from push_dispatch.model import Observation, Status
 from push_dispatch.platforms import google_logging
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.google_logging import LOGGING, LOGGING_DEFAULT
-from push_dispatch.platforms.google_rest import GoogleRest
+from push_dispatch.platforms.google_rest import GoogleRest, signed_in
 from push_dispatch.platforms.google_sign_in import SignIn
 from push_dispatch.platforms.rest import Reply
 from push_dispatch.platforms.verdicts import Reaction
@@ -147,7 +147,11 @@ class Vertex:
         except Rejected as error:
             raise Uncertain(error.message, reason=error.reason) from error
 
-    # -- logs, cost ------------------------------------------------------------------------------
+    # -- signing in, logs, cost ------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. Only an access token: which project is to be asked, the jobs say."""
+        return signed_in(self._environ, self._sign_in, _ENDPOINT)
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""

@@ -1,0 +1,101 @@
+"""Does a platform tell good credentials from bad ones, and start nothing for it?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from push_dispatch.errors import Rejected, Throttled, Uncertain
+from push_dispatch.platforms.base import Platform, SignsIn
+from push_dispatch.testing.platform_fake import ChecksCredentials, PlatformFake
+from push_dispatch.testing.platform_suite import PlatformSuite
+
+__all__ = ["SignInContract"]
+
+
+class SignInContract(PlatformSuite):
+    """The promises of `sign_in`."""
+
+    # -- what a subclass for a platform that signs in provides besides ---------------------------
+
+    def without_credentials(self, fake: Any) -> Platform:
+        """An instance that finds no credentials where it looks for them."""
+        raise NotImplementedError
+
+    def with_credentials(self, fake: Any) -> Platform:
+        """An instance with credentials, if those that `connect` makes have none."""
+        return self.connect(fake)
+
+    # -- the promises ----------------------------------------------------------------------------
+
+    def test_sign_in_says_as_whom_and_where_and_starts_nothing(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        if not isinstance(platform, SignsIn):
+            pytest.skip("signs in nowhere")
+        told = _asked(self.with_credentials(fake))
+        assert 0 < len(told) <= 300
+        assert told.isprintable()
+        assert fake.leftovers() == []
+
+    def test_sign_in_with_credentials_that_are_refused_is_final(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        """Also for an instance that was signed in before."""
+        if not isinstance(platform, SignsIn):
+            pytest.skip("signs in nowhere")
+        assert isinstance(fake, ChecksCredentials)
+        warm = self.with_credentials(fake)
+        _asked(warm)
+        fake.revoke()
+        for instance in (warm, self.with_credentials(fake)):
+            with pytest.raises(Rejected) as caught:
+                _asked(instance)
+            assert caught.value.reason == "access_denied"
+        assert fake.leftovers() == []
+
+    def test_sign_in_without_credentials_is_final(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        if not isinstance(platform, SignsIn):
+            pytest.skip("signs in nowhere")
+        with pytest.raises(Rejected) as caught:
+            _asked(self.without_credentials(fake))
+        assert caught.value.reason == "credentials_missing"
+        assert fake.leftovers() == []
+
+    def test_sign_in_at_an_unreachable_platform_is_never_final(self) -> None:
+        platform = self.disconnected()
+        if not isinstance(platform, SignsIn):
+            pytest.skip("signs in nowhere")
+        with pytest.raises((Uncertain, Throttled)) as caught:
+            platform.sign_in()
+        assert caught.value.reason == "platform_unavailable"
+
+    def test_sign_in_at_a_throttling_platform_is_never_final(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        if not isinstance(platform, SignsIn):
+            pytest.skip("signs in nowhere")
+        platform = self.with_credentials(fake)
+        fake.throttle_next()
+        with pytest.raises((Throttled, Uncertain)):
+            _asked(platform)
+        _asked(platform)
+
+    def test_sign_in_that_is_not_answered_is_never_final(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        if not isinstance(platform, SignsIn):
+            pytest.skip("signs in nowhere")
+        platform = self.with_credentials(fake)
+        fake.lose_reply()
+        with pytest.raises((Throttled, Uncertain)):
+            _asked(platform)
+        assert fake.leftovers() == []
+
+
+def _asked(platform: Platform) -> str:
+    assert isinstance(platform, SignsIn)
+    return platform.sign_in()
