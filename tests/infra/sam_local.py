@@ -146,6 +146,10 @@ def _a_life(sam: Sam, backend: Backend) -> None:
     assert sam.invoke("PushEcsFunction", "queue-push") == NOTHING_FAILED
     [wake] = backend.messages(backend.settings.wake_queue)
     assert json.loads(wake["Body"])["pool"] == "etl", wake
+    signed_in = sam.invoke("PushEcsFunction", "sign-in")
+    assert signed_in["ecs"]["ok"] is True, signed_in
+    # The template's defaults have no subnets, and so no cluster of the stack's own.
+    assert signed_in["managed"]["reason"] == "platform_not_configured", signed_in
     _stored(backend)
     assert sam.invoke("DispatchFunction", "stream-run-submitted") == NOTHING_FAILED
     assert UUID in {holder.run for holder in store.ledger("etl").holders}, store.ledger("etl")

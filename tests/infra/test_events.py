@@ -18,12 +18,14 @@ from push_dispatch.messages import Push
 from push_dispatch.messages.memory import MemoryMessages
 from push_dispatch.model import Pool, Run, RunState
 from push_dispatch.platforms.ecs import Ecs
+from push_dispatch.platforms.managed import Managed
 from push_dispatch.ports import Ports
 from push_dispatch.schedules import Schedule
 from push_dispatch.secrets import secrets_from
 from push_dispatch.store.memory import MemoryStore
 from push_dispatch.submit import Request, prepare
 from push_dispatch.transition import transition
+from tests.fakes.ecs import FakeEcs
 
 FOLDER = Path(__file__).parents[2] / "events"
 UUID = "0199c1f0-0000-7000-8000-000000000001"
@@ -102,6 +104,18 @@ def test_a_stopped_task_ends_its_run(backend: Backend) -> None:
     finish.handle(backend.ports, event("queue-ecs-task-stopped"))
     [ended] = backend.runs
     assert (ended.state, ended.reason) == (RunState.COMPLETED, "completed")
+
+
+def test_whether_the_credentials_are_good_starts_nothing(backend: Backend) -> None:
+    with FakeEcs() as fake:
+        platforms = {"ecs": Ecs(fake.environ()), "managed": Managed(fake.environ())}
+        ports = replace(backend.ports, platform=platforms.__getitem__)
+        told = push.handle(ports, event("sign-in"))
+        assert fake.actions() == ["ListTasks"]
+    assert {name: (said["ok"], said["reason"]) for name, said in told.items()} == {
+        "ecs": (True, None),
+        "managed": (False, "platform_not_configured"),
+    }
 
 
 def test_the_minute_sweeps(backend: Backend) -> None:

@@ -1,4 +1,6 @@
-"""The function of one platform: its queue in; starts, stops and looks out."""
+"""The function of one platform: its queue in; starts, stops and looks out.
+
+Asked directly, it says whether the credentials of its platforms are good."""
 
 from __future__ import annotations
 
@@ -6,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch import bootstrap
+from push_dispatch.errors import Invalid
 from push_dispatch.finish import look
 from push_dispatch.messages import Look, Message, Push, StopAttempt, Wake, decode
 from push_dispatch.model import parse_run_id
 from push_dispatch.ports import Ports
 from push_dispatch.push import give_up, push
+from push_dispatch.sign_in import sign_in
 from push_dispatch.stop import stop
 from push_dispatch.telemetry import LambdaContext, logger
 
@@ -20,15 +24,34 @@ __all__ = ["handle", "handler"]
 MAX_RECEIVES = 5
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Lambda entry point. Returns the messages to deliver again."""
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point. Returns the messages to deliver again, or who is signed in."""
     return handle(bootstrap.ports(), event)
 
 
-def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    """Handle each message on its own; a failing one is delivered again without its neighbours."""
+def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Handle each message on its own; a failing one is delivered again without its neighbours.
+
+    {"sign_in": ["ecs", …]} instead of messages asks these platforms, whether this function is
+    deployed for them or not, and returns {"ecs": {"ok": true, "message": "…", "reason": null}, …};
+    see `SignedIn`. Raises Invalid if that is no list of names.
+    """
+    if "sign_in" in event:
+        return {name: _signed_in(ports, name) for name in _names(event["sign_in"])}
     failed = [r["messageId"] for r in event["Records"] if not _handle(ports, r)]
     return {"batchItemFailures": [{"itemIdentifier": i} for i in failed]}
+
+
+def _names(given: Any) -> list[str]:
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise Invalid(f'sign_in is {given!r}: it must be a list of platforms, such as ["ecs"]')
+    return given
+
+
+def _signed_in(ports: Ports, name: str) -> dict[str, Any]:
+    found = sign_in(ports, name)
+    logger.info("sign-in", extra={"platform": name, "ok": found.ok, "reason": found.reason})
+    return {"ok": found.ok, "message": found.message, "reason": found.reason}
 
 
 def _handle(ports: Ports, record: Mapping[str, Any]) -> bool:
