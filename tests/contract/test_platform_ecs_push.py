@@ -116,6 +116,15 @@ class TestDoubt(EcsSuite):
         assert fake.actions().count("RunTask") == before
         assert fake.starts(self.make_job(2).name) == 0
 
+    def test_a_look_up_that_is_refused_proves_nothing(self, fake: FakeEcs) -> None:
+        job = self.make_job(1)
+        Ecs(fake.environ()).push(job)
+        later = job.claimed_at + (TOKEN_SECONDS + 1) * 1000
+        fake.fail_next("ListTasks", "AccessDeniedException")
+        with pytest.raises(Uncertain) as caught:
+            Ecs(fake.environ(), clock=lambda: later).push(job)
+        assert caught.value.reason == "access_denied"
+
     def test_a_reply_that_takes_too_long_is_asked_for_again(self, fake: FakeEcs) -> None:
         ecs = Ecs(fake.environ(), read_seconds=0.2)
         warm = self.make_job(2)

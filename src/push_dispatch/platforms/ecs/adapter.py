@@ -49,7 +49,8 @@ class Ecs:
     #: Secrets arrive as references: ECS reads them with the task's execution role.
     passes_secrets: ClassVar[bool] = True
     #: What its function's role must allow. `iam:PassRole` for the tasks' roles only;
-    #: `ecs:TagResource` for RunTask only; `ec2:…` only where templates name no subnets.
+    #: `ecs:TagResource` for what is made only; `ec2:…` only where templates name no subnets. Logs
+    #: are read by people, with their own credentials: see `logs`.
     iam_actions: ClassVar[tuple[str, ...]] = (
         "ec2:DescribeSubnets",
         "ec2:DescribeVpcs",
@@ -61,7 +62,6 @@ class Ecs:
         "ecs:StopTask",
         "ecs:TagResource",
         "iam:PassRole",
-        "logs:GetLogEvents",
     )
 
     def __init__(
@@ -122,11 +122,14 @@ class Ecs:
     def _found(self, job: Job, plan: Plan) -> str:
         """The task of an attempt whose token may have been forgotten."""
         family = plan.family or (plan.definition_arn or "").rpartition("/")[2].partition(":")[0]
-        with translated():
-            for tasks in self._candidates(job, plan, family):
-                ours = [task for task in tasks if task.get("startedBy") == started_by(job)]
-                if ours:
-                    return str(Handle.of(ours[0]))
+        try:
+            with translated():
+                for tasks in self._candidates(job, plan, family):
+                    ours = [task for task in tasks if task.get("startedBy") == started_by(job)]
+                    if ours:
+                        return str(Handle.of(ours[0]))
+        except Rejected as error:
+            raise _unasked(error) from error
         raise Uncertain(
             f"{job.name} was claimed over {TOKEN_SECONDS // 60} minutes ago, and not found"
         )
@@ -233,7 +236,8 @@ class Ecs:
         return observation(task, *run, Handle.of(task)) if run else None
 
     def logs(self, handle: str) -> Iterator[str]:
-        """See `ReadsLogs.logs`: what the `awslogs` driver has delivered. Any PlatformError."""
+        """See `ReadsLogs.logs`: what the `awslogs` driver has delivered. Any PlatformError. Takes
+        `ecs:DescribeTaskDefinition` and `logs:GetLogEvents`."""
         try:
             task = Handle.parse(handle)
         except ValueError:
@@ -294,5 +298,6 @@ def _without_task(job: Watched, status: Status, message: str | None = None) -> O
 
 
 def _unasked(error: PlatformError) -> PlatformError:
-    """A task that could not be stopped is asked again, whatever the reason."""
+    """A task that could not be stopped or looked for is asked again, whatever the reason: it may
+    live."""
     return Uncertain(error.message, reason=error.reason) if isinstance(error, Rejected) else error
