@@ -12,7 +12,16 @@ module "api" {
   handler     = "push_dispatch.handlers.api.handler"
   package     = "${var.bundles}/api.zip"
   environment = local.environment
-  statements  = [local.may.use_table, local.may.use_key]
+  statements = [
+    local.may.use_runs,
+    local.may.change_items,
+    local.may.use_key,
+    {
+      Effect   = "Allow"
+      Action   = ["dynamodb:Query"]
+      Resource = aws_dynamodb_table.table.arn
+    },
+  ]
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn

@@ -22,7 +22,13 @@ module "dispatch" {
   handler     = "push_dispatch.handlers.dispatch.handler"
   package     = "${var.bundles}/base.zip"
   environment = local.environment
-  statements  = [local.may.use_table, local.may.give_orders, local.may.use_key]
+  statements = [
+    local.may.use_runs,
+    local.may.use_line,
+    local.may.wake,
+    local.may.give_orders,
+    local.may.use_key,
+  ]
 
   stream = {
     arn                    = aws_dynamodb_table.table.stream_arn
@@ -60,7 +66,7 @@ module "finish" {
   handler     = "push_dispatch.handlers.finish.handler"
   package     = "${var.bundles}/base.zip"
   environment = local.environment
-  statements  = [local.may.use_table, local.may.use_key]
+  statements  = [local.may.use_runs, local.may.use_key]
 
   queues = {
     ends = { arn = aws_sqs_queue.queue["finish"].arn }
@@ -80,7 +86,19 @@ module "sweep" {
   package         = "${var.bundles}/base.zip"
   timeout_seconds = 55
   environment     = local.environment
-  statements      = [local.may.use_table, local.may.give_orders, local.may.use_key]
+  statements = [
+    local.may.use_runs,
+    local.may.use_line,
+    local.may.change_items,
+    local.may.wake,
+    local.may.give_orders,
+    local.may.use_key,
+    {
+      Effect   = "Allow"
+      Action   = ["dynamodb:Query"]
+      Resource = "${aws_dynamodb_table.table.arn}/index/ticks"
+    },
+  ]
 
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn
@@ -95,11 +113,7 @@ module "submit" {
   package     = "${var.bundles}/submit.zip"
   environment = merge(local.environment, { PUSH_DISPATCH_REJECTED_QUEUE = aws_sqs_queue.rejected.url })
   statements = [
-    {
-      Effect   = "Allow"
-      Action   = ["dynamodb:GetItem", "dynamodb:PutItem"]
-      Resource = aws_dynamodb_table.table.arn
-    },
+    local.may.use_runs,
     {
       Effect   = "Allow"
       Action   = ["sqs:SendMessage"]
@@ -133,7 +147,7 @@ module "notify" {
       Action   = ["events:PutEvents"]
       Resource = aws_cloudwatch_event_bus.bus.arn
     },
-    local.may.read_secrets,
+    length(var.webhooks) > 0 ? local.may.read_secrets : null,
     local.may.use_key,
   ]
 

@@ -22,19 +22,40 @@ module "push_ecs" {
     PUSH_DISPATCH_MANAGED_LOG_GROUP          = local.has_managed ? aws_cloudwatch_log_group.task_logs[0].name : ""
   })
   statements = [
-    local.may.use_table,
+    local.may.use_runs,
+    local.may.wake,
     local.may.give_orders,
     local.may.use_key,
     local.may.read_secrets,
+    local.may.name_secrets,
+    {
+      Effect   = "Allow"
+      Action   = ["ecs:RunTask"]
+      Resource = "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*"
+    },
+    {
+      Effect   = "Allow"
+      Action   = ["ecs:DescribeTasks", "ecs:StopTask"]
+      Resource = "arn:${local.partition}:ecs:${local.region}:${local.account}:task/*"
+    },
+    # What is there already cannot be tagged.
     {
       Effect = "Allow"
-      Action = ["ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:TagResource"]
+      Action = ["ecs:TagResource"]
       Resource = [
-        "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*",
         "arn:${local.partition}:ecs:${local.region}:${local.account}:task/*",
-        "arn:${local.partition}:ecs:${local.region}:${local.account}:container-instance/*",
-        "arn:${local.partition}:ecs:${local.region}:${local.account}:cluster/*",
+        "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*",
       ]
+      Condition = { StringEquals = { "ecs:CreateAction" = ["RegisterTaskDefinition", "RunTask"] } }
+    },
+    # To list a cluster's tasks is asked for on all resources; the cluster is a condition.
+    {
+      Effect   = "Allow"
+      Action   = ["ecs:ListTasks"]
+      Resource = "*"
+      Condition = {
+        ArnLike = { "ecs:cluster" = "arn:${local.partition}:ecs:${local.region}:${local.account}:cluster/*" }
+      }
     },
     # These know no resources: docs.aws.amazon.com/service-authorization, Elastic Container Service and EC2.
     {
@@ -52,11 +73,6 @@ module "push_ecs" {
       Action    = ["iam:PassRole"]
       Resource  = local.task_roles
       Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
-    },
-    {
-      Effect   = "Allow"
-      Action   = ["logs:GetLogEvents"]
-      Resource = "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:*:log-stream:*"
     },
   ]
 
@@ -82,11 +98,18 @@ module "push_cloud_run" {
     PUSH_DISPATCH_GOOGLE_SERVICE_ACCOUNT = var.cloud_run.service_account
   })
   statements = [
-    local.may.use_table,
+    local.may.use_runs,
+    local.may.wake,
     local.may.give_orders,
     local.may.use_key,
     local.may.read_secrets,
-    local.may.federate,
+    # A token knows no resource, only for whom it is.
+    {
+      Effect    = "Allow"
+      Action    = ["sts:GetWebIdentityToken"]
+      Resource  = "*"
+      Condition = { "ForAllValues:StringEquals" = { "sts:IdentityTokenAudience" = "https:${var.cloud_run.audience}" } }
+    },
   ]
 
   queues = {
@@ -110,11 +133,18 @@ module "push_aci" {
     AZURE_CLIENT_ID = var.aci.client_id
   })
   statements = [
-    local.may.use_table,
+    local.may.use_runs,
+    local.may.wake,
     local.may.give_orders,
     local.may.use_key,
     local.may.read_secrets,
-    local.may.federate,
+    local.may.name_secrets,
+    {
+      Effect    = "Allow"
+      Action    = ["sts:GetWebIdentityToken"]
+      Resource  = "*"
+      Condition = { "ForAllValues:StringEquals" = { "sts:IdentityTokenAudience" = "api://AzureADTokenExchange" } }
+    },
   ]
 
   queues = {
@@ -136,7 +166,14 @@ module "push_modal" {
   environment = merge(local.environment, local.reports, {
     PUSH_DISPATCH_MODAL_TOKEN_NAME = var.modal.token_secret
   })
-  statements = [local.may.use_table, local.may.give_orders, local.may.use_key, local.may.read_secrets]
+  statements = [
+    local.may.use_runs,
+    local.may.wake,
+    local.may.give_orders,
+    local.may.use_key,
+    local.may.read_secrets,
+    local.may.name_secrets,
+  ]
 
   queues = {
     orders = { arn = aws_sqs_queue.queue["modal"].arn, maximum_concurrency = var.platform_concurrency }

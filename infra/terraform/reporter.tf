@@ -10,16 +10,12 @@ module "report" {
   package     = "${var.bundles}/base.zip"
   environment = merge(local.environment, { PUSH_DISPATCH_REPORT_KEY_NAME = "${var.name}/report-key" })
   statements = [
+    local.may.use_runs,
     local.may.give_orders,
     local.may.use_key,
     {
       Effect   = "Allow"
-      Action   = ["dynamodb:GetItem", "dynamodb:PutItem"]
-      Resource = aws_dynamodb_table.table.arn
-    },
-    {
-      Effect   = "Allow"
-      Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+      Action   = ["secretsmanager:GetSecretValue"]
       Resource = aws_cloudformation_stack.report_key[0].outputs["Arn"]
     },
   ]

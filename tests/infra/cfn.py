@@ -6,16 +6,30 @@ attribute.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Template"]
+__all__ = ["Template", "sam_template"]
 
 #: A property with this value is not there.
 _NOTHING = object()
 
 _PSEUDO = {"AWS::NoValue": _NOTHING, "AWS::StackName": "push-dispatch"}
+
+
+@cache
+def sam_template() -> dict[str, Any]:
+    """template.yaml, without the places that the decoder notes at each value, which make copies
+    slow. Reading it takes a second."""
+    from cfnlint.decode import cfn_yaml
+
+    file = Path(__file__).parents[2] / "template.yaml"
+    template: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(file))))
+    return template
 
 
 class Template:

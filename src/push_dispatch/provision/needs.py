@@ -100,14 +100,17 @@ def with_defaults(template: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
 
 def secrets_policy(role_arn: str) -> dict[str, Any]:
     """What ECS may read in the role's account when it starts a task: the secrets that templates may
-    refer to."""
+    refer to.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    """
     _, partition, _, _, account, _ = role_arn.split(":", 5)
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+                "Action": "secretsmanager:GetSecretValue",
                 "Resource": f"arn:{partition}:secretsmanager:*:{account}:secret:{_SECRETS}",
             }
         ],

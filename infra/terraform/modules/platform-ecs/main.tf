@@ -59,7 +59,7 @@ resource "aws_iam_role_policy" "secrets" {
     Version = "2012-10-17"
     Statement = [{
       Effect   = "Allow"
-      Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+      Action   = "secretsmanager:GetSecretValue"
       Resource = var.secret_arns
     }]
   })
