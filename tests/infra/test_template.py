@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from push_dispatch.local.stream import matches
 from push_dispatch.metrics import METRICS
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.handle import started_by
-from push_dispatch.platforms.managed import Managed
 from push_dispatch.settings import Settings
 from push_dispatch.store.schema import TABLE
 from push_dispatch.telemetry import NAMESPACE
@@ -168,33 +166,6 @@ def test_every_function_has_a_log_group_that_forgets() -> None:
         assert "RetentionInDays" in RESOURCES[group]["Properties"]
 
 
-def test_ecs_may_do_what_the_platform_needs_and_no_more() -> None:
-    ours = {*Managed.iam_actions} | {"ec2:DescribeSubnets", "ec2:DescribeVpcs"}
-    granted = {
-        action
-        for action in _actions("PushEcsFunction")
-        if action.partition(":")[0] in {"ecs", "ec2", "iam", "logs"}
-    }
-    assert granted == ours
-
-
-def test_a_wildcard_resource_is_only_where_the_service_knows_none() -> None:
-    wild = {
-        action
-        for name in FUNCTIONS
-        for statement in _statements(name)
-        if statement["Resource"] == "*"
-        for action in _list(statement["Action"])
-    }
-    assert wild == {
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
-        "ecs:DescribeTaskDefinition",
-        "ecs:RegisterTaskDefinition",
-        "sts:GetWebIdentityToken",
-    }
-
-
 def test_the_tasks_that_we_start_are_those_whose_changes_we_hear_of() -> None:
     job = Job("pd-x-1", f"p.{UUID(int=1)}", "p", "ecs", 1, {})
     pattern = RESOURCES["TaskRule"]["Properties"]["EventPattern"]
@@ -207,18 +178,3 @@ def test_the_tasks_that_we_start_are_those_whose_changes_we_hear_of() -> None:
         },
     )
     assert not matches(pattern["detail"], {"startedBy": "ecs-svc/1"})
-
-
-def _actions(function: str) -> Iterator[str]:
-    for statement in _statements(function):
-        yield from _list(statement["Action"])
-
-
-def _statements(function: str) -> Iterator[dict[str, Any]]:
-    for policy in FUNCTIONS[function]["Properties"]["Policies"]:
-        for statement in policy["Statement"]:
-            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
-
-
-def _list(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)

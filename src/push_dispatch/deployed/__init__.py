@@ -1,0 +1,1 @@
+"""Does a deployed system have what it needs?"""

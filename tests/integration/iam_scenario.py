@@ -1,0 +1,342 @@
+"""Everything that the functions can do, once: what each of them asks AWS for is on record then.
+
+That no method of the store and of the queues is forgotten is tested beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from push_dispatch.circuit import OPEN_AFTER, Circuit
+from push_dispatch.configure import change_pool, create_pool, keep_template
+from push_dispatch.deployments import Deployment, save_deployment
+from push_dispatch.handlers.events import STREAM_FILTERS
+from push_dispatch.handlers.notify import NOTIFY_FILTERS
+from push_dispatch.handlers.push import MAX_RECEIVES
+from push_dispatch.lifecycle import Stop
+from push_dispatch.local.stream import StreamPump
+from push_dispatch.messages import Look, Push, StopAttempt, Wake, Watch, encode
+from push_dispatch.model import Attempt, Fallback, Pool, Queue, Rate, Ready, Run, RunState
+from push_dispatch.platforms.templates import default_template
+from push_dispatch.render import name_of
+from push_dispatch.reporter import token_for
+from push_dispatch.schedules import Schedule
+from push_dispatch.submit import Request, submit
+from push_dispatch.transition import transition
+from tests.fakes.aci import variables as aci_variables
+from tests.fakes.cloud_run import variables as cloud_run_variables
+from tests.fakes.modal import variables as modal_variables
+from tests.integration.iam_system import REPORT_KEY, ROLES, Function, System, records
+
+__all__ = ["everything"]
+
+#: By type of pool: the function that pushes, and job variables.
+PUSHES = {
+    "ecs": "PushEcs",
+    "managed": "PushEcs",
+    "cloud-run-v2": "PushCloudRun",
+    "azure-container-instance": "PushAci",
+    "modal": "PushModal",
+}
+VARIABLES: Mapping[str, Mapping[str, Any]] = {
+    "ecs": {
+        "image": "app:1",
+        "command": "work",
+        "execution_role_arn": ROLES[0],
+        "task_role_arn": ROLES[1],
+        "labels": {"team": "a"},
+    },
+    "managed": {"command": "work"},
+    "cloud-run-v2": cloud_run_variables(),
+    "azure-container-instance": aci_variables(),
+    "modal": modal_variables(),
+}
+#: Types that have a function of their own.
+PLATFORMS = tuple(kind for kind in PUSHES if kind != "managed")
+
+
+def everything(system: System) -> None:
+    """Each function, with every way through it."""
+    _declare(system)
+    changes = _pump(system, "Dispatch", STREAM_FILTERS)
+    _submit(system)
+    _dispatch(system, changes)
+    runs = {kind: _push(system, kind) for kind in PUSHES}
+    _look_up(system)
+    _stop_again(system)
+    _give_up(system)
+    _fall_back(system)
+    _report(system, runs)
+    told = _pump(system, "Notify", NOTIFY_FILTERS)
+    _finish(system, runs["ecs"])
+    told.drain()
+    assert system.others.webhook.calls() > 0
+    _ask(system)
+    changes.drain()
+    _sweep(system)
+
+
+# -- what is there --------------------------------------------------------------------------------
+
+
+def _declare(system: System) -> None:
+    """A pool of each type, one with fallbacks, and a deployment with a schedule."""
+    for kind in PUSHES:
+        template = default_template(kind)
+        if kind == "ecs":
+            tags = [{"key": "made-by", "value": "push-dispatch"}]
+            template["job_configuration"]["task_definition"]["tags"] = tags
+        create_pool(system.ports, Pool(kind, kind), template)
+    busy = Pool("busy", "ecs", platform_rate=Rate(100, 60), key_limit=1)
+    create_pool(system.ports, busy, default_template("ecs"))
+    kept = {k: keep_template(system.ports, "busy", default_template(k)) for k in PLATFORMS}
+    fallbacks = tuple(Fallback(kind, template) for kind, template in kept.items())
+    change_pool(system.ports, "busy", lambda pool: replace(pool, fallbacks=fallbacks))
+    nightly = Deployment("nightly", "modal", schedules=(Schedule(cron="0 3 * * *"),))
+    save_deployment(system.ports, replace(nightly, image="app:1", command="work"))
+
+
+def _pump(system: System, name: str, filters: Sequence[Mapping[str, Any]]) -> StreamPump:
+    """What changes from now on, for that function."""
+
+    def fail(failed: Any) -> None:
+        raise AssertionError(failed)
+
+    pump = StreamPump(system.streams, system.stream, system[name], filters, fail)
+    pump.begin()
+    return pump
+
+
+def _run(system: System, pool: str, kind: str = "", **more: Any) -> Run:
+    """A run that waits, submitted by somebody else."""
+    variables = {**VARIABLES[kind or pool], **more.pop("variables", {})}
+    return submit(system.ports, Request(pool, variables=variables, **more)).run
+
+
+def _cancel(system: System, run: Run) -> None:
+    transition(system.ports, run.pool, run.uuid, Stop("cancelled_by_user"))
+
+
+def _now(system: System, run: Run) -> Run:
+    found = system.ports.store.run(run.pool, run.uuid)
+    assert found is not None
+    return found
+
+
+def _pushed(system: System, run: Run) -> tuple[Attempt, Watch]:
+    """Its attempt, which has a handle, and the order to look at it."""
+    attempt = _now(system, run).current
+    assert attempt is not None
+    assert attempt.handle is not None, _now(system, run)
+    return attempt, Watch(attempt.handle, run.id, attempt.number)
+
+
+def _order(system: System, run: Run, **more: Any) -> Push:
+    pool = system.ports.store.pool(run.pool)
+    assert pool is not None
+    return Push(run.id, 1, pool.type, pool.template, **more)
+
+
+# -- submit, dispatch -----------------------------------------------------------------------------
+
+
+def _submit(system: System) -> None:
+    function = system["Submit"]
+    asked = {"id": "e-1", "detail": {"pool": "modal", "job_variables": VARIABLES["modal"]}}
+    for _ in range(2):  # the bus delivers at least once
+        function(records(json.dumps(asked)))
+    function(records(json.dumps({"id": "e-2", "detail": {"deployment": "nightly"}})))
+    firing = {"deployment": "nightly", "schedule": "default", "time": "2026-11-24T03:00:00Z"}
+    assert function(firing)["created"]
+    refused = function({"id": "e-3", "detail": {"pool": "modal", "job_variables": {"imagge": 1}}})
+    assert refused["reason"] == "invalid_variables"
+
+
+def _dispatch(system: System, changes: StreamPump) -> None:
+    """Runs of all platforms, now, later and too late; one whose queue is gone; and each is stopped
+    once it was pushed."""
+    stopped = [_run(system, kind) for kind in PUSHES]
+    _run(system, "modal", at=system.now() + 60_000)
+    keyed = [_run(system, "busy", "ecs", concurrency_key="k") for _ in range(2)]
+    _add_queue(system, "gone")
+    homeless = _run(system, "modal", queue="gone")
+    _retire_queue(system, "gone")
+    changes.drain()
+    assert _now(system, homeless).queue == "default"
+    held = {holder.run for holder in system.ports.store.ledger("busy").holders}
+    assert held == {keyed[0].uuid}
+    system["Dispatch"].take(Wake("modal"))
+    for run in stopped:
+        system[PUSHES[run.pool]].take(_order(system, run))
+        _cancel(system, run)
+    late = _run(system, "modal", start_within=1)
+    system.wait(2)
+    changes.drain()
+    assert _now(system, late).reason == "expired"
+    for run in stopped:
+        system[PUSHES[run.pool]].take(StopAttempt(run.id, 1))
+
+
+def _add_queue(system: System, name: str) -> None:
+    queue = Queue(name, 2)
+    change_pool(system.ports, "modal", lambda p: replace(p, queues=(*p.queues, queue)))
+
+
+def _retire_queue(system: System, name: str) -> None:
+    """As a deletion leaves it that was interrupted."""
+
+    def without(pool: Pool) -> Pool:
+        queues = tuple(queue for queue in pool.queues if queue.name != name)
+        return replace(pool, queues=queues, retired=(name,))
+
+    change_pool(system.ports, "modal", without)
+
+
+# -- push -----------------------------------------------------------------------------------------
+
+
+def _push(system: System, kind: str) -> Run:
+    """Started, with secrets and the reporter, and looked at. And a run that has been cancelled."""
+    function = system[PUSHES[kind]]
+    secret = {"env": {"PASSWORD": "{{ secrets.db }}"}, "reporter": "python"}
+    run = _run(system, kind, variables=secret)
+    function.take(_order(system, run))
+    attempt, watch = _pushed(system, run)
+    function.take(Look(attempt.platform, (watch,)))
+    cancelled = _run(system, kind)
+    _cancel(system, cancelled)
+    function.take(_order(system, cancelled))
+    return run
+
+
+def _look_up(system: System) -> None:
+    """What was claimed so long ago that ECS may have forgotten its token."""
+    run = _run(system, "ecs")
+    system.wait(-55 * 60)
+    system["PushEcs"].take(_order(system, run))
+    system.wait(55 * 60)
+    assert _now(system, run).state is RunState.PENDING
+
+
+def _stop_again(system: System) -> None:
+    run = _run(system, "ecs")
+    system["PushEcs"].take(_order(system, run))
+    _cancel(system, run)
+    system.others.ecs.fail_next("StopTask", "ThrottlingException")
+    system["PushEcs"].take(StopAttempt(run.id, 1))
+
+
+def _give_up(system: System) -> None:
+    for kind in PLATFORMS:
+        run = _run(system, kind)
+        broken = encode(replace(_order(system, run), type="no-such-type"))
+        system[PUSHES[kind]](records(broken, receives=MAX_RECEIVES))
+        assert _now(system, run).reason == "push_failed"
+
+
+def _fall_back(system: System) -> None:
+    """From each platform to each, and one push that the gate lets pass."""
+    pool = system.ports.store.pool("busy")
+    assert pool is not None
+    for own in pool.fallbacks:
+        function = system[PUSHES[own.type]]
+        tried_enough = Circuit(OPEN_AFTER, system.now())
+        system.ports.store.save_circuit("busy", own.type, tried_enough)
+        for number, following in enumerate((*pool.fallbacks, None)):
+            run = _run(system, "busy", own.type)
+            function.take(Push(run.id, 1, own.type, own.template, fallback=number, gated=True))
+            attempt = _now(system, run).current
+            assert attempt is not None
+            assert attempt.type == (following or own).type, attempt
+            assert (attempt.handle is not None) == (following is None), attempt
+
+
+# -- what comes after -----------------------------------------------------------------------------
+
+
+def _report(system: System, runs: Mapping[str, Run]) -> None:
+    """A run of each platform says that it starts, runs and has ended; of one in ECS the end is
+    told by ECS. What platforms keep of the others is cleaned up, at the second look."""
+    clouds: dict[str, Any] = {
+        "azure-container-instance": system.others.aci,
+        "cloud-run-v2": system.others.cloud_run,
+        "modal": system.others.modal,
+    }
+    for kind, run in runs.items():
+        for what in ("claim", "beat") if kind == "ecs" else ("claim", "beat", "end"):
+            said = {"run": run.id, "attempt": 1, "by": "me", "what": what, "exit_code": 0}
+            token = token_for(REPORT_KEY, run.id, 1)
+            headers = {"authorization": f"Bearer {token}"}
+            answer = system["Report"]({"headers": headers, "body": json.dumps(said)})
+            assert answer["statusCode"] == 200, answer
+        if (fake := clouds.get(kind)) is not None:
+            attempt, watch = _pushed(system, run)
+            function, name = system[PUSHES[kind]], name_of(run.uuid, 1)
+            function.take(Look(attempt.platform, (watch,)))
+            fake.begin(name)
+            fake.write_log(name, "hello")
+            fake.finish(name, 0)
+            function.take(Look(attempt.platform, (watch,)))
+
+
+def _finish(system: System, run: Run) -> None:
+    name = name_of(run.uuid, 1)
+    system.others.ecs.finish(name, 0)
+    events = system.others.ecs.events_as_delivered(name)
+    assert system["Finish"](records(*map(json.dumps, events))) == {"batchItemFailures": []}
+    assert _now(system, run).state is RunState.COMPLETED
+
+
+def _ask(system: System) -> None:
+    """Every path of the API."""
+    api = system["Api"]
+    run = _http(api, "POST", "/runs", {"deployment": "nightly"}, **{"idempotency-key": "k"})["id"]
+    later = {"pool": "modal", "job_variables": VARIABLES["modal"], "in_seconds": 600}
+    waiting = _http(api, "POST", "/runs", later)["id"]
+    for path in ("/pools/modal", "/pools/modal/queues/default"):
+        for verb in ("pause", "resume"):
+            _http(api, "POST", f"{path}/{verb}")
+    for path in ("/pools", "/pools/modal", "/pools/modal/explain", "/runs", "/openapi.json"):
+        _http(api, "GET", path)
+    for named in (run, waiting):
+        for path in (f"/runs/{named}", f"/runs/{named}/explain"):
+            _http(api, "GET", path)
+    _http(api, "POST", f"/runs/{waiting}/cancel")
+
+
+def _http(api: Function, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    event = {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", **headers},
+        "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
+        "body": body and json.dumps(body),
+        "isBase64Encoded": False,
+    }
+    answer = api(event)
+    assert answer["statusCode"] < 300, (path, answer)
+    return json.loads(answer["body"])
+
+
+# -- sweep ----------------------------------------------------------------------------------------
+
+
+def _sweep(system: System) -> None:
+    """Admitted and never pushed, silent, due soon, too late, in a queue that is gone."""
+    now = system.now()
+    _run(system, "modal", at=now + 1_000_000)
+    _add_queue(system, "old")
+    retired = _run(system, "modal", queue="old")
+    late = _run(system, "modal", at=now + 500_000, start_within=1)
+    system.ports.store.enqueue("modal", [Ready.of(retired), Ready.of(late)], now)
+    _retire_queue(system, "old")
+    first = system["Sweep"]({})
+    system.wait(600)
+    second = system["Sweep"]({})
+    assert (first["failed"], second["failed"]) == ([], [])
+    for what in ("expired", "looked_at", "moved", "pushed_again", "stopped", "woken"):
+        assert first[what] + second[what] > 0, what
