@@ -88,7 +88,9 @@ $(ENVS)/%/.synced: requirements/%.txt | $(UV_READY)
 
 # `sam build` asks for build-NAME: what the function NAME needs, for Lambda on arm64, in ARTIFACTS_DIR.
 # With LAMBDA_TARGET='--python PATH' for that interpreter instead: emulators execute functions themselves.
+# Byte code is made by LAMBDA_PYTHON, or by the interpreter of that version that uv finds.
 LAMBDA_TARGET ?= --python-version 3.13 --python-platform aarch64-manylinux2014
+LAMBDA_PYTHON ?=
 build-SubmitFunction: EXTRAS := [submit]
 build-ApiFunction: EXTRAS := [api,submit]
 build-PushCloudRunFunction: EXTRAS := [cloud-run]
@@ -99,6 +101,7 @@ build-%Function: | $(UV_READY)
 	  --only-binary :all: --no-binary push-dispatch \
 	  ".$(EXTRAS)"
 	rm -rf "$(ARTIFACTS_DIR)/bin"
+	@"$(PYTHON)" infra/bytecode.py "$(ARTIFACTS_DIR)" --uv $(UV) --compiler "$(LAMBDA_PYTHON)" $(LAMBDA_TARGET)
 
 # The same as zip files for Terraform, one for each set of extras.
 BUNDLES_DIR ?= build/bundles

@@ -28,7 +28,7 @@ def bundle(folder: Path, file: Path) -> None:
 def _is_note(path: Path) -> bool:
     if path.parent.suffix == ".dist-info" and path.name in _NOTES:
         return True
-    return path.name == ".lock" or "__pycache__" in path.parts
+    return path.name == ".lock"
 
 
 def _entry(path: Path) -> ZipInfo:

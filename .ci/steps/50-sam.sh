@@ -9,3 +9,8 @@ export SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1
 for name in DispatchFunction PushEcsFunction FinishFunction SweepFunction SubmitFunction NotifyFunction; do
   test -e ".aws-sam/build/$name/push_dispatch/__init__.py"
 done
+# Where there is no such interpreter there is no byte code, but never that of another.
+if find .aws-sam/build -name '*.pyc' | grep -v '\.cpython-313\.pyc$'; then
+  echo "that is not for Lambda's interpreter"
+  exit 1
+fi
