@@ -19,7 +19,7 @@ from push_dispatch.messages.sqs import SqsMessages
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
 from push_dispatch.reporter import Reporter
-from push_dispatch.schedules import NoSchedules, Schedules
+from push_dispatch.schedules import NoSchedules, Schedules, UnknownSchedules
 from push_dispatch.secrets import secrets_from
 from push_dispatch.settings import Settings
 from push_dispatch.store.dynamodb import DynamoStore
@@ -61,7 +61,8 @@ def settings() -> Settings:
 def ports_for(
     settings: Settings, session: boto3.Session | None = None, endpoint: str | None = None
 ) -> Ports:
-    """New ports for these settings; `endpoint` is where table and queues are, if not in AWS."""
+    """New ports for these settings; `endpoint` is where table and queues are, if not in AWS:
+    there schedules are read from the table."""
     session = session or boto3.Session()
     dynamodb = session.client("dynamodb", config=CLIENT, endpoint_url=endpoint)
     make_sqs = partial(session.client, "sqs", config=CLIENT, endpoint_url=endpoint)
@@ -72,7 +73,7 @@ def ports_for(
         new_id=new_id,
         platform=_platforms(settings.environ),
         secrets=secrets_from(settings.environ),
-        schedules=_schedules(settings, session),
+        schedules=NoSchedules() if endpoint else _schedules(settings, session),
         reporter=_reporter(settings),
         template_env=settings.template_env,
     )
@@ -90,7 +91,7 @@ def new_id() -> str:
 
 def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
     if not settings.schedule_group:
-        return NoSchedules()
+        return UnknownSchedules()
     client = session.client("scheduler", config=CLIENT)
     return EventBridgeSchedules(
         client, settings.schedule_group, settings.schedule_target, settings.schedule_role

@@ -19,6 +19,7 @@ from push_dispatch.validation import check
 
 __all__ = [
     "Deployment",
+    "active_schedules",
     "delete_deployment",
     "deployment_named",
     "from_document",
@@ -67,14 +68,15 @@ def save_deployment(ports: Ports, deployment: Deployment) -> None:
     admission reads it. Idempotent.
 
     Raises Invalid (also `invalid_variables`, `enforced_variable`, `invalid_parameters`), NotFound
-    (`pool_not_found`, `queue_not_found`).
+    (`pool_not_found`, `queue_not_found`), Refused (`schedules_unknown`). Nothing is stored then.
     """
     pool = pool_named(ports, deployment.pool)
     template = ports.store.template(pool.name, pool.template)
     check_deployment(pool, deployment, template or {})
     before = ports.store.deployment(deployment.name)
+    # First: what is refused there is not stored here.
+    ports.schedules.sync(deployment.name, active_schedules(deployment), _schedules_of(before))
     ports.store.put_deployment(deployment.name, to_document(deployment))
-    ports.schedules.sync(deployment.name, _active(deployment), _schedules_of(before))
     if before is not None and before["pool"] != deployment.pool:
         _set_limit(ports, before["pool"], deployment.name, None)
     _set_limit(ports, deployment.pool, deployment.name, deployment.limit)
@@ -121,6 +123,11 @@ def delete_deployment(ports: Ports, name: str) -> None:
     ports.store.delete_deployment(name)
     if ports.store.pool(deployment.pool) is not None:
         _set_limit(ports, deployment.pool, name, None)
+
+
+def active_schedules(deployment: Deployment) -> tuple[Schedule, ...]:
+    """Those that are to fire."""
+    return () if deployment.paused else tuple(s for s in deployment.schedules if s.active)
 
 
 def request_of(deployment: Deployment, **overrides: Any) -> Request:
@@ -212,10 +219,6 @@ def _command_of(entrypoint: str) -> str:
     if not colon:
         return shlex.join(["python3", entrypoint])
     return shlex.join(["python3", "-c", _CALL.format(module=module, function=function)])
-
-
-def _active(deployment: Deployment) -> tuple[Schedule, ...]:
-    return () if deployment.paused else tuple(s for s in deployment.schedules if s.active)
 
 
 def _schedules_of(document: Mapping[str, Any] | None) -> tuple[Schedule, ...]:

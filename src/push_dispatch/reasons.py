@@ -138,6 +138,7 @@ _ALL = (
     _refusal("default_queue", "The default queue cannot be deleted.", "Pause it or set its limit to 0 instead."),
     _refusal("logs_unavailable", "The platform's logs cannot be read from here.", "Look into the platform's own console."),
     _refusal("already_ended", "The run has already ended.", "Nothing to do."),
+    _refusal("schedules_unknown", "Nothing says where the system keeps the schedules of deployments.", "Set PUSH_DISPATCH_SCHEDULE_GROUP, PUSH_DISPATCH_SCHEDULE_TARGET and PUSH_DISPATCH_SCHEDULE_ROLE to the deployment's outputs."),
     _refusal("not_found", "What was named does not exist.", "Check the name."),
     _refusal("refused", "The present state does not allow this.", "See the message."),
     _refusal("conflict", "Somebody else changed it at the same time.", "Try again."),

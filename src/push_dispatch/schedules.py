@@ -14,12 +14,13 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
-from push_dispatch.errors import Invalid
+from push_dispatch.errors import Invalid, Refused
 
 __all__ = [
     "NoSchedules",
     "Schedule",
     "Schedules",
+    "UnknownSchedules",
     "check_schedule",
     "expression_of",
     "idempotency_key_of",
@@ -61,6 +62,20 @@ class NoSchedules:
 
     def sync(self, deployment: str, active: Sequence[Schedule], known: Sequence[Schedule]) -> None:
         """See `Schedules.sync`."""
+
+
+class UnknownSchedules:
+    """For a system in AWS of which nobody has said where it keeps its schedules."""
+
+    def sync(self, deployment: str, active: Sequence[Schedule], known: Sequence[Schedule]) -> None:
+        """See `Schedules.sync`. Raises Refused (`schedules_unknown`) if there are any: saved here
+        they would never fire, and deleted here they would go on."""
+        if active or known:
+            raise Refused(
+                f"the schedules of deployment {deployment!r} cannot be reached: nothing says where "
+                "the system keeps them",
+                reason="schedules_unknown",
+            )
 
 
 def check_schedule(schedule: Schedule) -> None:

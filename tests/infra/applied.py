@@ -20,7 +20,11 @@ import tempfile
 from pathlib import Path
 
 from tests.fakes.ecs import FakeEcs
-from tests.infra.scenario import requests_become_runs_that_finish, what_is_wrong_is_set_aside
+from tests.infra.scenario import (
+    requests_become_runs_that_finish,
+    the_doctor_finds_nothing_wrong,
+    what_is_wrong_is_set_aside,
+)
 from tests.infra.stack import KEYS, Stack, listener
 from tests.infra.terraform_cli import Absent, Terraform, terraform_in
 from tests.local import Cli
@@ -87,7 +91,11 @@ def _apply_and_destroy(example: Path, endpoint: str, ecs: FakeEcs, folder: Path)
     stack = _stack(terraform, endpoint, ecs, folder)
     requests_become_runs_that_finish(stack, "by-terraform")
     what_is_wrong_is_set_aside(stack, "by-terraform")
-    _say("runs were dispatched and finished by the applied functions")
+    stack.take(stack.queues["RejectedQueue"])
+    the_doctor_finds_nothing_wrong(stack)
+    _say(
+        "runs were dispatched and finished by the applied functions; the doctor finds nothing wrong"
+    )
     _the_declared_pool_works(terraform, stack)
     terraform("destroy", "-auto-approve")
     _check_nothing_is_left(stack)

@@ -21,6 +21,8 @@ What MiniStack 1.5.33 cannot do, and where it is covered:
   although no subnet is given. Not covered: nothing here runs in it.
 - Signatures of requests to the API: a request without one is refused, but any one will do.
 - IAM: any credentials may do everything. tests/infra/test_template.py reads the policies.
+- Point-in-time recovery and expiry of a table that a template declares: `push-dispatch doctor`
+  warns of them here. tests/infra/test_parity.py reads what is declared.
 - Memory size, architecture and version of Python of a function. Not covered without AWS.
 """
 
@@ -43,7 +45,11 @@ from botocore.credentials import Credentials
 
 from tests.fakes.ecs import FakeEcs
 from tests.infra.runtime import Runtime
-from tests.infra.scenario import requests_become_runs_that_finish, what_is_wrong_is_set_aside
+from tests.infra.scenario import (
+    requests_become_runs_that_finish,
+    the_doctor_finds_nothing_wrong,
+    what_is_wrong_is_set_aside,
+)
 from tests.infra.stack import KEYS, Stack, deployed, repair_mappings
 from tests.local import eventually
 from tests.ministack import client, ministack
@@ -81,6 +87,9 @@ def main() -> None:
             _say("runs were dispatched and finished by the deployed functions, in the emulator")
             _ask_the_api(stack)
             _say("and a run by the HTTP API")
+            stack.take(stack.queues["RejectedQueue"])
+            the_doctor_finds_nothing_wrong(stack)
+            _say("the doctor finds nothing wrong")
             eventually(lambda: _sweeps(stack) > 0, 75)
             _say("the schedule has called the sweep")
             with Runtime(stack, folder / "build", folder, elsewhere) as runtime:

@@ -10,7 +10,11 @@ import json
 from tests.infra.stack import Stack
 from tests.local import eventually
 
-__all__ = ["requests_become_runs_that_finish", "what_is_wrong_is_set_aside"]
+__all__ = [
+    "requests_become_runs_that_finish",
+    "the_doctor_finds_nothing_wrong",
+    "what_is_wrong_is_set_aside",
+]
 
 #: Cold starts on two busy cores take their time.
 _SECONDS = 90
@@ -105,3 +109,13 @@ def _check_told(stack: Stack, changes: dict[str, list[str]]) -> None:
     eventually(is_complete, _SECONDS)
     for run, states in changes.items():
         assert sorted(to for of, to in told.values() if of == run) == sorted(states)
+
+
+def the_doctor_finds_nothing_wrong(stack: Stack) -> None:
+    """Typed by somebody who looks after the system; what MiniStack leaves out is a warning."""
+    done = stack.cli.typed("doctor", "--json")
+    wrong = [found for found in done.json if found["verdict"] not in {"ok", "warning"}]
+    assert (done.code, wrong) == (0, []), wrong
+    warned = {found["check"] for found in done.json if found["verdict"] == "warning"}
+    assert warned <= {"recovery", "expiry"}, warned
+    assert {"ledger", "credentials", "permissions"} <= {found["check"] for found in done.json}

@@ -64,7 +64,7 @@ TestForgetful.settings = settings(max_examples=60, stateful_step_count=30)
 @pytest.mark.timeout(600)
 def test_for_longer() -> None:
     run_state_machine_as_test(
-        Forgetful, settings=settings(max_examples=600, stateful_step_count=50)
+        Forgetful, settings=settings(max_examples=200, stateful_step_count=50)
     )
 
 

@@ -37,9 +37,13 @@ for _name, _module, _summary in (
     ("deployment", "deployments", "Declare, run and schedule deployments."),
     ("schedule", "schedules", "See when schedules fire."),
     ("platform", "platforms", "See which platforms there are."),
+    ("dead-letters", "dead_letters", "Look at what was given up, and send it again."),
     ("local", "local", "Run the whole service on this machine."),
 ):
     app.command(f"push_dispatch.cli.{_module}:app", name=_name, help=_summary)
+app.command(
+    "push_dispatch.cli.doctor:doctor", name="doctor", help="Does everything work that runs need?"
+)
 app.command("push_dispatch.cli.declare:apply", name="apply", help="Make it what a file declares.")
 app.command(
     "push_dispatch.cli.simulating:simulate", name="simulate", help="What would happen under a load?"

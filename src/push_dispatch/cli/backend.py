@@ -8,6 +8,7 @@ what the SDK finds by itself. The choice is always said, on standard error.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from push_dispatch.cli.options import Common
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from push_dispatch.local.discovery import Record
 
-__all__ = ["connect"]
+__all__ = ["Backend", "backend", "connect"]
 
 #: Name of the table of a deployment unless PUSH_DISPATCH_TABLE says another.
 DEFAULT_TABLE = "push-dispatch"
@@ -34,8 +35,24 @@ _CHOOSE_AWS = (
 )
 
 
+@dataclass(frozen=True)
+class Backend:
+    """The chosen one."""
+
+    ports: Ports
+    session: boto3.Session
+    table: str
+    #: The local runtime; None is AWS.
+    local: Record | None = None
+
+
 def connect(common: Common) -> Ports:
     """The ports of the chosen backend. Raises Invalid, NotFound, and Invalid (`no_backend`)."""
+    return backend(common).ports
+
+
+def backend(common: Common) -> Backend:
+    """The chosen backend. Raises as `connect` does."""
     if common.local and (common.profile or common.region):
         raise Invalid("--local and --profile or --region exclude each other")
     aws = common.profile or common.region or any(os.environ.get(name) for name in _CHOOSE_AWS)
@@ -45,14 +62,15 @@ def connect(common: Common) -> Ports:
     return _aws(common) if found is None else _local(found)
 
 
-def _local(record: Record) -> Ports:
+def _local(record: Record) -> Backend:
     from push_dispatch.local.connect import ports_of
+    from push_dispatch.local.ministack import session
 
     dim(f"backend: local runtime {record.name!r} at {record.endpoint}")
-    return ports_of(record)
+    return Backend(ports_of(record), session(), record.table, record)
 
 
-def _aws(common: Common) -> Ports:
+def _aws(common: Common) -> Backend:
     import boto3
 
     from push_dispatch.bootstrap import ports_for
@@ -66,7 +84,7 @@ def _aws(common: Common) -> Ports:
     table = os.environ.get("PUSH_DISPATCH_TABLE") or DEFAULT_TABLE
     settings = Settings.from_env({**os.environ, "PUSH_DISPATCH_TABLE": table})
     dim(f"backend: table {table} in {_place(session, common)}")
-    return ports_for(settings, session)
+    return Backend(ports_for(settings, session), session, table)
 
 
 def _place(session: boto3.Session, common: Common) -> str:

@@ -1,1 +1,6 @@
-"""Does a deployed system have what it needs?"""
+"""What of a system is there in an AWS account, does it work, and how is it put right?
+
+`system` says what there is, looked up by `account` from the table's name alone: whatever deployed
+it, its functions name the table. `checks` judges it, `doctor` goes through all of it, and
+`dead_letters` sends again what was given up.
+"""

@@ -1,0 +1,191 @@
+"""Does `doctor` find what is wrong with a deployed system, and only that? As somebody types it.
+
+The system is the template, deployed to MiniStack; its functions are executed there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from push_dispatch.model import Holder, Ledger
+from push_dispatch.store import items, keys
+from tests.infra.uncoded import Deployed
+from tests.local import Cli
+
+NOBODY = "0199c1f0-0000-7000-8000-999999999999"
+#: What is looked at in a system without pools.
+CHECKS = {
+    "clock",
+    "table",
+    "recovery",
+    "expiry",
+    "function",
+    "stream",
+    "queue",
+    "dead_letters",
+    "rule",
+    "permissions",
+    "credentials",
+}
+
+
+def test_a_system_that_works_is_well(deployed: Deployed) -> None:
+    done = deployed.cli("doctor", "--json")
+    assert {found["check"] for found in done.json} == CHECKS
+    wrong = [found for found in done.json if found["verdict"] != "ok"]
+    assert (done.code, wrong) == (0, [])
+    shown = deployed.cli.ok("doctor")
+    assert "ok       function      all 6" in shown.out
+    assert "0 warning, 0 problem, 0 unknown" in shown.err
+
+
+def test_everything_that_is_wrong_is_found_at_once(deployed: Deployed) -> None:
+    lambdas, sqs, iam = (deployed.client(name) for name in ("lambda", "sqs", "iam"))
+    sweep, dispatch = deployed.functions["sweep"], deployed.functions["dispatch"]
+    role = deployed.functions["finish"]["Role"].rpartition("/")[2]
+    dead = deployed.queues["EcsDeadLetters"]
+    with (
+        _disabled(lambdas, deployed.source("dispatch", "dynamodb")),
+        _no_rule(deployed.client("events"), sweep["FunctionArn"]),
+        _no_policy(iam, role),
+        _environment(lambdas, dispatch, PUSH_DISPATCH_WAKE_QUEUE="http://localhost/0/gone"),
+        _no_expiry(deployed.client("dynamodb"), deployed.table),
+    ):
+        sqs.send_message(QueueUrl=dead, MessageBody="{}")
+        sqs.set_queue_attributes(
+            QueueUrl=deployed.queues["FinishQueue"], Attributes={"VisibilityTimeout": "30"}
+        )
+        code, found = deployed.findings()
+    sqs.purge_queue(QueueUrl=dead)
+    sqs.set_queue_attributes(
+        QueueUrl=deployed.queues["FinishQueue"], Attributes={"VisibilityTimeout": "180"}
+    )
+    assert code == 1
+    told = {(f["check"], f["verdict"]): f for f in found}
+    assert len(told) == len(found)
+    assert set(told) == {
+        ("dead_letters", "problem"),
+        ("expiry", "warning"),
+        ("permissions", "problem"),
+        ("queue", "problem"),
+        ("queue", "warning"),
+        ("rule", "problem"),
+        ("stream", "problem"),
+    }
+    assert told["stream", "problem"]["subject"] == dispatch["FunctionName"]
+    assert "Disabled" in told["stream", "problem"]["message"]
+    assert told["rule", "problem"]["remedy"].startswith("aws events enable-rule --name ")
+    assert "dynamodb:GetItem on arn:" in told["permissions", "problem"]["message"]
+    assert told["queue", "problem"]["subject"] == "http://localhost/0/gone"
+    assert "some are handled twice" in told["queue", "warning"]["message"]
+    assert "1 message was given up" in told["dead_letters", "problem"]["message"]
+    assert deployed.findings() == (0, [])
+
+
+def test_a_pool_of_a_platform_that_is_not_deployed_is_found(deployed: Deployed) -> None:
+    with _pool(deployed, "away", "modal:push"):
+        code, [found] = deployed.findings()
+    assert (code, found["check"], found["subject"]) == (1, "pool", "away")
+    assert "no function is deployed for modal" in found["message"]
+
+
+def test_a_ledger_is_recounted_and_repaired(deployed: Deployed) -> None:
+    with _pool(deployed, "etl", "ecs"):
+        _hold(deployed, "etl")
+        code, [found] = deployed.findings()
+        assert (code, found["check"], found["verdict"]) == (1, "ledger", "problem")
+        assert found["message"] == "1 held by attempts that are over"
+        assert found["remedy"] == "push-dispatch doctor --repair"
+        code, [found] = deployed.findings("--repair")
+        assert (code, found["verdict"]) == (0, "warning")
+        assert found["message"] == "repaired: 1 held by attempts that are over"
+        assert deployed.findings("--repair") == (0, [])
+        assert deployed.cli.ok("pool", "inspect", "etl", "--json").json["slots_used"] == 0
+
+
+def test_without_the_table_there_is_one_problem(deployed: Deployed) -> None:
+    elsewhere = Cli(deployed.cli.home, {**deployed.cli.environ, "PUSH_DISPATCH_TABLE": "nowhere"})
+    done = elsewhere("doctor")
+    assert done.code == 1
+    assert done.out.startswith("problem  table         nowhere: there is no such table")
+    assert "0 ok, 0 warning, 1 problem, 0 unknown" in done.err
+
+
+def test_what_nobody_answers_is_unknown_and_not_well(deployed: Deployed) -> None:
+    """IAM is out of reach: permissions cannot be looked at, and the rest can."""
+    deaf = {"AWS_ENDPOINT_URL_IAM": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    done = Cli(deployed.cli.home, {**deployed.cli.environ, **deaf})("doctor", "--json")
+    verdicts = {found["check"]: found["verdict"] for found in done.json}
+    assert (done.code, verdicts["permissions"], verdicts["credentials"]) == (1, "unknown", "ok")
+
+
+# -- how --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _disabled(lambdas: Any, uuid: str) -> Iterator[None]:
+    lambdas.update_event_source_mapping(UUID=uuid, Enabled=False)
+    yield
+    lambdas.update_event_source_mapping(UUID=uuid, Enabled=True)
+
+
+@contextmanager
+def _no_rule(events: Any, target: str) -> Iterator[None]:
+    [name] = events.list_rule_names_by_target(TargetArn=target)["RuleNames"]
+    events.disable_rule(Name=name)
+    yield
+    events.enable_rule(Name=name)
+
+
+@contextmanager
+def _no_policy(iam: Any, role: str) -> Iterator[None]:
+    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role, PolicyName=name)
+    yield
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+
+@contextmanager
+def _environment(lambdas: Any, function: Mapping[str, Any], **changed: str) -> Iterator[None]:
+    name, before = function["FunctionName"], function["Environment"]["Variables"]
+    changes = ({**before, **changed}, before)
+    for variables in changes:
+        lambdas.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+        lambdas.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        if variables is not before:
+            yield
+
+
+@contextmanager
+def _no_expiry(dynamodb: Any, table: str) -> Iterator[None]:
+    for enabled in (False, True):
+        dynamodb.update_time_to_live(
+            TableName=table,
+            TimeToLiveSpecification={"Enabled": enabled, "AttributeName": "expires_at"},
+        )
+        if not enabled:
+            yield
+
+
+@contextmanager
+def _pool(deployed: Deployed, name: str, type: str) -> Iterator[None]:
+    deployed.cli.ok("pool", "create", name, "--type", type)
+    yield
+    deployed.cli.ok("pool", "delete", name, "--force")
+
+
+def _hold(deployed: Deployed, pool: str) -> None:
+    """A slot that nobody will ever give back."""
+    ledger = Ledger(pool, 1, (Holder(NOBODY, 1, "default", 1),))
+    deployed.client("dynamodb").put_item(
+        TableName=deployed.table,
+        Item=items.ledger_item(ledger),
+        ConditionExpression="PK <> :pk",
+        ExpressionAttributeValues={":pk": {"S": keys.pool(pool)}},
+    )
