@@ -26,6 +26,7 @@ from push_dispatch.handlers import submit
 from push_dispatch.messages import Message, Wake, encode
 from push_dispatch.notify import Notifier
 from push_dispatch.ports import Ports
+from push_dispatch.schedules import NoSchedules
 from push_dispatch.settings import Settings
 from push_dispatch.store.schema import create_table
 from tests.fakes.aci import FakeAci
@@ -340,7 +341,8 @@ def system(endpoint: str) -> Iterator[System]:
         )
         ports = bootstrap.ports_for(Settings.from_env(declared["SweepFunction"].environ), owner)
         made = System(iam, others, ports, owner.client("dynamodbstreams"), stream)
-        made.ports = replace(ports, clock=made.now)
+        # The owner's schedules fire by hand: the events that Scheduler sends are in events/.
+        made.ports = replace(ports, clock=made.now, schedules=NoSchedules())
         for name, function in declared.items():
             aws = {
                 "AWS_ACCESS_KEY_ID": name,
