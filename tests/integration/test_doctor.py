@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from push_dispatch.model import Holder, Ledger
+from push_dispatch.model import Holder, Ledger, Pool
 from push_dispatch.store import items, keys
 from tests.infra.uncoded import Deployed
 from tests.local import Cli
@@ -90,6 +90,16 @@ def test_a_pool_of_a_platform_that_is_not_deployed_is_found(deployed: Deployed) 
         code, [found] = deployed.findings()
     assert (code, found["check"], found["subject"]) == (1, "pool", "away")
     assert "no function is deployed for modal" in found["message"]
+
+
+def test_a_pool_of_a_type_that_is_not_known_here_is_unknown(deployed: Deployed) -> None:
+    """Somebody else's platform, whose package is not installed where doctor is typed."""
+    with _pool(deployed, "theirs", "ecs"):
+        changed = items.pool_item(Pool("theirs", "batch-api", version=1))
+        deployed.client("dynamodb").put_item(TableName=deployed.table, Item=changed)
+        code, [found] = deployed.findings()
+    assert (code, found["check"], found["verdict"]) == (1, "pool", "unknown")
+    assert "there is no platform of type 'batch-api'" in found["message"]
 
 
 def test_a_ledger_is_recounted_and_repaired(deployed: Deployed) -> None:

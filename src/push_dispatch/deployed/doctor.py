@@ -39,14 +39,6 @@ from push_dispatch.sign_in import SignedIn, sign_in
 __all__ = ["examine", "examine_local"]
 
 _Answer = TypeVar("_Answer")
-#: Who sends to platforms' queues, and which environment variables name other queues.
-_PUSHING = frozenset({"dispatch", "push", "sweep"})
-_QUEUES = {
-    "dispatch": ("PUSH_DISPATCH_WAKE_QUEUE",),
-    "push": ("PUSH_DISPATCH_WAKE_QUEUE",),
-    "sweep": ("PUSH_DISPATCH_WAKE_QUEUE",),
-    "submit": ("PUSH_DISPATCH_REJECTED_QUEUE",),
-}
 
 
 def examine(ports: Ports, account: Account, table: str, *, repair: bool) -> Iterator[Finding]:
@@ -80,11 +72,12 @@ def examine_local(
     described = yield from _table(ports, account, table)
     if described is None:
         return
-    system = System(queues=account.queues(queues))
-    yield from check_dead_letters(system)
-    pools = [pool for name in ports.store.pool_names() if (pool := ports.store.pool(name))]
+    found = yield from _ask("queue", "", lambda: account.queues(queues))
+    if found is not None:
+        yield from check_dead_letters(System(queues=found))
+    used = yield from _ask("credentials", "", lambda: _used(ports))
     # Processes of this machine need no credentials.
-    for platform in sorted({name for pool in pools for name in _platforms(pool)} - {"process"}):
+    for platform in sorted((used or set()) - {"process"}):
         yield check_sign_in(sign_in(ports, platform))
     yield from _pools(ports, None, repair=repair)
 
@@ -140,9 +133,7 @@ def _grants(
     """Actions with the resources on which the function needs them. What it needs of a platform is
     seen when it signs in."""
     needed = NEEDED.get(function.handler, ())
-    told = [function.environ.get(name, "") for name in _QUEUES.get(function.handler, ())]
-    if function.handler in _PUSHING:
-        told += system.platform_queues.values()
+    told = _sends_to(system, function)
     queues = {queue.arn for url in told if (queue := system.queue_at(url))}
     bus = function.environ.get("PUSH_DISPATCH_EVENT_BUS", "")
     _, partition, _, region, owner, *_ = function.arn.split(":")
@@ -156,6 +147,17 @@ def _grants(
             yield actions, resources
 
 
+def _sends_to(system: System, function: Function) -> tuple[str, ...]:
+    """URLs of the queues that it sends to, if it sends at all."""
+    environ = function.environ
+    if function.handler == "submit":
+        return (environ.get("PUSH_DISPATCH_REJECTED_QUEUE", ""),)
+    platforms = tuple(system.platform_queues.values())
+    if function.handler == "report":
+        return platforms  # it wakes nobody: dispatch hears of ends by the table
+    return (environ.get("PUSH_DISPATCH_WAKE_QUEUE", ""), *platforms)
+
+
 def _sign_ins(account: Account, system: System) -> Iterator[Finding]:
     """The functions have the credentials of their platforms, and nobody else."""
     for function in system.having("push"):
@@ -164,7 +166,7 @@ def _sign_ins(account: Account, system: System) -> Iterator[Finding]:
             ask = partial(account.invoke, function.name, {"sign_in": platforms})
             answer = yield from _ask("credentials", function.name, ask)
             for platform, told in (answer or {}).items():
-                yield check_sign_in(SignedIn(platform, **told))
+                yield check_sign_in(SignedIn(platform, told["ok"], told["message"], told["reason"]))
 
 
 # -- pools ------------------------------------------------------------------------------------
@@ -178,8 +180,9 @@ def _pools(ports: Ports, deployed: Container[str] | None, *, repair: bool) -> It
         pool = yield from _ask("ledger", name, partial(ports.store.pool, name))
         if pool is None:
             continue
-        if deployed is not None:
-            yield from check_pool(name, _platforms(pool), deployed)
+        platforms = yield from _ask("pool", name, partial(_platforms, pool))
+        if deployed is not None and platforms is not None:
+            yield from check_pool(name, platforms, deployed)
         found = yield from _ask("ledger", name, partial(recount, ports, pool, every_run=repair))
         if found is None:
             continue
@@ -189,8 +192,14 @@ def _pools(ports: Ports, deployed: Container[str] | None, *, repair: bool) -> It
             yield _counted(pool, found)
 
 
+def _used(ports: Ports) -> set[str]:
+    """The platforms of all pools."""
+    pools = (ports.store.pool(name) for name in ports.store.pool_names())
+    return {platform for pool in pools if pool for platform in _platforms(pool)}
+
+
 def _platforms(pool: Pool) -> list[str]:
-    """Its own first."""
+    """Its own first. Raises Invalid (`unknown_type`) if one of them is not known here."""
     types = [pool.type, *(fallback.type for fallback in pool.fallbacks)]
     return list(dict.fromkeys(entry_for(each).platform for each in types))
 
