@@ -44,6 +44,7 @@ for _name, _module, _summary in (
 app.command(
     "push_dispatch.cli.doctor:doctor", name="doctor", help="Does everything work that runs need?"
 )
+app.command("push_dispatch.cli.restore:restore", name="restore", help="Copy a restored table back.")
 app.command("push_dispatch.cli.declare:apply", name="apply", help="Make it what a file declares.")
 app.command(
     "push_dispatch.cli.simulating:simulate", name="simulate", help="What would happen under a load?"
