@@ -92,7 +92,8 @@ def _apply_and_destroy(example: Path, endpoint: str, ecs: FakeEcs, folder: Path)
     requests_become_runs_that_finish(stack, "by-terraform")
     what_is_wrong_is_set_aside(stack, "by-terraform")
     stack.take(stack.queues["RejectedQueue"])
-    the_doctor_finds_nothing_wrong(stack)
+    # It is applied without protection, or it could not be destroyed.
+    the_doctor_finds_nothing_wrong(stack, "protection")
     _say(
         "runs were dispatched and finished by the applied functions; the doctor finds nothing wrong"
     )

@@ -88,7 +88,7 @@ def main() -> None:
             _ask_the_api(stack)
             _say("and a run by the HTTP API")
             stack.take(stack.queues["RejectedQueue"])
-            the_doctor_finds_nothing_wrong(stack)
+            the_doctor_finds_nothing_wrong(stack, "recovery", "expiry")
             _say("the doctor finds nothing wrong")
             eventually(lambda: _sweeps(stack) > 0, 75)
             _say("the schedule has called the sweep")
