@@ -59,11 +59,12 @@ def recount(
     """
     before = ports.clock() - settled_seconds * 1000
     runs = list(ports.store.list_runs(pool.name, states=_UNDER_WAY)) if every_run else []
-    waiting = {_slot(run) for run in runs if run.state is RunState.SCHEDULED}
-    in_line = {ready.slot for ready in _line(ports, pool)} & waiting if waiting else set()
+    # The whole place, as dispatch asks: one of before the run was moved or put off is stale.
+    waiting = {Ready.of(run): run for run in runs if run.state is RunState.SCHEDULED}
+    in_line = {waiting[ready].uuid for ready in _line(ports, pool) if ready in waiting}
     ledger = ports.store.ledger(pool.name)
     held = {holder.slot for holder in ledger.holders}
-    lacking = [run for run in runs if _slot(run) not in held | in_line]
+    lacking = [run for run in runs if _slot(run) not in held and run.uuid not in in_line]
     again = ports.store.runs(pool.name, [r.uuid for r in lacking] + [s.run for s in held])
     still = [
         run for run in lacking if _is_same(run, again.get(run.uuid)) and _changed_at(run) <= before

@@ -135,7 +135,8 @@ class World:
         for delivery in self.due_messages():
             self.deliver_message(delivery)
         for _ in range(len(self.platform.events)):
-            self.deliver_event(0)
+            if self.platform.events:  # another function may have had some of them meanwhile
+                self.deliver_event(0)
 
     def sweep(self) -> None:
         """What happens each minute."""

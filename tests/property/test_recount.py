@@ -57,7 +57,12 @@ class Untreated(Forgetful):
 
 
 TestForgetful = Forgetful.TestCase
-TestForgetful.settings = settings(max_examples=60, stateful_step_count=30)
+# What it finds is not made smaller: each try drains a world that will not drain, for minutes.
+TestForgetful.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 
 
 @pytest.mark.slow

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from push_dispatch.model import Holder, Ledger, Pool, RunState
+from push_dispatch.configure import create_queue
+from push_dispatch.lifecycle import Move
+from push_dispatch.model import Holder, Ledger, Pool, Queue, RunState
 from push_dispatch.recount import SETTLED_SECONDS, Recount, put_right, recount
 from push_dispatch.submit import Request, submit
+from push_dispatch.transition import transition
 from tests.fakes.world import POOL, World
 
 NOBODY = "0199c1f0-0000-7000-8000-999999999999"
@@ -78,6 +81,19 @@ def test_a_run_that_never_got_in_line_is_found_and_starts(world: World) -> None:
     assert counted(world).right
     world.drain()
     assert [r.state for r in world.runs()] == [RunState.COMPLETED]
+
+
+def test_a_place_in_a_queue_that_the_run_has_left_is_none(world: World) -> None:
+    create_queue(world.ports, POOL, Queue("low", 1), priority=2)
+    run = submit(world.ports, Request(POOL, queue="low", at=world.now + 10**7)).run
+    world.deliver_all()
+    transition(world.ports, POOL, run.uuid, Move("default"))
+    forget(world)
+    later(world)
+    found = counted(world)
+    assert [r.uuid for r in found.lost] == [run.uuid]
+    put_right(world.ports, found)
+    assert counted(world).right
 
 
 def test_a_slot_of_a_run_that_has_ended_is_given_back(world: World) -> None:
