@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.world import POOL, instant_runtime, until
-from push_dispatch.submit import Request, copies, submit_many
+from push_dispatch.engine.submit import Request, copies, submit_many
 
 __all__ = ["main"]
 

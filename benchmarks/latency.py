@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import quantiles
 
 from benchmarks.world import POOL, instant_runtime, until
-from push_dispatch.submit import Request, submit
+from push_dispatch.engine.submit import Request, submit
 
 __all__ = ["main"]
 

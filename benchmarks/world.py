@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Lock
 from typing import ClassVar
 
-from push_dispatch.configure import create_pool
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.model import Observation, Pool, Status
 from push_dispatch.local.runtime import LocalRuntime
-from push_dispatch.model import Observation, Pool, Status
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
 

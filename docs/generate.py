@@ -10,12 +10,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from push_dispatch import lifecycle
-from push_dispatch.api import openapi
-from push_dispatch.lifecycle import TRANSITIONS
-from push_dispatch.metrics import METRICS
-from push_dispatch.model import RunState
-from push_dispatch.reasons import REASONS, Kind
+from push_dispatch.api.routes import openapi
+from push_dispatch.core import lifecycle
+from push_dispatch.core.lifecycle import TRANSITIONS
+from push_dispatch.core.model import RunState
+from push_dispatch.core.reasons import REASONS, Kind
+from push_dispatch.ports.meter import METRICS
 
 __all__ = ["PAGES"]
 

@@ -14,15 +14,15 @@ import boto3
 import uuid_utils
 from botocore.config import Config
 
-from push_dispatch.eventbridge import EventBridgeSchedules
-from push_dispatch.messages.sqs import SqsMessages
+from push_dispatch.adapters.dynamodb.store import DynamoStore
+from push_dispatch.adapters.scheduler import EventBridgeSchedules
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.adapters.sqs import SqsMessages
+from push_dispatch.core.schedule import NoSchedules, Schedules, UnknownSchedules
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
 from push_dispatch.reporter import Reporter
-from push_dispatch.schedules import NoSchedules, Schedules, UnknownSchedules
-from push_dispatch.secrets import secrets_from
 from push_dispatch.settings import Settings
-from push_dispatch.store.dynamodb import DynamoStore
 
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
@@ -47,7 +47,7 @@ CLIENT = Config(
 @cache
 def ports() -> Ports:
     """The ports of this function, from its environment; made once: Lambda keeps processes warm."""
-    from push_dispatch.telemetry import meter  # noqa: PLC0415 - elsewhere nobody counts
+    from push_dispatch.adapters.telemetry import meter  # noqa: PLC0415 - elsewhere nobody counts
 
     return replace(ports_for(settings()), meter=meter)
 

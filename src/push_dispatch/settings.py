@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from push_dispatch.errors import Invalid
+from push_dispatch.core.errors import Invalid
 
 __all__ = ["Settings"]
 

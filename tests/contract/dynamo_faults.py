@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.dispatch import dispatch
-from push_dispatch.errors import Conflict, Refused, Unavailable
-from push_dispatch.messages.memory import MemoryMessages
-from push_dispatch.model import Ledger, Pool, Rate, Ready, RunState
+from push_dispatch.adapters.memory.messages import MemoryMessages
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.core.errors import Conflict, Refused, Unavailable
+from push_dispatch.core.model import Ledger, Pool, Rate, Ready, RunState
+from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.ports import Ports
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store import Store
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.testing import store_values as values
-from push_dispatch.testing.store_suite import StoreSuite
-from push_dispatch.testing.store_values import NOW
+from push_dispatch.ports.store import Store
+from tests.contract.store import values
+from tests.contract.store.suite import StoreSuite
+from tests.contract.store.values import NOW
 from tests.fakes.faulty import Fault, Faulty, faulty
 
 UUID = "0199c1f0-1111-7222-8333-444455556666"

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.errors import Conflict, Unavailable
-from push_dispatch.model import DEFAULT_QUEUE, Pool, RunState
-from push_dispatch.store import Store, keys
-from push_dispatch.store.dynamodb import DynamoStore
-from push_dispatch.testing import store_values as values
-from push_dispatch.testing.store_contract import StoreContract
+from push_dispatch.adapters.dynamodb import keys
+from push_dispatch.adapters.dynamodb.store import DynamoStore
+from push_dispatch.core.errors import Conflict, Unavailable
+from push_dispatch.core.model import DEFAULT_QUEUE, Pool, RunState
+from push_dispatch.ports.store import Store
 from tests.contract.dynamo_faults import FaultContract
+from tests.contract.store import values
+from tests.contract.store.contract import StoreContract
 
 UUID = "0199c1f0-1111-7222-8333-444455556666"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.errors import Throttled, Uncertain
+from push_dispatch.core.errors import Throttled, Uncertain
 from push_dispatch.platforms.base import Platform, SignsIn
 from push_dispatch.testing.platform_sign_in import SignInContract
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.aci import ERRORS, Aci
-from push_dispatch.platforms.verdicts import judge
-from push_dispatch.reasons import REASONS
+from push_dispatch.platforms.refusals import judge
 from push_dispatch.testing.platform_contract import PlatformContract
 from tests.contract.aci_suite import AciSuite
 from tests.fakes.aci import FakeAci

@@ -9,11 +9,11 @@ from google.cloud import run_v2
 from google.rpc.status_pb2 import Status as RpcStatus  # type: ignore[import-untyped]
 from grpc import StatusCode
 
-from push_dispatch.errors import Throttled, Uncertain
-from push_dispatch.model import Status
+from push_dispatch.core.errors import Throttled, Uncertain
+from push_dispatch.core.model import Status
+from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.cloud_run import CloudRun
-from push_dispatch.reasons import REASONS
 from tests.contract.cloud_run_suite import NOWHERE, CloudRunSuite
 from tests.fakes.cloud_run import FakeCloudRun
 from tests.fakes.cloud_run_service import Refusal

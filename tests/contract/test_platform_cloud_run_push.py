@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from google.api import launch_stage_pb2  # type: ignore[import-untyped]
 
-from push_dispatch.errors import Rejected, Uncertain
+from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.core.template import Layer, render
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run import CloudRun
-from push_dispatch.template import Layer, render
 from tests.contract.cloud_run_suite import CloudRunSuite
 from tests.fakes.cloud_run import FakeCloudRun
 from tests.fakes.cloud_run_service import LOCATION, PROJECT

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from push_dispatch.errors import Rejected, Throttled, Uncertain
-from push_dispatch.model import Status
+from push_dispatch.core.errors import Rejected, Throttled, Uncertain
+from push_dispatch.core.model import Status
 from push_dispatch.platforms.cloud_run import CloudRun
 from tests.contract.cloud_run_suite import NOWHERE, CloudRunSuite
 from tests.fakes.cloud_run import FakeCloudRun

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import Platform, Status
 from push_dispatch.platforms.docker import Docker
 from push_dispatch.testing.platform_contract import PlatformContract, eventually

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from push_dispatch.errors import PlatformError, Rejected, Throttled
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.ecs import Ecs
-from push_dispatch.platforms.managed import Managed
+from push_dispatch.platforms.ecs.managed import Managed
 from push_dispatch.testing.platform_contract import PlatformContract
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.ecs_service import ACCOUNT, REGION

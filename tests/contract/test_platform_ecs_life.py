@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from push_dispatch.lifecycle import Claim, Observe, Pushed, advance
-from push_dispatch.model import Run, RunState, Status
+from push_dispatch.core.lifecycle import Claim, Observe, Pushed, advance
+from push_dispatch.core.model import Run, RunState, Status
+from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.ecs import Ecs
-from push_dispatch.reasons import REASONS
 from tests.contract.ecs_suite import EcsSuite
 from tests.fakes.ecs import FakeEcs
 

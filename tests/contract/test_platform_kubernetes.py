@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.kubernetes import Kubernetes
 from push_dispatch.testing.platform_contract import PlatformContract

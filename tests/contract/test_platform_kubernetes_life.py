@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Status
 from push_dispatch.platforms.kubernetes import Kubernetes
-from push_dispatch.reasons import REASONS
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.rest_server import Answer

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job, Platform, Status
 from push_dispatch.platforms.process import Process
 from push_dispatch.testing.platform_contract import PlatformContract, eventually, settle

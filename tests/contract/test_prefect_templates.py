@@ -21,7 +21,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from push_dispatch.template import Layer, render
+from push_dispatch.core.template import Layer, render
 from tests.contract.prefect import cases, differences
 from tests.contract.prefect.cases import Case
 

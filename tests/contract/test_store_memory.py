@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.testing.store_contract import StoreContract
+from push_dispatch.adapters.memory.store import MemoryStore
+from tests.contract.store.contract import StoreContract
 
 
 class TestMemoryStore(StoreContract):

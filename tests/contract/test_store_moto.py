@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from push_dispatch.store.schema import create_table
+from push_dispatch.adapters.dynamodb.schema import create_table
 from tests.contract.dynamo_suite import DynamoContract
 from tests.ministack import PLAIN
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from push_dispatch.errors import NoCapacity, Rejected, Throttled, Uncertain
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.errors import NoCapacity, Rejected, Throttled, Uncertain
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
 
 __all__ = ["FAILURES", "Container", "MemoryPlatform"]

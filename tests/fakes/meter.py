@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from push_dispatch.store.items import size_of
+from push_dispatch.adapters.dynamodb.items import size_of
 
 _Key = tuple[str, str]
 

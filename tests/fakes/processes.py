@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from push_dispatch.model import Status
+from push_dispatch.core.model import Status
 from push_dispatch.platforms.process import stop_all
 from push_dispatch.testing.platform_contract import eventually
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from push_dispatch.configure import create_pool
-from push_dispatch.dispatch import Hints, dispatch, hints_of
-from push_dispatch.finish import finish
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.model import Pool, Ready, Run
+from push_dispatch.engine.dispatch import Hints, dispatch, hints_of
+from push_dispatch.engine.finish import finish
+from push_dispatch.engine.sweep import sweep
 from push_dispatch.handlers.push import MAX_RECEIVES, handle as handle_push
-from push_dispatch.messages import Message, Wake, encode
-from push_dispatch.model import Pool, Ready, Run
 from push_dispatch.ports import Ports
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store import Change
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.sweep import sweep
+from push_dispatch.ports.messages import Message, Wake, encode
+from push_dispatch.ports.store import Change
 from tests.fakes.faults import Faults
 from tests.fakes.guarantees import Guarantees
 from tests.fakes.memory_platform import MemoryPlatform

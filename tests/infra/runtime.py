@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.queues import QueuePump
 from push_dispatch.local.stream import StreamPump
-from push_dispatch.store import keys
 from tests.infra.lambda_runtime import Function, runtime_client
 from tests.infra.stack import KEYS, Stack
 from tests.local import eventually

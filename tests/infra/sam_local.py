@@ -25,16 +25,16 @@ import boto3
 import docker
 
 from push_dispatch.bootstrap import ports_for
-from push_dispatch.configure import create_pool
-from push_dispatch.deployments import Deployment, save_deployment
-from push_dispatch.lifecycle import Claim, Pushed
+from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.lifecycle import Claim, Pushed
+from push_dispatch.core.model import Pool, Run
+from push_dispatch.core.schedule import Schedule
+from push_dispatch.engine.submit import Request, prepare
+from push_dispatch.engine.transition import transition
 from push_dispatch.local.queues import create_queue
-from push_dispatch.model import Pool, Run
 from push_dispatch.ports import Ports
-from push_dispatch.schedules import Schedule
 from push_dispatch.settings import Settings
-from push_dispatch.submit import Request, prepare
-from push_dispatch.transition import transition
 from tests.engine import engine
 from tests.infra.lambda_image import archive
 from tests.infra.lambda_runtime import runtime_client

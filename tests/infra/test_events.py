@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.api import asked
-from push_dispatch.configure import create_pool
-from push_dispatch.deployments import Deployment, save_deployment
+from push_dispatch.adapters.memory.messages import MemoryMessages
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.api.routes import asked
+from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.lifecycle import Claim, Pushed
+from push_dispatch.core.model import Pool, Run, RunState
+from push_dispatch.core.schedule import Schedule
+from push_dispatch.engine.submit import Request, prepare
+from push_dispatch.engine.transition import transition
 from push_dispatch.handlers import dispatch, finish, push, submit, sweep
-from push_dispatch.lifecycle import Claim, Pushed
-from push_dispatch.messages import Push
-from push_dispatch.messages.memory import MemoryMessages
-from push_dispatch.model import Pool, Run, RunState
 from push_dispatch.platforms.ecs import Ecs
-from push_dispatch.platforms.managed import Managed
+from push_dispatch.platforms.ecs.managed import Managed
 from push_dispatch.ports import Ports
-from push_dispatch.schedules import Schedule
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.submit import Request, prepare
-from push_dispatch.transition import transition
+from push_dispatch.ports.messages import Push
 from tests.fakes.ecs import FakeEcs
 
 FOLDER = Path(__file__).parents[2] / "events"

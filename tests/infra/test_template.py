@@ -14,16 +14,16 @@ from uuid import UUID
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from push_dispatch.handlers.events import STREAM_FILTERS
+from push_dispatch.adapters.dynamodb.schema import TABLE
+from push_dispatch.adapters.telemetry import NAMESPACE
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES
+from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.stream import matches
-from push_dispatch.metrics import METRICS
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.handle import started_by
+from push_dispatch.ports.meter import METRICS
 from push_dispatch.settings import Settings
-from push_dispatch.store.schema import TABLE
-from push_dispatch.telemetry import NAMESPACE
 
 FILE = Path(__file__).parents[2] / "template.yaml"
 TEMPLATE: dict[str, Any] = cfn_yaml.load(str(FILE))

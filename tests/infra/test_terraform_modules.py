@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.model import Pool
+from push_dispatch.core.model import Pool
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.aci.sign_in import AUDIENCE
 from push_dispatch.platforms.cloud_run import CloudRun

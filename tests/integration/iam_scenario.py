@@ -10,22 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from push_dispatch.circuit import OPEN_AFTER, Circuit
-from push_dispatch.configure import change_pool, create_pool, keep_template
-from push_dispatch.deployments import Deployment, save_deployment
-from push_dispatch.handlers.events import STREAM_FILTERS
+from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.pools import change_pool, create_pool, keep_template
+from push_dispatch.core.circuit import OPEN_AFTER, Circuit
+from push_dispatch.core.lifecycle import Stop
+from push_dispatch.core.model import Attempt, Fallback, Pool, Queue, Rate, Ready, Run, RunState
+from push_dispatch.core.schedule import Schedule
+from push_dispatch.engine.job import name_of
+from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.transition import transition
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES
-from push_dispatch.lifecycle import Stop
+from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.stream import StreamPump
-from push_dispatch.messages import Look, Push, StopAttempt, Wake, Watch, encode
-from push_dispatch.model import Attempt, Fallback, Pool, Queue, Rate, Ready, Run, RunState
 from push_dispatch.platforms.templates import default_template
-from push_dispatch.render import name_of
+from push_dispatch.ports.messages import Look, Push, StopAttempt, Wake, Watch, encode
 from push_dispatch.reporter import token_for
-from push_dispatch.schedules import Schedule
-from push_dispatch.submit import Request, submit
-from push_dispatch.transition import transition
 from tests.fakes.aci import variables as aci_variables
 from tests.fakes.cloud_run import variables as cloud_run_variables
 from tests.fakes.modal import variables as modal_variables

@@ -22,13 +22,13 @@ import boto3
 import botocore.session
 
 from push_dispatch import bootstrap
+from push_dispatch.adapters.dynamodb.schema import create_table
+from push_dispatch.adapters.notifier import Notifier
+from push_dispatch.core.schedule import NoSchedules
 from push_dispatch.handlers import submit
-from push_dispatch.messages import Message, Wake, encode
-from push_dispatch.notify import Notifier
 from push_dispatch.ports import Ports
-from push_dispatch.schedules import NoSchedules
+from push_dispatch.ports.messages import Message, Wake, encode
 from push_dispatch.settings import Settings
-from push_dispatch.store.schema import create_table
 from tests.fakes.aci import FakeAci
 from tests.fakes.aci_sign_in import CLIENT, TENANT, FakeSts
 from tests.fakes.cloud_run import FakeCloudRun

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from push_dispatch.model import Holder, Ledger, Pool, Ready, Run, Slot
+from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, Slot
 
 
 @dataclass

@@ -14,19 +14,20 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, ClassVar
 
+from push_dispatch.adapters.dynamodb import items
+from push_dispatch.adapters.dynamodb.store import DynamoStore
+from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.bootstrap import new_id, now
-from push_dispatch.configure import change_pool, change_queue
-from push_dispatch.dispatch import Hints, dispatch, hints_of
-from push_dispatch.errors import PushDispatchError
-from push_dispatch.finish import finish
-from push_dispatch.messages import Message, Push, Wake
-from push_dispatch.model import Ledger, Observation, Pool, Ready, Run, Status
+from push_dispatch.control.pools import change_pool, change_queue
+from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.core.model import Ledger, Observation, Pool, Ready, Run, Status
+from push_dispatch.engine.dispatch import Hints, dispatch, hints_of
+from push_dispatch.engine.finish import finish
+from push_dispatch.engine.push import push
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
-from push_dispatch.push import push
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store import Change, items
-from push_dispatch.store.dynamodb import DynamoStore
+from push_dispatch.ports.messages import Message, Push, Wake
+from push_dispatch.ports.store import Change
 from tests import ministack as stack
 from tests.integration.race_check import Commit, Limits
 

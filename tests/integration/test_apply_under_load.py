@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from push_dispatch.adapters.dynamodb import items
+from push_dispatch.core.model import Ledger
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.ministack import session
 from push_dispatch.local.stream import StreamPump
-from push_dispatch.model import Ledger
-from push_dispatch.store import items
 from tests.local import Cli, LocalUp
 
 RUNS = 200

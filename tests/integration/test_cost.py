@@ -12,22 +12,22 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from push_dispatch.adapters.dynamodb.items import run_item, size_of
+from push_dispatch.adapters.dynamodb.schema import create_table
+from push_dispatch.adapters.dynamodb.store import DynamoStore
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.adapters.sqs import SqsMessages
 from push_dispatch.bootstrap import new_id, now
-from push_dispatch.configure import create_pool
-from push_dispatch.dispatch import dispatch, hints_of
-from push_dispatch.finish import finish
-from push_dispatch.messages import Push
-from push_dispatch.messages.sqs import SqsMessages
-from push_dispatch.model import Observation, Pool, Run, Status
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.model import Observation, Pool, Run, Status
+from push_dispatch.engine.dispatch import dispatch, hints_of
+from push_dispatch.engine.finish import finish
+from push_dispatch.engine.push import push
+from push_dispatch.engine.submit import Request, copies, submit_many
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
-from push_dispatch.push import push
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store import Change
-from push_dispatch.store.dynamodb import DynamoStore
-from push_dispatch.store.items import run_item, size_of
-from push_dispatch.store.schema import create_table
-from push_dispatch.submit import Request, copies, submit_many
+from push_dispatch.ports.messages import Push
+from push_dispatch.ports.store import Change
 from tests.fakes.meter import Meter, metered
 from tests.ministack import PLAIN
 

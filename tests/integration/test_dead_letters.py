@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.model import Run
-from push_dispatch.store import items, keys
+from push_dispatch.adapters.dynamodb import items, keys
+from push_dispatch.core.model import Run
 from tests.infra.uncoded import Deployed
 from tests.local import eventually
 from tests.ministack import client

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from push_dispatch.model import Holder, Ledger, Pool
-from push_dispatch.store import items, keys
+from push_dispatch.adapters.dynamodb import items, keys
+from push_dispatch.core.model import Holder, Ledger, Pool
 from tests.infra.uncoded import Deployed
 from tests.local import Cli
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from push_dispatch.errors import Rejected
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.errors import Rejected
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.docker import Docker
 from tests.engine import IMAGE, Engine, engine, missing

@@ -13,12 +13,12 @@ from uuid import UUID
 
 import pytest
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.template import Layer, render
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.ecs import Ecs
-from push_dispatch.platforms.managed import Managed
+from push_dispatch.platforms.ecs.managed import Managed
 from push_dispatch.platforms.templates import default_template
-from push_dispatch.template import Layer, render
 from tests.engine import IMAGE, engine, missing
 from tests.local import eventually
 from tests.ministack import client, ministack

@@ -18,21 +18,21 @@ from typing import Any
 
 import pytest
 
+from push_dispatch.core.model import Run, RunState
+from push_dispatch.engine.job import name_of
 from push_dispatch.handlers import finish
 from push_dispatch.local.runtime import LocalRuntime
-from push_dispatch.model import Run, RunState
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.cloud_run import CloudRun
 from push_dispatch.platforms.coiled import Coiled
 from push_dispatch.platforms.docker import Docker
 from push_dispatch.platforms.ecs import Ecs
+from push_dispatch.platforms.ecs.managed import Managed
 from push_dispatch.platforms.kubernetes import Kubernetes
-from push_dispatch.platforms.managed import Managed
 from push_dispatch.platforms.modal import Modal
 from push_dispatch.platforms.process import Process
 from push_dispatch.platforms.vertex import Vertex
-from push_dispatch.render import name_of
 from tests.contract import test_platform_ecs as of_ecs
 from tests.fakes.aci import FakeAci, variables as aci_variables
 from tests.fakes.cloud_run import FakeCloudRun, variables as cloud_run_variables
@@ -121,7 +121,7 @@ def test_twenty_runs_on_each_platform_at_once(service: Service) -> None:
 
 
 def _submit(service: Service, row: Row) -> None:
-    from push_dispatch.submit import Request, copies, submit_many
+    from push_dispatch.engine.submit import Request, copies, submit_many
 
     # Real processes are told by a pipe what to do, fakes by the test.
     command = getattr(service.fakes[row.type], "command", "python -m etl")

@@ -12,23 +12,23 @@ from typing import Any
 
 import pytest
 
-import push_dispatch.explain
-from push_dispatch import admission
-from push_dispatch.cancel import cancel
-from push_dispatch.configure import change_pool, change_queue, create_pool, create_queue
-from push_dispatch.deployments import Deployment, save_deployment
-from push_dispatch.dispatch import Hints, dispatch
-from push_dispatch.explain import Explanation, explain, explain_pool
-from push_dispatch.finish import finish
-from push_dispatch.messages import Push
-from push_dispatch.messages.memory import MemoryMessages
-from push_dispatch.model import Observation, Pool, Queue, Rate, Ready, Run, Status
+import push_dispatch.insight.explain
+from push_dispatch.adapters.dynamodb.store import DynamoStore
+from push_dispatch.adapters.memory.messages import MemoryMessages
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
+from push_dispatch.core import admission
+from push_dispatch.core.model import Observation, Pool, Queue, Rate, Ready, Run, Status
+from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.dispatch import Hints, dispatch
+from push_dispatch.engine.finish import finish
+from push_dispatch.engine.push import push
+from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.sweep import sweep
+from push_dispatch.insight.explain import Explanation, explain, explain_pool
 from push_dispatch.ports import Ports
-from push_dispatch.push import push
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store.dynamodb import DynamoStore
-from push_dispatch.submit import Request, submit
-from push_dispatch.sweep import sweep
+from push_dispatch.ports.messages import Push
 from tests.ministack import table
 
 NOW = 1_800_000_000_000
@@ -262,7 +262,7 @@ def test_it_is_wrong_once_the_clause_that_decides_is_gone(
     world = World(store, f"wrong-{reason.replace('_', '-')}")
     run = WAITS[reason](world)
     assert world.explain(run).reason == reason
-    monkeypatch.setattr(push_dispatch.explain, "decide", _decide_without(reason))
+    monkeypatch.setattr(push_dispatch.insight.explain, "decide", _decide_without(reason))
     assert world.explain(run).reason != reason
 
 
@@ -299,7 +299,7 @@ def _decide_without(reason: str) -> Callable[..., admission.Decision]:
     changed, count = re.subn(clause, "", source)
     assert count == 1
     module = types.ModuleType("admission_without_a_clause")
-    monkey = {"__name__": "push_dispatch.admission"}
+    monkey = {"__name__": "push_dispatch.core.admission"}
     module.__dict__.update(monkey)
     exec(compile(changed, "admission_without_a_clause", "exec"), module.__dict__)
     decide: Callable[..., admission.Decision] = module.__dict__["decide"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.deployed.permissions import NEEDED
+from push_dispatch.ops.permissions import NEEDED
 from push_dispatch.platforms.ecs import Ecs
 from tests.fakes.iam import Grant, Need, denied, is_needed
 from tests.integration.iam_reachable import reachable
@@ -199,7 +199,7 @@ def _unneeded(grants: tuple[Grant, ...], asked: list[Need]) -> set[tuple[str, st
 def _can_call(name: str, function: Declared) -> frozenset[str]:
     """The API's paths are found by a table that no function names: all of them count."""
     if name == "Api":
-        return reachable("push_dispatch.api", "*")
+        return reachable("push_dispatch.api.routes", "*")
     return reachable(function.handler.rpartition(".")[0], "handle")
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from push_dispatch.configure import create_pool
-from push_dispatch.model import Pool, Queue, Run
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.model import Pool, Queue, Run
+from push_dispatch.engine.submit import Request, submit_many
 from push_dispatch.ports import Ports
-from push_dispatch.submit import Request, submit_many
 from tests import ministack as stack
 from tests.integration.race_check import Limits, violations
 from tests.integration.race_workers import (

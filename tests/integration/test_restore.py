@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.store.schema import create_table
+from push_dispatch.adapters.dynamodb.schema import create_table
 from tests.infra.uncoded import Deployed
 from tests.local import Cli, eventually
 

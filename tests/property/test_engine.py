@@ -28,11 +28,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from push_dispatch.cancel import cancel
-from push_dispatch.configure import change_pool, change_queue, create_queue, delete_queue
-from push_dispatch.errors import Conflict, NotFound, Refused, Unavailable
-from push_dispatch.model import DEFAULT_QUEUE, Queue
-from push_dispatch.submit import Request, submit_many
+from push_dispatch.control.pools import change_pool, change_queue, create_queue, delete_queue
+from push_dispatch.core.errors import Conflict, NotFound, Refused, Unavailable
+from push_dispatch.core.model import DEFAULT_QUEUE, Queue
+from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.submit import Request, submit_many
 from tests.fakes.faults import Crash, Point
 from tests.fakes.memory_platform import FAILURES
 from tests.fakes.world import POOL, World

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from push_dispatch import admission, dispatch, lifecycle, model, sweep
-from push_dispatch.model import Ledger, Pool, Run
-from push_dispatch.store import Change
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.submit import Request, submit_many
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.core import admission, lifecycle, model
+from push_dispatch.core.model import Ledger, Pool, Run
+from push_dispatch.engine import dispatch, sweep
+from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.ports.store import Change
 from tests.fakes.world import POOL, World
 from tests.property.test_engine import Engine
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from push_dispatch.recount import put_right, recount
+from push_dispatch.engine.recount import put_right, recount
 from tests.fakes.world import POOL
 from tests.property.test_engine import Engine
 

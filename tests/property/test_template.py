@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from push_dispatch.template import Layer, Rendered, merge_variables, render
+from push_dispatch.core.template import Layer, Rendered, merge_variables, render
 
 NAMES = ["image", "cpu", "labels", "args"]
 ENV_NAMES = ["LEVEL", "PATH", "A.B", "cpu"]

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from push_dispatch.api import asked, openapi
-from push_dispatch.requested import schema
+from push_dispatch.api.routes import asked, openapi
+from push_dispatch.control.documents import schema
 from tests.fakes.world import POOL, World
 
 

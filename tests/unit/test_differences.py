@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.cancel import cancel
-from push_dispatch.configure import change_pool, create_pool, keep_template
-from push_dispatch.deployments import Deployment, deployment_named, save_deployment
-from push_dispatch.errors import Invalid, NotFound
-from push_dispatch.model import Pool, RunState
-from push_dispatch.schedules import Schedule
-from push_dispatch.submit import Request, submit
-from push_dispatch.validation import check
+from push_dispatch.control.deployments import Deployment, deployment_named, save_deployment
+from push_dispatch.control.pools import change_pool, create_pool, keep_template
+from push_dispatch.core.errors import Invalid, NotFound
+from push_dispatch.core.model import Pool, RunState
+from push_dispatch.core.schedule import Schedule
+from push_dispatch.core.validation import check
+from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.submit import Request, submit
 from tests.fakes.world import POOL, World
 
 ROOT = Path(__file__).parents[2]

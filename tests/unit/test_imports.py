@@ -1,12 +1,16 @@
-"""Is the path of a run light? What a function imports, it imports at every cold start."""
+"""Is the path of a run light, and the core pure? A function imports it all at a cold start."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import push_dispatch
 
 #: By the name under which it is imported: platform SDKs, and what only the CLI or the API needs.
 HEAVY = {
@@ -32,11 +36,13 @@ HEAVY = {
 }
 
 PATH = [
-    "push_dispatch.dispatch",
+    "push_dispatch.engine.dispatch",
     "push_dispatch.handlers.dispatch",
     "push_dispatch.handlers.push",
     "push_dispatch.handlers.finish",
     "push_dispatch.handlers.sweep",
+    "push_dispatch.adapters.dynamodb.store",
+    "push_dispatch.adapters.sqs",
 ]
 #: What importing a platform may bring: its client library, and what that one imports itself.
 SDKS: dict[str, set[str]] = {
@@ -47,12 +53,14 @@ SDKS: dict[str, set[str]] = {
     "docker": {"docker", "requests"},
     "ecs": set(),
     "kubernetes": {"yaml"},
-    "managed": set(),
+    "ecs.managed": set(),
     "modal": {"google", "grpc"},
     "process": {"psutil"},
     "vertex": {"aiohttp", "google", "requests"},
 }
-CORE = ["model", "lifecycle", "admission", "reasons", "template", "retry", "errors"]
+CORE = sorted((Path(push_dispatch.__file__).parent / "core").glob("[!_]*.py"))
+#: A module of the core that imports a library inside a function, and why.
+LAZY = {"validation": {"jsonschema"}}  # checks JSON Schemas, when somebody submits
 
 
 def imported(statement: str) -> set[str]:
@@ -64,8 +72,21 @@ def imported(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
+def imports_in(path: Path) -> set[str]:
+    """The top-level names that a source file imports anywhere, functions included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
 def roots(modules: set[str]) -> set[str]:
-    return {module.partition(".")[0] for module in modules}
+    names = {module.partition(".")[0] for module in modules}
+    # The standard library's own, named after the machine.
+    return {name for name in names if not name.startswith("_sysconfigdata")}
 
 
 @pytest.mark.parametrize("module", PATH)
@@ -82,13 +103,20 @@ def test_a_platform_imports_its_own_sdk_only(name: str) -> None:
     modules = imported(f"import push_dispatch.platforms.{name}")
     assert roots(modules) & HEAVY <= SDKS[name]
     ours = {m.split(".")[2] for m in modules if m.startswith("push_dispatch.platforms.")}
-    assert ours & set(SDKS) <= {name, "ecs" if name == "managed" else name}
+    assert ours & set(SDKS) <= {name.partition(".")[0]}
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_core_imports_the_standard_library_only(name: str) -> None:
-    modules = imported(f"import push_dispatch.{name}")
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_core_imports_the_standard_library_only(path: Path) -> None:
+    modules = imported(f"import push_dispatch.core.{path.stem}")
     added = roots(modules - imported("pass")) - sys.stdlib_module_names
+    assert added == {"push_dispatch"}
+    written = imports_in(path) - sys.stdlib_module_names - {"push_dispatch"}
+    assert written == LAZY.get(path.stem, set())
+
+
+def test_importing_the_package_imports_the_standard_library_only() -> None:
+    added = roots(imported("import push_dispatch") - imported("pass")) - sys.stdlib_module_names
     assert added == {"push_dispatch"}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.model import Attempt, Ledger, Run, RunState
-from push_dispatch.testing import store_values as values
+from push_dispatch.core.model import Attempt, Ledger, Run, RunState
+from tests.contract.store import values
 from tests.integration.race_check import Commit, Limits, violations
 
 IDS = [f"0199c1f0-0000-7000-8000-00000000000{n}" for n in range(4)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from push_dispatch.errors import Invalid
+from push_dispatch.core.errors import Invalid
 from push_dispatch.settings import Settings
 
 TABLE = {"PUSH_DISPATCH_TABLE": "t"}

@@ -40,17 +40,25 @@ for _name, _module, _summary in (
     ("dead-letters", "dead_letters", "Look at what was given up, and send it again."),
     ("local", "local", "Run the whole service on this machine."),
 ):
-    app.command(f"push_dispatch.cli.{_module}:app", name=_name, help=_summary)
+    app.command(f"push_dispatch.cli.commands.{_module}:app", name=_name, help=_summary)
 app.command(
-    "push_dispatch.cli.doctor:doctor", name="doctor", help="Does everything work that runs need?"
-)
-app.command("push_dispatch.cli.restore:restore", name="restore", help="Copy a restored table back.")
-app.command("push_dispatch.cli.declare:apply", name="apply", help="Make it what a file declares.")
-app.command(
-    "push_dispatch.cli.simulating:simulate", name="simulate", help="What would happen under a load?"
+    "push_dispatch.cli.commands.doctor:doctor",
+    name="doctor",
+    help="Does everything work that runs need?",
 )
 app.command(
-    "push_dispatch.cli.demo:demo",
+    "push_dispatch.cli.commands.restore:restore", name="restore", help="Copy a restored table back."
+)
+app.command(
+    "push_dispatch.cli.commands.apply:apply", name="apply", help="Make it what a file declares."
+)
+app.command(
+    "push_dispatch.cli.commands.simulate:simulate",
+    name="simulate",
+    help="What would happen under a load?",
+)
+app.command(
+    "push_dispatch.cli.commands.demo:demo",
     name="demo",
     help="See pools, priorities and limits at work, in a minute.",
 )

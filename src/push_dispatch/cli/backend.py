@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import dim
-from push_dispatch.errors import Invalid
+from push_dispatch.core.errors import Invalid
 from push_dispatch.ports import Ports
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import sys
 from dataclasses import dataclass
 
 from push_dispatch.cli.output import dim, error_line
-from push_dispatch.errors import PushDispatchError
-from push_dispatch.reasons import describe
+from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.core.reasons import describe
 
 __all__ = ["Failure", "failure_of", "report"]
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 from push_dispatch.cli.failures import Failure, report
 from push_dispatch.cli.output import dim, print_json, say, stderr_console
 from push_dispatch.cli.times import span
-from push_dispatch.errors import Invalid, NotFound, PushDispatchError, Refused
-from push_dispatch.listing import run_named
-from push_dispatch.model import Attempt, Run, RunState, parse_run_id
+from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
+from push_dispatch.core.reasons import describe
+from push_dispatch.insight.listing import run_named
+from push_dispatch.insight.waiting import reasons_of
 from push_dispatch.platforms.base import ReadsLogs
 from push_dispatch.ports import Ports
-from push_dispatch.reasons import describe
-from push_dispatch.waiting import reasons_of
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -90,7 +90,7 @@ def _late(ports: Ports, runs: Mapping[str, Run], seconds: int | None) -> Refused
 
 
 def _tell(runs: Mapping[str, Run], *, as_json: bool) -> int:
-    from push_dispatch.views import run_view
+    from push_dispatch.insight.views import run_view
 
     if as_json:
         views = [run_view(run, run.reason) for run in runs.values()]

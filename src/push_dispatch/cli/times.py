@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from push_dispatch.errors import Invalid
-from push_dispatch.model import Rate
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import Rate
 
 __all__ = ["duration", "moment", "rate_of", "span"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.api import asked
-from push_dispatch.telemetry import LambdaContext
+from push_dispatch.adapters.telemetry import LambdaContext
+from push_dispatch.api.routes import asked
 
 __all__ = ["handler"]
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.dispatch import Hints, Passed, dispatch, hints_of
-from push_dispatch.errors import PushDispatchError
-from push_dispatch.handlers.events import changes_of
-from push_dispatch.messages import Wake, decode
+from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.engine.dispatch import Hints, Passed, dispatch, hints_of
+from push_dispatch.handlers.stream import changes_of
 from push_dispatch.ports import Ports
-from push_dispatch.store import Change
-from push_dispatch.telemetry import LambdaContext, logger
+from push_dispatch.ports.messages import Wake, decode
+from push_dispatch.ports.store import Change
 
 __all__ = ["handle", "handler"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.finish import finish
+from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.engine.finish import finish
 from push_dispatch.platforms.base import ReportsEvents
 from push_dispatch.ports import Ports
-from push_dispatch.telemetry import LambdaContext, logger
 
 __all__ = ["handle", "handler"]
 

@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.handlers.events import changes_of
-from push_dispatch.metrics import Meter, meter_changes, no_meter
-from push_dispatch.notify import Notifier, notification_of
-from push_dispatch.store import Change
-from push_dispatch.telemetry import LambdaContext, logger, meter
+from push_dispatch.adapters.notifier import Notifier, notification_of
+from push_dispatch.adapters.telemetry import LambdaContext, logger, meter
+from push_dispatch.handlers.stream import changes_of
+from push_dispatch.ports.meter import Meter, meter_changes, no_meter
+from push_dispatch.ports.store import Change
 
 __all__ = ["NOTIFY_FILTERS", "handle", "handler"]
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.errors import Invalid
-from push_dispatch.finish import look
-from push_dispatch.messages import Look, Message, Push, StopAttempt, Wake, decode
-from push_dispatch.model import parse_run_id
+from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import parse_run_id
+from push_dispatch.engine.finish import look
+from push_dispatch.engine.push import give_up, push
+from push_dispatch.engine.sign_in import sign_in
+from push_dispatch.engine.stop import stop
 from push_dispatch.ports import Ports
-from push_dispatch.push import give_up, push
-from push_dispatch.sign_in import sign_in
-from push_dispatch.stop import stop
-from push_dispatch.telemetry import LambdaContext, logger
+from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Wake, decode
 
 __all__ = ["handle", "handler"]
 

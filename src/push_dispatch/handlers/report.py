@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.engine.reports import Report, report
 from push_dispatch.ports import Ports
-from push_dispatch.reporting import Report, report
-from push_dispatch.telemetry import LambdaContext, logger
 
 __all__ = ["handle", "handler"]
 

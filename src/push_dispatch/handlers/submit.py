@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from push_dispatch import bootstrap
-from push_dispatch.errors import Invalid, NotFound, Refused
+from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.control.documents import fired, requested
+from push_dispatch.core.errors import Invalid, NotFound, Refused
+from push_dispatch.core.validation import check
+from push_dispatch.engine.submit import Request, submit
 from push_dispatch.ports import Ports
-from push_dispatch.requested import fired, requested
-from push_dispatch.submit import Request, submit
-from push_dispatch.telemetry import LambdaContext, logger
-from push_dispatch.validation import check
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from push_dispatch import bootstrap
+from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.engine.sweep import sweep
 from push_dispatch.ports import Ports
-from push_dispatch.sweep import sweep
-from push_dispatch.telemetry import LambdaContext, logger
 
 __all__ = ["handle", "handler"]
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from push_dispatch.adapters.dynamodb import items
 from push_dispatch.bootstrap import CLIENT
-from push_dispatch.configure import change_pool, change_queue, create_pool, create_queue
+from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
+from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Queue, Run, RunState
+from push_dispatch.engine.submit import Request, submit_many
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.ministack import session
 from push_dispatch.local.stream import StreamPump
-from push_dispatch.model import DEFAULT_QUEUE, Ledger, Pool, Queue, Run, RunState
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
-from push_dispatch.store import items
-from push_dispatch.submit import Request, submit_many
 
 __all__ = ["POOL", "Demo", "QueueReport", "Report"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from push_dispatch.errors import Invalid, NotFound
+from push_dispatch.core.errors import Invalid, NotFound
 
 __all__ = ["DEFAULT_NAME", "Record", "announce", "find_local", "locals_up", "state_dir", "withdraw"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from push_dispatch.errors import Unavailable
+from push_dispatch.core.errors import Unavailable
 
 if TYPE_CHECKING:
     import boto3

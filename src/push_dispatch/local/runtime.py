@@ -26,10 +26,13 @@ from typing import Any, Self, TextIO
 
 import psutil
 
+from push_dispatch.adapters.dynamodb.schema import create_table
+from push_dispatch.adapters.telemetry import logger
 from push_dispatch.bootstrap import CLIENT
-from push_dispatch.errors import Refused
+from push_dispatch.core.errors import Refused
+from push_dispatch.engine.recount import put_right, recount
 from push_dispatch.handlers import dispatch, finish, push, report, submit, sweep
-from push_dispatch.handlers.events import STREAM_FILTERS
+from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.connect import ports_of
 from push_dispatch.local.discovery import Record, announce, locals_up, withdraw
 from push_dispatch.local.loops import Loop
@@ -42,10 +45,7 @@ from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports import Ports
-from push_dispatch.recount import put_right, recount
 from push_dispatch.reporter import Reporter
-from push_dispatch.store.schema import create_table
-from push_dispatch.telemetry import logger
 
 __all__ = ["LocalRuntime"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from push_dispatch.deployments import Deployment, from_document
-from push_dispatch.errors import PushDispatchError
-from push_dispatch.occurrences import occurrences
+from push_dispatch.control.deployments import Deployment, from_document
+from push_dispatch.control.occurrences import occurrences
+from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.ports import Ports
 
 __all__ = ["ScheduleTimer"]

@@ -2,7 +2,7 @@
 
 A platform is any class with the three verbs of `Platform`; no base class is inherited. What only
 some platforms can do is a one-method protocol of its own, found with `isinstance`. Errors are
-those of `push_dispatch.errors`: `Rejected`, `Throttled`, `NoCapacity`, `Uncertain`, each named
+those of `push_dispatch.core.errors`: `Rejected`, `Throttled`, `NoCapacity`, `Uncertain`, each named
 after what the caller does next. Anything else that escapes from `push` is taken as `Uncertain`.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from push_dispatch.model import Observation, Status
-from push_dispatch.secrets import Secret
+from push_dispatch.adapters.secret_stores import Secret
+from push_dispatch.core.model import Observation, Status
 
 __all__ = [
     "CleansUp",

@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
-from push_dispatch.errors import Invalid
+from push_dispatch.core.errors import Invalid
 
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
@@ -77,7 +77,11 @@ _BUILT_IN = (
     Entry("coiled", f"{_PACKAGE}.coiled:Coiled", ("coiled", "coiled:push"), "coiled", ("urllib3",)),
     Entry("process", f"{_PACKAGE}.process:Process", ("process",), "local", ("psutil",)),
     Entry(
-        "managed", f"{_PACKAGE}.managed:Managed", ("prefect:managed", "managed"), "ecs", ("boto3",)
+        "managed",
+        f"{_PACKAGE}.ecs.managed:Managed",
+        ("prefect:managed", "managed"),
+        "ecs",
+        ("boto3",),
     ),
 )
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
-from push_dispatch.errors import Uncertain
+from push_dispatch.core.errors import Uncertain
 
 __all__ = ["CONNECT_SECONDS", "READ_SECONDS", "Reply", "Rest"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
 
 __all__ = ["web_identity_token"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from push_dispatch.errors import Refused
+from push_dispatch.core.errors import Refused
 from push_dispatch.provision.needs import (
     EXECUTION_POLICY,
     LOG_DAYS,

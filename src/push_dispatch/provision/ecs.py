@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from push_dispatch.errors import Invalid, PushDispatchError, Refused, Unavailable
+from push_dispatch.core.errors import Invalid, PushDispatchError, Refused, Unavailable
 from push_dispatch.provision.needs import Found, Kind, lacking, with_defaults
 
 if TYPE_CHECKING:

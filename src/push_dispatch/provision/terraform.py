@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.model import Pool
+from push_dispatch.core.model import Pool
 from push_dispatch.platforms.registry import entry_for
 
 __all__ = ["declared_by_terraform", "terraform"]

@@ -1,7 +1,7 @@
 """How does a command become one that reports on itself?
 
 The wrapper travels inside the command, compressed: any image with python3, or with a POSIX shell
-and curl or wget, runs it. `push_dispatch.reporting` is the other end.
+and curl or wget, runs it. `push_dispatch.engine.reports` is the other end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 
 __all__ = ["KINDS", "Reporter", "environment_for", "token_for", "wrapped"]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from push_dispatch.errors import NoCapacity, Rejected, Throttled
+from push_dispatch.core.errors import NoCapacity, Rejected, Throttled
 from push_dispatch.platforms.base import FindsByName, Job, Platform
 
 __all__ = [

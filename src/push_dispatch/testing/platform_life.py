@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from push_dispatch.errors import Throttled, Uncertain
+from push_dispatch.core.errors import Throttled, Uncertain
 from push_dispatch.platforms.base import Platform, Status, Watched
 from push_dispatch.testing.platform_fake import PlatformFake, eventually
 from push_dispatch.testing.platform_suite import PlatformSuite

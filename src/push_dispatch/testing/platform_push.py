@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from push_dispatch.errors import NoCapacity, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import FindsByName, Job, Platform
 from push_dispatch.testing.platform_fake import PlatformFake, settle
 from push_dispatch.testing.platform_suite import PlatformSuite

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.errors import Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import Platform, SignsIn
 from push_dispatch.testing.platform_fake import ChecksCredentials, PlatformFake
 from push_dispatch.testing.platform_suite import PlatformSuite

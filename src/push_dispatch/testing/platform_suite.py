@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
+from push_dispatch.core.template import Layer, render
 from push_dispatch.platforms.base import Job, Observation, Platform, Watched
 from push_dispatch.platforms.registry import entry_for
-from push_dispatch.template import Layer, render
 
 __all__ = ["PlatformSuite"]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from push_dispatch.template import placeholders
+from push_dispatch.core.template import placeholders
 
 __all__ = ["Case", "defaults", "generate"]
 

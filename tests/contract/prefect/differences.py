@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from push_dispatch.template import Layer, merge_variables
+from push_dispatch.core.template import Layer, merge_variables
 from tests.contract.prefect.cases import Case
 
 __all__ = [

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.rest import Reply, Rest
 

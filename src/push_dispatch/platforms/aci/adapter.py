@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from push_dispatch.errors import PlatformError, Rejected, Throttled
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.aci.clients import Clients
 from push_dispatch.platforms.aci.cost import estimate
 from push_dispatch.platforms.aci.refusal import asked, row_of, translated
@@ -34,8 +34,8 @@ from push_dispatch.platforms.aci.request import (
 from push_dispatch.platforms.aci.sign_in import whom
 from push_dispatch.platforms.aci.verdict import Seen, read
 from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
-from push_dispatch.platforms.verdicts import Reaction
 
 __all__ = ["Aci"]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from azure.core.exceptions import ClientAuthenticationError
 from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.aci.refusal import is_sign_in
 from push_dispatch.platforms.aci.sign_in import credential_from
 from push_dispatch.platforms.rest import CONNECT_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.aci.arm import resource_in
 from push_dispatch.platforms.prices import prices
 

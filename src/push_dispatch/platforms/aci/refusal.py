@@ -14,8 +14,8 @@ from typing import Any
 
 from azure.core import exceptions as sdk
 
-from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.platforms.verdicts import Reaction, Row, judge
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.refusals import Reaction, Row, judge
 
 __all__ = ["ERRORS", "asked", "is_sign_in", "refused", "row_of", "translated"]
 

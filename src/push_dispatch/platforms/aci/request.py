@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.aci.arm import resource_in
 from push_dispatch.platforms.base import Job
 

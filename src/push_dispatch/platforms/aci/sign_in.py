@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.secrets import secrets_from
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

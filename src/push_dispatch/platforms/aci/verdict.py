@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.aci.request import START_SECONDS
 from push_dispatch.platforms.base import Watched
 

@@ -22,9 +22,9 @@ from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTra
 from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
 
-from push_dispatch.platforms.google_logging import LOGGING, LOGGING_DEFAULT
-from push_dispatch.platforms.google_rest import address, authorization, signed_in
-from push_dispatch.platforms.google_sign_in import SignIn
+from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
+from push_dispatch.platforms.google.rest import address, authorization, signed_in
+from push_dispatch.platforms.google.sign_in import SignIn
 from push_dispatch.platforms.rest import Rest
 
 __all__ = ["Clients"]

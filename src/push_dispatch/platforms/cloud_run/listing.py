@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from google.api_core import exceptions as sdk
 from google.cloud import run_v2
 
-from push_dispatch.errors import PlatformError
+from push_dispatch.core.errors import PlatformError
 from push_dispatch.platforms.cloud_run.clients import Clients
 
 __all__ = ["executions_of"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from push_dispatch.platforms import google_logging
 from push_dispatch.platforms.cloud_run.request import Place
+from push_dispatch.platforms.google import logging as google_logging
 from push_dispatch.platforms.rest import Rest
 
 __all__ = ["lines"]

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from google.api_core import exceptions as sdk
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 
-from push_dispatch.errors import PlatformError, Throttled, Uncertain
-from push_dispatch.platforms.verdicts import Reaction, Row, judge
+from push_dispatch.core.errors import PlatformError, Throttled, Uncertain
+from push_dispatch.platforms.refusals import Reaction, Row, judge
 
 __all__ = ["ERRORS", "asked", "refused", "row_of", "told", "translated"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from google.cloud import run_v2
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
 
 __all__ = ["needs_tasks", "read", "without_execution"]
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from push_dispatch.errors import PlatformError, Throttled, Uncertain
+from push_dispatch.core.errors import PlatformError, Throttled, Uncertain
+from push_dispatch.platforms.refusals import Reaction, Row, judge
 from push_dispatch.platforms.rest import Reply
-from push_dispatch.platforms.verdicts import Reaction, Row, judge
 
 __all__ = ["ERRORS", "asked", "refused", "row_of", "told"]
 

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
 
 __all__ = ["DASK_IMAGE", "MARK", "cluster_for", "command_of", "job_for", "sizes_of"]

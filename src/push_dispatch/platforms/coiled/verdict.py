@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
 
 __all__ = ["read"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.ecs.clients import Clients
 from push_dispatch.platforms.ecs.refusal import code_of
 from push_dispatch.platforms.ecs.request import Plan

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 
 __all__ = ["CONTAINER", "CPU", "MEMORY", "definition_for", "family_of", "pairs", "without_unset"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from push_dispatch.model import parse_run_id
+from push_dispatch.core.model import parse_run_id
 from push_dispatch.platforms.base import Job
 
 __all__ = ["Handle", "main_container", "run_of", "started_by"]

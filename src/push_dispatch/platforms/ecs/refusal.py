@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore import exceptions as sdk
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 
 __all__ = ["code_of", "failed", "refused", "translated"]
 

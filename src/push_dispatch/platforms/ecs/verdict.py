@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.ecs.handle import Handle, main_container
 
 __all__ = ["Verdict", "observation", "verdict"]

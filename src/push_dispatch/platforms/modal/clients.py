@@ -23,9 +23,9 @@ import grpc
 from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
 from modal_proto import api_pb2, api_pb2_grpc
 
-from push_dispatch.errors import Rejected
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.rest import READ_SECONDS
-from push_dispatch.secrets import secrets_from
 
 __all__ = ["Clients"]
 

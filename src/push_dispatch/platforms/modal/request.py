@@ -12,7 +12,7 @@ from typing import Any
 
 from modal_proto import api_pb2
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from modal_proto import api_pb2
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
 
 __all__ = ["ended", "has_ended"]
 

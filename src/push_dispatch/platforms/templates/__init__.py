@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from push_dispatch.errors import Invalid
+from push_dispatch.core.errors import Invalid
 from push_dispatch.platforms.registry import entry_for
 
 __all__ = ["default_template"]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
 
 __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]

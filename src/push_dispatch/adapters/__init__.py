@@ -1,0 +1,1 @@
+"""Who keeps the promises of the ports? One module or package for each technology."""

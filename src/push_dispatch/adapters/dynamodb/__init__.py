@@ -1,0 +1,1 @@
+"""How does the store keep its promises in one DynamoDB table?"""

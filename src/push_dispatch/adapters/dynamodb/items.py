@@ -1,0 +1,407 @@
+"""How do values become DynamoDB items, and back?
+
+Items keep only what differs from the defaults: every kilobyte written is charged. A reader takes
+an absent attribute for its default, so a run may also be put by others with little more than
+`state`, `queue` and `due` (an EventBridge schedule writes the item itself).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from push_dispatch.adapters.dynamodb import keys
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import (
+    DEFAULT_QUEUE,
+    Attempt,
+    Collision,
+    Fallback,
+    Holder,
+    Ledger,
+    Pool,
+    Queue,
+    Rate,
+    Ready,
+    Run,
+    RunState,
+    is_uuid,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    Item = Mapping[str, AttributeValueTypeDef]
+
+__all__ = [
+    "MAX_RUN_BYTES",
+    "dumps",
+    "ledger_item",
+    "new_run_item",
+    "pool_document",
+    "pool_from_document",
+    "pool_item",
+    "read_json",
+    "read_ledger",
+    "read_pool",
+    "read_ready",
+    "read_run",
+    "ready_item",
+    "run_item",
+    "size_of",
+]
+
+
+#: DynamoDB takes 400 KB (409,600 bytes); a run needs room for its attempts to come: the ten that
+#: it remembers, each with a handle, its times and a message.
+MAX_RUN_BYTES = 350_000
+
+
+def dumps(value: object) -> str:
+    """Compact JSON, the same for the same value."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+
+
+def size_of(item: Item) -> int:
+    """Bytes of an item by DynamoDB's rules, near enough: names and values in UTF-8.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    return sum(len(name) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: Any) -> int:
+    ((kind, content),) = value.items()
+    if kind == "N":
+        return (len(content) + 1) // 2 + 1
+    return len(content.encode() if isinstance(content, str) else content)
+
+
+# -- runs -------------------------------------------------------------------------------------
+
+
+def run_item(run: Run) -> dict[str, Any]:
+    """The item of a run."""
+    item: dict[str, Any] = {"PK": {"S": keys.runs(run.pool)}, "SK": {"S": run.uuid}}
+    for name, kind in _RUN_ATTRIBUTES.items():
+        value = getattr(run, name)
+        if name in _ALWAYS or value != _RUN_DEFAULTS[name]:
+            item[name] = _ENCODE[kind](value)
+    if run.attempts:
+        item["attempts"] = {"S": dumps([_without_defaults(a) for a in run.attempts])}
+    return item
+
+
+def new_run_item(run: Run) -> dict[str, Any]:
+    """The item of a run that is submitted. Raises Invalid (`run_too_large`, `invalid_input`)."""
+    item = run_item(run)
+    try:
+        size = size_of(item)
+    except UnicodeEncodeError as error:
+        raise Invalid(f"the run holds text that is no Unicode: {error}") from error
+    if size > MAX_RUN_BYTES:
+        raise Invalid(
+            f"the run is {size:,} bytes, more than the {MAX_RUN_BYTES:,} that the table can hold: "
+            "put large inputs elsewhere and pass a reference",
+            reason="run_too_large",
+        )
+    return item
+
+
+def read_run(item: Item) -> Run:
+    """The run in an item. Raises KeyError or ValueError if it is none."""
+    pool = keys.pool_of_runs(item["PK"]["S"])
+    if pool is None:
+        raise ValueError(f"{item['PK']} is not the partition of a pool's runs")
+    uuid = item["SK"]["S"]
+    if not is_uuid(uuid):
+        # The ledger packs 16 bytes: another spelling would come back as the id of another run.
+        raise ValueError(f"{uuid!r} is no uuid in lower case with dashes")
+    values: dict[str, Any] = {
+        name: _DECODE[kind](item[name]) for name, kind in _RUN_ATTRIBUTES.items() if name in item
+    }
+    values.setdefault("queue", DEFAULT_QUEUE)
+    values.setdefault("order", uuid)
+    values.setdefault("due", 0)
+    values.setdefault("submitted_at", values["due"])
+    if "attempts" in item:
+        values["attempts"] = tuple(_attempt(a) for a in json.loads(item["attempts"]["S"]))
+    return Run(pool=pool, uuid=uuid, **values)
+
+
+_TEXT, _NUMBER, _JSON, _TUPLE, _STATE, _COLLISION = range(6)
+
+_RUN_ATTRIBUTES: Mapping[str, int] = {
+    "state": _STATE,
+    "queue": _TEXT,
+    "due": _NUMBER,
+    "submitted_at": _NUMBER,
+    "order": _TEXT,
+    "attempt": _NUMBER,
+    "rev": _NUMBER,
+    "name": _TEXT,
+    "variables": _JSON,
+    "deployment_variables": _JSON,
+    "deployment": _TEXT,
+    "collision": _COLLISION,
+    "parameters": _JSON,
+    "tags": _TUPLE,
+    "idempotency_key": _TEXT,
+    "concurrency_key": _TEXT,
+    "traceparent": _TEXT,
+    "timeout_seconds": _NUMBER,
+    "expires": _NUMBER,
+    "retries": _NUMBER,
+    "crash_retries": _NUMBER,
+    "retry_delay_seconds": _NUMBER,
+    "failures": _NUMBER,
+    "crashes": _NUMBER,
+    "reason": _TEXT,
+    "message": _TEXT,
+    "stop": _TEXT,
+    "ended_at": _NUMBER,
+}
+_ALWAYS = frozenset({"state", "queue", "due", "submitted_at", "order", "attempt", "rev"})
+
+_ENCODE: Mapping[int, Callable[[Any], dict[str, Any]]] = {
+    _TEXT: lambda value: {"S": value},
+    _NUMBER: lambda value: {"N": str(value)},
+    _JSON: lambda value: {"S": dumps(dict(value))},
+    _TUPLE: lambda value: {"S": dumps(list(value))},
+    _STATE: lambda value: {"S": value.value},
+    _COLLISION: lambda value: {"S": value.value},
+}
+_DECODE: Mapping[int, Callable[[Any], Any]] = {
+    _TEXT: lambda value: value["S"],
+    _NUMBER: lambda value: int(value["N"]),
+    _JSON: lambda value: json.loads(value["S"]),
+    _TUPLE: lambda value: tuple(json.loads(value["S"])),
+    _STATE: lambda value: RunState(value["S"]),
+    _COLLISION: lambda value: Collision(value["S"]),
+}
+
+
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for entry in fields(cls):
+        if entry.default is not MISSING:
+            found[entry.name] = entry.default
+        elif entry.default_factory is not MISSING:
+            found[entry.name] = entry.default_factory()
+    return found
+
+
+_RUN_DEFAULTS = _defaults(Run)
+_ATTEMPT_DEFAULTS = _defaults(Attempt)
+_POOL_DEFAULTS = _defaults(Pool)
+_QUEUE_DEFAULTS = _defaults(Queue)
+
+
+def _attempt(document: dict[str, Any]) -> Attempt:
+    return Attempt(**{**document, "tried": tuple(document.get("tried", ()))})
+
+
+def _without_defaults(attempt: Attempt) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in asdict(attempt).items()
+        if name not in _ATTEMPT_DEFAULTS or value != _ATTEMPT_DEFAULTS[name]
+    }
+
+
+# -- places in line ---------------------------------------------------------------------------
+
+
+def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
+    """The item of a place in line; in the tick index only while time will change something."""
+    item: dict[str, Any] = {
+        "PK": {"S": keys.pool(pool)},
+        "SK": {"S": keys.ready(entry)},
+        "run": {"S": entry.run},
+        "attempt": {"N": str(entry.attempt)},
+    }
+    if entry.expires is not None:
+        item["expires"] = {"N": str(entry.expires)}
+    if entry.concurrency_key:
+        item["concurrency_key"] = {"S": entry.concurrency_key}
+    if entry.deployment:
+        item["deployment"] = {"S": entry.deployment}
+    if entry.collision is not Collision.ENQUEUE:
+        item["collision"] = {"S": entry.collision.value}
+    at = entry.due if entry.due > now else entry.expires
+    if at is not None:
+        item["tick_pool"] = {"S": keys.tick(pool)}
+        item["tick_at"] = {"N": str(at)}
+    return item
+
+
+def read_ready(item: Item) -> Ready:
+    """The place in line in an item."""
+    _, queue, due, order = item["SK"]["S"].split("#", 3)
+    return Ready(
+        queue=queue,
+        due=int(due),
+        order=order,
+        run=item["run"]["S"],
+        attempt=int(item["attempt"]["N"]),
+        expires=int(item["expires"]["N"]) if "expires" in item else None,
+        concurrency_key=item["concurrency_key"]["S"] if "concurrency_key" in item else "",
+        deployment=item["deployment"]["S"] if "deployment" in item else "",
+        collision=Collision(item["collision"]["S"]) if "collision" in item else Collision.ENQUEUE,
+    )
+
+
+# -- the ledger -------------------------------------------------------------------------------
+
+#: One holder: run id, attempt, since, and where its queue, key and deployment are in `names`. Four
+#: bytes for the attempt: a run that finds no capacity makes one a minute, for weeks if need be.
+_HOLDER = struct.Struct(">16sIQHHH")
+
+
+def ledger_item(ledger: Ledger) -> dict[str, Any]:
+    """The item of a ledger: sparse and packed, 34 bytes a holder."""
+    names = _Names([""])
+    packed = b"".join(
+        _HOLDER.pack(
+            UUID(h.run).bytes,
+            h.attempt,
+            h.since,
+            names.index(h.queue),
+            names.index(h.concurrency_key),
+            names.index(h.deployment),
+        )
+        for h in ledger.holders
+    )
+    item: dict[str, Any] = {
+        "PK": {"S": keys.pool(ledger.pool)},
+        "SK": {"S": keys.LEDGER},
+        "version": {"N": str(ledger.version)},
+        "configuration": {"N": str(ledger.configuration)},
+    }
+    if packed:
+        item["holders"] = {"B": packed}
+        item["names"] = {"S": dumps(names.known)}
+    if ledger.starts:
+        item["starts"] = {"S": dumps({k: _steps(v) for k, v in ledger.starts.items()})}
+    return item
+
+
+def read_ledger(pool: str, item: Item | None) -> Ledger:
+    """The ledger in an item; an empty one if there is none."""
+    if item is None:
+        return Ledger(pool)
+    names: Sequence[str] = json.loads(item["names"]["S"]) if "names" in item else [""]
+    packed = bytes(item["holders"]["B"]) if "holders" in item else b""
+    holders = tuple(
+        Holder(str(UUID(bytes=run)), attempt, names[queue], since, names[key], names[deployment])
+        for run, attempt, since, queue, key, deployment in _HOLDER.iter_unpack(packed)
+    )
+    return Ledger(
+        pool,
+        version=int(item["version"]["N"]),
+        holders=holders,
+        starts=_read_starts(item["starts"]["S"]) if "starts" in item else {},
+        configuration=int(item["configuration"]["N"]) if "configuration" in item else 0,
+    )
+
+
+class _Names:
+    """Each name once; a holder carries its number."""
+
+    def __init__(self, known: list[str]) -> None:
+        self.known = known
+        self._numbers = {name: number for number, name in enumerate(known)}
+
+    def index(self, name: str) -> int:
+        if name not in self._numbers:
+            self._numbers[name] = len(self.known)
+            self.known.append(name)
+        return self._numbers[name]
+
+
+def _steps(times: Sequence[int]) -> list[int]:
+    """The first time, then the steps from each to the next: short numbers."""
+    return [*times[:1], *(after - before for before, after in pairwise(times))]
+
+
+def _read_starts(text: str) -> dict[str, tuple[int, ...]]:
+    return {scope: tuple(accumulate(steps)) for scope, steps in json.loads(text).items()}
+
+
+# -- pools ------------------------------------------------------------------------------------
+
+
+def pool_item(pool: Pool) -> dict[str, Any]:
+    """The item of a pool's configuration: one readable document and its version."""
+    return {
+        "PK": {"S": keys.pool(pool.name)},
+        "SK": {"S": keys.CONFIG},
+        "version": {"N": str(pool.version)},
+        "document": {"S": dumps(pool_document(pool))},
+    }
+
+
+def read_pool(item: Item) -> Pool:
+    """The pool in an item."""
+    name = keys.pool_of(item["PK"]["S"]) or ""
+    version = int(item["version"]["N"]) if "version" in item else 0
+    return pool_from_document(name, read_json(item, "document"), version)
+
+
+def read_json(item: Item, name: str) -> dict[str, Any]:
+    """The JSON object in an attribute."""
+    document: dict[str, Any] = json.loads(item[name]["S"])
+    return document
+
+
+def pool_document(pool: Pool) -> dict[str, Any]:
+    """A pool as plain data, without its name and version. Only what differs from the defaults."""
+    own = _plain(pool, _POOL_DEFAULTS)
+    queues = [_plain(queue, _QUEUE_DEFAULTS) for queue in pool.in_order]
+    return {k: v for k, v in own.items() if k not in ("name", "version")} | {"queues": queues}
+
+
+def _plain(value: Pool | Queue, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """By comparison with the defaults, not by truth: a limit of 0 is no missing limit."""
+    plain: dict[str, Any] = {}
+    for entry in fields(value):
+        content = getattr(value, entry.name)
+        if entry.name not in defaults or content != defaults[entry.name]:
+            plain[entry.name] = _plain_value(content)
+    return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_value(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def pool_from_document(name: str, document: Mapping[str, Any], version: int) -> Pool:
+    """The pool that `pool_document` has described."""
+    values = dict(document)
+    queues = [_queue(entry) for entry in values.pop("queues", [])]
+    if all(queue.name != DEFAULT_QUEUE for queue in queues):
+        taken = {queue.priority for queue in queues}
+        free = next(n for n in range(1, len(taken) + 2) if n not in taken)
+        queues.append(Queue(DEFAULT_QUEUE, free))
+    for rate in ("rate", "platform_rate"):
+        if values.get(rate):
+            values[rate] = Rate(**values[rate])
+    values["fallbacks"] = tuple(Fallback(**entry) for entry in values.get("fallbacks") or ())
+    values["retired"] = tuple(values.get("retired") or ())
+    return Pool(name=name, version=version, queues=tuple(queues), **values)
+
+
+def _queue(document: Mapping[str, Any]) -> Queue:
+    values = dict(document)
+    if values.get("rate"):
+        values["rate"] = Rate(**values["rate"])
+    return Queue(**values)

@@ -1,0 +1,111 @@
+"""Under which keys does everything live in the one table?"""
+
+from __future__ import annotations
+
+from push_dispatch.core.model import Ready
+
+__all__ = [
+    "CONFIG",
+    "DEPLOYMENTS",
+    "LEDGER",
+    "POOLS",
+    "TICK_INDEX",
+    "circuit",
+    "deployment",
+    "log",
+    "logs",
+    "pacer",
+    "pool",
+    "pool_of",
+    "pool_of_runs",
+    "ready",
+    "ready_prefix",
+    "runs",
+    "taker",
+    "template",
+    "tick",
+]
+
+#: Partition that lists the pools, one small item each.
+POOLS = "POOLS"
+#: Partition that lists the deployments, one item each.
+DEPLOYMENTS = "DEPLOYMENTS"
+
+CONFIG = "CONFIG"
+LEDGER = "LEDGER"
+
+#: The one sparse index: places in line that time will change something about.
+TICK_INDEX = "ticks"
+
+_RUNS = "RUNS#"
+_POOL = "POOL#"
+
+
+def pool(name: str) -> str:
+    """Partition of a pool's configuration, templates, ledger and line."""
+    return f"{_POOL}{name}"
+
+
+def runs(name: str) -> str:
+    """Partition of a pool's runs: the sort key is the run's uuid."""
+    return f"{_RUNS}{name}"
+
+
+def logs(name: str) -> str:
+    """Partition of the logs that were kept of a pool's runs; no stream filter knows it."""
+    return f"LOGS#{name}"
+
+
+def log(uuid: str, attempt: int) -> str:
+    """Sort key of the log of one attempt."""
+    return f"{uuid}#{attempt}"
+
+
+def taker(uuid: str, attempt: int) -> str:
+    """Sort key of which copy of an attempt runs, beside its log."""
+    return f"{uuid}#{attempt}#TAKEN"
+
+
+def pool_of_runs(partition: str) -> str | None:
+    """The pool whose runs are in this partition, or None if it is another kind."""
+    return partition.removeprefix(_RUNS) if partition.startswith(_RUNS) else None
+
+
+def pool_of(partition: str) -> str | None:
+    """The pool whose configuration is in this partition, or None if it is another kind."""
+    return partition.removeprefix(_POOL) if partition.startswith(_POOL) else None
+
+
+def template(digest: str) -> str:
+    """Sort key of a base job template."""
+    return f"TEMPLATE#{digest}"
+
+
+def pacer(platform: str) -> str:
+    """Sort key of the token bucket of a pool's starts on a platform."""
+    return f"PACER#{platform}"
+
+
+def circuit(type: str) -> str:
+    """Sort key of what a pool's last pushes to a type have come to."""
+    return f"CIRCUIT#{type}"
+
+
+def deployment(name: str) -> str:
+    """Sort key of a deployment."""
+    return name
+
+
+def tick(name: str) -> str:
+    """Partition of a pool in the tick index."""
+    return f"TICK#{name}"
+
+
+def ready_prefix(queue: str) -> str:
+    """What the sort keys of a queue's places in line begin with."""
+    return f"READY#{queue}#"
+
+
+def ready(entry: Ready) -> str:
+    """Sort key of a place in line: by due time, then by submission."""
+    return f"{ready_prefix(entry.queue)}{entry.due:013d}#{entry.order}"

@@ -1,0 +1,477 @@
+"""How are the store's promises kept in DynamoDB? With one table and conditional writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from push_dispatch.adapters.dynamodb import conditions, items, keys
+from push_dispatch.core.circuit import Circuit
+from push_dispatch.core.errors import Conflict, Invalid, Refused, Unavailable
+from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState, is_uuid
+from push_dispatch.core.pacing import take
+from push_dispatch.ports.store import LOG_DAYS
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+__all__ = ["DynamoStore"]
+
+_READ_BATCH = 100
+#: Templates that a process keeps in memory.
+_TEMPLATES = 100
+_WRITE_BATCH = 25
+_PARALLEL = 8
+_BATCH_TRIES = 8
+
+
+class DynamoStore:
+    """The store in one DynamoDB table. Safe to share between threads."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        retention_days: int = 0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them."""
+        self._client = client
+        self._table = table
+        self._retention_days = retention_days
+        self._pause = pause
+        self._templates: dict[str, Mapping[str, Any]] = {}
+
+    # -- configuration ---------------------------------------------------------------------
+
+    def create_pool(self, pool: Pool) -> None:
+        """See `Store.create_pool`."""
+        item = items.pool_item(pool) | {"version": {"N": "1"}}
+        # Listed first: a crash in between leaves a name without a pool, which can be created
+        # again, and not a pool that no sweep ever sees.
+        self.list_pool(pool.name)
+        try:
+            self._put(item, conditions.ABSENT)
+        except _Lost as lost:
+            # Our own put, answered by a retry inside the SDK, or somebody else's pool.
+            if lost.stored != item:
+                raise Refused(f"pool {pool.name!r} exists", reason="pool_exists") from None
+
+    def list_pool(self, name: str) -> None:
+        """Make sure that a pool that was declared by other means is listed. Idempotent."""
+        self._put({"PK": {"S": keys.POOLS}, "SK": {"S": name}})
+
+    def pool(self, name: str) -> Pool | None:
+        """See `Store.pool`."""
+        item = self._get(keys.pool(name), keys.CONFIG)
+        return items.read_pool(item) if item else None
+
+    def pool_names(self) -> list[str]:
+        """See `Store.pool_names`."""
+        return [item["SK"]["S"] for item in self._query(keys.POOLS)]
+
+    def save_pool(self, pool: Pool) -> Pool:
+        """See `Store.save_pool`."""
+        item = items.pool_item(pool) | {"version": {"N": str(pool.version + 1)}}
+        try:
+            self._put(item, conditions.POOL_UNCHANGED, version=pool.version)
+        except _Lost as lost:
+            if lost.stored != item:
+                raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
+        # Only now the ledger: a pass reads it first and the configuration second, so one that has
+        # seen the old limit has read a version that this write makes void.
+        self._touch_ledger(pool.name)
+        return items.read_pool(item)
+
+    def delete_pool(self, pool: Pool) -> None:
+        """See `Store.delete_pool`."""
+        with _errors():
+            try:
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key=_key(keys.pool(pool.name), keys.CONFIG),
+                    ConditionExpression=conditions.POOL_UNCHANGED,
+                    ExpressionAttributeValues=_values(version=pool.version),
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                if self.pool(pool.name) is not None:
+                    raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
+        rest = [i["SK"]["S"] for i in self._query(keys.pool(pool.name), names=("PK", "SK"))]
+        self._delete_all([(keys.pool(pool.name), sort) for sort in rest])
+        self._delete_all([(keys.POOLS, pool.name)])
+
+    def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
+        """See `Store.put_template`."""
+        document = {"S": items.dumps(template)}
+        self._put({**_key(keys.pool(pool), keys.template(digest)), "document": document})
+
+    def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
+        """See `Store.template`. Kept in memory once it was read: its digest is its content's."""
+        known = self._templates.get(digest)
+        if known is None:
+            item = self._get(keys.pool(pool), keys.template(digest))
+            known = items.read_json(item, "document") if item else None
+            if known is not None and len(self._templates) < _TEMPLATES:
+                self._templates[digest] = known
+        return known
+
+    def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
+        """See `Store.put_deployment`."""
+        key = _key(keys.DEPLOYMENTS, keys.deployment(name))
+        self._put({**key, "document": {"S": items.dumps(document)}})
+
+    def deployment(self, name: str) -> Mapping[str, Any] | None:
+        """See `Store.deployment`."""
+        item = self._get(keys.DEPLOYMENTS, keys.deployment(name))
+        return items.read_json(item, "document") if item else None
+
+    def deployments(self) -> dict[str, Mapping[str, Any]]:
+        """See `Store.deployments`."""
+        found = self._query(keys.DEPLOYMENTS)
+        return {item["SK"]["S"]: items.read_json(item, "document") for item in found}
+
+    def delete_deployment(self, name: str) -> None:
+        """See `Store.delete_deployment`."""
+        self._delete_all([(keys.DEPLOYMENTS, keys.deployment(name))])
+
+    # -- runs ------------------------------------------------------------------------------
+
+    def add_run(self, run: Run) -> Run:
+        """See `Store.add_run`."""
+        item = items.new_run_item(run)
+        try:
+            self._put(item, conditions.ABSENT)
+        except _Lost as lost:
+            # Ours, if the reply to an earlier try was lost: it has our place in line.
+            return items.read_run(lost.stored)
+        return run
+
+    def add_runs(self, runs: Sequence[Run]) -> list[Run]:
+        """See `Store.add_runs`.
+
+        One conditional put each: a batch write knows no conditions, and sent again after a lost
+        reply it would put a run back that has started meanwhile.
+        """
+        if len(runs) < 2:
+            return [self.add_run(run) for run in runs]
+        with ThreadPoolExecutor(_PARALLEL) as threads:
+            return list(threads.map(self.add_run, runs))
+
+    def run(self, pool: str, uuid: str) -> Run | None:
+        """See `Store.run`."""
+        item = self._get(keys.runs(pool), uuid)
+        return items.read_run(item) if item else None
+
+    def runs(self, pool: str, uuids: Iterable[str]) -> dict[str, Run]:
+        """See `Store.runs`."""
+        wanted = [_key(keys.runs(pool), uuid) for uuid in dict.fromkeys(uuids)]
+        found: dict[str, Run] = {}
+        for start in range(0, len(wanted), _READ_BATCH):
+            for item in self._get_all(wanted[start : start + _READ_BATCH]):
+                run = items.read_run(item)
+                found[run.uuid] = run
+        return found
+
+    def save_run(self, run: Run) -> None:
+        """See `Store.save_run`."""
+        item = items.run_item(run)
+        if self._retention_days and run.state.ended and run.ended_at is not None:
+            # Counted from the end: a repeated write, which looks for its own item, writes the same.
+            item |= _expiring(run.ended_at // 1000, self._retention_days)
+        try:
+            self._put(item, conditions.RUN_UNCHANGED, rev=run.rev - 1)
+        except _Lost as lost:
+            if lost.stored != item:
+                raise Conflict(f"run {run.id} was changed at the same time") from None
+
+    def list_runs(
+        self,
+        pool: str,
+        *,
+        states: frozenset[RunState] = frozenset(),
+        newest_first: bool = True,
+    ) -> Iterator[Run]:
+        """See `Store.list_runs`."""
+        for item in self._query(keys.runs(pool), forward=not newest_first):
+            if "state" not in item or not is_uuid(item["SK"]["S"]):
+                continue  # An event of a run, or an item that somebody else has put here.
+            run = items.read_run(item)
+            if not states or run.state in states:
+                yield run
+
+    def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
+        """See `Store.take_attempt`."""
+        key = _key(keys.logs(pool), keys.taker(uuid, attempt))
+        try:
+            self._put({**key, "by": {"S": by}, **_log_expiring()}, conditions.ABSENT)
+        except _Lost as lost:
+            return bool(lost.stored and lost.stored["by"]["S"] == by)
+        return True
+
+    def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
+        """See `Store.keep_log`."""
+        key = _key(keys.logs(pool), keys.log(uuid, attempt))
+        with suppress(_Lost):
+            self._put({**key, "text": {"S": text}, **_log_expiring()}, conditions.ABSENT)
+
+    def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
+        """See `Store.kept_log`."""
+        item = self._get(keys.logs(pool), keys.log(uuid, attempt))
+        return item["text"]["S"] if item else None
+
+    # -- places in line --------------------------------------------------------------------
+
+    def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
+        """See `Store.enqueue`."""
+        unique = {keys.ready(e): items.ready_item(pool, e, now) for e in entries}
+        self._write_all([{"PutRequest": {"Item": item}} for item in unique.values()])
+
+    def line(
+        self,
+        pool: str,
+        queue: str,
+        limit: int,
+        *,
+        after: Ready | None = None,
+        due: int | None = None,
+    ) -> list[Ready]:
+        """See `Store.line`."""
+        prefix = keys.ready_prefix(queue)
+        # Sort keys go on with 13 digits of milliseconds, so that ':' comes after all of them.
+        low = f"{keys.ready(after)}\x01" if after else prefix
+        high = f"{prefix}:" if due is None else f"{prefix}{due:013d}~"
+        if low > high:
+            return []
+        found = self._query(keys.pool(pool), between=(low, high), limit=limit)
+        return [items.read_ready(item) for item in found]
+
+    def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
+        """See `Store.dequeue`."""
+        self._delete_all([(keys.pool(pool), keys.ready(entry)) for entry in entries])
+
+    def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
+        """See `Store.ticks`."""
+        with _errors():
+            reply = self._client.query(
+                TableName=self._table,
+                IndexName=keys.TICK_INDEX,
+                KeyConditionExpression="tick_pool = :pool AND tick_at <= :until",
+                ExpressionAttributeValues={
+                    ":pool": {"S": keys.tick(pool)},
+                    ":until": {"N": str(until)},
+                },
+                Limit=limit,
+            )
+        return [items.read_ready(item) for item in reply["Items"]]
+
+    def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
+        """See `Store.ticked`."""
+        change: dict[str, Any] = {"UpdateExpression": "REMOVE tick_pool, tick_at"}
+        if at is not None:
+            change["UpdateExpression"] = "SET tick_at = :at"
+            change["ExpressionAttributeValues"] = {":at": {"N": str(at)}}
+        with _errors():
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(keys.pool(pool), keys.ready(ready)),
+                    ConditionExpression=conditions.PRESENT,
+                    **change,
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return
+
+    # -- pacing ----------------------------------------------------------------------------
+
+    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
+        """See `Store.take_start`."""
+        key = _key(keys.pool(pool), keys.pacer(platform))
+        while True:
+            item = self._get(keys.pool(pool), keys.pacer(platform))
+            known = int(item["full_at"]["N"]) if item else 0
+            full_at, wait = take(known, rate, now)
+            if wait:
+                return wait
+            try:
+                self._put(
+                    {**key, "full_at": {"N": str(full_at)}},
+                    conditions.PACER_UNCHANGED,
+                    full_at=known,
+                )
+            except _Lost:
+                continue
+            return 0
+
+    def circuit(self, pool: str, type: str) -> Circuit:
+        """See `Store.circuit`."""
+        item = self._get(keys.pool(pool), keys.circuit(type))
+        if item is None:
+            return Circuit()
+        return Circuit(int(item["failures"]["N"]), int(item["failed_at"]["N"]))
+
+    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+        """See `Store.save_circuit`."""
+        key = _key(keys.pool(pool), keys.circuit(type))
+        numbers = {"failures": circuit.failures, "failed_at": circuit.failed_at}
+        self._put({**key, **{name: {"N": str(value)} for name, value in numbers.items()}})
+
+    # -- the ledger ------------------------------------------------------------------------
+
+    def ledger(self, pool: str) -> Ledger:
+        """See `Store.ledger`."""
+        return items.read_ledger(pool, self._get(keys.pool(pool), keys.LEDGER))
+
+    def commit(self, ledger: Ledger) -> None:
+        """See `Store.commit`."""
+        item = items.ledger_item(ledger)
+        try:
+            self._put(item, conditions.LEDGER_UNCHANGED, version=ledger.version - 1)
+        except _Lost as lost:
+            if lost.stored != item:
+                raise Conflict(f"the ledger of {ledger.pool!r} was changed meanwhile") from None
+
+    def _touch_ledger(self, pool: str) -> None:
+        with _errors():
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(keys.pool(pool), keys.LEDGER),
+                UpdateExpression="ADD version :one",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+            )
+
+    # -- calls -----------------------------------------------------------------------------
+
+    def _get(self, partition: str, sort: str) -> items.Item | None:
+        with _errors():
+            reply = self._client.get_item(
+                TableName=self._table, Key=_key(partition, sort), ConsistentRead=True
+            )
+        return reply.get("Item")
+
+    def _put(self, item: Mapping[str, Any], condition: str | None = None, **values: int) -> None:
+        """Put under a condition; raises _Lost with what is stored instead if it does not hold."""
+        guard: dict[str, Any] = {}
+        if condition is not None:
+            guard["ConditionExpression"] = condition
+            guard["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if values:
+            guard["ExpressionAttributeValues"] = _values(**values)
+        with _errors():
+            try:
+                self._client.put_item(TableName=self._table, Item=item, **guard)
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                raise _Lost(error.response.get("Item")) from None
+
+    def _query(
+        self,
+        partition: str,
+        *,
+        between: tuple[str, str] | None = None,
+        limit: int | None = None,
+        forward: bool = True,
+        names: Sequence[str] = (),
+    ) -> Iterator[items.Item]:
+        """Every item of a partition, strongly consistent, page by page as the iterator goes."""
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "PK = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": partition}},
+            "ConsistentRead": True,
+            "ScanIndexForward": forward,
+        }
+        if between is not None:
+            request["KeyConditionExpression"] += " AND SK BETWEEN :low AND :high"
+            request["ExpressionAttributeValues"] |= {
+                ":low": {"S": between[0]},
+                ":high": {"S": between[1]},
+            }
+        if names:
+            request["ProjectionExpression"] = ", ".join(names)
+        left = limit
+        while left is None or left > 0:
+            if left is not None:
+                request["Limit"] = left
+            with _errors():
+                reply = self._client.query(**request)
+            yield from reply["Items"]
+            if "LastEvaluatedKey" not in reply:
+                return
+            request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+            left = None if left is None else left - len(reply["Items"])
+
+    def _get_all(self, wanted: Sequence[Mapping[str, Any]]) -> Iterator[items.Item]:
+        left: Any = {self._table: {"Keys": wanted, "ConsistentRead": True}}
+        for attempt in range(_BATCH_TRIES):
+            with _errors():
+                reply = self._client.batch_get_item(RequestItems=left)
+            yield from reply["Responses"].get(self._table, ())
+            left = reply.get("UnprocessedKeys")
+            if not left:
+                return
+            self._pause(0.02 * 2**attempt)
+        raise Unavailable("the table does not answer batch reads: it is throttling")
+
+    def _delete_all(self, wanted: Sequence[tuple[str, str]]) -> None:
+        unique = dict.fromkeys(wanted)
+        self._write_all([{"DeleteRequest": {"Key": _key(*key)}} for key in unique])
+
+    def _write_all(self, requests: Sequence[Any]) -> None:
+        for start in range(0, len(requests), _WRITE_BATCH):
+            self._write_batch(list(requests[start : start + _WRITE_BATCH]))
+
+    def _write_batch(self, requests: list[Any]) -> None:
+        left: Any = {self._table: requests}
+        for attempt in range(_BATCH_TRIES):
+            with _errors():
+                reply = self._client.batch_write_item(RequestItems=left)
+            left = reply.get("UnprocessedItems")
+            if not left:
+                return
+            self._pause(0.02 * 2**attempt)
+        raise Unavailable("the table does not take batch writes: it is throttling")
+
+
+class _Lost(Exception):
+    """The condition did not hold; `stored` is the item that is there instead."""
+
+    def __init__(self, stored: Any) -> None:
+        self.stored: Mapping[str, Any] = stored or {}
+        super().__init__()
+
+
+def _key(partition: str, sort: str) -> dict[str, Any]:
+    return {"PK": {"S": partition}, "SK": {"S": sort}}
+
+
+def _expiring(since: int, days: int) -> dict[str, Any]:
+    return {"expires_at": {"N": str(since + days * 86_400)}}
+
+
+def _log_expiring() -> dict[str, Any]:
+    return _expiring(int(time.time()), LOG_DAYS)
+
+
+def _values(**numbers: int) -> dict[str, Any]:
+    return {":zero": {"N": "0"}} | {f":{k}": {"N": str(v)} for k, v in numbers.items()}
+
+
+_TOO_LARGE = "Item size has exceeded the maximum allowed size"
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Translate what the SDK raises into what the caller does next."""
+    try:
+        yield
+    except ClientError as error:
+        if _TOO_LARGE in str(error):
+            raise Invalid(f"too large for the table: {error}", reason="run_too_large") from error
+        raise Unavailable(f"DynamoDB: {error}") from error
+    except BotoCoreError as error:
+        raise Unavailable(f"DynamoDB: {error}") from error

@@ -1,0 +1,270 @@
+"""How are the store's promises kept in a dictionary? For tests and simulations."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from push_dispatch.adapters.dynamodb import items, keys
+from push_dispatch.core.circuit import Circuit
+from push_dispatch.core.errors import Conflict, Refused
+from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState
+from push_dispatch.core.pacing import take
+from push_dispatch.ports.store import Change
+
+__all__ = ["MemoryStore"]
+
+
+@dataclass
+class MemoryStore:
+    """Keeps everything in memory, and every change in `changes` as the stream would."""
+
+    changes: list[Change] = field(default_factory=list)
+    _pools: dict[str, Pool] = field(default_factory=dict)
+    _templates: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    _deployments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    _line: dict[str, dict[str, Ready]] = field(default_factory=dict)
+    _order: dict[str, list[str]] = field(default_factory=dict)
+    _ticks: dict[tuple[str, str], int] = field(default_factory=dict)
+    _ledgers: dict[str, Ledger] = field(default_factory=dict)
+    _pacers: dict[tuple[str, str], int] = field(default_factory=dict)
+    _takers: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # -- configuration ---------------------------------------------------------------------
+
+    def create_pool(self, pool: Pool) -> None:
+        """See `Store.create_pool`."""
+        with self._lock:
+            if pool.name in self._pools:
+                raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
+            self._pools[pool.name] = replace(pool, version=1)
+            self.changes.append(Change(pool.name))
+
+    def pool(self, name: str) -> Pool | None:
+        """See `Store.pool`."""
+        return self._pools.get(name)
+
+    def pool_names(self) -> list[str]:
+        """See `Store.pool_names`."""
+        return sorted(self._pools)
+
+    def save_pool(self, pool: Pool) -> Pool:
+        """See `Store.save_pool`."""
+        with self._lock:
+            stored = self._pools.get(pool.name)
+            if stored is None or stored.version != pool.version:
+                raise Conflict(f"pool {pool.name!r} was changed at the same time")
+            saved = replace(pool, version=pool.version + 1)
+            self._pools[pool.name] = saved
+            ledger = self.ledger(pool.name)
+            self._ledgers[pool.name] = replace(ledger, version=ledger.version + 1)
+            self.changes.append(Change(pool.name))
+            return saved
+
+    def delete_pool(self, pool: Pool) -> None:
+        """See `Store.delete_pool`."""
+        with self._lock:
+            stored = self._pools.pop(pool.name, pool)
+            if stored.version != pool.version:
+                self._pools[pool.name] = stored
+                raise Conflict(f"pool {pool.name!r} was changed at the same time")
+            for kept in (self._ledgers, self._line, self._order):
+                kept.pop(pool.name, None)
+            for several in (self._templates, self._ticks, self._pacers, self._circuits):
+                _forget(several, pool.name)
+
+    def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
+        """See `Store.put_template`."""
+        self._templates[pool, digest] = template
+
+    def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
+        """See `Store.template`."""
+        return self._templates.get((pool, digest))
+
+    def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
+        """See `Store.put_deployment`."""
+        self._deployments[name] = document
+
+    def deployment(self, name: str) -> Mapping[str, Any] | None:
+        """See `Store.deployment`."""
+        return self._deployments.get(name)
+
+    def deployments(self) -> dict[str, Mapping[str, Any]]:
+        """See `Store.deployments`."""
+        return dict(sorted(self._deployments.items()))
+
+    def delete_deployment(self, name: str) -> None:
+        """See `Store.delete_deployment`."""
+        self._deployments.pop(name, None)
+
+    # -- runs ------------------------------------------------------------------------------
+
+    def add_run(self, run: Run) -> Run:
+        """See `Store.add_run`."""
+        items.new_run_item(run)  # Refuses what the table would refuse.
+        with self._lock:
+            stored = self._runs.setdefault((run.pool, run.uuid), run)
+            if stored is run:
+                self.changes.append(Change(run.pool, None, run))
+            return stored
+
+    def add_runs(self, runs: Sequence[Run]) -> list[Run]:
+        """See `Store.add_runs`."""
+        return [self.add_run(run) for run in runs]
+
+    def run(self, pool: str, uuid: str) -> Run | None:
+        """See `Store.run`."""
+        return self._runs.get((pool, uuid))
+
+    def runs(self, pool: str, uuids: Iterable[str]) -> dict[str, Run]:
+        """See `Store.runs`."""
+        found = ((uuid, self._runs.get((pool, uuid))) for uuid in uuids)
+        return {uuid: run for uuid, run in found if run is not None}
+
+    def save_run(self, run: Run) -> None:
+        """See `Store.save_run`."""
+        with self._lock:
+            stored = self._runs.get((run.pool, run.uuid))
+            if stored == run:
+                return
+            if stored is None or stored.rev != run.rev - 1:
+                raise Conflict(f"run {run.id} was changed at the same time")
+            self._runs[run.pool, run.uuid] = run
+            self.changes.append(Change(run.pool, stored, run))
+
+    def list_runs(
+        self,
+        pool: str,
+        *,
+        states: frozenset[RunState] = frozenset(),
+        newest_first: bool = True,
+    ) -> Iterator[Run]:
+        """See `Store.list_runs`."""
+        found = sorted((u for p, u in self._runs if p == pool), reverse=newest_first)
+        for uuid in found:
+            run = self._runs[pool, uuid]
+            if not states or run.state in states:
+                yield run
+
+    def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
+        """See `Store.take_attempt`."""
+        with self._lock:
+            return self._takers.setdefault((pool, uuid, attempt), by) == by
+
+    def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
+        """See `Store.keep_log`."""
+        self._logs.setdefault((pool, uuid, attempt), text)
+
+    def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
+        """See `Store.kept_log`."""
+        return self._logs.get((pool, uuid, attempt))
+
+    # -- places in line --------------------------------------------------------------------
+
+    def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
+        """See `Store.enqueue`."""
+        with self._lock:
+            line, order = self._line.setdefault(pool, {}), self._order.setdefault(pool, [])
+            for entry in entries:
+                key = keys.ready(entry)
+                if key not in line:
+                    insort(order, key)
+                line[key] = entry
+                at = entry.due if entry.due > now else entry.expires
+                if at is None:
+                    self._ticks.pop((pool, key), None)
+                else:
+                    self._ticks[pool, key] = at
+
+    def line(
+        self,
+        pool: str,
+        queue: str,
+        limit: int,
+        *,
+        after: Ready | None = None,
+        due: int | None = None,
+    ) -> list[Ready]:
+        """See `Store.line`."""
+        with self._lock:
+            line, order = self._line.get(pool, {}), self._order.get(pool, [])
+            start = keys.ready(after) + "\0" if after else keys.ready_prefix(queue)
+            found: list[Ready] = []
+            for key in order[bisect_left(order, start) :]:
+                entry = line[key]
+                if len(found) >= limit or not key.startswith(keys.ready_prefix(queue)):
+                    break
+                if due is not None and entry.due > due:
+                    break
+                found.append(entry)
+            return found
+
+    def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
+        """See `Store.dequeue`."""
+        with self._lock:
+            line, order = self._line.get(pool, {}), self._order.get(pool, [])
+            for key in map(keys.ready, entries):
+                if line.pop(key, None) is not None:
+                    del order[bisect_left(order, key)]
+                self._ticks.pop((pool, key), None)
+
+    def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
+        """See `Store.ticks`."""
+        with self._lock:
+            due = sorted((at, key) for (p, key), at in self._ticks.items() if p == pool)
+            return [self._line[pool][key] for at, key in due if at <= until][:limit]
+
+    def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
+        """See `Store.ticked`."""
+        with self._lock:
+            key = (pool, keys.ready(ready))
+            if key in self._ticks:
+                if at is None:
+                    del self._ticks[key]
+                else:
+                    self._ticks[key] = at
+
+    # -- pacing ----------------------------------------------------------------------------
+
+    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
+        """See `Store.take_start`."""
+        with self._lock:
+            full_at, wait = take(self._pacers.get((pool, platform), 0), rate, now)
+            self._pacers[pool, platform] = full_at
+            return wait
+
+    def circuit(self, pool: str, type: str) -> Circuit:
+        """See `Store.circuit`."""
+        return self._circuits.get((pool, type), Circuit())
+
+    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+        """See `Store.save_circuit`."""
+        self._circuits[pool, type] = circuit
+
+    # -- the ledger ------------------------------------------------------------------------
+
+    def ledger(self, pool: str) -> Ledger:
+        """See `Store.ledger`."""
+        return self._ledgers.get(pool) or Ledger(pool)
+
+    def commit(self, ledger: Ledger) -> None:
+        """See `Store.commit`."""
+        with self._lock:
+            stored = self.ledger(ledger.pool)
+            if stored == ledger:
+                return
+            if stored.version != ledger.version - 1:
+                raise Conflict(f"the ledger of {ledger.pool!r} was changed at the same time")
+            self._ledgers[ledger.pool] = ledger
+
+
+def _forget(kept: dict[tuple[str, str], Any], pool: str) -> None:
+    for key in [key for key in kept if key[0] == pool]:
+        del kept[key]

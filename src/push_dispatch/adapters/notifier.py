@@ -1,0 +1,201 @@
+"""Who hears of a run's change of state? The event bus, and webhooks with a signature.
+
+At least once, and in the stream's order per run. The id of an event is the run's id and revision,
+so a receiver can tell a repetition.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from push_dispatch.adapters.secret_stores import Secrets, secrets_from
+from push_dispatch.core.errors import Invalid
+from push_dispatch.ports.store import Change
+from push_dispatch.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+__all__ = ["DETAIL_TYPE", "SOURCE", "Notifier", "Webhook", "notification_of", "signature"]
+
+log = logging.getLogger(__name__)
+
+SOURCE = "push-dispatch"
+DETAIL_TYPE = "Run State Changed"
+
+#: PutEvents takes 10 entries.
+_BATCH = 10
+
+Numbered = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A URL that hears of changes, signed as standardwebhooks.com describes."""
+
+    url: str
+    #: Name of the secret that signs.
+    secret: str
+    #: Only runs of these pools; all if there are none.
+    pools: tuple[str, ...] = ()
+
+
+def notification_of(change: Change) -> dict[str, Any] | None:
+    """The detail of the event, or None if the run's state and attempt are what they were."""
+    before, after = change.before, change.after
+    if after is None:
+        return None
+    was = (before.state, before.attempt) if before else None
+    if was == (after.state, after.attempt):
+        return None
+    attempt = after.current
+    return {
+        "id": f"{after.id}/{after.rev}",
+        "run": after.id,
+        "pool": after.pool,
+        "queue": after.queue,
+        "deployment": after.deployment or None,
+        "name": after.name or None,
+        "tags": list(after.tags),
+        "from": before.state.value if before else None,
+        "to": after.state.value,
+        "reason": after.reason,
+        "message": after.message,
+        "attempt": after.attempt,
+        "platform": attempt.platform if attempt else None,
+        "handle": attempt.handle if attempt else None,
+        "exit_code": attempt.exit_code if attempt else None,
+        "due": _iso(after.due),
+        "ended_at": _iso(after.ended_at),
+    }
+
+
+@dataclass
+class Notifier:
+    """Sends notifications; one that fails is reported, and those behind it are not sent."""
+
+    bus: str = ""
+    events: EventBridgeClient | None = None
+    webhooks: Sequence[Webhook] = ()
+    secrets: Secrets | None = None
+    _http: Any = field(default=None, repr=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Notifier:
+        """Bus and webhooks (`PUSH_DISPATCH_WEBHOOKS`, JSON) of this stack. Raises Invalid."""
+        import boto3  # noqa: PLC0415 - a notifier without a bus needs none
+        from botocore.config import Config  # noqa: PLC0415
+
+        try:
+            hooks = json.loads(settings.environ.get("PUSH_DISPATCH_WEBHOOKS") or "[]")
+            webhooks = [Webhook(h["url"], h["secret"], tuple(h.get("pools", ()))) for h in hooks]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Invalid(f"PUSH_DISPATCH_WEBHOOKS is not valid: {error}") from error
+        config = Config(connect_timeout=2, read_timeout=5)
+        return cls(
+            bus=settings.event_bus,
+            events=boto3.client("events", config=config) if settings.event_bus else None,
+            webhooks=webhooks,
+            secrets=secrets_from(settings.environ) if webhooks else None,
+        )
+
+    def tell(self, notifications: Sequence[Numbered]) -> list[str]:
+        """Send them in order. Returns the numbers from the first failure on: a stream delivers
+        again from there, and the ids tell what was sent before."""
+        for batch in _batches(notifications):
+            if self.events is not None and not self._put(batch):
+                return _from(notifications, batch[0][0])
+            for number, detail in batch:
+                if not self._post(detail):
+                    return _from(notifications, number)
+        return []
+
+    def _put(self, batch: Sequence[Numbered]) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        assert self.events is not None  # noqa: S101 - the caller has looked
+        try:
+            reply = self.events.put_events(
+                Entries=[
+                    {
+                        "EventBusName": self.bus,
+                        "Source": SOURCE,
+                        "DetailType": DETAIL_TYPE,
+                        "Detail": json.dumps(detail),
+                        "Resources": [detail["run"]],
+                    }
+                    for _, detail in batch
+                ]
+            )
+        except (ClientError, BotoCoreError) as error:
+            log.warning("the event bus %s cannot be reached: %s", self.bus, error)
+            return False
+        if reply["FailedEntryCount"]:
+            log.warning("the event bus %s refused events: %s", self.bus, reply["Entries"])
+        return not reply["FailedEntryCount"]
+
+    def _post(self, detail: dict[str, Any]) -> bool:
+        hooks = [h for h in self.webhooks if not h.pools or detail["pool"] in h.pools]
+        answers = [self._post_to(hook, detail) for hook in hooks]
+        return all(answers)
+
+    def _post_to(self, hook: Webhook, detail: dict[str, Any]) -> bool:
+        import urllib3  # noqa: PLC0415 - arrives with botocore; only webhooks need it
+
+        if self._http is None:
+            self._http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=2, read=5))
+        if self.secrets is None:
+            return False
+        body, at = json.dumps(detail).encode(), int(time.time())
+        secret = self.secrets.read(hook.secret)
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": detail["id"],
+            "webhook-timestamp": str(at),
+            "webhook-signature": signature(secret, detail["id"], at, body),
+        }
+        try:
+            reply = self._http.request("POST", hook.url, body=body, headers=headers, retries=False)
+        except urllib3.exceptions.HTTPError as error:
+            log.warning("webhook %s cannot be reached: %s", hook.url, error)
+            return False
+        if reply.status >= 500 or reply.status == 429:
+            log.warning("webhook %s answered %s", hook.url, reply.status)
+            return False
+        if reply.status >= 400:
+            # It will not like it better the next time: do not hold up the others.
+            log.error("webhook %s refused %s: %s", hook.url, detail["id"], reply.status)
+        return True
+
+
+def signature(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
+    """`v1,` and the base64 of HMAC-SHA256 over id, timestamp and body."""
+    signed = b".".join((event_id.encode(), str(timestamp).encode(), body))
+    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def _batches(notifications: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    for start in range(0, len(notifications), _BATCH):
+        yield notifications[start : start + _BATCH]
+
+
+def _from(notifications: Sequence[Numbered], number: str) -> list[str]:
+    numbers = [n for n, _ in notifications]
+    return numbers[numbers.index(number) :]
+
+
+def _iso(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,168 @@
+"""`push-dispatch dead-letters`: what was given up, and how is it done after all?"""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from push_dispatch.cli.backend import Backend, backend
+from push_dispatch.cli.options import Common
+from push_dispatch.cli.output import dim, print_json, say
+from push_dispatch.core.errors import Invalid
+
+if TYPE_CHECKING:
+    from push_dispatch.ops.account import Account
+    from push_dispatch.ops.dead_letters import Given, Letter, Redriven
+    from push_dispatch.ops.system import System
+
+__all__ = ["app"]
+
+_BODY = 120
+
+app = App(name="dead-letters")
+
+
+@app.command
+def ls(*, common: Common = Common()) -> None:
+    """List the queues of what was given up, and that of requests that were refused."""
+    from push_dispatch.cli.tables import show_table
+    from push_dispatch.ops.dead_letters import given_up
+
+    _, _, system = _opened(common)
+    found = given_up(system)
+    if common.json:
+        print_json([_view(given) for given in found])
+        return
+    show_table(
+        ("QUEUE", "MESSAGES", "OF"),
+        [(g.queue.name, str(g.queue.waiting), _of(g)) for g in found],
+        nothing="Nothing of this system has a queue for what it gives up.",
+    )
+
+
+@app.command
+def inspect(
+    queue: str,
+    /,
+    *,
+    most: Annotated[int, Parameter(name="--most", metavar="N", help="At most ten.")] = 10,
+    common: Common = Common(),
+) -> None:
+    """Show some of the messages of a queue, named in full or by a part; they stay there."""
+    from push_dispatch.cli.tables import show_table
+    from push_dispatch.ops.dead_letters import queue_named, show
+
+    if not 1 <= most <= 10:
+        raise Invalid(f"--most {most} is not valid: from 1 to 10")
+    _, account, system = _opened(common)
+    letters = show(account, queue_named(system, queue), most)
+    if common.json:
+        print_json([_letter_view(letter) for letter in letters])
+        return
+    show_table(
+        ("FROM", "WHY", "MESSAGE"),
+        [(_from(letter), letter.reason or "-", _shortened(letter.body)) for letter in letters],
+        nothing="It is empty.",
+    )
+
+
+@app.command
+def redrive(
+    queue: str | None = None,
+    /,
+    *,
+    common: Common = Common(),
+) -> int:
+    """Send what was given up where it came from: all of it, or that of one queue. Changes of the
+    table are read from its stream, for 24 hours, and handed to the function that failed.
+
+    Refused requests are sent again only if their queue is named: correct first what was wrong.
+    It is always safe: messages are idempotent, and what is out of date does nothing. What cannot
+    be sent stays where it is, and the exit code is 1.
+    """
+    from push_dispatch.ops.dead_letters import given_up, queue_named, redrive as send_again
+
+    chosen, account, system = _opened(common)
+    if queue is None:
+        wanted = [given for given in given_up(system) if not given.refused]
+    else:
+        wanted = [queue_named(system, queue)]
+    done = [send_again(account, system, given, lambda: _recount(chosen)) for given in wanted]
+    if common.json:
+        print_json([{"queue": d.queue, "sent": d.sent, "kept": d.kept} for d in done])
+    else:
+        for redriven in done:
+            _tell(redriven)
+    return 1 if any(redriven.kept for redriven in done) else 0
+
+
+def _opened(common: Common) -> tuple[Backend, Account, System]:
+    from push_dispatch.ops.account import Account
+    from push_dispatch.ops.system import System as Found
+
+    chosen = backend(common)
+    if chosen.local is None:
+        account = Account(chosen.session)
+        return chosen, account, account.system(chosen.table)
+    account = Account(chosen.session, chosen.local.endpoint)
+    urls = (chosen.local.wake_queue, *chosen.local.platform_queues.values())
+    return chosen, account, Found(queues=account.queues(urls))
+
+
+def _recount(chosen: Backend) -> None:
+    """What `doctor --repair` does."""
+    from push_dispatch.engine.recount import put_right, recount
+
+    store = chosen.ports.store
+    for name in store.pool_names():
+        if pool := store.pool(name):
+            put_right(chosen.ports, recount(chosen.ports, pool, every_run=True))
+
+
+def _tell(redriven: Redriven) -> None:
+    if not redriven.sent and not redriven.kept:
+        dim(f"{redriven.queue}: empty")
+    for where, number in redriven.sent.items():
+        say(f"{redriven.queue}: {number} to {where}")
+    for why, number in redriven.kept.items():
+        say(f"{redriven.queue}: {number} stay: {why}")
+
+
+def _of(given: Given) -> str:
+    refused = "refused, " if given.refused else ""
+    return refused + ", ".join(given.sources)
+
+
+def _from(letter: Letter) -> str:
+    if letter.origin:
+        return letter.origin.rpartition(":")[2]
+    return "the table's stream" if letter.note else "-"
+
+
+def _shortened(body: str) -> str:
+    line = " ".join(body.split())
+    return line if len(line) <= _BODY else f"{line[: _BODY - 1]}…"
+
+
+def _view(given: Given) -> dict[str, Any]:
+    return {
+        "queue": given.queue.name,
+        "messages": given.queue.waiting,
+        "of": list(given.sources),
+        "refused": given.refused,
+    }
+
+
+def _letter_view(letter: Letter) -> dict[str, Any]:
+    try:
+        body = json_module.loads(letter.body)
+    except ValueError:
+        body = letter.body
+    return {
+        "id": letter.id,
+        "from": letter.origin.rpartition(":")[2] or None,
+        "reason": letter.reason or None,
+        "body": body,
+    }

@@ -1,0 +1,100 @@
+"""What would be sent to the platform for a request, and where does each value come from?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from push_dispatch.cli.output import console, print_json
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import Attempt
+from push_dispatch.core.template import render
+from push_dispatch.core.validation import check, enforced
+from push_dispatch.engine.job import job_for, layers_of
+from push_dispatch.engine.submit import Request, pool_named, prepare
+from push_dispatch.platforms.registry import entry_for
+from push_dispatch.ports import Ports
+
+__all__ = ["show_request"]
+
+
+def show_request(ports: Ports, request: Request, *, as_json: bool) -> None:
+    """Print the job that a request would send. Raises Invalid, NotFound as submitting would."""
+    document = _document(ports, request)
+    if as_json:
+        print_json(document)
+        return
+    _show(document)
+
+
+class _References:
+    """Stands in for the secrets: their values are nobody's business here."""
+
+    def read(self, name: str) -> str:
+        return f"{{{{ secrets.{name} }}}}"
+
+    def arn(self, name: str) -> str:  # noqa: ARG002 - the protocol's
+        return ""
+
+
+def _document(ports: Ports, request: Request) -> dict[str, Any]:
+    pool = pool_named(ports, request.pool)
+    run = prepare(ports, pool, request)
+    template = ports.store.template(pool.name, pool.template)
+    if template is None:
+        raise Invalid(f"pool {pool.name!r} has no base job template", reason="template_invalid")
+    check(template, layers_of(run))
+    attempt = Attempt(1, entry_for(pool.type).platform, pool.template, pool.type)
+    job = job_for(run, attempt, template, _References(), env=ports.template_env)
+    sources = render(template, layers_of(run)).provenance
+    return {
+        "pool": pool.name,
+        "queue": run.queue,
+        "type": pool.type,
+        "platform": attempt.platform,
+        "deployment": run.deployment or None,
+        "configuration": dict(job.configuration),
+        "provenance": {path: _source(sources, path) for path, _ in _leaves(job.configuration, "")},
+        "enforced": enforced(template),
+        "timeout_seconds": run.timeout_seconds,
+        "parameters": dict(run.parameters),
+    }
+
+
+def _source(sources: Mapping[str, str], path: str) -> str:
+    """Where a value comes from, or the value that it is a part of; else it is our own."""
+    inner = max(
+        (p for p in sources if path == p or path.startswith((f"{p}.", f"{p}["))), default=""
+    )
+    return sources.get(inner, "push-dispatch")
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)) and value:
+        for place, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{place}]")
+    else:
+        yield path, value
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    from push_dispatch.cli.tables import show_facts, show_table
+
+    show_facts((name, document[name]) for name in ("pool", "queue", "deployment", "platform"))
+    console().print()
+    rows = [
+        (path, json.dumps(value, ensure_ascii=False), document["provenance"][path])
+        for path, value in _leaves(document["configuration"], "")
+    ]
+    show_table(("CONFIGURATION", "VALUE", "FROM"), rows, nothing="The configuration is empty.")
+    if document["enforced"]:
+        console().print()
+        locked = [
+            (name, "nothing" if allowed is True else json.dumps(allowed))
+            for name, allowed in document["enforced"].items()
+        ]
+        show_table(("ENFORCED", "ALLOWED INSTEAD"), locked)

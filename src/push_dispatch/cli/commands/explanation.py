@@ -1,0 +1,96 @@
+"""How is an explanation told? In the order in which somebody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from push_dispatch.cli.output import console, print_json, say
+from push_dispatch.cli.times import span
+from push_dispatch.insight.views import explanation_view, pool_explanation_view
+
+if TYPE_CHECKING:
+    from push_dispatch.core.model import Holder
+    from push_dispatch.insight.explain import Explanation, PoolExplanation
+    from push_dispatch.ports import Ports
+
+__all__ = ["show_explanation", "show_pool_explanation"]
+
+#: Holders of slots that are named.
+_HOLDERS = 10
+
+
+def show_explanation(ports: Ports, found: Explanation, *, as_json: bool) -> None:
+    """Print why a run is where it is."""
+    if as_json:
+        print_json(explanation_view(found))
+        return
+    from push_dispatch.cli.tables import show_facts, show_table, state
+
+    run, now = found.run, ports.clock()
+    show_facts(
+        [
+            ("run", run.id),
+            ("state", state(run.state.value)),
+            ("reason", found.reason),
+            ("", found.sentence),
+            *((name, str(number)) for name, number in found.numbers.items()),
+            ("runs ahead", None if found.ahead is None else str(found.ahead)),
+            ("estimated start", _when(found.estimated_start, now)),
+            ("message", run.message),
+            ("what to do", found.remedy),
+        ]
+    )
+    if found.holders:
+        console().print()
+        rows = [(f"{run.pool}.{h.run}", h.queue, _ago(h, now)) for h in found.holders[:_HOLDERS]]
+        show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
+        if len(found.holders) > _HOLDERS:
+            say(f"… and {len(found.holders) - _HOLDERS} more")
+
+
+def show_pool_explanation(ports: Ports, found: PoolExplanation, *, as_json: bool) -> None:
+    """Print who holds a pool's slots and who waits, and why."""
+    if as_json:
+        print_json(pool_explanation_view(found))
+        return
+    from push_dispatch.cli.tables import show_facts, show_table
+
+    pool, now = found.pool, ports.clock()
+    held = len(found.ledger.holders)
+    show_facts(
+        [
+            ("pool", pool.name),
+            ("slots", f"{held} of {pool.slots if pool.limit is not None else 'no limit'}"),
+            ("paused", "yes" if pool.paused else "no"),
+        ]
+    )
+    console().print()
+    show_table(
+        ("PRIORITY", "QUEUE", "SLOTS", "WAITING", "OLDEST", "WHY"),
+        [
+            (
+                str(q.queue.priority),
+                q.queue.name,
+                str(q.held) + ("" if q.queue.limit is None else f" of {q.queue.limit}"),
+                f"{q.waiting}{'+' if q.more else ''}",
+                "" if q.oldest_due is None else span(max(0, now - q.oldest_due) / 1000),
+                ", ".join(f"{count} {reason}" for reason, count in q.reasons.items()),
+            )
+            for q in found.queues
+        ],
+    )
+    if found.ledger.holders:
+        console().print()
+        holders = sorted(found.ledger.holders, key=lambda h: h.since)[:_HOLDERS]
+        rows = [(f"{pool.name}.{h.run}", h.queue, _ago(h, now)) for h in holders]
+        show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
+
+
+def _ago(holder: Holder, now: int) -> str:
+    return span(max(0, now - holder.since) / 1000)
+
+
+def _when(at: int | None, now: int) -> str | None:
+    if at is None:
+        return None
+    return "now" if at <= now else f"in {span((at - now) / 1000)}"

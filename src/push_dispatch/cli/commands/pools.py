@@ -1,0 +1,317 @@
+"""`push-dispatch pool`: which pools are there, and how do they change?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from push_dispatch.cli.backend import connect
+from push_dispatch.cli.options import Common
+from push_dispatch.cli.output import print_json, say
+from push_dispatch.core.errors import Invalid, Refused
+
+if TYPE_CHECKING:
+    from push_dispatch.core.model import Pool
+    from push_dispatch.ports import Ports
+
+__all__ = ["app", "confirm", "line_of", "view_of"]
+
+#: Places in line that are counted; behind that it is "1000+".
+_COUNTED = 1000
+
+Limit = Annotated[
+    int | None,
+    Parameter(
+        name=("--concurrency-limit", "--limit", "-l"),
+        metavar="N",
+        help="Runs at once, over all queues; 0 starts nothing.",
+    ),
+]
+Template = Annotated[
+    Path | None, Parameter(metavar="FILE", help="Base job template, as JSON or YAML.")
+]
+Description = Annotated[str | None, Parameter(help="For people.")]
+KeyLimit = Annotated[
+    int | None, Parameter(metavar="N", help="Runs at once that share a concurrency key.")
+]
+Provision = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        help="Also find or make what it needs of its platform; for Cloud Run and ACI, print the "
+        "Terraform that does it.",
+    ),
+]
+Subnets = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--subnet",
+        metavar="ID",
+        negative=(),
+        help="With --provision, for ecs: where tasks are; otherwise in the default VPC.",
+    ),
+]
+SecurityGroups = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--security-group",
+        metavar="ID",
+        negative=(),
+        help="With --provision, for ecs; otherwise the VPC's own.",
+    ),
+]
+StartRate = Annotated[
+    str | None, Parameter(name="--rate", metavar="N/DURATION", help="Starts per period: 100/1h.")
+]
+
+app = App(name="pool")
+
+
+@app.command
+def create(
+    name: str,
+    /,
+    *,
+    type: Annotated[str, Parameter(alias="-t", help="Such as process, ecs or cloud-run-v2:push.")],
+    base_job_template: Template = None,
+    paused: Annotated[bool, Parameter(help="Start nothing until resumed.")] = False,
+    limit: Limit = None,
+    key_limit: KeyLimit = None,
+    rate: StartRate = None,
+    description: Description = None,
+    provision: Provision = False,
+    subnet: Subnets = None,
+    security_group: SecurityGroups = None,
+    common: Common = Common(),
+) -> None:
+    """Create a pool with its default queue."""
+    from push_dispatch.cli.commands.provision import Asked, provisioned
+    from push_dispatch.cli.times import rate_of
+    from push_dispatch.control.pools import check_new_pool, create_pool
+    from push_dispatch.core.model import Pool
+
+    template = _template(base_job_template, type)
+    pool = Pool(
+        name,
+        type,
+        limit=limit,
+        key_limit=key_limit,
+        rate=None if rate is None else rate_of(rate),
+        paused=paused,
+        description=description or "",
+    )
+    ports = connect(common)
+    check_new_pool(ports, pool, template)
+    if provision:
+        asked = Asked(subnet or (), security_group or (), base_job_template)
+        completed = provisioned(pool, template, asked, common)
+        if completed is None:
+            return
+        template = completed
+    elif subnet or security_group:
+        raise Invalid("--subnet and --security-group say something with --provision only")
+    created = create_pool(ports, pool, template)
+    _tell(ports, created, f"Created pool {name}.", common)
+
+
+@app.command
+def ls(*, common: Common = Common()) -> None:
+    """List the pools."""
+    from push_dispatch.cli.tables import show_pools
+    from push_dispatch.insight.views import pool_view
+
+    ports = connect(common)
+    pools = [ports.store.pool(name) for name in ports.store.pool_names()]
+    views = [pool_view(pool, ports.store.ledger(pool.name)) for pool in pools if pool]
+    print_json(views) if common.json else show_pools(views)
+
+
+@app.command
+def inspect(name: str, /, *, common: Common = Common()) -> None:
+    """Show a pool, its queues, how many slots they hold and how many runs wait."""
+    from push_dispatch.cli.tables import show_pool
+    from push_dispatch.control.pools import pool_named
+
+    ports = connect(common)
+    view = view_of(ports, pool_named(ports, name))
+    print_json(view) if common.json else show_pool(view)
+
+
+@app.command
+def update(
+    name: str,
+    /,
+    *,
+    base_job_template: Template = None,
+    limit: Limit = None,
+    key_limit: KeyLimit = None,
+    rate: StartRate = None,
+    description: Description = None,
+    common: Common = Common(),
+) -> None:
+    """Change what is named, and leave the rest."""
+    from push_dispatch.cli.inputs import read_mapping
+    from push_dispatch.cli.times import rate_of
+    from push_dispatch.control.pools import keep_template
+
+    changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
+    changes["rate"] = None if rate is None else rate_of(rate)
+    changes = {key: value for key, value in changes.items() if value is not None}
+    template = read_mapping(base_job_template) if base_job_template else None
+    if not changes and template is None:
+        raise Invalid("nothing to change: name a limit, a description or a base job template")
+    ports = connect(common)
+    if template is not None:
+        changes["template"] = keep_template(ports, name, template)
+    _change(ports, name, f"Updated pool {name}.", common, **changes)
+
+
+@app.command
+def pause(name: str, /, *, common: Common = Common()) -> None:
+    """Start nothing any more; what has started goes on."""
+    _change(connect(common), name, f"Paused pool {name}.", common, paused=True)
+
+
+@app.command
+def resume(name: str, /, *, common: Common = Common()) -> None:
+    """Start runs again."""
+    _change(connect(common), name, f"Resumed pool {name}.", common, paused=False)
+
+
+@app.command(alias="set-concurrency-limit")
+def set_limit(name: str, limit: int, /, *, common: Common = Common()) -> None:
+    """Set how many runs may run at once; 0 starts nothing. Stops nothing."""
+    _change(connect(common), name, f"The limit of pool {name} is {limit}.", common, limit=limit)
+
+
+@app.command(alias="clear-concurrency-limit")
+def clear_limit(name: str, /, *, common: Common = Common()) -> None:
+    """Remove the pool's limit."""
+    _change(connect(common), name, f"Pool {name} has no limit.", common, limit=None)
+
+
+@app.command
+def delete(
+    name: str,
+    /,
+    *,
+    force: Annotated[bool, Parameter(help="Do not ask, and cancel the runs that wait.")] = False,
+    common: Common = Common(),
+) -> None:
+    """Delete a pool and its queues. Runs that hold a slot keep it from being deleted."""
+    from push_dispatch.control.pools import delete_pool, pool_named
+
+    ports = connect(common)
+    pool_named(ports, name)
+    confirm(f"Delete pool {name} with its queues?", force=force)
+    cancelled = delete_pool(ports, name, force=force)
+    if common.json:
+        print_json({"deleted": name, "cancelled_runs": cancelled})
+    else:
+        say(f"Deleted pool {name}." + (f" {cancelled} runs cancelled." if cancelled else ""))
+
+
+@app.command
+def explain(name: str, /, *, common: Common = Common()) -> None:
+    """Who holds the slots, who waits, and why?"""
+    from push_dispatch.cli.commands.explanation import show_pool_explanation
+    from push_dispatch.insight.explain import explain_pool
+
+    ports = connect(common)
+    show_pool_explanation(ports, explain_pool(ports, name), as_json=common.json)
+
+
+@app.command
+def preview(
+    name: str,
+    /,
+    *,
+    hours: Annotated[float, Parameter(metavar="N", help="How far to look ahead.")] = 12,
+    common: Common = Common(),
+) -> None:
+    """What will happen if runs take as long as the last ones did: those that wait or are due, and
+    those that schedules will make."""
+    from push_dispatch.cli.commands.simulate import show_simulation
+    from push_dispatch.control.pools import pool_named
+    from push_dispatch.insight.load import expected_ends, scheduled
+
+    if not 0 < hours <= 24 * 366:
+        raise Invalid(f"--hours {hours} is not valid: more than 0, at most a year")
+    ports = connect(common)
+    pool = pool_named(ports, name)
+    ledger = ports.store.ledger(name)
+    coming = scheduled(ports, pool, ports.clock() + int(hours * 3_600_000))
+    remaining = expected_ends(ports, ledger)
+    show_simulation(pool, coming, ledger=ledger, remaining=remaining, as_json=common.json)
+
+
+@app.command
+def get_default_template(
+    *,
+    type: Annotated[str, Parameter(alias="-t", help="Such as process or ecs.")],
+) -> None:
+    """Print the base job template that pools of this type have unless they bring their own."""
+    from push_dispatch.platforms.templates import default_template
+
+    print_json(default_template(type))
+
+
+# -- shared with the commands for queues ------------------------------------------------------
+
+
+def view_of(ports: Ports, pool: Pool) -> dict[str, Any]:
+    """The pool's view, with how many runs wait in each queue."""
+    from push_dispatch.insight.views import pool_view
+
+    view = pool_view(pool, ports.store.ledger(pool.name))
+    for queue in view["queues"]:
+        queue.update(line_of(ports, pool.name, queue["name"]))
+    return view
+
+
+def line_of(ports: Ports, pool: str, queue: str) -> dict[str, Any]:
+    """How many runs wait in a queue, up to a thousand."""
+    held = {holder.slot for holder in ports.store.ledger(pool).holders}
+    line = ports.store.line(pool, queue, _COUNTED)
+    waiting = sum(1 for place in line if place.slot not in held)
+    return {"waiting": waiting, "waiting_more": len(line) >= _COUNTED}
+
+
+def confirm(question: str, *, force: bool) -> None:
+    """Ask on a terminal, unless forced. Raises Refused if the answer is no."""
+    if force or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Refused("nothing was deleted")
+
+
+# -- details ----------------------------------------------------------------------------------
+
+
+def _change(ports: Ports, name: str, done: str, common: Common, **changes: Any) -> None:
+    from push_dispatch.control.pools import change_pool
+
+    pool = change_pool(ports, name, lambda p: replace(p, **changes))
+    _tell(ports, pool, done, common)
+
+
+def _tell(ports: Ports, pool: Pool, done: str, common: Common) -> None:
+    from push_dispatch.insight.views import pool_view
+
+    if common.json:
+        print_json(pool_view(pool, ports.store.ledger(pool.name)))
+    else:
+        say(done)
+
+
+def _template(file: Path | None, pool_type: str) -> Mapping[str, Any]:
+    from push_dispatch.cli.inputs import read_mapping
+    from push_dispatch.platforms.templates import default_template
+
+    return default_template(pool_type) if file is None else read_mapping(file)

@@ -1,0 +1,89 @@
+"""`push-dispatch pool create --provision`: a pool with what it needs of its platform."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from push_dispatch.cli.backend import DEFAULT_TABLE
+from push_dispatch.cli.options import Common
+from push_dispatch.cli.output import dim, print_json, say
+from push_dispatch.core.errors import Invalid
+
+if TYPE_CHECKING:
+    from push_dispatch.core.model import Pool
+    from push_dispatch.provision.needs import Found
+
+__all__ = ["Asked", "provisioned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says of it."""
+
+    #: Where tasks in ECS are, if not in the default VPC.
+    subnets: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    #: The base job template, if it is not the type's own.
+    file: Path | None = None
+
+
+def provisioned(
+    pool: Pool, template: Mapping[str, Any], asked: Asked, common: Common
+) -> Mapping[str, Any] | None:
+    """The pool's template with what was found or made; None if the pool is not to be created, as
+    the Terraform that was printed declares it."""
+    from push_dispatch.platforms.registry import entry_for
+    from push_dispatch.provision.guidance import guidance
+    from push_dispatch.provision.terraform import declared_by_terraform
+
+    if entry_for(pool.type).platform == "ecs":
+        return _in_ecs(template, asked, common)
+    if asked.subnets or asked.groups:
+        raise Invalid("--subnet and --security-group are for pools of type ecs")
+    if declared_by_terraform(pool.type):
+        _print_terraform(pool, asked, common)
+        return None
+    dim(guidance(pool.type) or f"What a pool of type {pool.type} needs is not known here.")
+    return template
+
+
+def _in_ecs(template: Mapping[str, Any], asked: Asked, common: Common) -> dict[str, Any]:
+    import boto3
+
+    from push_dispatch.provision.account import Account
+    from push_dispatch.provision.ecs import provision_ecs
+    from push_dispatch.provision.needs import Kind
+
+    session = boto3.Session(profile_name=common.profile, region_name=common.region)
+    if session.region_name is None:
+        raise Invalid("no AWS region is configured: name one with AWS_REGION or --region")
+    roles: list[str] = []
+
+    def tell(found: Found) -> None:
+        dim(f"{'made' if found.made else 'found'} {found.kind}: {found.shown}")
+        if found.kind is Kind.EXECUTION_ROLE:
+            roles.append(found.shown)
+
+    where = {"subnets": asked.subnets, "groups": asked.groups}
+    completed = provision_ecs(Account(session), template, **where, tell=tell)
+    for arn in roles:
+        dim("The system passes no roles but those that it is told of. Unless it is there already,")
+        dim(f"add to EcsTaskRoles with SAM, to ecs_task_roles with Terraform: {arn}")
+    return completed
+
+
+def _print_terraform(pool: Pool, asked: Asked, common: Common) -> None:
+    from push_dispatch.provision.terraform import terraform
+
+    if pool.rate or pool.key_limit is not None:
+        raise Invalid(
+            "Terraform's pools know neither --rate nor --key-limit: set them with pool update"
+        )
+    system = os.environ.get("PUSH_DISPATCH_TABLE") or DEFAULT_TABLE
+    text = terraform(pool, system, str(asked.file or ""))
+    print_json({"terraform": text}) if common.json else say(text)
+    dim("Nothing was made: apply this beside the system, and it declares the pool, too.")

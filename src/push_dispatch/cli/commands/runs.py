@@ -1,0 +1,195 @@
+"""`push-dispatch run`: submit runs, follow them, stop them, read what they wrote."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from push_dispatch.cli.backend import connect
+from push_dispatch.cli.options import Common
+from push_dispatch.cli.output import print_json, say
+from push_dispatch.cli.run_options import Command, Wanted, request_for
+from push_dispatch.cli.times import duration
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import RunState
+from push_dispatch.engine.submit import Request
+from push_dispatch.ports import Ports
+
+__all__ = ["app", "submit_all"]
+
+RunId = Annotated[str, Parameter(name="ID", help="As printed by submit.")]
+
+app = App(name="run")
+
+
+@app.command
+def submit(
+    pool: str,
+    /,
+    *command: Command,
+    wanted: Wanted = Wanted(),
+    count: Annotated[
+        int | None, Parameter(metavar="N", help="Submit N of them; --key gets a number.")
+    ] = None,
+    wait: Annotated[bool, Parameter(help="Wait for the end; 1 if a run did not complete.")] = False,
+    dry_run: Annotated[
+        bool, Parameter(help="Show what would be sent, and submit nothing.")
+    ] = False,
+    common: Common = Common(),
+) -> int:
+    """Schedule a run, and print its id.
+
+    Without --at and --in it starts as soon as it is its turn.
+    """
+    ports = connect(common)
+    request = request_for(ports, pool, None, wanted, command)
+    return submit_all(ports, request, common, count=count, wait=wait, dry_run=dry_run)
+
+
+@app.command
+def render(
+    pool: str | None = None,
+    /,
+    *command: Command,
+    deployment: Annotated[
+        str | None, Parameter(alias="-d", help="Of this deployment, instead of a pool.")
+    ] = None,
+    wanted: Wanted = Wanted(),
+    common: Common = Common(),
+) -> None:
+    """Show exactly what would be sent, and where each value comes from. Submits nothing."""
+    from push_dispatch.cli.commands.dry_run import show_request
+
+    ports = connect(common)
+    request = request_for(ports, pool, deployment, wanted, command)
+    show_request(ports, request, as_json=common.json)
+
+
+@app.command
+def explain(id: RunId, /, *, common: Common = Common()) -> None:
+    """Why is it waiting, who holds the slots, and when will it start?"""
+    from push_dispatch.cli.commands.explanation import show_explanation
+    from push_dispatch.insight.explain import explain as explanation_of
+
+    ports = connect(common)
+    show_explanation(ports, explanation_of(ports, id), as_json=common.json)
+
+
+@app.command
+def ls(
+    *,
+    pool: Annotated[
+        str | None, Parameter(alias="-p", help="Of this pool only; by default of all.")
+    ] = None,
+    state: Annotated[
+        tuple[RunState, ...],
+        Parameter(help="In this state. May be repeated."),
+    ] = (),
+    limit: Annotated[int, Parameter(alias="-l", metavar="N", help="The newest N.")] = 20,
+    common: Common = Common(),
+) -> None:
+    """List runs, newest first, and why they wait or how they ended."""
+    from push_dispatch.cli.tables import show_runs
+    from push_dispatch.insight.listing import newest_runs, run_views
+
+    if limit < 1:
+        raise Invalid(f"--limit {limit} is not valid: a whole number from 1 on")
+    ports = connect(common)
+    views = run_views(ports, newest_runs(ports, pool, limit, states=frozenset(state)))
+    print_json(views) if common.json else show_runs(views)
+
+
+@app.command
+def inspect(id: RunId, /, *, common: Common = Common()) -> None:
+    """Show a run and its attempts."""
+    from push_dispatch.cli.tables import show_run
+    from push_dispatch.insight.cost import cost_of
+    from push_dispatch.insight.listing import run_named, run_views
+
+    ports = connect(common)
+    run = run_named(ports, id)
+    (view,) = run_views(ports, [run])
+    view["estimated_cost_usd"] = cost_of(ports, run)
+    print_json(view) if common.json else show_run(view)
+
+
+@app.command
+def cancel(id: RunId, /, *more: RunId, common: Common = Common()) -> None:
+    """Stop runs, whatever their state. One that runs keeps its slot until it has stopped."""
+    from push_dispatch.engine.cancel import cancel as ask_to_stop
+    from push_dispatch.insight.listing import run_views
+
+    ports = connect(common)
+    runs = []
+    for each in (id, *more):
+        runs.append(ask_to_stop(ports, each))
+        if not common.json:
+            say(f"{each} is {runs[-1].state.value}.")
+    if common.json:
+        views = run_views(ports, runs)
+        print_json(views if more else views[0])
+
+
+@app.command
+def wait(
+    id: RunId,
+    /,
+    *more: RunId,
+    timeout: Annotated[
+        str | None, Parameter(metavar="DURATION", help="Give up after that, with exit code 1.")
+    ] = None,
+    common: Common = Common(),
+) -> int:
+    """Wait until runs have ended. Exit code 0 only if all of them are COMPLETED."""
+    from push_dispatch.cli.follow import wait_for
+
+    seconds = None if timeout is None else duration(timeout, "--timeout")
+    return wait_for(connect(common), [id, *more], seconds, as_json=common.json)
+
+
+@app.command
+def logs(
+    id: RunId,
+    /,
+    *,
+    follow: Annotated[bool, Parameter(alias="-f", help="Go on until the run has ended.")] = False,
+    attempt: Annotated[int | None, Parameter(metavar="N", help="By default the last one.")] = None,
+    common: Common = Common(),
+) -> None:
+    """Print what a run has written. With --json one object a line."""
+    from push_dispatch.cli.follow import print_logs
+
+    print_logs(connect(common), id, attempt=attempt, follow=follow, as_json=common.json)
+
+
+# -- shared with the commands for deployments -------------------------------------------------
+
+
+def submit_all(
+    ports: Ports, request: Request, common: Common, *, count: int | None, wait: bool, dry_run: bool
+) -> int:
+    """Submit it once or often, print the ids, and maybe wait; the exit code."""
+    from push_dispatch.cli.commands.dry_run import show_request
+    from push_dispatch.cli.follow import wait_for
+    from push_dispatch.core.validation import check
+    from push_dispatch.engine.submit import copies, submit_many
+    from push_dispatch.insight.listing import run_views
+
+    if dry_run:
+        show_request(ports, request, as_json=common.json)
+        return 0
+    requests = [request] if count is None else copies(request, count)
+    runs = [done.run for done in submit_many(ports, requests, check=check)]
+    if not common.json:
+        for run in runs:
+            say(run.id)
+    if wait:
+        return wait_for(ports, [run.id for run in runs], None, as_json=common.json)
+    if common.json:
+        views = run_views(ports, runs)
+        print_json(views[0] if count is None else views)
+    return 0
+
+
+# -- details ----------------------------------------------------------------------------------

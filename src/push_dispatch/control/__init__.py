@@ -1,0 +1,1 @@
+"""What do people declare? The control plane: pools, queues, deployments and their files."""

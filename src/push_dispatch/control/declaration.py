@@ -1,0 +1,179 @@
+"""What does a `pools.yaml` declare? Pools with their queues, and deployments with their schedules.
+
+The format is `pools.schema.json` beside this module, which editors read too. Reading a file
+lists everything that is wrong with it at once, each with its path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from push_dispatch.control.deployments import Deployment
+from push_dispatch.control.pools import digest_of
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Fallback, Pool, Queue, Rate
+from push_dispatch.core.schedule import Schedule
+from push_dispatch.core.validation import check_template
+
+__all__ = ["Declaration", "DeclaredPool", "read", "read_file", "schema"]
+
+Template = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredPool:
+    """A pool as it should be, with the templates that it names by digest."""
+
+    pool: Pool
+    templates: Mapping[str, Template]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Everything that one file declares, by name."""
+
+    pools: Mapping[str, DeclaredPool]
+    deployments: Mapping[str, Deployment]
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    text = files("push_dispatch.control").joinpath("pools.schema.json").read_text()
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def read_file(path: Path, default_template: Callable[[str], Template]) -> Declaration:
+    """Read a YAML or JSON file. Templates named by a path are relative to it. Raises Invalid."""
+    import yaml  # noqa: PLC0415 - only this command needs it
+
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise Invalid(f"{path} cannot be read: {error}") from error
+    return read(document or {}, default_template, relative_to=path.parent)
+
+
+def read(
+    document: Any, default_template: Callable[[str], Template], *, relative_to: Path
+) -> Declaration:
+    """The declaration in plain data. Raises Invalid, listing every violation with its path."""
+    _check(document)
+
+    def template_of(given: Any, pool_type: str) -> Template:
+        return _template(given, pool_type, default_template, relative_to)
+
+    pools = {
+        name: _pool(name, entry or {}, template_of)
+        for name, entry in (document.get("pools") or {}).items()
+    }
+    deployments = {
+        name: _deployment(name, entry)
+        for name, entry in (document.get("deployments") or {}).items()
+    }
+    return Declaration(pools, deployments)
+
+
+# -- checks -----------------------------------------------------------------------------------
+
+
+def _check(document: Any) -> None:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only this command needs it
+
+    errors = sorted(
+        Draft202012Validator(schema()).iter_errors(document), key=lambda e: list(e.path)
+    )
+    if errors:
+        lines = [f"{_path(error.absolute_path)}: {error.message}" for error in errors]
+        raise Invalid("the file is not valid:\n  " + "\n  ".join(lines))
+
+
+def _path(parts: Any) -> str:
+    return ".".join(str(part) for part in parts) or "(top level)"
+
+
+def _template(
+    given: Any, pool_type: str, default_template: Callable[[str], Template], relative_to: Path
+) -> Template:
+    if given is None:
+        return default_template(pool_type)
+    if isinstance(given, Mapping):
+        return given
+    path = relative_to / given
+    try:
+        template: Template = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Invalid(f"base job template {path} cannot be read: {error}") from error
+    return template
+
+
+# -- values -----------------------------------------------------------------------------------
+
+
+def _pool(
+    name: str, entry: Mapping[str, Any], template_of: Callable[[Any, str], Template]
+) -> DeclaredPool:
+    template = template_of(entry.get("base_job_template"), entry["type"])
+    templates = {digest_of(template): template}
+    fallbacks = []
+    for fallback in entry.get("fallbacks", ()):
+        other = template_of(fallback.get("base_job_template"), fallback["type"])
+        templates[digest_of(other)] = other
+        fallbacks.append(Fallback(fallback["type"], digest_of(other)))
+    pool = Pool(
+        name=name,
+        type=entry["type"],
+        limit=entry.get("limit"),
+        paused=entry.get("paused", False),
+        queues=_queues(name, entry.get("queues") or {}),
+        description=entry.get("description", ""),
+        template=digest_of(template),
+        key_limit=entry.get("key_limit"),
+        rate=_rate(entry.get("rate")),
+        fallbacks=tuple(fallbacks),
+        platform_rate=_rate(entry.get("platform_rate")),
+    )
+    for declared in templates.values():
+        check_template(declared, where=f"pools.{name}: ")
+    return DeclaredPool(pool, templates)
+
+
+def _queues(pool: str, entries: Mapping[str, Any]) -> tuple[Queue, ...]:
+    """Given priorities stay what they are; the other queues get the first free ones, in order."""
+    given = {name: dict(entry or {}) for name, entry in entries.items()}
+    given.setdefault(DEFAULT_QUEUE, {})
+    taken = [entry["priority"] for entry in given.values() if "priority" in entry]
+    for priority in taken:
+        if taken.count(priority) > 1:
+            raise Invalid(
+                f"pools.{pool}.queues: two queues have priority {priority}; priorities are unique",
+                reason="invalid_priority",
+            )
+    free = (number for number in range(1, len(given) + len(taken) + 2) if number not in taken)
+    queues = []
+    for name, entry in given.items():
+        priority = entry.pop("priority", None)
+        rate = _rate(entry.pop("rate", None))
+        number = priority if priority is not None else next(free)
+        queues.append(Queue(name=name, priority=number, rate=rate, **entry))
+    return tuple(sorted(queues, key=lambda queue: queue.priority))
+
+
+def _rate(entry: Mapping[str, int] | None) -> Rate | None:
+    return Rate(**entry) if entry else None
+
+
+def _deployment(name: str, entry: Mapping[str, Any]) -> Deployment:
+    values = dict(entry)
+    values["tags"] = tuple(values.get("tags", ()))
+    values["schedules"] = tuple(Schedule(**schedule) for schedule in values.get("schedules", ()))
+    if "collision" in values:
+        values["collision"] = Collision(values["collision"])
+    return Deployment(name=name, **values)

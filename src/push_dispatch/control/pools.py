@@ -1,0 +1,279 @@
+"""How are pools and queues declared and changed?
+
+Every change is one conditional write of the pool's configuration, after which no admission under
+the old one can be committed. Changing a limit never stops a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from push_dispatch.adapters.dynamodb.items import dumps
+from push_dispatch.core.errors import Conflict, Invalid, NotFound, Refused
+from push_dispatch.core.lifecycle import Move, Stop
+from push_dispatch.core.model import (
+    DEFAULT_QUEUE,
+    Pool,
+    Queue,
+    RunState,
+    check_limit,
+    check_name,
+    check_priority,
+)
+from push_dispatch.core.validation import check_template
+from push_dispatch.engine.transition import transition
+from push_dispatch.platforms.registry import entry_for
+from push_dispatch.ports import Ports
+
+__all__ = [
+    "change_pool",
+    "change_queue",
+    "check_new_pool",
+    "create_pool",
+    "create_queue",
+    "delete_pool",
+    "delete_queue",
+    "digest_of",
+    "keep_template",
+    "pool_named",
+    "queue_named",
+    "with_priority",
+    "with_queue",
+]
+
+_TRIES = 20
+_UNDER_WAY = frozenset(
+    {RunState.SCHEDULED, RunState.PENDING, RunState.RUNNING, RunState.CANCELLING}
+)
+
+
+# -- pools ------------------------------------------------------------------------------------
+
+
+def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
+    """Declare a pool with its base job template.
+
+    Raises Invalid (`invalid_name`, `invalid_limit`, `invalid_priority`, `unknown_type`,
+    `invalid_template`), Refused (`pool_exists`).
+    """
+    _check_pool(pool, template)
+    digest = digest_of(template)
+    ports.store.put_template(pool.name, digest, template)
+    ports.store.create_pool(replace(pool, template=digest))
+    return pool_named(ports, pool.name)
+
+
+def check_new_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> None:
+    """Raise what `create_pool` would raise now, and change nothing."""
+    _check_pool(pool, template)
+    if ports.store.pool(pool.name):
+        raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
+
+
+def keep_template(ports: Ports, name: str, template: Mapping[str, Any]) -> str:
+    """Keep another base job template of a pool and return its digest, which `change_pool` makes
+    the current one. Attempts that were claimed before keep theirs. Raises NotFound, Invalid
+    (`invalid_template`)."""
+    pool_named(ports, name)
+    check_template(template)
+    digest = digest_of(template)
+    ports.store.put_template(name, digest, template)
+    return digest
+
+
+def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool:
+    """Apply `change` to the pool as it is and save it; again if somebody else was first.
+
+    `change` is called once a try and returns the same pool if there is nothing to do. Raises
+    NotFound (`pool_not_found`), what `change` raises, Invalid (`invalid_limit`).
+    """
+    for _ in range(_TRIES):
+        pool = pool_named(ports, name)
+        changed = change(pool)
+        if changed == pool:
+            return pool
+        check_limit(changed.limit, f"pool {name!r}")
+        check_limit(changed.key_limit, f"pool {name!r}, per key")
+        for queue in changed.queues:
+            _check_queue(queue)
+        try:
+            return ports.store.save_pool(changed)
+        except Conflict:
+            continue
+    raise Conflict(f"pool {name!r} is being changed all the time")
+
+
+def delete_pool(ports: Ports, name: str, *, force: bool = False) -> int:
+    """Delete a pool and return how many waiting runs that has cancelled.
+
+    Raises NotFound, Refused (`pool_not_empty`): runs wait without `force`, or hold slots, which
+    also `force` does not take away.
+    """
+    pool = pool_named(ports, name)
+    waiting, busy = [], 0
+    for run in ports.store.list_runs(name, states=_UNDER_WAY):
+        if run.state is RunState.SCHEDULED:
+            waiting.append(run)
+        else:
+            busy += 1
+    if busy or (waiting and not force):
+        raise Refused(
+            f"pool {name!r} is not empty: {len(waiting)} runs wait, {busy} are under way",
+            reason="pool_not_empty",
+        )
+    # Nothing may start while the runs are cancelled one by one.
+    pool = change_pool(ports, name, lambda p: replace(p, paused=True))
+    for run in waiting:
+        transition(ports, name, run.uuid, Stop("cancelled_by_user"), run=run)
+    if ports.store.ledger(name).holders:
+        held = len(ports.store.ledger(name).holders)
+        after = ports.store.runs(name, (h.run for h in ports.store.ledger(name).holders))
+        if any(run.state in _UNDER_WAY for run in after.values()):
+            raise Refused(f"pool {name!r}: {held} slots are held", reason="pool_not_empty")
+    ports.store.delete_pool(pool)
+    return len(waiting)
+
+
+def pool_named(ports: Ports, name: str) -> Pool:
+    """The pool. Raises NotFound (`pool_not_found`)."""
+    pool = ports.store.pool(name)
+    if pool is None:
+        raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
+    return pool
+
+
+def digest_of(template: Mapping[str, Any]) -> str:
+    """Under which digest a template is kept."""
+    return hashlib.sha256(dumps(template).encode()).hexdigest()[:16]
+
+
+# -- queues -----------------------------------------------------------------------------------
+
+
+def create_queue(ports: Ports, pool: str, queue: Queue, *, priority: int | None) -> Pool:
+    """Add a queue. Without a priority it gets the first free one; a taken priority shifts others.
+
+    Raises NotFound, Invalid, Refused (`queue_exists`).
+    """
+    _check_queue(queue)
+
+    def add(current: Pool) -> Pool:
+        if current.queue(queue.name):
+            raise Refused(
+                f"pool {pool!r} has a queue {queue.name!r} already", reason="queue_exists"
+            )
+        retired = tuple(name for name in current.retired if name != queue.name)
+        added = with_queue(current, queue, priority)
+        return replace(added, retired=retired)
+
+    return change_pool(ports, pool, add)
+
+
+def change_queue(
+    ports: Ports,
+    pool: str,
+    name: str,
+    change: Callable[[Queue], Queue],
+    *,
+    priority: int | None = None,
+) -> Pool:
+    """Change a queue in place; with `priority` it moves there and others make room.
+
+    Raises NotFound (`queue_not_found`), Invalid.
+    """
+
+    def apply(current: Pool) -> Pool:
+        queue = queue_named(current, name)
+        changed = replace(change(queue), name=name, priority=queue.priority)
+        queues = tuple(changed if q.name == name else q for q in current.queues)
+        after = replace(current, queues=queues)
+        return after if priority is None else with_priority(after, name, priority)
+
+    return change_pool(ports, pool, apply)
+
+
+def delete_queue(ports: Ports, pool: str, name: str) -> int:
+    """Delete a queue; its waiting runs move to the default queue. Returns how many did.
+
+    Raises NotFound, Refused (`default_queue`). Interrupted, the sweep goes on with the moving.
+    """
+    if name == DEFAULT_QUEUE:
+        raise Refused(
+            f"queue {DEFAULT_QUEUE!r} of pool {pool!r} cannot be deleted", reason="default_queue"
+        )
+
+    def remove(current: Pool) -> Pool:
+        queue_named(current, name)
+        queues = tuple(q for q in current.queues if q.name != name)
+        return replace(current, queues=queues, retired=(*current.retired, name))
+
+    change_pool(ports, pool, remove)
+    moved = 0
+    while entries := ports.store.line(pool, name, 100):
+        for entry in entries:
+            transition(ports, pool, entry.run, Move(DEFAULT_QUEUE))
+        ports.store.dequeue(pool, entries)
+        moved += len(entries)
+    return moved
+
+
+def queue_named(pool: Pool, name: str) -> Queue:
+    """The pool's queue of that name. Raises NotFound (`queue_not_found`)."""
+    queue = pool.queue(name)
+    if queue is None:
+        names = ", ".join(q.name for q in pool.in_order)
+        raise NotFound(
+            f"pool {pool.name!r} has no queue {name!r}; it has: {names}", reason="queue_not_found"
+        )
+    return queue
+
+
+def with_queue(pool: Pool, queue: Queue, priority: int | None) -> Pool:
+    """The pool with one more queue."""
+    if priority is None:
+        taken = {q.priority for q in pool.queues}
+        first_free = next(n for n in range(1, len(taken) + 2) if n not in taken)
+        return replace(pool, queues=(*pool.queues, replace(queue, priority=first_free)))
+    last = max(q.priority for q in pool.queues) + 1
+    added = replace(pool, queues=(*pool.queues, replace(queue, priority=last)))
+    return with_priority(added, queue.name, priority)
+
+
+def with_priority(pool: Pool, name: str, priority: int) -> Pool:
+    """The pool with one queue moved to `priority`, and others shifted as far as they must be.
+
+    As Prefect does: the queue goes before the first one whose priority is at least the target;
+    then whoever does not come after its predecessor goes one behind it. Gaps are not closed.
+    """
+    check_priority(priority, f"queue {name!r}")
+    moving = replace(queue_named(pool, name), priority=priority)
+    others = [queue for queue in pool.in_order if queue.name != name]
+    before = [queue for queue in others if queue.priority < priority]
+    line = [*before, moving, *others[len(before) :]]
+    shifted: list[Queue] = []
+    for queue in line:
+        least = shifted[-1].priority + 1 if shifted else 1
+        shifted.append(queue if queue.priority >= least else replace(queue, priority=least))
+    return replace(pool, queues=tuple(shifted))
+
+
+def _check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
+    check_name(pool.name, "pool")
+    check_limit(pool.limit, f"pool {pool.name!r}")
+    check_limit(pool.key_limit, f"pool {pool.name!r}, per key")
+    entry_for(pool.type)
+    for queue in pool.queues:
+        _check_queue(queue)
+    check_template(template)
+
+
+def _check_queue(queue: Queue) -> None:
+    check_name(queue.name, "queue")
+    check_limit(queue.limit, f"queue {queue.name!r}")
+    check_limit(queue.key_limit, f"key of queue {queue.name!r}")
+    check_priority(queue.priority, f"queue {queue.name!r}")
+    if queue.rate and (queue.rate.starts < 1 or queue.rate.period_seconds < 1):
+        raise Invalid(f"rate of queue {queue.name!r}: both numbers are at least 1")

@@ -1,0 +1,1 @@
+"""What does the system decide? Pure values and functions: standard library only, no effects."""

@@ -1,0 +1,252 @@
+"""Which of the waiting runs start now, and why do the others wait?
+
+`decide` is a pure function of a snapshot and a time. Dispatch, `explain`, the previews and the
+simulator all call it, so that none of them can tell another story than what happens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from push_dispatch.core.model import (
+    MAX_SLOTS,
+    Collision,
+    Holder,
+    Ledger,
+    Pool,
+    Queue,
+    Rate,
+    Ready,
+    Slot,
+)
+
+__all__ = ["HANDOVER_SECONDS", "Decision", "Snapshot", "Wait", "apply", "decide"]
+
+#: An admitted run whose place in line is still there after this time was not handed over: the
+#: pass that admitted it died in between. The next one sends it again.
+HANDOVER_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one pass of a pool looks at. The ledger was read before the configuration, so that
+    no admission is decided under a limit that a finished change had replaced."""
+
+    pool: Pool
+    ledger: Ledger
+    #: By queue, the places in line read so far, in order.
+    ready: Mapping[str, Sequence[Ready]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A run that is not started now."""
+
+    ready: Ready
+    #: A token of kind `wait`.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of every place in line of a snapshot."""
+
+    admit: tuple[Ready, ...] = ()
+    #: Holds a slot, but its hand-over was never finished: send it again.
+    resend: tuple[Ready, ...] = ()
+    #: Its time to start has passed.
+    expire: tuple[Ready, ...] = ()
+    #: Its deployment already runs as often as it may, and new runs are to be cancelled then.
+    collide: tuple[Ready, ...] = ()
+    wait: tuple[Wait, ...] = ()
+    #: Queues that could have started more than was read.
+    hungry: frozenset[str] = frozenset()
+
+
+def decide(snapshot: Snapshot, now: int, *, at_most: int = MAX_SLOTS) -> Decision:
+    """Admit in the order of queue priority, due time and submission, as far as the limits allow.
+
+    A run held back by its queue, its key or its deployment never holds back another. At most
+    `at_most` runs are admitted.
+    """
+    desk = _Desk(snapshot, now, at_most)
+    for queue in snapshot.pool.in_order:
+        for ready in snapshot.ready.get(queue.name, ()):
+            desk.serve(queue, ready)
+    return desk.decision()
+
+
+def apply(snapshot: Snapshot, admitted: Sequence[Ready], now: int) -> Ledger:
+    """The ledger after the admission: what the commit writes."""
+    pool, ledger = snapshot.pool, snapshot.ledger
+    new = tuple(
+        Holder(r.run, r.attempt, r.queue, now, r.concurrency_key, r.deployment) for r in admitted
+    )
+    starts: dict[str, tuple[int, ...]] = {}
+    for scope, rate in _rates(pool):
+        kept = _within(ledger.starts.get(scope, ()), rate, now)
+        count = sum(1 for r in admitted if scope in ("", r.queue))
+        if kept or count:
+            starts[scope] = (*kept, *([now] * count))
+    return replace(
+        ledger,
+        version=ledger.version + 1,
+        holders=(*ledger.holders, *new),
+        starts=starts,
+        configuration=pool.version,
+    )
+
+
+@dataclass(slots=True)
+class _Desk:
+    """Serves one place in line after another and keeps count."""
+
+    snapshot: Snapshot
+    now: int
+    at_most: int
+    admit: list[Ready] = field(default_factory=list)
+    resend: list[Ready] = field(default_factory=list)
+    expire: list[Ready] = field(default_factory=list)
+    collide: list[Ready] = field(default_factory=list)
+    wait: list[Wait] = field(default_factory=list)
+    since: dict[Slot, int] = field(init=False)
+    used: _Used = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.since = {holder.slot: holder.since for holder in self.snapshot.ledger.holders}
+        self.used = _Used.of(self.snapshot, self.now)
+
+    def serve(self, queue: Queue, ready: Ready) -> None:
+        held_since = self.since.get(ready.slot)
+        if held_since is not None:
+            if self.now - held_since >= HANDOVER_SECONDS * 1000:
+                self.resend.append(ready)
+            else:
+                self.wait.append(Wait(ready, "handing_over"))
+            return
+        if ready.expires is not None and ready.expires <= self.now:
+            self.expire.append(ready)
+            return
+        reason = self._reason_to_wait(queue, ready)
+        if reason == "deployment_limit" and ready.collision is Collision.CANCEL_NEW:
+            self.collide.append(ready)
+        elif reason is not None:
+            self.wait.append(Wait(ready, reason))
+        else:
+            self.admit.append(ready)
+            self.used.add(ready)
+
+    def _reason_to_wait(self, queue: Queue, ready: Ready) -> str | None:
+        """The first clause that holds the run back. The order is that of `reasons.py`: what a
+        person decided comes before what is merely full."""
+        pool, used = self.snapshot.pool, self.used
+        if ready.due > self.now:
+            return "not_due"
+        if pool.paused:
+            return "pool_paused"
+        if queue.paused:
+            return "queue_paused"
+        if pool.limit == 0:
+            return "pool_limit_zero"
+        if queue.limit == 0:
+            return "queue_limit_zero"
+        if queue.limit is not None and used.queues[queue.name] >= queue.limit:
+            return "queue_limit"
+        if used.total >= pool.slots:
+            return "pool_full" if pool.limit is None else "pool_limit"
+        if used.key_is_full(pool, queue, ready):
+            return "key_limit"
+        if used.deployment_is_full(pool, ready):
+            return "deployment_limit"
+        if used.rate_is_spent(pool, queue):
+            return "rate_limit"
+        if len(self.admit) >= self.at_most:
+            return "admissible"
+        return None
+
+    def decision(self) -> Decision:
+        return Decision(
+            admit=tuple(self.admit),
+            resend=tuple(self.resend),
+            expire=tuple(self.expire),
+            collide=tuple(self.collide),
+            wait=tuple(self.wait),
+            hungry=frozenset(q.name for q in self.snapshot.pool.queues if self._is_hungry(q)),
+        )
+
+    def _is_hungry(self, queue: Queue) -> bool:
+        """Whether a run of this queue with a key of its own would start now."""
+        ready = Ready(queue.name, self.now, "", "", 0)
+        return self._reason_to_wait(queue, ready) is None
+
+
+@dataclass(slots=True)
+class _Used:
+    """Slots and starts used so far, by whatever is limited."""
+
+    total: int
+    queues: Counter[str]
+    keys: Counter[str]
+    queue_keys: Counter[tuple[str, str]]
+    deployments: Counter[str]
+    starts: Counter[str]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, now: int) -> _Used:
+        holders = snapshot.ledger.holders
+        starts = Counter(
+            {
+                scope: len(_within(snapshot.ledger.starts.get(scope, ()), rate, now))
+                for scope, rate in _rates(snapshot.pool)
+            }
+        )
+        return cls(
+            total=len(holders),
+            queues=Counter(h.queue for h in holders),
+            keys=Counter(h.concurrency_key for h in holders if h.concurrency_key),
+            queue_keys=Counter((h.queue, h.concurrency_key) for h in holders if h.concurrency_key),
+            deployments=Counter(h.deployment for h in holders if h.deployment),
+            starts=starts,
+        )
+
+    def add(self, ready: Ready) -> None:
+        self.total += 1
+        self.queues[ready.queue] += 1
+        if ready.concurrency_key:
+            self.keys[ready.concurrency_key] += 1
+            self.queue_keys[ready.queue, ready.concurrency_key] += 1
+        if ready.deployment:
+            self.deployments[ready.deployment] += 1
+        self.starts[""] += 1
+        self.starts[ready.queue] += 1
+
+    def key_is_full(self, pool: Pool, queue: Queue, ready: Ready) -> bool:
+        key = ready.concurrency_key
+        if not key:
+            return False
+        in_pool, in_queue = self.keys[key], self.queue_keys[queue.name, key]
+        return (pool.key_limit is not None and in_pool >= pool.key_limit) or (
+            queue.key_limit is not None and in_queue >= queue.key_limit
+        )
+
+    def deployment_is_full(self, pool: Pool, ready: Ready) -> bool:
+        limit = pool.deployment_limits.get(ready.deployment) if ready.deployment else None
+        return limit is not None and self.deployments[ready.deployment] >= limit
+
+    def rate_is_spent(self, pool: Pool, queue: Queue) -> bool:
+        return (pool.rate is not None and self.starts[""] >= pool.rate.starts) or (
+            queue.rate is not None and self.starts[queue.name] >= queue.rate.starts
+        )
+
+
+def _rates(pool: Pool) -> list[tuple[str, Rate]]:
+    """Every rate of the pool with its scope: the empty one is the pool's own."""
+    rates = [(queue.name, queue.rate) for queue in pool.queues if queue.rate]
+    return [("", pool.rate), *rates] if pool.rate else rates
+
+
+def _within(starts: Sequence[int], rate: Rate, now: int) -> tuple[int, ...]:
+    """The starts that still count: any window of the period may hold `rate.starts` of them."""
+    return tuple(at for at in starts if at > now - rate.period_seconds * 1000)

@@ -1,0 +1,114 @@
+"""Which errors are there, and what does the caller do next?
+
+Every class is named after the caller's next step, its docstring is its default message, and
+every instance carries a *reason*: a stable token from `push_dispatch.core.reasons` that is the same
+in the CLI, the API, the logs, the metrics and the documentation.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Conflict",
+    "Invalid",
+    "NoCapacity",
+    "NotFound",
+    "PlatformError",
+    "PushDispatchError",
+    "Refused",
+    "Rejected",
+    "Throttled",
+    "Unavailable",
+    "Uncertain",
+]
+
+
+class PushDispatchError(Exception):
+    """Something went wrong in push-dispatch."""
+
+    #: The token used when the raiser names none.
+    default_reason = "internal_error"
+
+    def __init__(self, message: str | None = None, *, reason: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.reason = reason or self.default_reason
+        super().__init__(self.message)
+
+
+# -- what a person or a program asked for cannot be done -------------------------------------
+
+
+class Invalid(PushDispatchError):
+    """The input is malformed: correct it and ask again."""
+
+    default_reason = "invalid_input"
+
+
+class NotFound(PushDispatchError):
+    """What was named does not exist: check the name."""
+
+    default_reason = "not_found"
+
+
+class Refused(PushDispatchError):
+    """The request is well-formed, but the present state does not allow it."""
+
+    default_reason = "refused"
+
+
+# -- the store --------------------------------------------------------------------------------
+
+
+class Conflict(PushDispatchError):
+    """Somebody else was first: read again, decide again."""
+
+    default_reason = "conflict"
+
+
+class Unavailable(PushDispatchError):
+    """The backend cannot be reached or is throttling: try again later."""
+
+    default_reason = "backend_unavailable"
+
+
+# -- a platform -------------------------------------------------------------------------------
+
+
+class PlatformError(PushDispatchError):
+    """The platform did not start the attempt."""
+
+    default_reason = "platform_error"
+
+
+class Rejected(PlatformError):
+    """The platform will never accept this request: fail the run."""
+
+    default_reason = "platform_rejected"
+
+
+class Throttled(PlatformError):
+    """The platform asks for patience: keep the slot and send the same request again later."""
+
+    default_reason = "platform_throttled"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        reason: str | None = None,
+        after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason)
+        #: How long the platform asked us to wait; None if it did not say.
+        self.after_seconds = after_seconds
+
+
+class NoCapacity(PlatformError):
+    """The platform has no room now: take the next fallback, else give the slot back and requeue."""
+
+    default_reason = "no_capacity"
+
+
+class Uncertain(PlatformError):
+    """Whether the attempt was started is unknown: look it up by name, never send again blindly."""
+
+    default_reason = "push_uncertain"

@@ -1,0 +1,236 @@
+"""What would happen under this load? The same `decide()` as in dispatch, on a virtual clock."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import quantiles
+
+from push_dispatch.core.admission import Snapshot, apply, decide
+from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Slot
+
+__all__ = ["Arrival", "Report", "Simulated", "simulate", "summarize"]
+
+#: Places of each queue that a decision looks at first.
+_HEADS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A run of the load. Times in epoch milliseconds, the duration is that of holding a slot."""
+
+    at: int
+    queue: str
+    duration: int
+    concurrency_key: str = ""
+    deployment: str = ""
+    collision: Collision = Collision.ENQUEUE
+    expires: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What became of an arrival; `started` is None if it was never started."""
+
+    arrival: Arrival
+    started: int | None
+    ended: int | None
+
+    @property
+    def waited(self) -> int | None:
+        """Milliseconds from its time to its start."""
+        return None if self.started is None else self.started - self.arrival.at
+
+
+def simulate(
+    pool: Pool,
+    arrivals: Iterable[Arrival],
+    *,
+    ledger: Ledger | None = None,
+    remaining: Mapping[Slot, int] | None = None,
+    until: int | None = None,
+) -> Iterator[Simulated]:
+    """Play a load against a pool and yield each run once its fate is known, in that order.
+
+    `ledger` holds the slots taken at the beginning, `remaining` the time at which each of them
+    ends. Ends when everything has, or at `until`. Deterministic.
+    """
+    world = _World(pool, ledger or Ledger(pool.name))
+    for holder in world.ledger.holders:
+        ends = (remaining or {}).get(holder.slot)
+        if ends is not None:
+            world.schedule(ends, holder.slot)
+    coming = sorted(arrivals, key=lambda a: a.at)
+    number = 0
+    while number < len(coming) or world.events:
+        now = min(
+            coming[number].at if number < len(coming) else _NEVER,
+            world.events[0][0] if world.events else _NEVER,
+        )
+        if until is not None and now > until:
+            return
+        while number < len(coming) and coming[number].at <= now:
+            world.arrive(coming[number], number)
+            number += 1
+        yield from world.step(now)
+
+
+_NEVER = 1 << 62
+
+
+@dataclass(slots=True)
+class _World:
+    pool: Pool
+    ledger: Ledger
+    #: (time, tie-break, the slot that ends then or None for a mere wake-up)
+    events: list[tuple[int, int, Slot | None]] = field(default_factory=list)
+    lines: dict[str, list[tuple[int, int, Ready]]] = field(default_factory=dict)
+    arrivals: dict[str, Arrival] = field(default_factory=dict)
+    started: dict[str, int] = field(default_factory=dict)
+    ticket: int = 0
+
+    def schedule(self, at: int, slot: Slot | None) -> None:
+        self.ticket += 1
+        heapq.heappush(self.events, (at, self.ticket, slot))
+
+    def arrive(self, arrival: Arrival, number: int) -> None:
+        run = arrival.name or f"#{number}"
+        ready = Ready(
+            queue=arrival.queue,
+            due=arrival.at,
+            order=f"{number:012d}",
+            run=run,
+            attempt=1,
+            expires=arrival.expires,
+            concurrency_key=arrival.concurrency_key,
+            deployment=arrival.deployment,
+            collision=arrival.collision,
+        )
+        self.arrivals[run] = arrival
+        insort(self.lines.setdefault(arrival.queue, []), (arrival.at, number, ready))
+
+    def step(self, now: int) -> Iterator[Simulated]:
+        ended: list[Slot] = []
+        while self.events and self.events[0][0] <= now:
+            _, _, slot = heapq.heappop(self.events)
+            if slot is not None:
+                ended.append(slot)
+        self.ledger = self.ledger.without(ended)
+        for slot in ended:
+            if slot.run in self.arrivals:
+                yield Simulated(self.arrivals.pop(slot.run), self.started.pop(slot.run), now)
+        yield from self._admit(now)
+
+    def _admit(self, now: int) -> Iterator[Simulated]:
+        depth = _HEADS
+        while True:
+            heads = {name: [r for _, _, r in line[:depth]] for name, line in self.lines.items()}
+            snapshot = Snapshot(self.pool, self.ledger, heads)
+            decision = decide(snapshot, now)
+            deeper = any(len(self.lines.get(name, ())) > depth for name in decision.hungry)
+            if not deeper:
+                break
+            depth *= 4
+        self.ledger = apply(snapshot, decision.admit, now)
+        gone = (*decision.expire, *decision.collide)
+        self._leave_line((*decision.admit, *gone))
+        for ready in decision.admit:
+            self.started[ready.run] = now
+            self.schedule(now + self.arrivals[ready.run].duration, ready.slot)
+        for ready in gone:
+            yield Simulated(self.arrivals.pop(ready.run), None, None)
+        if any(wait.reason == "rate_limit" for wait in decision.wait):
+            self.schedule(self._rate_frees(now), None)
+
+    def _leave_line(self, entries: Sequence[Ready]) -> None:
+        gone = {ready.run for ready in entries}
+        for name in {ready.queue for ready in entries}:
+            self.lines[name] = [entry for entry in self.lines[name] if entry[2].run not in gone]
+
+    def _rate_frees(self, now: int) -> int:
+        """When the next start leaves the window of a rate."""
+        rates = {queue.name: queue.rate for queue in self.pool.queues if queue.rate}
+        if self.pool.rate:
+            rates[""] = self.pool.rate
+        ends = (
+            starts[0] + rates[scope].period_seconds * 1000
+            for scope, starts in self.ledger.starts.items()
+            if scope in rates and starts
+        )
+        return min((end for end in ends if end > now), default=now + 1)
+
+
+# -- reading the result -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a queue (or the whole pool, under the name `*`) has been through."""
+
+    queue: str
+    runs: int
+    never_started: int
+    #: Seconds from due to start.
+    wait_p50: float
+    wait_p95: float
+    wait_max: float
+    #: Mean number of slots held, and the highest.
+    occupancy_mean: float
+    occupancy_max: int
+
+
+def summarize(results: Sequence[Simulated]) -> list[Report]:
+    """One report per queue, in the order of names, and one of the pool first."""
+    names = sorted({result.arrival.queue for result in results})
+    queues = [_report(name, [r for r in results if r.arrival.queue == name]) for name in names]
+    return [_report("*", results), *queues]
+
+
+def _report(name: str, results: Sequence[Simulated]) -> Report:
+    waits = sorted(r.waited / 1000 for r in results if r.waited is not None)
+    p50, p95 = _percentiles(waits)
+    mean, most = _occupancy(results)
+    return Report(
+        queue=name,
+        runs=len(results),
+        never_started=len(results) - len(waits),
+        wait_p50=p50,
+        wait_p95=p95,
+        wait_max=waits[-1] if waits else 0.0,
+        occupancy_mean=mean,
+        occupancy_max=most,
+    )
+
+
+def _percentiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        only = values[0] if values else 0.0
+        return only, only
+    cuts = quantiles(values, n=20, method="inclusive")
+    return cuts[9], cuts[18]
+
+
+def occupancy(results: Sequence[Simulated]) -> list[tuple[int, int]]:
+    """The number of slots held from each moment on at which it changes."""
+    steps: dict[int, int] = {}
+    for result in results:
+        if result.started is not None and result.ended is not None:
+            steps[result.started] = steps.get(result.started, 0) + 1
+            steps[result.ended] = steps.get(result.ended, 0) - 1
+    held, levels = 0, []
+    for at in sorted(steps):
+        held += steps[at]
+        levels.append((at, held))
+    return levels
+
+
+def _occupancy(results: Sequence[Simulated]) -> tuple[float, int]:
+    levels = occupancy(results)
+    if len(levels) < 2:
+        return 0.0, 0
+    area = sum(held * (after - at) for (at, held), (after, _) in pairwise(levels))
+    return area / (levels[-1][0] - levels[0][0]), max(held for _, held in levels)

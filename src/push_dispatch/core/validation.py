@@ -1,0 +1,289 @@
+"""Do a base job template and the job variables of a run fit together?
+
+Everything that is wrong is listed at once, each with its path and what is allowed. What Prefect
+passes over in silence is reported here: a variable that the template does not know (with the
+nearest name), a variable that the pool enforces, a default that breaks its own schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.template import Layer, merge_variables, placeholders, secret_references
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+__all__ = ["Violation", "check", "check_template", "enforced", "template_violations", "violations"]
+
+#: A variable's schema says with this key that runs may not override it: `true`, or the list of
+#: the values that they may choose from.
+ENFORCED = "x-enforced"
+_PREFECTS = ("prefect.blocks.", "prefect.variables.")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong: where, and what is allowed instead."""
+
+    path: str
+    problem: str
+    reason: str = "invalid_variables"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}" if self.path else self.problem
+
+
+def check(template: Mapping[str, Any], layers: Sequence[Layer]) -> None:
+    """Raise Invalid, listing all violations, if the job variables do not fit the template.
+
+    The reason is `enforced_variable` if nothing else is wrong, `invalid_variables` otherwise.
+    """
+    found = violations(template, layers)
+    if found:
+        reasons = {violation.reason for violation in found}
+        reason = reasons.pop() if len(reasons) == 1 else "invalid_variables"
+        raise Invalid(_listed("the job variables do not fit the template", found), reason=reason)
+
+
+def check_template(template: Mapping[str, Any], where: str = "") -> None:
+    """Raise Invalid (`invalid_template`), listing all violations, if no pool can have it."""
+    if found := template_violations(template):
+        message = _listed(f"{where}the base job template is not valid", found)
+        raise Invalid(message, reason="invalid_template")
+
+
+def violations(template: Mapping[str, Any], layers: Sequence[Layer]) -> list[Violation]:
+    """What is wrong with the job variables, weakest layer first."""
+    schema = _schema(template)
+    try:
+        merged = merge_variables(template, layers)
+    except TypeError as error:
+        return [Violation("", str(error))]
+    asked = {layer.source: merge_variables({}, [layer]) for layer in layers}
+    return [
+        *_unknown(template, asked),
+        *_overridden(schema, asked),
+        *_blocks(asked, merged),
+        *_misfits(schema, {k: v for k, v in merged.items() if not _is_block(v)}),
+    ]
+
+
+def template_violations(template: Mapping[str, Any]) -> list[Violation]:
+    """What is wrong with a base job template, whatever its runs may ask for. An empty one is
+    valid, as in Prefect: for platforms of third parties that need none."""
+    if not template:
+        return []
+    found = list(_shape(template))
+    if found:
+        return found
+    schema = _schema(template)
+    defaults = merge_variables(template, [])
+    wrong = _misfits({key: value for key, value in schema.items() if key != "required"}, defaults)
+    return [
+        *(Violation(f"variables.properties.{v.path}.default", v.problem) for v in wrong),
+        *_dangling(template, schema),
+    ]
+
+
+def enforced(template: Mapping[str, Any]) -> dict[str, bool | list[Any]]:
+    """Which variables the pool enforces, by their paths: entirely, or but for these values."""
+    return dict(_enforced(_schema(template), ""))
+
+
+# -- the template -----------------------------------------------------------------------------
+
+
+def _schema(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = template.get("variables")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _shape(template: Mapping[str, Any]) -> Iterator[Violation]:
+    for key in ("job_configuration", "variables"):
+        if not isinstance(template.get(key, {} if key == "variables" else None), Mapping):
+            yield Violation(key, "is missing, or is no object")
+    for key in template:
+        if key not in ("job_configuration", "variables"):
+            yield Violation(key, "is not known: job_configuration and variables are")
+    schema = _schema(template)
+    properties = schema.get("properties", {})
+    if not isinstance(properties, Mapping):
+        yield Violation("variables.properties", "is no object")
+        return
+    yield from _schema_errors(schema)
+    for path, locked in _enforced(schema, ""):
+        if not isinstance(locked, (bool, list)):
+            yield Violation(f"variables.{path}.{ENFORCED}", "is neither true nor a list of values")
+
+
+def _schema_errors(schema: Mapping[str, Any]) -> Iterator[Violation]:
+    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - rarely needed
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        yield Violation(".".join(["variables", *map(str, error.path)]), error.message)
+
+
+def _dangling(template: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Violation]:
+    known = schema.get("properties", {})
+    for name in dict.fromkeys(placeholders(template["job_configuration"])):
+        first = re.split(r"[.\[]", name)[0]
+        if name.startswith(_PREFECTS):
+            problem = "lives in Prefect's own server: use {{ secrets.NAME }}, or a variable"
+        elif first in known or name in known or name.startswith(("$", "secrets.", "ctx.")):
+            continue
+        else:
+            problem = f"is no variable of the template{_nearest(first, known)}"
+        yield Violation("job_configuration", f"{{{{ {name} }}}} {problem}")
+
+
+# -- the variables ----------------------------------------------------------------------------
+
+
+def _unknown(
+    template: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Violation]:
+    schema = _schema(template)
+    configuration = template.get("job_configuration", {})
+    if schema.get("additionalProperties"):
+        return
+    known = set(schema.get("properties", {}))
+    known |= {re.split(r"[.\[]", name)[0] for name in placeholders(configuration)}
+    known |= {"env"} & set(configuration)
+    for name in dict.fromkeys(name for values in asked.values() for name in values):
+        if name not in known:
+            allowed = _nearest(name, known) or f"; it knows: {', '.join(sorted(known)) or 'none'}"
+            yield Violation(name, f"the template knows no such variable{allowed}")
+
+
+def _overridden(
+    schema: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Violation]:
+    for path, locked in _enforced(schema, ""):
+        for source, values in asked.items():
+            given, value = _at(values, path.split("."))
+            if not given or value == _default(schema, path.split(".")):
+                continue
+            if locked is True:
+                problem = f"the pool enforces this variable: the {source} may not override it"
+            elif isinstance(locked, list) and value not in locked:
+                allowed = ", ".join(map(repr, locked))
+                problem = f"the pool enforces one of {allowed}: the {source} asks for {value!r}"
+            else:
+                continue
+            yield Violation(path, problem, "enforced_variable")
+
+
+def _enforced(schema: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for name, declared in (schema.get("properties") or {}).items():
+        if isinstance(declared, Mapping):
+            path = f"{above}.{name}" if above else str(name)
+            if locked := declared.get(ENFORCED):
+                yield path, locked
+            yield from _enforced(declared, path)
+
+
+def _at(values: Any, path: Sequence[str]) -> tuple[bool, Any]:
+    for step in path:
+        if not isinstance(values, Mapping) or step not in values:
+            return False, None
+        values = values[step]
+    return True, values
+
+
+def _default(schema: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """The default of a variable, which may be inside that of an object around it."""
+    name, *inner = path
+    declared = schema.get("properties", {}).get(name, {})
+    given, value = _at(declared.get("default"), inner)
+    return value if given or not inner else _default(declared, inner)
+
+
+def _blocks(
+    asked: Mapping[str, Mapping[str, Any]], merged: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """What only Prefect's own server could fill in. A block that the pool has by default is left
+    to the platform, which may have no use for it: credentials, for instance."""
+    blocks = {n for values in asked.values() for n, value in values.items() if _is_block(value)}
+    for name, value in merged.items():
+        if name in blocks or any(p.startswith(_PREFECTS) for p in placeholders(value)):
+            text = "lives in Prefect's own server: use {{ secrets.NAME }}, or the value itself"
+            yield Violation(name, text)
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, Mapping) and "$ref" in value
+
+
+def _misfits(schema: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Violation]:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - not on the path of a run
+
+    required = set(schema.get("required", ()))
+    given = {name: v for name, v in values.items() if v is not None or name in required}
+    validator = Draft202012Validator(_without(schema, "additionalProperties"))
+    for error in sorted(validator.iter_errors(given), key=lambda e: list(map(str, e.path))):
+        if not _is_secret(error.instance):
+            yield Violation(_path(error), _problem(error))
+
+
+def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Unknown variables have a message of their own."""
+    return {name: value for name, value in schema.items() if name != key}
+
+
+def _is_secret(value: Any) -> bool:
+    """A reference is checked by what takes it: its value is known at the push only."""
+    return isinstance(value, str) and bool(secret_references(value))
+
+
+def _path(error: ValidationError) -> str:
+    path = [str(step) for step in error.absolute_path]
+    if error.validator == "required":
+        missing = re.match(r"'(.*)' is a required property", error.message)
+        path += [missing.group(1)] if missing else []
+    return ".".join(path)
+
+
+def _problem(error: ValidationError) -> str:
+    declared: Any = error.validator_value
+    match error.validator:
+        case "required":
+            return "is required, and neither the pool nor the run gives it a value"
+        case "type":
+            return f"{_short(error.instance)} is no {_types(declared)}"
+        case "enum":
+            return f"{_short(error.instance)} is none of {', '.join(map(repr, declared))}"
+        case "anyOf" | "oneOf":
+            allowed = [_option(option) for option in declared]
+            return f"{_short(error.instance)} is no {' or '.join(dict.fromkeys(allowed))}"
+        case _:
+            return error.message
+
+
+def _types(declared: Any) -> str:
+    return " or ".join(declared) if isinstance(declared, list) else str(declared)
+
+
+def _option(option: Mapping[str, Any]) -> str:
+    return _types(option.get("type") or option.get("title") or option.get("$ref", "valid value"))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _listed(what: str, found: Sequence[Violation]) -> str:
+    return "\n".join([what, *(f"- {violation}" for violation in found)])

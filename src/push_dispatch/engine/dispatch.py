@@ -1,0 +1,319 @@
+"""How do waiting runs get their slots? One pass of a pool: snapshot, decide, commit, hand over.
+
+    changes of the table ──► hints per pool ──► one pass per pool:
+
+        ledger, configuration, heads of the queues        (strongly consistent reads)
+        decide()                                          (pure: see admission.py)
+        one conditional write of the ledger               (releases and admits; a loser starts anew)
+        messages to the platforms' functions, then the places in line are removed
+
+A crash after the commit leaves the places in line of runs that hold a slot: the next pass sees
+them, and once they are older than the hand-over lease sends them again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from push_dispatch.core.admission import Decision, Snapshot, apply, decide
+from push_dispatch.core.errors import Conflict, NotFound
+from push_dispatch.core.lifecycle import Expire, Move, Reject
+from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Ready, Run, RunState, Slot
+from push_dispatch.engine.gate import has_gate
+from push_dispatch.engine.transition import transition
+from push_dispatch.platforms.registry import entry_for
+from push_dispatch.ports import Ports
+from push_dispatch.ports.messages import Push, StopAttempt, Wake
+from push_dispatch.ports.store import Change
+
+__all__ = ["Hints", "Passed", "dispatch", "hints_of"]
+
+log = logging.getLogger(__name__)
+
+#: Admissions of one commit: keeps a pass, and what a crash leaves unfinished, small.
+BATCH = 100
+#: Places read at first beyond the free slots, for those that are being handed over or are stale.
+_SLACK = 10
+#: Places of one queue that a pass looks at; runs held back by their keys may fill them.
+_DEPTH = 1000
+#: Waits that nobody is to be alarmed about: it is not their time, or a person has stopped them.
+_NOT_OVERDUE = frozenset(
+    {
+        "handing_over",
+        "not_due",
+        "pool_limit_zero",
+        "pool_paused",
+        "queue_limit_zero",
+        "queue_paused",
+    }
+)
+#: Passes that lose the race this often leave the pool to those that win.
+_RACES = 25
+#: An SQS message can sleep for 15 minutes; the sweep wakes what is due later.
+WAKE_WITHIN_SECONDS = 900
+
+
+@dataclass(slots=True)
+class Hints:
+    """What a batch of changes tells of one pool. Every statement stays true for ever."""
+
+    #: Attempts that are over: their slots are free.
+    ended: set[Slot] = field(default_factory=set)
+    #: Runs that wait for an attempt.
+    waiting: list[Ready] = field(default_factory=list)
+    #: Places in line that have become pointless.
+    gone: list[Ready] = field(default_factory=list)
+    #: Runs that were asked to stop while they hold a slot.
+    stopping: list[Run] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Passed:
+    """What a dispatch has done, for the log and the metrics."""
+
+    admitted: list[Ready] = field(default_factory=list)
+    released: int = 0
+    resent: int = 0
+    expired: int = 0
+    #: Waits by reason, as of the last pass.
+    waiting: dict[str, int] = field(default_factory=dict)
+    #: Since when the run has been due that waits longest, unless somebody has paused it.
+    oldest_due: int | None = None
+    races_lost: int = 0
+    slots_used: int = 0
+
+
+def hints_of(changes: Iterable[Change]) -> dict[str, Hints]:
+    """Reduce a batch of changes to what each pool has to know."""
+    hints: dict[str, Hints] = defaultdict(Hints)
+    for change in changes:
+        _collect(hints[change.pool], change.before, change.after)
+    return dict(hints)
+
+
+def dispatch(
+    ports: Ports, pool_name: str, hints: Hints | None = None, *, thorough: bool = False
+) -> Passed:
+    """Give the free slots of a pool to those whose turn it is.
+
+    A thorough pass also looks at the line of a pool without a free slot, for hand-overs to
+    finish and late runs to expire; the sweep asks for it.
+
+    Safe at any time, any number of times and by any number of functions at once. Raises
+    Unavailable, or Conflict after losing many races: then the hints must be delivered again.
+    """
+    hints = hints or Hints()
+    _stop_attempts(ports, hints.stopping)
+    pool = ports.store.pool(pool_name)
+    if pool is None:
+        # Deleted, and with it the place of everybody who waited.
+        return Passed()
+    _line_up(ports, pool, hints)
+    passed = Passed()
+    more = True
+    while more:
+        more = _pass(ports, pool_name, hints.ended, passed, thorough=thorough)
+    if passed.admitted or passed.races_lost:
+        counted = {"Admitted": len(passed.admitted), "RacesLost": passed.races_lost}
+        ports.meter(counted, pool=pool_name)
+    return passed
+
+
+# -- hints ------------------------------------------------------------------------------------
+
+
+def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
+    if after is None:
+        return
+    if after.state.ended:
+        # Also the attempt that it was waiting for: the slot may have been given to it already.
+        hints.ended.add(Slot(after.uuid, after.next_attempt))
+        if before is not None and before.state is RunState.SCHEDULED:
+            hints.gone.append(Ready.of(before))
+    elif after.state is RunState.SCHEDULED:
+        if after.attempt:
+            hints.ended.add(Slot(after.uuid, after.attempt))
+        place = Ready.of(after)
+        hints.waiting.append(place)
+        if before is not None and before.state is RunState.SCHEDULED and Ready.of(before) != place:
+            hints.gone.append(Ready.of(before))
+    elif after.state is RunState.CANCELLING and (
+        before is None or (before.state, before.stop) != (after.state, after.stop)
+    ):
+        hints.stopping.append(after)
+
+
+def _stop_attempts(ports: Ports, runs: Sequence[Run]) -> None:
+    """Tell the platforms. The change of state is the order, so whoever may write the run may
+    cancel it, and an order that gets lost here is repeated by the sweep."""
+    for run in runs:
+        if run.current is not None:
+            try:
+                ports.messages.send(run.current.platform, [StopAttempt(run.id, run.attempt)])
+            except NotFound as error:
+                log.warning("cannot stop %s: %s", run.id, error.message)
+
+
+def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
+    """Put the places in line, and see to it that time's turn comes for those of the future."""
+    now = ports.clock()
+    known = {queue.name for queue in pool.queues}
+    entries = [entry for entry in hints.waiting if entry.queue in known]
+    for entry in hints.waiting:
+        if entry.queue not in known:
+            # Submitted while its queue was being deleted. The change brings it here again.
+            transition(ports, pool.name, entry.run, Move(DEFAULT_QUEUE))
+    if hints.gone:
+        ports.store.dequeue(pool.name, hints.gone)
+    if not entries:
+        return
+    ports.store.enqueue(pool.name, entries, now)
+    for seconds in sorted({_seconds_until(e.due, now) for e in entries if e.due > now}):
+        if seconds <= WAKE_WITHIN_SECONDS:
+            ports.messages.wake([Wake(pool.name)], seconds)
+
+
+def _seconds_until(due: int, now: int) -> int:
+    return -((now - due) // 1000)
+
+
+# -- one pass ---------------------------------------------------------------------------------
+
+
+def _pass(ports: Ports, name: str, ended: set[Slot], passed: Passed, *, thorough: bool) -> bool:
+    """One snapshot, one decision, one commit. True if another pass may admit more."""
+    for _ in range(_RACES):
+        snapshot, decision, released = _look(ports, name, ended, thorough=thorough)
+        if snapshot is None:
+            return False
+        if decision.admit or released:
+            ledger = apply(snapshot, decision.admit, ports.clock())
+            try:
+                ports.store.commit(ledger)
+            except Conflict:
+                passed.races_lost += 1
+                continue
+        passed.released += released
+        passed.slots_used = len(snapshot.ledger.holders) + len(decision.admit)
+        _carry_out(ports, snapshot, decision, passed)
+        return len(decision.admit) >= BATCH
+    raise Conflict(f"pool {name!r}: lost {_RACES} races for the ledger")
+
+
+def _look(
+    ports: Ports, name: str, ended: set[Slot], *, thorough: bool
+) -> tuple[Snapshot | None, Decision, int]:
+    """Read a snapshot and decide. What is decided about was read strongly consistently, and the
+    line is read deeper while runs are held back by their keys and slots are left."""
+    # The ledger first: see Store.save_pool. Never from a cache: "nothing to do" must be true.
+    before = ports.store.ledger(name)
+    pool = ports.store.pool(name)
+    if pool is None:
+        return None, Decision(), 0
+    ledger = before.without(ended)
+    released = len(before.holders) - len(ledger.holders)
+    line = _Line(ports, pool, ledger)
+    if thorough or (not pool.paused and len(ledger.holders) < pool.slots):
+        line.read_heads()
+    now = ports.clock()
+    while True:
+        snapshot = Snapshot(pool, ledger, line.ready)
+        decision = decide(snapshot, now, at_most=BATCH)
+        chosen = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
+        if not line.drop_stale(chosen) and not line.read_more(decision.hungry):
+            return snapshot, decision, released
+
+
+class _Line:
+    """The heads of a pool's queues, read no deeper than the decision needs."""
+
+    def __init__(self, ports: Ports, pool: Pool, ledger: Ledger) -> None:
+        self._store, self._pool = ports.store, pool
+        self._now = ports.clock()
+        self._page = min(BATCH, max(0, pool.slots - len(ledger.holders))) + _SLACK
+        #: The last place read of each queue that may have more.
+        self._last: dict[str, Ready] = {}
+        self._verified: set[Slot] = set()
+        self.ready: dict[str, list[Ready]] = {queue.name: [] for queue in pool.queues}
+
+    def read_heads(self) -> None:
+        for name in self.ready:
+            self._read(name, None)
+
+    def read_more(self, hungry: frozenset[str]) -> bool:
+        """Read another page of each hungry queue that has one; False if there is nothing more."""
+        behind = {
+            name: last
+            for name, last in self._last.items()
+            if name in hungry and len(self.ready[name]) < _DEPTH
+        }
+        for name, last in behind.items():
+            self._read(name, last)
+        return bool(behind)
+
+    def drop_stale(self, chosen: Sequence[Ready]) -> bool:
+        """Stream records come late and twice, so a place may have been put back for a run that
+        has long moved on: ask the runs themselves. True if a place was dropped."""
+        asked = [entry for entry in chosen if entry.slot not in self._verified]
+        if not asked:
+            return False
+        runs = self._store.runs(self._pool.name, (entry.run for entry in asked))
+        stale = [entry for entry in asked if not _waits(runs.get(entry.run), entry)]
+        self._verified |= {entry.slot for entry in asked}
+        for entry in stale:
+            self.ready[entry.queue].remove(entry)
+        self._store.dequeue(self._pool.name, stale)
+        return bool(stale)
+
+    def _read(self, name: str, after: Ready | None) -> None:
+        page = self._store.line(self._pool.name, name, self._page, after=after, due=self._now)
+        self._last.pop(name, None)
+        if len(page) == self._page:
+            self._last[name] = page[-1]
+        self.ready[name] += page
+
+
+def _waits(run: Run | None, entry: Ready) -> bool:
+    return run is not None and run.waits_for(entry.attempt) and Ready.of(run) == entry
+
+
+# -- after the commit -------------------------------------------------------------------------
+
+
+def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Passed) -> None:
+    pool = snapshot.pool
+    for reason, entries in (
+        ("expired", decision.expire),
+        ("cancelled_by_collision", decision.collide),
+    ):
+        for entry in entries:
+            transition(ports, pool.name, entry.run, Expire(reason))
+        ports.store.dequeue(pool.name, entries)
+        passed.expired += len(entries)
+    hand_over(ports, pool, (*decision.admit, *decision.resend))
+    passed.admitted += decision.admit
+    passed.resent += len(decision.resend)
+    passed.waiting = dict(Counter(wait.reason for wait in decision.wait))
+    due = [w.ready.due for w in decision.wait if w.reason not in _NOT_OVERDUE]
+    passed.oldest_due = min(due, default=None)
+
+
+def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
+    """Send admitted runs to their platform's function, and only then forget their places."""
+    if not entries:
+        return
+    gated = has_gate(pool)
+    pushes = [
+        Push(f"{pool.name}.{e.run}", e.attempt, pool.type, pool.template, gated=gated)
+        for e in entries
+    ]
+    try:
+        ports.messages.send(entry_for(pool.type).platform, pushes)
+    except NotFound as error:
+        for entry in entries:
+            reject = Reject(entry.attempt, error.reason, error.message, unless_claimed=True)
+            transition(ports, pool.name, entry.run, reject)
+    ports.store.dequeue(pool.name, entries)

@@ -1,0 +1,101 @@
+"""What does an observation of an attempt do to its run?
+
+Platform events, the reporter and the sweep's polling all end here: one read, one conditional
+write. The stream carries an end to dispatch, whose next commit gives the slot to the next run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from push_dispatch.core.errors import NotFound, PlatformError
+from push_dispatch.core.lifecycle import Observe
+from push_dispatch.core.model import Observation, Run, Status, parse_run_id
+from push_dispatch.engine.transition import transition
+from push_dispatch.platforms.base import CleansUp, ReadsLogs, Watched
+from push_dispatch.ports import Ports
+from push_dispatch.ports.messages import Look
+
+__all__ = ["finish", "look"]
+
+log = logging.getLogger(__name__)
+
+#: Of a log that its platform deletes; a kilobyte costs a write unit, once.
+KEPT_LOG_BYTES = 32_000
+#: Characters of one line, so that at least one fits.
+_LONGEST = 7_999
+#: Wait for infrastructure whose process has ended.
+_AGAIN_SECONDS = 60
+
+
+def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> Run | None:
+    """Apply what was seen and return the run; None if there is no such run. Idempotent; late,
+    repeated and reordered observations change nothing. Without `clean_up` what the platform keeps
+    of an ended attempt is left to a later look."""
+    pool, uuid = parse_run_id(observation.run_id)
+    try:
+        run = transition(ports, pool, uuid, Observe(observation))
+    except NotFound:
+        log.warning("an observation of the unknown run %s", observation.run_id)
+        return None
+    if observation.status is Status.ENDED and clean_up:
+        _clean_up(ports, run, observation)
+    return run
+
+
+def look(ports: Ports, message: Look) -> list[Run]:
+    """Ask the platform about attempts of which nothing was heard, and apply what it says."""
+    watched = [Watched(w.handle, w.run, w.attempt) for w in message.attempts]
+    platform = ports.platform(message.platform)
+    with ports.timed(message.platform, "observe"):
+        seen = list(platform.observe(watched))
+    runs = [(observation, finish(ports, observation)) for observation in seen]
+    _look_again(ports, message, [o for o, run in runs if run and _is_ending(run, o)])
+    return [run for _, run in runs if run]
+
+
+def _is_ending(run: Run, seen: Observation) -> bool:
+    """Whether the attempt has reported its end, and its infrastructure has not ended yet."""
+    return run.has_ended(seen.attempt) and seen.status in (Status.STARTING, Status.RUNNING)
+
+
+def _look_again(ports: Ports, message: Look, ending: Sequence[Observation]) -> None:
+    """There is still something to clean up."""
+    wanted = {(seen.run_id, seen.attempt) for seen in ending}
+    again = tuple(watch for watch in message.attempts if (watch.run, watch.attempt) in wanted)
+    if again:
+        ports.messages.send(message.platform, [replace(message, attempts=again)], _AGAIN_SECONDS)
+
+
+def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:
+    """Leftovers count against the platform's quotas. Only after the end is stored: until then
+    they are the proof of it. If it fails, the sweep's look at leftovers comes later."""
+    attempt = next((a for a in run.attempts if a.number == observation.attempt), None)
+    if attempt is None or attempt.handle is None:
+        return
+    try:
+        platform = ports.platform(attempt.platform)
+        if isinstance(platform, CleansUp):
+            if getattr(platform, "logs_go_too", False) and isinstance(platform, ReadsLogs):
+                _keep_log(ports, run, attempt.number, platform.logs(attempt.handle))
+            platform.clean_up(attempt.handle)
+    except PlatformError as error:
+        log.warning("cleaning up after %s: %s", run.id, error.message)
+
+
+def _keep_log(ports: Ports, run: Run, attempt: int, lines: Iterable[str]) -> None:
+    """The last lines that fit. Told of the same end twice, what was kept the first time stays:
+    the platform may have nothing any more."""
+    kept: deque[str] = deque()
+    size = 0
+    for whole in lines:
+        line = whole[:_LONGEST]
+        kept.append(line)
+        size += len(line.encode()) + 1
+        while size > KEPT_LOG_BYTES:
+            size -= len(kept.popleft().encode()) + 1
+    if kept:
+        ports.store.keep_log(run.pool, run.uuid, attempt, "\n".join(kept))

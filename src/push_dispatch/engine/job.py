@@ -1,0 +1,128 @@
+"""What exactly is sent to the platform for a run? A pure function of what is stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from push_dispatch.adapters.dynamodb.items import dumps
+from push_dispatch.adapters.secret_stores import Secret, Secrets
+from push_dispatch.core.errors import Rejected
+from push_dispatch.core.model import Attempt, Run
+from push_dispatch.core.template import (
+    Layer,
+    merge_variables,
+    placeholders,
+    render,
+    resolve_secrets,
+)
+from push_dispatch.platforms.base import Job
+from push_dispatch.reporter import Reporter, environment_for, wrapped
+
+__all__ = ["job_for", "layers_of", "name_of"]
+
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def name_of(uuid: str, attempt: int) -> str:
+    """The deterministic name of an attempt: letters, digits and '-', 36 to 40 characters.
+
+    It starts with a letter and fits the strictest platform (Cloud Run: job name and execution
+    token together under 63 characters).
+    """
+    return f"pd-{uuid.replace('-', '')}-{attempt}"
+
+
+def layers_of(run: Run) -> list[Layer]:
+    """Whose job variables go over the pool's defaults, weakest first."""
+    layers = [Layer("deployment", run.deployment_variables)] if run.deployment_variables else []
+    return [*layers, Layer("run", run.variables)]
+
+
+def job_for(
+    run: Run,
+    attempt: Attempt,
+    template: Mapping[str, Any] | None,
+    secrets: Secrets,
+    *,
+    passes_secrets: bool = False,
+    env: Mapping[str, str] = _NOTHING,
+    reporter: Reporter | None = None,
+) -> Job:
+    """The job of an attempt with its secrets filled in.
+
+    With `passes_secrets`, environment variables that are nothing but a secret stay references.
+    `env` is what `{{ $NAME }}` may read.
+    Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
+    `secret_unavailable` if a secret cannot be read, `platform_not_configured` if it is to report
+    on itself and cannot.
+    """
+    if template is None:
+        raise Rejected(f"template {attempt.template!r} is gone", reason="template_invalid")
+    try:
+        layers = layers_of(run)
+        kind = merge_variables(template, layers).get("reporter")
+        if kind:
+            layers.append(_reporting(template, layers, kind))
+        configuration = render(template, layers, env_allowlist=env).configuration
+    except (ValueError, TypeError, KeyError) as error:
+        raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
+    configuration = _with_context(configuration, run)
+    if kind:
+        ours = environment_for(reporter, kind, run.id, attempt.number)
+        configuration["env"] = {**configuration["env"], **ours}
+    try:
+        kept = _secret_variables(configuration["env"], secrets) if passes_secrets else {}
+        configuration["env"] = {k: v for k, v in configuration["env"].items() if k not in kept}
+        filled = resolve_secrets(configuration, secrets.read)
+    except KeyError as error:
+        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+    return Job(
+        name=name_of(run.uuid, attempt.number),
+        run_id=run.id,
+        pool=run.pool,
+        type=attempt.type,
+        attempt=attempt.number,
+        configuration=filled,
+        timeout_seconds=run.timeout_seconds,
+        secrets=kept,
+        claimed_at=attempt.claimed_at,
+    )
+
+
+def _reporting(template: Mapping[str, Any], layers: list[Layer], kind: str) -> Layer:
+    """The command under the wrapper. Raises Rejected (`template_invalid`)."""
+    if "command" not in placeholders(template.get("job_configuration", {})):
+        raise Rejected(
+            "reporter: the template's job_configuration has no {{ command }} to be wrapped",
+            reason="template_invalid",
+        )
+    command = merge_variables(template, layers).get("command")
+    return Layer("reporter", {"command": wrapped(kind, command)})
+
+
+def _with_context(configuration: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Tell the process who it is, by environment variables that its own may override."""
+    env = {"PUSH_DISPATCH_RUN_ID": run.id, "PUSH_DISPATCH_POOL": run.pool}
+    if run.traceparent:
+        env["TRACEPARENT"] = run.traceparent
+    if run.parameters:
+        env["PUSH_DISPATCH_PARAMETERS"] = dumps(dict(run.parameters))
+    return {**configuration, "env": env | (configuration.get("env") or {})}
+
+
+_ONLY_A_SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}\Z")
+
+
+def _secret_variables(env: Mapping[str, Any], secrets: Secrets) -> dict[str, Secret]:
+    found: dict[str, Secret] = {}
+    for variable, value in env.items():
+        match = _ONLY_A_SECRET.match(value) if isinstance(value, str) else None
+        if match:
+            name = match.group(1)
+            found[variable] = Secret(name, secrets.arn(name), partial(secrets.read, name))
+    return found

@@ -1,0 +1,100 @@
+"""What does a job say about itself, and may it run?
+
+The other end of `push_dispatch.reporter`. The first copy of an attempt to claim it runs; every
+other one is told not to. An end that the job reports is as good as one that the platform tells, and
+known a second after it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Literal
+
+from push_dispatch.core.errors import Invalid, NotFound, Refused
+from push_dispatch.core.model import Observation, Run, RunState, Status, parse_run_id
+from push_dispatch.engine.finish import finish
+from push_dispatch.ports import Ports
+from push_dispatch.ports.messages import Look, Watch
+from push_dispatch.reporter import token_for
+
+__all__ = ["Answer", "Report", "report"]
+
+#: After this the platform is asked for what it keeps of the attempt, to clean it up.
+_CLEAN_UP_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an attempt says: that it is about to run, that it runs, that it has ended."""
+
+    run: str
+    attempt: int
+    what: Literal["claim", "beat", "end"]
+    #: Which copy of the attempt says it.
+    by: str
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether it may run, and whether it is to stop."""
+
+    go: bool
+    stop: bool
+
+
+def report(ports: Ports, said: Report, token: str) -> Answer:
+    """Take a report. Idempotent: said again, the answer is the same.
+
+    Raises Refused (`access_denied`) for a token of anything else, NotFound (`run_not_found`),
+    Invalid.
+    """
+    reporter = ports.reporter
+    if reporter is None:
+        raise Refused("this deployment has no reporter", reason="platform_not_configured")
+    wanted = token_for(reporter.key(), said.run, said.attempt)
+    if not hmac.compare_digest(wanted.encode(), token.encode()):
+        raise Refused("the token is not that of this attempt", reason="access_denied")
+    pool, uuid = parse_run_id(said.run)
+    run = ports.store.run(pool, uuid)
+    if run is None:
+        raise NotFound(f"there is no run {said.run}", reason="run_not_found")
+    match said.what:
+        case "claim":
+            return _claim(ports, run, said)
+        case "beat":
+            return Answer(go=True, stop=_is_to_stop(run, said))
+        case "end":
+            return _end(ports, run, said)
+
+
+def _claim(ports: Ports, run: Run, said: Report) -> Answer:
+    if run.has_ended(said.attempt) or _is_to_stop(run, said):
+        return Answer(go=False, stop=True)
+    if not ports.store.take_attempt(run.pool, run.uuid, said.attempt, said.by):
+        return Answer(go=False, stop=False)
+    seen = Observation(run.id, said.attempt, Status.RUNNING, started_at=ports.clock())
+    after = finish(ports, seen)
+    return Answer(go=True, stop=after is None or _is_to_stop(after, said))
+
+
+def _end(ports: Ports, run: Run, said: Report) -> Answer:
+    """Only the copy that runs can tell the end. What the platform keeps of the attempt still exists
+    at this moment, and is cleaned up later."""
+    if said.exit_code is None:
+        raise Invalid("an end needs an exit_code")
+    if not ports.store.take_attempt(run.pool, run.uuid, said.attempt, said.by):
+        return Answer(go=False, stop=False)
+    now = ports.clock()
+    seen = Observation(run.id, said.attempt, Status.ENDED, exit_code=said.exit_code, ended_at=now)
+    after = finish(ports, seen, clean_up=False)
+    attempt = next((a for a in (after or run).attempts if a.number == said.attempt), None)
+    if attempt is not None and attempt.handle is not None:
+        look = Look(attempt.platform, (Watch(attempt.handle, run.id, said.attempt),))
+        ports.messages.send(attempt.platform, [look], _CLEAN_UP_SECONDS)
+    return Answer(go=False, stop=False)
+
+
+def _is_to_stop(run: Run, said: Report) -> bool:
+    return run.attempt != said.attempt or run.state not in (RunState.PENDING, RunState.RUNNING)

@@ -1,0 +1,45 @@
+"""How is an attempt stopped whose run is CANCELLING? Ask the platform; its end is seen later."""
+
+from __future__ import annotations
+
+import logging
+
+from push_dispatch.core.errors import PlatformError
+from push_dispatch.core.model import Run, RunState, parse_run_id
+from push_dispatch.ports import Ports
+from push_dispatch.ports.messages import StopAttempt
+
+__all__ = ["stop", "stop_attempt"]
+
+log = logging.getLogger(__name__)
+
+#: Wait before the platform is asked again after it could not be reached.
+_AGAIN_SECONDS = 5
+
+
+def stop(ports: Ports, message: StopAttempt) -> None:
+    """Carry out an order to stop, if it still stands. Idempotent. The run keeps its slot until
+    its infrastructure is known to have ended."""
+    pool, uuid = parse_run_id(message.run)
+    run = ports.store.run(pool, uuid)
+    if run and run.state is RunState.CANCELLING and run.attempt == message.attempt:
+        stop_attempt(ports, run)
+
+
+def stop_attempt(ports: Ports, run: Run) -> None:
+    """Ask the platform to stop the run's attempt.
+
+    Without a handle it is being pushed right now, and that push stops it; or that push died, and
+    the next one finds the order.
+    """
+    attempt = run.current
+    if attempt is None or attempt.handle is None:
+        return
+    try:
+        platform = ports.platform(attempt.platform)
+        with ports.timed(attempt.platform, "cancel"):
+            platform.cancel(attempt.handle)
+    except PlatformError as error:
+        log.warning("stopping %s: %s; asked again later", run.id, error.message)
+        again = StopAttempt(run.id, attempt.number)
+        ports.messages.send(attempt.platform, [again], _AGAIN_SECONDS)

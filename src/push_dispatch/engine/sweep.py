@@ -1,0 +1,254 @@
+"""What does time alone change? Once a minute, pool by pool, one function per thing.
+
+Nothing depends on it on the normal path. It finishes what a crash has left half-done, wakes what
+is due, and looks after attempts that nobody has heard of.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from push_dispatch.core.errors import NotFound, PushDispatchError
+from push_dispatch.core.lifecycle import Expire, Move, Stop
+from push_dispatch.core.model import DEFAULT_QUEUE, Attempt, Holder, Pool, Ready, Run, RunState
+from push_dispatch.engine.dispatch import WAKE_WITHIN_SECONDS, Hints, Passed, dispatch, hand_over
+from push_dispatch.engine.gate import has_gate
+from push_dispatch.engine.transition import transition
+from push_dispatch.ports import Ports
+from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Wake, Watch
+
+__all__ = ["Swept", "sweep", "sweep_pool"]
+
+log = logging.getLogger(__name__)
+
+#: A hand-over or a claim that has not gone on for this long is started again.
+STUCK_SECONDS = 120
+#: An attempt that was not heard of for this long is looked at.
+SILENT_SECONDS = 50
+#: An attempt that its platform accepted and has not begun for this long is stopped: it would hold
+#: its slot for good. Platforms with a limit of their own (Kubernetes, ACI) give up sooner.
+START_SECONDS = 3600
+#: The change that tells of an end is here within seconds. After this long it has got lost.
+DRIFT_SECONDS = 60
+#: Places that one sweep wakes or expires per pool; the next one goes on.
+_TICKS = 1000
+_LOOK_BATCH = 100
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep has done, for the log and the metrics."""
+
+    pools: int = 0
+    woken: int = 0
+    pushed_again: int = 0
+    looked_at: int = 0
+    stopped: int = 0
+    #: Slots held by attempts that had ended a minute before: should be 0.
+    drifted: int = 0
+    moved: int = 0
+    expired: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def sweep(ports: Ports) -> Swept:
+    """Sweep every pool. One that fails is reported in `failed` and does not hold up the others."""
+    swept = Swept()
+    for name in ports.store.pool_names():
+        try:
+            sweep_pool(ports, name, swept)
+        except PushDispatchError as error:
+            log.warning("sweep of pool %s: %s", name, error.message)
+            swept.failed.append(name)
+    return swept
+
+
+def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
+    """Sweep one pool. Idempotent; safe beside anything else."""
+    pool = ports.store.pool(name)
+    if pool is None:
+        return
+    swept.pools += 1
+    held = _holders_with_runs(ports, name)
+    hints, drifted = settle_ended(held, ports.clock())
+    swept.drifted += drifted
+    push_again(ports, pool, held, swept)
+    stop_overdue(ports, held, swept)
+    repeat_stops(ports, held, swept)
+    look_at_silent(ports, held, swept)
+    move_retired(ports, pool, swept)
+    wake_due(ports, pool, held, swept)
+    passed = dispatch(ports, name, hints, thorough=True)
+    measure(ports, name, passed, drifted)
+
+
+def settle_ended(held: Sequence[tuple[Holder, Run | None]], now: int) -> tuple[Hints, int]:
+    """What the changes tell, or would have told, of attempts that are over: that their slots are
+    free, and of the next attempt that a run waits for. And how many have been over for so long
+    that their change is lost."""
+    ended = [(h, run) for h, run in held if run is None or run.has_ended(h.attempt)]
+    lost = sum(_ended_at(run, h.attempt) <= now - DRIFT_SECONDS * 1000 for h, run in ended)
+    again = [Ready.of(run) for _, run in ended if run and run.state is RunState.SCHEDULED]
+    return Hints(ended={h.slot for h, _ in ended}, waiting=again), lost
+
+
+def push_again(
+    ports: Ports, pool: Pool, held: Sequence[tuple[Holder, Run | None]], swept: Swept
+) -> None:
+    """Runs that hold a slot and were not sent, or whose push died in the middle."""
+    now = ports.clock()
+    for holder, run in held:
+        if run is None:
+            continue
+        attempt = run.current
+        if run.waits_for(holder.attempt) and now - holder.since >= STUCK_SECONDS * 1000:
+            hand_over(ports, pool, [Ready.of(run)])
+        elif (
+            attempt is not None
+            and attempt.number == holder.attempt
+            and attempt.handle is None
+            and run.state in (RunState.PENDING, RunState.CANCELLING)
+            and now >= attempt.lease_until + STUCK_SECONDS * 1000
+        ):
+            again = Push(
+                run.id,
+                attempt.number,
+                attempt.type,
+                attempt.template,
+                fallback=len(attempt.tried),
+                gated=has_gate(pool),
+            )
+            _send(ports, attempt.platform, [again])
+        else:
+            continue
+        swept.pushed_again += 1
+
+
+def stop_overdue(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
+    """Runs beyond their timeout, and attempts that do not begin. The change of state is the order
+    to stop them."""
+    now = ports.clock()
+    for _, run in held:
+        if run is not None and (reason := _overdue(run, now)):
+            transition(ports, run.pool, run.uuid, Stop(reason), run=run)
+            swept.stopped += 1
+
+
+def repeat_stops(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
+    """Orders to stop may have been lost."""
+    for _, run in held:
+        if run and run.state is RunState.CANCELLING and run.current and run.current.handle:
+            _send(ports, run.current.platform, [StopAttempt(run.id, run.attempt)])
+            swept.stopped += 1
+
+
+def look_at_silent(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
+    """Attempts of which nothing was heard: the event may be lost, or the platform sends none."""
+    silent: dict[str, list[Watch]] = defaultdict(list)
+    for holder, run in held:
+        attempt = run.current if run else None
+        if run is None or attempt is None or attempt.number != holder.attempt:
+            continue
+        if attempt.handle and not run.has_ended(attempt.number) and _is_silent(ports, attempt):
+            silent[attempt.platform].append(Watch(attempt.handle, run.id, attempt.number))
+    for platform, watches in silent.items():
+        looks = [Look(platform, tuple(batch)) for batch in _batches(watches)]
+        _send(ports, platform, looks)
+        swept.looked_at += len(watches)
+
+
+def move_retired(ports: Ports, pool: Pool, swept: Swept) -> None:
+    """Runs that wait in a queue that was deleted go on in the default queue."""
+    for queue in pool.retired:
+        for entry in ports.store.line(pool.name, queue, _TICKS):
+            try:
+                transition(ports, pool.name, entry.run, Move(DEFAULT_QUEUE))
+            except NotFound:
+                log.warning("run %s.%s waits in line and does not exist", pool.name, entry.run)
+            ports.store.dequeue(pool.name, [entry])
+            swept.moved += 1
+
+
+def wake_due(
+    ports: Ports, pool: Pool, held: Sequence[tuple[Holder, Run | None]], swept: Swept
+) -> None:
+    """Places whose time comes before the next sweep, or has passed."""
+    now = ports.clock()
+    slots = {holder.slot for holder, _ in held}
+    for entry in ports.store.ticks(pool.name, now + WAKE_WITHIN_SECONDS * 1000, _TICKS):
+        if entry.due > now:
+            ports.messages.wake([Wake(pool.name)], -((now - entry.due) // 1000))
+            ports.store.ticked(pool.name, entry, entry.expires)
+            swept.woken += 1
+        elif entry.expires is None:
+            ports.store.ticked(pool.name, entry, None)
+        elif entry.expires <= now and entry.slot not in slots:
+            _expire(ports, pool, entry)
+            swept.expired += 1
+
+
+def measure(ports: Ports, name: str, passed: Passed, drifted: int) -> None:
+    """How the pool stands, as far as there is something to say."""
+    waited = 0.0 if passed.oldest_due is None else (ports.clock() - passed.oldest_due) / 1000
+    values = {"SlotsUsed": passed.slots_used, "OldestWaiting": waited, "SlotDrift": drifted}
+    if stands := {metric: value for metric, value in values.items() if value > 0}:
+        ports.meter(stands, pool=name)
+    for reason, number in passed.waiting.items():
+        ports.meter({"Waiting": number}, pool=name, reason=reason)
+
+
+# -- details ----------------------------------------------------------------------------------
+
+
+def _holders_with_runs(ports: Ports, name: str) -> list[tuple[Holder, Run | None]]:
+    holders = ports.store.ledger(name).holders
+    runs = ports.store.runs(name, (holder.run for holder in holders))
+    return [(holder, runs.get(holder.run)) for holder in holders]
+
+
+def _ended_at(run: Run | None, attempt: int) -> int:
+    """Long ago, if nobody knows."""
+    if run is None:
+        return 0
+    ends = [a.ended_at for a in run.attempts if a.number == attempt]
+    return (ends[0] if ends else run.ended_at) or 0
+
+
+def _overdue(run: Run, now: int) -> str:
+    attempt = run.current
+    if attempt is None:
+        return ""
+    if run.state is RunState.RUNNING and run.timeout_seconds is not None:
+        since, seconds, reason = attempt.started_at, run.timeout_seconds, "timed_out"
+    elif run.state is RunState.PENDING:
+        since, seconds, reason = attempt.pushed_at, START_SECONDS, "start_timeout"
+    else:
+        return ""
+    return reason if since is not None and now >= since + seconds * 1000 else ""
+
+
+def _is_silent(ports: Ports, attempt: Attempt) -> bool:
+    heard = attempt.seen_at or attempt.pushed_at or attempt.claimed_at
+    return ports.clock() - heard >= SILENT_SECONDS * 1000
+
+
+def _expire(ports: Ports, pool: Pool, entry: Ready) -> None:
+    run = ports.store.run(pool.name, entry.run)
+    if run is not None and run.waits_for(entry.attempt):
+        transition(ports, pool.name, entry.run, Expire(), run=run)
+    ports.store.dequeue(pool.name, [entry])
+
+
+def _send(ports: Ports, platform: str, messages: Sequence[Message]) -> None:
+    try:
+        ports.messages.send(platform, messages)
+    except NotFound as error:
+        log.warning("%s", error.message)
+
+
+def _batches(watches: Sequence[Watch]) -> Iterator[Sequence[Watch]]:
+    for start in range(0, len(watches), _LOOK_BATCH):
+        yield watches[start : start + _LOOK_BATCH]

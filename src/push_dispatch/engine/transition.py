@@ -1,0 +1,36 @@
+"""How does an event reach the run in the table? Read, advance, save."""
+
+from __future__ import annotations
+
+from push_dispatch.core.errors import Conflict, NotFound
+from push_dispatch.core.lifecycle import Event, advance
+from push_dispatch.core.model import Run
+from push_dispatch.ports import Ports
+
+__all__ = ["transition"]
+
+#: Writers of one run are few (a push, an event, a person), so that losing this often is a bug.
+_TRIES = 12
+
+
+def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | None = None) -> Run:
+    """Apply `event` to the run and return the run as stored afterwards: unchanged if the event
+    does not apply (any more). Idempotent.
+
+    `run` is the run as last seen by the caller, which saves a read. Raises NotFound
+    (`run_not_found`), Unavailable.
+    """
+    for _ in range(_TRIES):
+        run = run or ports.store.run(pool, uuid)
+        if run is None:
+            raise NotFound(f"there is no run {pool}.{uuid}", reason="run_not_found")
+        after = advance(run, event, ports.clock())
+        if after is run:
+            return run
+        try:
+            ports.store.save_run(after)
+        except Conflict:
+            run = None
+        else:
+            return after
+    raise Conflict(f"run {pool}.{uuid} is being changed all the time")

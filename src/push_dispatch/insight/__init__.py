@@ -1,0 +1,1 @@
+"""What do people ask? Read models: nothing here changes anything."""

@@ -1,0 +1,147 @@
+"""Where does a load for a simulation come from? A file, a pool's history, or what is scheduled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+
+from push_dispatch.control.deployments import Deployment, from_document
+from push_dispatch.control.occurrences import occurrences
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Slot
+from push_dispatch.core.simulate import Arrival
+from push_dispatch.ports import Ports
+
+__all__ = [
+    "expected_ends",
+    "from_document_of_runs",
+    "from_history",
+    "scheduled",
+    "typical_durations",
+]
+
+#: Runs of a pool's history that are read at most.
+_HISTORY = 5000
+#: For queues of which no run has ended yet.
+_UNKNOWN_SECONDS = 60
+_FIELDS = frozenset({"at", "queue", "duration", "count", "every", "concurrency_key", "deployment"})
+
+
+def from_document_of_runs(document: Mapping[str, Any]) -> list[Arrival]:
+    """`{"runs": [{"at": 0, "queue": "q", "duration": 30, "count": 10, "every": 60}]}`, seconds
+    from the beginning. Raises Invalid, naming the entry."""
+    entries = document.get("runs")
+    if not isinstance(entries, list):
+        raise Invalid("a load is an object with a list `runs`")
+    return [arrival for n, entry in enumerate(entries) for arrival in _entry(n, entry)]
+
+
+def from_history(ports: Ports, pool: str) -> list[Arrival]:
+    """The pool's last runs that have ended, as they came and for as long as they held a slot."""
+    arrivals = []
+    for number, run in enumerate(ports.store.list_runs(pool)):
+        if number >= _HISTORY:
+            break
+        attempt = run.current
+        if attempt is not None and attempt.ended_at is not None:
+            arrivals.append(
+                Arrival(
+                    at=run.due,
+                    queue=run.queue,
+                    duration=max(1, attempt.ended_at - attempt.claimed_at),
+                    concurrency_key=run.concurrency_key,
+                    deployment=run.deployment,
+                    collision=run.collision,
+                    name=run.uuid,
+                )
+            )
+    return arrivals
+
+
+def scheduled(ports: Ports, pool: Pool, until: int) -> list[Arrival]:
+    """What is known to come: places in line, and the firings of the pool's deployments."""
+    now = ports.clock()
+    durations = typical_durations(ports, pool.name)
+    arrivals = []
+    for queue in pool.queues:
+        for ready in ports.store.line(pool.name, queue.name, 1000):
+            if ready.due <= until:
+                duration = durations.get(queue.name, _UNKNOWN_SECONDS * 1000)
+                arrivals.append(
+                    Arrival(
+                        at=max(now, ready.due),
+                        queue=queue.name,
+                        duration=duration,
+                        concurrency_key=ready.concurrency_key,
+                        deployment=ready.deployment,
+                        collision=ready.collision,
+                        expires=ready.expires,
+                        name=ready.run,
+                    )
+                )
+    for name, document in ports.store.deployments().items():
+        deployment = from_document(name, document)
+        if deployment.pool == pool.name and not deployment.paused:
+            arrivals += _firings(deployment, durations, now, until)
+    return arrivals
+
+
+def expected_ends(ports: Ports, ledger: Ledger) -> dict[Slot, int]:
+    """When the slots that are held now will be free if these runs take as long as the last."""
+    now = ports.clock()
+    durations = typical_durations(ports, ledger.pool)
+    unknown = _UNKNOWN_SECONDS * 1000
+    return {
+        holder.slot: max(now + 1, holder.since + durations.get(holder.queue, unknown))
+        for holder in ledger.holders
+    }
+
+
+def typical_durations(ports: Ports, pool: str) -> dict[str, int]:
+    """For how long the last runs of each queue held a slot: the median, in milliseconds."""
+    taken: dict[str, list[int]] = {}
+    for arrival in from_history(ports, pool):
+        taken.setdefault(arrival.queue, []).append(arrival.duration)
+    return {queue: int(median(values)) for queue, values in taken.items()}
+
+
+def _entry(number: int, entry: Any) -> Iterator[Arrival]:
+    if not isinstance(entry, Mapping) or (unknown := set(entry) - _FIELDS):
+        what = f"unknown fields {', '.join(sorted(unknown))}" if entry else "is no object"
+        raise Invalid(f"runs[{number}]: {what}; known: {', '.join(sorted(_FIELDS))}")
+    numbers = {name: entry.get(name, default) for name, default in (("at", 0), ("duration", 60))}
+    numbers |= {"count": entry.get("count", 1), "every": entry.get("every", 0)}
+    for name, value in numbers.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
+            raise Invalid(f"runs[{number}].{name}: {value!r} is no number of at least 0")
+    for copy in range(int(numbers["count"])):
+        yield Arrival(
+            at=int(1000 * (numbers["at"] + copy * numbers["every"])),
+            queue=str(entry.get("queue", DEFAULT_QUEUE)),
+            duration=max(1, int(1000 * numbers["duration"])),
+            concurrency_key=str(entry.get("concurrency_key", "")),
+            deployment=str(entry.get("deployment", "")),
+        )
+
+
+def _firings(
+    deployment: Deployment, durations: Mapping[str, int], now: int, until: int
+) -> Iterator[Arrival]:
+    after = datetime.fromtimestamp(now / 1000, UTC)
+    end = after + timedelta(milliseconds=until - now)
+    for schedule in deployment.schedules:
+        if not schedule.active:
+            continue
+        for moment in occurrences(schedule, after):
+            if moment > end:
+                break
+            yield Arrival(
+                at=int(moment.timestamp() * 1000),
+                queue=deployment.queue,
+                duration=durations.get(deployment.queue, _UNKNOWN_SECONDS * 1000),
+                concurrency_key=deployment.concurrency_key,
+                deployment=deployment.name,
+                collision=deployment.collision,
+            )

@@ -1,0 +1,346 @@
+"""How does a run become a container?
+
+Through the real client, over the unix or TCP socket that DOCKER_HOST names, in two steps: a
+container of the attempt's deterministic name is created, then started. The name is taken until
+the container is removed, so that creating it twice is refused, and the one that is there is
+adopted. It is started only if it never was: starting one that has ended runs it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.platforms.base import Job, Observation, Status, Watched
+from push_dispatch.platforms.docker.images import Images
+from push_dispatch.platforms.docker.refusal import ERRORS
+from push_dispatch.platforms.docker.request import (
+    ATTEMPT,
+    STARTING,
+    Order,
+    is_ours,
+    killed_at_a_limit,
+    order_for,
+    read,
+)
+from push_dispatch.platforms.refusals import Reaction, Row, judge
+
+if TYPE_CHECKING:
+    from docker import APIClient, DockerClient
+    from docker.errors import APIError
+
+__all__ = ["Docker"]
+
+_SECONDS = 8
+#: A pull is silent while a layer is unpacked.
+_PULL_SECONDS = 300
+#: SIGKILL follows SIGTERM after this long. The engine sees to it: nobody waits for the answer.
+_GRACE_SECONDS = 30
+_STOP_SECONDS = 2
+
+
+class Docker:
+    """Starts, watches and stops containers on one engine: Docker, or Podman's Docker API."""
+
+    name: ClassVar[str] = "docker"
+    logs_go_too: ClassVar[bool] = True
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        import docker.errors  # noqa: PLC0415 - here, so that a missing extra shows at once
+
+        self._environ = environ
+        self._docker = docker
+        self._connected: DockerClient | None = None
+        self._images = Images(self._pull)
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. Create, inspect, start; the image is pulled on the side."""
+        order = order_for(job)
+        with self._asking(job.name):
+            if order.pull in {"Always", "IfPossible"}:
+                # Looked up first: a push that is repeated must not pull again.
+                if found := self._adopt(job, order):
+                    return found
+                self._refresh(order)
+            created = self._create(order)
+            if created is not None:
+                return self._start(created, order)
+            found = self._adopt(job, order)
+        if found is None:
+            raise Uncertain(f"container {job.name} exists and cannot be found")
+        return found
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName`. A container that was created and never started is the first half of
+        a push, which is completed."""
+        try:
+            with self._asking(job.name):
+                return self._adopt(job, order_for(job))
+        except Rejected as error:
+            raise Uncertain(error.message, reason=error.reason) from error
+
+    def _refresh(self, order: Order) -> None:
+        try:
+            self._images.pull(order.image, order.credentials)
+        except PlatformError as error:
+            if order.pull == "Always" or error.reason == "image_pulling":
+                raise
+
+    def _create(self, order: Order) -> Mapping[str, Any] | None:
+        """The new container as inspected; None if there is one of that name."""
+        try:
+            containers = self._client.containers
+            created = containers.create(order.image, order.command, **order.arguments)
+        except self._docker.errors.APIError as error:
+            row = _row(error)
+            if row.reaction is Reaction.EXISTS:
+                return None
+            if row.reason != "image_pull_failed" or order.pull != "IfNotPresent":
+                raise
+            self._images.pull(order.image, order.credentials)
+            return self._create(replace(order, pull="Never"))
+        except (TypeError, ValueError) as error:
+            raise Rejected(
+                f"the container cannot be made: {error}", reason="template_invalid"
+            ) from error
+        inspected: Mapping[str, Any] = created.attrs
+        return inspected
+
+    def _adopt(self, job: Job, order: Order) -> str | None:
+        container = self._inspect(job.name)
+        if container is None:
+            return None
+        if not is_ours(container, job):
+            raise Rejected(f"container {job.name} is somebody else's: remove or rename it")
+        if container["State"]["Status"] in STARTING:
+            return self._start(container, order)
+        return str(container["Id"])
+
+    def _start(self, container: Mapping[str, Any], order: Order) -> str:
+        identity = str(container["Id"])
+        connected = (container.get("NetworkSettings") or {}).get("Networks") or {}
+        try:
+            for network in order.networks:
+                if network not in connected:
+                    self._api.connect_container_to_network(identity, network)
+            self._api.start(identity)
+        except self._docker.errors.APIError as error:
+            if _row(error).reaction is Reaction.PERMANENT:
+                # It never ran and never will, and nobody will ever know its handle.
+                with contextlib.suppress(self._docker.errors.APIError):
+                    self._api.remove_container(identity)
+            raise
+        return identity
+
+    # -- observe ---------------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. One list of what is alive, and a look at each that is not."""
+        if not jobs:
+            return []
+        try:
+            with self._asking("the list of containers"):
+                found = self._api.containers(filters={"label": ATTEMPT})
+        except PlatformError as error:
+            return [_unknown(watched, error) for watched in jobs]
+        alive = {container["Id"]: container for container in found}
+        return [self._observe(watched, alive.get(watched.handle)) for watched in jobs]
+
+    def _observe(self, watched: Watched, listed: Mapping[str, Any] | None) -> Observation:
+        if listed is not None:
+            state = {"Status": listed.get("State")}
+            return read(watched, {"State": state})
+        tells_memory = True
+        try:
+            with self._asking(watched.handle):
+                container = self._inspect(watched.handle)
+                if container and killed_at_a_limit(container):
+                    tells_memory = not self._is_podman
+        except PlatformError as error:
+            return _unknown(watched, error)
+        if container is None:
+            return Observation(
+                watched.run_id,
+                watched.attempt,
+                Status.LOST,
+                handle=watched.handle,
+                message="the container is gone",
+            )
+        return read(watched, container, tells_memory=tells_memory)
+
+    # -- cancel ----------------------------------------------------------------------------------
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`. SIGTERM, and SIGKILL half a minute later."""
+        try:
+            with self._asking(handle):
+                self._stop(handle)
+        except Rejected as error:
+            raise Uncertain(error.message, reason=error.reason) from error
+
+    def _stop(self, handle: str) -> None:
+        """Ask for it without waiting, which docker-py's own `stop` cannot do: the engine answers
+        when the container has stopped, and goes on when the one who asked is gone."""
+        from requests.exceptions import ReadTimeout  # noqa: PLC0415 - docker-py's own
+
+        api = self._api
+        url = f"{api.base_url}/v{api.api_version}/containers/{handle}/stop"
+        with contextlib.suppress(ReadTimeout):
+            reply = api.post(url, params={"t": _GRACE_SECONDS}, timeout=_STOP_SECONDS)
+            if reply.status_code < 400:
+                self._forget_unstarted(handle)
+            else:
+                row = judge(ERRORS, reply.status_code, reply.text)
+                if row.reaction is not Reaction.GONE:
+                    raise row.error(f"container {handle}: {reply.text}")
+
+    def _forget_unstarted(self, handle: str) -> None:
+        """One that was never started cannot be stopped, whatever the engine has answered."""
+        container = self._inspect(handle)
+        if container and container["State"]["Status"] in STARTING:
+            self._api.remove_container(handle)
+
+    # -- logs and leftovers ----------------------------------------------------------------------
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs`. Nothing once the container is removed."""
+        with self._asking(handle):
+            if self._inspect(handle) is not None:
+                yield from _lines(self._api.logs(handle, stream=True, follow=False))
+
+    def clean_up(self, handle: str) -> None:
+        """See `CleansUp`."""
+        with self._asking(handle):
+            try:
+                self._api.remove_container(handle, v=True)
+            except self._docker.errors.APIError as error:
+                if _row(error).reaction is not Reaction.GONE:
+                    raise
+
+    # -- the engine ------------------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. The engine's version, on a connection of its own."""
+        with self._asking("the version", harmless=True):
+            with contextlib.closing(self._connect(_SECONDS)) as client:
+                version = client.version().get("Version", "of an unknown version")
+            where = self._environ.get("DOCKER_HOST") or "the default socket"
+            return f"the engine {version} answers at {where}"
+
+    @property
+    def _client(self) -> DockerClient:
+        if self._connected is None:
+            self._connected = self._connect(_SECONDS)
+        return self._connected
+
+    @property
+    def _api(self) -> APIClient:
+        return self._client.api
+
+    @cached_property
+    def _is_podman(self) -> bool:
+        """Its conmon misses kills for memory where it cannot watch the control group."""
+        parts = self._client.version().get("Components") or []
+        return any("podman" in str(part.get("Name", "")).lower() for part in parts)
+
+    def _connect(self, seconds: int) -> DockerClient:
+        return self._docker.from_env(environment=dict(self._environ), timeout=seconds)
+
+    def _inspect(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = self._api.inspect_container(name)
+        except self._docker.errors.APIError as error:
+            if _row(error).reaction is Reaction.GONE:
+                return None
+            raise
+        return found
+
+    def _pull(self, image: str, credentials: Mapping[str, str] | None) -> Iterator[Any]:
+        client = self._connect(_PULL_SECONDS)
+        signed_in = dict(credentials) if credentials else None
+        with contextlib.closing(client):
+            yield from client.api.pull(image, stream=True, decode=True, auth_config=signed_in)
+
+    @contextmanager
+    def _asking(self, what: str, *, harmless: bool = False) -> Iterator[None]:
+        """Whatever the client raises, as an error of ours; of a push, or of a harmless question."""
+        from requests.exceptions import RequestException  # noqa: PLC0415 - docker-py's own
+
+        try:
+            yield
+        except self._docker.errors.APIError as error:
+            raise _refused(error, what, harmless=harmless) from error
+        except self._docker.errors.DockerException as error:
+            kind = self._docker.errors.APIError
+            raise _failed(error, what, kind, harmless=harmless) from error
+        except RequestException as error:
+            raise _unanswered(error, what) from error
+
+
+# -- what went wrong --------------------------------------------------------------------------
+
+
+def _row(error: APIError) -> Row:
+    return judge(ERRORS, error.status_code or 0, str(error.explanation or error))
+
+
+def _refused(error: APIError, what: str, *, harmless: bool) -> PlatformError:
+    row, told = _row(error), f"{what}: {error.explanation or error}"
+    return row.unstarted(told) if harmless else row.error(told)
+
+
+def _failed(
+    error: Exception, what: str, api_error: type[APIError], *, harmless: bool
+) -> PlatformError:
+    """docker-py wraps whatever happens while it asks for the engine's version."""
+    cause = error.__cause__
+    if isinstance(cause, api_error):
+        return _refused(cause, what, harmless=harmless)
+    if cause is not None:
+        return _unanswered(error, what)
+    # It has not asked at all: of the environment it made nothing, or nothing of the job.
+    reason = "credentials_missing" if harmless else "template_invalid"
+    return Rejected(f"{what}: {error}", reason=reason)
+
+
+def _unanswered(error: BaseException, what: str) -> Uncertain:
+    not_sent = any(
+        isinstance(e, ConnectionRefusedError | FileNotFoundError) for e in _causes(error)
+    )
+    reason = "platform_unavailable" if not_sent else "push_uncertain"
+    return Uncertain(f"the engine did not answer ({what}): {error}", reason=reason)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions behind one: requests hides them in arguments as well."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        inner = [argument for argument in seen.args if isinstance(argument, BaseException)]
+        seen = inner[-1] if inner else seen.__cause__ or seen.__context__
+
+
+def _unknown(watched: Watched, error: PlatformError) -> Observation:
+    return Observation(
+        watched.run_id,
+        watched.attempt,
+        Status.UNKNOWN,
+        handle=watched.handle,
+        message=error.message,
+    )
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in whole)
+    if rest:
+        yield rest.decode("utf-8", "replace")

@@ -1,0 +1,333 @@
+"""How does a run become a Kubernetes Job?
+
+Four endpoints of the API server over plain HTTPS: the official client is 98 MB. A Job has the
+attempt's deterministic name and keeps it for at least an hour after its end, so that creating it
+twice is answered with `AlreadyExists`, and the one that is there is adopted.
+
+The function needs, in the namespace of the jobs: jobs create, get, list, delete; pods list;
+pods/log get; and secrets create for runs that use secrets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.platforms.base import Job, Observation, Status, Watched
+from push_dispatch.platforms.kubernetes.auth import access_to, own_reference, reference_for
+from push_dispatch.platforms.kubernetes.refusal import ERRORS
+from push_dispatch.platforms.kubernetes.request import (
+    ATTEMPT,
+    is_ours,
+    manifest_for,
+    read_secrets,
+    secret_for,
+)
+from push_dispatch.platforms.kubernetes.verdict import Stuck, read
+from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.platforms.rest import Reply, Rest
+
+__all__ = ["ERRORS", "Kubernetes"]
+
+#: Names in one list request: 50 of them make a URL of some 3 KB.
+_NAMES = 50
+_PAGE = "500"
+
+
+class Kubernetes:
+    """Starts, watches and stops Jobs in any cluster that the environment has credentials for."""
+
+    name: ClassVar[str] = "kubernetes"
+    #: Into a Secret that the Job owns: a manifest can be read by whoever may look at pods.
+    passes_secrets: ClassVar[bool] = True
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._clusters: dict[str, Rest] = {}
+
+    # -- push ------------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """See `Platform.push`. One request; a second one to adopt what is there."""
+        where = self._place(job)
+        values = read_secrets(job)
+        reply = self._cluster(where.cluster).call("POST", where.jobs, body=manifest_for(job))
+        if reply.ok:
+            self._bring(where, job, reply.json, values)
+            return str(where)
+        row = _row(reply)
+        if row.reaction is Reaction.EXISTS:
+            found = self._adopt(where, job, values)
+            if found is None:
+                raise Uncertain(f"{where} exists and cannot be found: it is being deleted")
+            return found
+        raise row.error(f"{where}: {_told(reply)}", reply.retry_after)
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName`."""
+        try:
+            return self._adopt(self._place(job), job, read_secrets(job))
+        except Rejected as error:
+            raise Uncertain(error.message, reason=error.reason) from error
+
+    def _adopt(self, where: _Place, job: Job, values: Mapping[str, str]) -> str | None:
+        found = self._get(where)
+        if found is None:
+            return None
+        if not is_ours(found, job):
+            raise Rejected(f"{where} is somebody else's Job: delete or rename it")
+        if not _has_ended(found):
+            self._bring(where, job, found, values)
+        return str(where)
+
+    def _bring(
+        self, where: _Place, job: Job, created: Mapping[str, Any], values: Mapping[str, str]
+    ) -> None:
+        """The secrets that the Job's pod waits for. The Job comes first and owns them, so that
+        whatever deletes the Job deletes them too."""
+        if not values:
+            return
+        body = secret_for(job, created, values)
+        reply = self._cluster(where.cluster).call("POST", where.secrets, body=body)
+        if reply.ok or _row(reply).reaction is Reaction.EXISTS:
+            return
+        error = _row(reply).error(f"{where}: {_told(reply)}", reply.retry_after)
+        if isinstance(error, Rejected):
+            # Its pod cannot start without them. Its status has moved since, so by its uid alone.
+            self._delete(where, {"metadata": {"uid": created["metadata"]["uid"]}})
+        raise error
+
+    def _place(self, job: Job) -> _Place:
+        metadata = (job.configuration.get("job_manifest") or {}).get("metadata") or {}
+        namespace = metadata.get("namespace") or job.configuration.get("namespace") or "default"
+        return _Place(reference_for(job.configuration, self._environ), namespace, job.name)
+
+    # -- observe ---------------------------------------------------------------------------------
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`. Two lists per namespace and 50 attempts: Jobs and pods."""
+        namespaces: dict[tuple[str, str], list[Watched]] = defaultdict(list)
+        for watched in jobs:
+            where = _Place.of(watched.handle)
+            namespaces[where.cluster, where.namespace].append(watched)
+        seen: list[Observation] = []
+        for group in namespaces.values():
+            for start in range(0, len(group), _NAMES):
+                seen += self._observe(group[start : start + _NAMES])
+        return seen
+
+    def _observe(self, group: Sequence[Watched]) -> list[Observation]:
+        """Attempts of one namespace."""
+        try:
+            places = [_Place.of(watched.handle) for watched in group]
+            cluster = self._cluster(places[0].cluster)
+            selector = f"{ATTEMPT} in ({','.join(place.name for place in places)})"
+            jobs = {
+                item["metadata"]["name"]: item for item in _list(cluster, places[0].jobs, selector)
+            }
+            pods = defaultdict(list)
+            for pod in _list(cluster, places[0].pods, selector):
+                pods[pod["metadata"]["labels"][ATTEMPT]].append(pod)
+        except PlatformError as error:
+            return [_unknown(watched, error) for watched in group]
+        return [
+            self._read(watched, place, jobs.get(place.name), pods[place.name])
+            for watched, place in zip(group, places, strict=True)
+        ]
+
+    def _read(
+        self,
+        watched: Watched,
+        place: _Place,
+        job: Mapping[str, Any] | None,
+        pods: Sequence[Mapping[str, Any]],
+    ) -> Observation:
+        try:
+            # The list goes by a label that somebody may have removed: the name is certain.
+            job = job or self._get(place)
+            seen = read(watched, job, pods, time.time())
+            if isinstance(seen, Stuck):
+                # It would wait for its image for ever, and start if that came: it ends now.
+                self._delete(place, job or {})
+                return seen.observation
+        except PlatformError as error:
+            return _unknown(watched, error)
+        return seen
+
+    def _get(self, place: _Place) -> Mapping[str, Any] | None:
+        reply = self._cluster(place.cluster).call("GET", place.job)
+        if reply.status == 404:
+            return None
+        if not reply.ok:
+            raise _asked(reply, str(place))
+        found: Mapping[str, Any] = reply.json
+        return found
+
+    # -- cancel ----------------------------------------------------------------------------------
+
+    def cancel(self, handle: str) -> None:
+        """See `Platform.cancel`. The pod gets SIGTERM and its grace period, in the background; a
+        Job that has ended stays as it is."""
+        place = _Place.of(handle)
+        try:
+            job = self._get(place)
+            if job is not None and not _has_ended(job):
+                self._delete(place, job)
+        except Rejected as error:
+            raise Uncertain(error.message, reason=error.reason) from error
+
+    def _delete(self, place: _Place, job: Mapping[str, Any]) -> None:
+        """Delete the Job as it was read. Raises Uncertain if it has changed since: it may have
+        ended, and how it ended must not be lost."""
+        metadata = job.get("metadata") or {}
+        read_at = {key: metadata[key] for key in ("uid", "resourceVersion") if key in metadata}
+        options = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": "Background",
+            "preconditions": read_at,
+        }
+        reply = self._cluster(place.cluster).call("DELETE", place.job, body=options)
+        if not reply.ok and reply.status != 404:
+            raise _asked(reply, str(place))
+
+    # -- logs ------------------------------------------------------------------------------------
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs`. Of the newest pod; nothing once Job and pod are deleted."""
+        place = _Place.of(handle)
+        cluster = self._cluster(place.cluster)
+        pods = _list(cluster, place.pods, f"{ATTEMPT}={place.name}")
+        if not pods:
+            return
+        pod = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+        container = pod["spec"]["containers"][0]["name"]
+        path = f"{place.pods}/{quote(pod['metadata']['name'])}/log"
+        lines = cluster.lines(path, {"container": container})
+        if not isinstance(lines, Reply):
+            yield from lines
+        elif lines.status not in {400, 404}:  # 400: it waits to start
+            raise _asked(lines, str(place))
+
+    # -- clusters --------------------------------------------------------------------------------
+
+    def sign_in(self) -> str:
+        """See `SignsIn`. Asks the cluster of jobs that name none what batch/v1 is: whoever is known
+        may, nobody else (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#discovery-roles).
+        """
+        reference = own_reference(self._environ)
+        if reference is None:
+            return (
+                "nothing to check: neither PUSH_DISPATCH_KUBERNETES_CLUSTER nor a kubeconfig names "
+                "a cluster, so that each job has to"
+            )
+        try:
+            cluster = _connected(reference, self._environ)
+            reply = cluster.call("GET", "/apis/batch/v1")
+        except (OSError, ValueError) as error:  # a token or a certificate that cannot be read
+            raise Rejected(f"{reference}: {error}", reason="credentials_missing") from error
+        if not reply.ok:
+            raise _row(reply).unstarted(f"{reference}: {_told(reply)}", reply.retry_after)
+        return f"signed in to the cluster {reference} at {cluster.base_url}"
+
+    def _cluster(self, reference: str) -> Rest:
+        if reference not in self._clusters:
+            self._clusters[reference] = _connected(reference, self._environ)
+        return self._clusters[reference]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a Job is; as a string it is the handle, CLUSTER/NAMESPACE/NAME."""
+
+    cluster: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, handle: str) -> _Place:
+        cluster, namespace, name = handle.rsplit("/", 2)
+        return cls(cluster, namespace, name)
+
+    def __str__(self) -> str:
+        return f"{self.cluster}/{self.namespace}/{self.name}"
+
+    @property
+    def jobs(self) -> str:
+        return f"/apis/batch/v1/namespaces/{quote(self.namespace, safe='')}/jobs"
+
+    @property
+    def job(self) -> str:
+        return f"{self.jobs}/{quote(self.name, safe='')}"
+
+    @property
+    def secrets(self) -> str:
+        return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/secrets"
+
+    @property
+    def pods(self) -> str:
+        return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/pods"
+
+
+def _connected(reference: str, environ: Mapping[str, str]) -> Rest:
+    access = access_to(reference, environ)
+
+    def headers() -> dict[str, str]:
+        token = access.token()
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    return Rest(access.server, headers, access.tls, access.server_hostname)
+
+
+def _list(cluster: Rest, path: str, selector: str) -> list[dict[str, Any]]:
+    """All pages; a page that has expired (410) is Uncertain, like every other refusal."""
+    items: list[dict[str, Any]] = []
+    query = {"labelSelector": selector, "limit": _PAGE}
+    while True:
+        reply = cluster.call("GET", path, query=query)
+        if not reply.ok:
+            raise _asked(reply, path)
+        items += reply.json.get("items") or []
+        following = (reply.json.get("metadata") or {}).get("continue")
+        if not following:
+            return items
+        query = {**query, "continue": following}
+
+
+def _unknown(watched: Watched, error: PlatformError) -> Observation:
+    return Observation(
+        watched.run_id,
+        watched.attempt,
+        Status.UNKNOWN,
+        handle=watched.handle,
+        message=error.message,
+    )
+
+
+def _has_ended(job: Mapping[str, Any]) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or []
+    return any(
+        c["type"] in {"Complete", "Failed"} and c.get("status") == "True" for c in conditions
+    )
+
+
+def _row(reply: Reply) -> Row:
+    return judge(ERRORS, reply.status, f"{reply.json.get('reason', '')} {_told(reply)}")
+
+
+def _told(reply: Reply) -> str:
+    return str(reply.json.get("message") or reply.text or f"HTTP {reply.status}")
+
+
+def _asked(reply: Reply, what: str) -> PlatformError:
+    """Of a question that was refused nothing can be concluded, whatever the refusal."""
+    row = _row(reply)
+    error = row.error(f"{what}: {_told(reply)}", reply.retry_after)
+    if row.reaction is Reaction.RETRY:
+        return error
+    return Uncertain(error.message, reason=error.reason)

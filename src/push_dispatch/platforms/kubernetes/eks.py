@@ -1,0 +1,90 @@
+"""How does one get into an Amazon EKS cluster with AWS credentials?
+
+The token is a presigned STS GetCallerIdentity request that names the cluster in a signed header;
+the cluster sends it to STS and learns who asks. An access entry of the cluster then says what that
+role may do. https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from push_dispatch.core.errors import Rejected, Uncertain
+
+if TYPE_CHECKING:
+    import boto3
+
+__all__ = ["cluster_of", "eks_token", "session_of"]
+
+#: How long the presigned request is good; the token itself lives longer.
+_PRESIGNED_SECONDS = 60
+
+
+def session_of(environ: Mapping[str, str], region: str) -> boto3.session.Session:
+    """AWS credentials from the environment mapping, else from the SDK's default chain."""
+    import boto3  # noqa: PLC0415 - only for EKS
+
+    return boto3.session.Session(
+        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
+        profile_name=environ.get("AWS_PROFILE"),
+        region_name=region or None,
+    )
+
+
+def cluster_of(session: boto3.session.Session, region: str, name: str) -> tuple[str, str]:
+    """The cluster's address and its certificate authority (PEM).
+
+    Needs eks:DescribeCluster. Raises Rejected (`access_denied`, `credentials_missing`,
+    `platform_rejected`), or Uncertain if AWS cannot be asked.
+    """
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    config = Config(connect_timeout=3, read_timeout=8, retries={"total_max_attempts": 1})
+    try:
+        client = session.client("eks", region_name=region, config=config)
+        found = client.describe_cluster(name=name)["cluster"]
+    except ClientError as error:
+        raise _refused(error, f"eks:{region}:{name}") from error
+    except BotoCoreError as error:
+        message = f"eks:{region}:{name} cannot be looked up: {error}"
+        raise Uncertain(message, reason="platform_unavailable") from error
+    return found["endpoint"], base64.b64decode(found["certificateAuthority"]["data"]).decode()
+
+
+def eks_token(session: boto3.session.Session, region: str, cluster: str) -> str:
+    """A bearer token for the cluster. Makes no request.
+
+    Raises Rejected (`credentials_missing`) without AWS credentials.
+    """
+    from botocore.auth import SigV4QueryAuth  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise Rejected(
+            f"no AWS credentials to sign a token for the EKS cluster {cluster!r} with",
+            reason="credentials_missing",
+        )
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    url = f"https://sts.{region}.{suffix}/?Action=GetCallerIdentity&Version=2011-06-15"
+    request = AWSRequest(method="GET", url=url, headers={"x-k8s-aws-id": cluster})
+    frozen = credentials.get_frozen_credentials()
+    SigV4QueryAuth(frozen, "sts", region, expires=_PRESIGNED_SECONDS).add_auth(request)
+    signed = base64.urlsafe_b64encode(str(request.url).encode()).rstrip(b"=")
+    return f"k8s-aws-v1.{signed.decode()}"
+
+
+def _refused(error: Exception, what: str) -> Rejected | Uncertain:
+    response = getattr(error, "response", {})
+    code, told = response.get("Error", {}).get("Code", ""), str(error)
+    if code in {"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"}:
+        message = f"{what}: {told}. Grant eks:DescribeCluster on the cluster"
+        return Rejected(message, reason="access_denied")
+    if code == "ResourceNotFoundException":
+        return Rejected(f"{what} does not exist: {told}", reason="platform_rejected")
+    return Uncertain(f"{what} cannot be looked up: {told}", reason="platform_unavailable")

@@ -1,0 +1,281 @@
+"""How does a run become a process on this machine? For the local runtime, and for trying out.
+
+The directory of an attempt, named after it, is its idempotency key: see `process_attempt`.
+Processes outlive the runtime that started them, and the next one takes them up again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock, Thread, Timer
+from typing import Any, ClassVar
+
+from push_dispatch.core.errors import Rejected, Throttled
+from push_dispatch.core.model import Observation, Status
+from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.process.attempt import CLAIM_SECONDS, Attempt
+
+__all__ = ["Process", "stop_all"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds between asking a process to stop and killing it, as in ECS unless configured.
+GRACE_SECONDS = 30
+
+Event = dict[str, Any]
+
+
+class Process:
+    """Starts, watches and stops processes. Settings: `PUSH_DISPATCH_PROCESS_DIR`, where attempts
+    are kept, and `PUSH_DISPATCH_PROCESS_GRACE`, seconds between SIGTERM and SIGKILL."""
+
+    name: ClassVar[str] = "process"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        folder = environ.get("PUSH_DISPATCH_PROCESS_DIR")
+        self._folder = Path(folder).absolute() if folder else None
+        self._grace = float(environ.get("PUSH_DISPATCH_PROCESS_GRACE") or GRACE_SECONDS)
+        self._tell: Callable[[Event], object] | None = None
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._watched: set[str] = set()
+        self._lock = Lock()
+
+    # -- the platform -----------------------------------------------------------------------------
+
+    def push(self, job: Job) -> str:
+        """Start the attempt's process. See `Platform.push`; the handle is the job's name."""
+        command = _command(job)
+        cwd = _directory(job)
+        attempt = self._attempt(job.name)
+        if not attempt.taken:
+            attempt.prepare(job.run_id, job.attempt)
+            env = {**_own_environment(), **_environment(job)}
+            _check_executable(command[0], env, cwd)
+            try:
+                child = attempt.start(command, env, cwd)
+            except OSError as error:
+                # Out of processes or memory: an executable that cannot be run exits with 126.
+                raise Throttled(f"the process cannot be started: {error}") from error
+            with self._lock:
+                self._children[job.name] = child
+            _wait_until_taken(attempt, child)
+        self._watch(attempt)
+        return job.name
+
+    def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
+        """See `Platform.observe`."""
+        return [self._seen(job) for job in jobs]
+
+    def cancel(self, handle: str) -> None:
+        """SIGTERM now, SIGKILL after the grace period. See `Platform.cancel`."""
+        attempt = self._attempt(handle)
+        attempt.terminate()
+        if attempt.process() is not None:
+            self._kill_later(attempt)
+
+    def find(self, job: Job) -> str | None:
+        """See `FindsByName.find`."""
+        return job.name if self._attempt(job.name).taken else None
+
+    def logs(self, handle: str) -> Iterator[str]:
+        """See `ReadsLogs.logs`."""
+        return self._attempt(handle).lines()
+
+    def parse(self, event: Mapping[str, Any]) -> Observation | None:
+        """See `ReportsEvents.parse`: the events that `watch` tells."""
+        if event.get("source") != "push-dispatch.process":
+            return None
+        try:
+            detail = dict(event["detail"])
+            return Observation(**detail | {"status": Status(detail["status"])})
+        except (KeyError, ValueError, TypeError):
+            return None
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def watch(self, tell: Callable[[Event], object]) -> None:
+        """From now on tell of each attempt that it runs, and that it has ended; also of those that
+        an earlier process has started and whose end was not told. `tell` is called from threads;
+        an end that it raises on is told again after a restart, and seen by the next look."""
+        self._tell = tell
+        if self._folder is not None:
+            for attempt in map(Attempt, _entries(self._folder)):
+                # What is not taken may still be pushed.
+                if attempt.taken:
+                    self._watch(attempt)
+
+    def _watch(self, attempt: Attempt) -> None:
+        with self._lock:
+            if self._tell is None or attempt.name in self._watched or attempt.reported:
+                return
+            self._watched.add(attempt.name)
+        Thread(target=self._follow, args=(attempt,), name=attempt.name, daemon=True).start()
+
+    def _follow(self, attempt: Attempt) -> None:
+        try:
+            self._until_running(attempt)
+            if attempt.stopping:
+                self._kill_later(attempt)
+            self._until_ended(attempt)
+            ended = attempt.observe()
+            if ended is not None and self._told(ended):
+                attempt.mark_reported()
+        finally:
+            with self._lock:
+                self._watched.discard(attempt.name)
+                self._children.pop(attempt.name, None)
+
+    def _until_running(self, attempt: Attempt) -> None:
+        with self._lock:
+            child = self._children.get(attempt.name)
+        pause = 0.001
+        while (seen := attempt.observe()) is not None and seen.status is Status.STARTING:
+            if child is None:
+                pause = min(0.2, pause * 2)
+            _wait_for(child, pause)
+        if seen is not None and seen.status is Status.RUNNING:
+            self._told(seen)
+
+    def _until_ended(self, attempt: Attempt) -> None:
+        with self._lock:
+            child = self._children.get(attempt.name)
+        if child is not None:
+            child.wait()
+        # A child of an earlier runtime, or a second wrapper's neighbour. Looked at and not waited
+        # for: whoever has adopted it may never reap it.
+        pause = 0.01
+        while attempt.process() is not None:
+            time.sleep(pause)
+            pause = min(0.2, pause * 1.5)
+
+    def _told(self, seen: Observation) -> bool:
+        if self._tell is None:
+            return False
+        try:
+            self._tell(_event(seen))
+        except Exception:
+            log.exception("the state of %s was not taken", seen.handle)
+            return False
+        return True
+
+    # -- details ----------------------------------------------------------------------------------
+
+    def _attempt(self, name: str) -> Attempt:
+        if self._folder is None:
+            raise Rejected(
+                "PUSH_DISPATCH_PROCESS_DIR is not set: processes are started by a local runtime",
+                reason="platform_not_configured",
+            )
+        return Attempt(self._folder / Path(name).name)
+
+    def _seen(self, job: Watched) -> Observation:
+        seen = self._attempt(job.handle).observe()
+        if seen is None:
+            return Observation(job.run_id, job.attempt, Status.LOST, job.handle)
+        return seen
+
+    def _kill_later(self, attempt: Attempt) -> None:
+        timer = Timer(self._grace, attempt.kill)
+        timer.daemon = True
+        timer.start()
+
+
+def stop_all(folder: Path, grace: float = 2) -> None:
+    """Stop every process that runs: asked first, killed after the grace period in seconds."""
+    running = [attempt for attempt in map(Attempt, _entries(folder)) if _may_run(attempt)]
+    for attempt in running:
+        attempt.terminate()
+    deadline = time.monotonic() + grace
+    # Asked, not waited for: an orphan whose adoptive parent never reaps it stays a zombie.
+    while any(_may_run(attempt) for attempt in running) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for attempt in running:
+        attempt.kill()
+
+
+def _may_run(attempt: Attempt) -> bool:
+    """Also one that was taken a moment ago, whose process is not known yet."""
+    seen = attempt.observe() if attempt.taken else None
+    return seen is not None and seen.status in (Status.STARTING, Status.RUNNING)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _wait_for(child: subprocess.Popen[bytes] | None, seconds: float) -> None:
+    if child is None:
+        time.sleep(seconds)
+        return
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
+
+
+def _wait_until_taken(attempt: Attempt, child: subprocess.Popen[bytes]) -> None:
+    """A millisecond or two: what `push` returns, `find` finds."""
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while not attempt.taken and child.poll() is None and time.monotonic() < deadline:
+        _wait_for(child, 0.001)
+
+
+def _command(job: Job) -> list[str]:
+    given = job.configuration.get("command")
+    try:
+        command = shlex.split(given) if isinstance(given, str) else [str(g) for g in given or ()]
+    except ValueError as error:
+        raise Rejected(
+            f"the command {given!r} cannot be split: {error}", reason="platform_rejected"
+        ) from error
+    if not command:
+        raise Rejected("the run has no command to execute", reason="platform_rejected")
+    return command
+
+
+def _directory(job: Job) -> Path:
+    folder = Path(job.configuration.get("working_dir") or Path.cwd()).expanduser()
+    if not folder.is_dir():
+        raise Rejected(f"working_dir {str(folder)!r} is no directory", reason="platform_rejected")
+    return folder
+
+
+def _check_executable(command: str, env: Mapping[str, str], cwd: Path) -> None:
+    """Before it is started, for the clear error; afterwards it would be exit code 127."""
+    path = str(cwd / command) if os.sep in command else command
+    if shutil.which(path, path=env.get("PATH")) is None:
+        raise Rejected(f"the command {command!r} does not exist here", reason="command_not_found")
+
+
+def _own_environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("PUSH_DISPATCH_")}
+
+
+def _environment(job: Job) -> dict[str, str]:
+    env = job.configuration.get("env") or {}
+    return {name: str(value) for name, value in env.items() if value is not None}
+
+
+def _event(seen: Observation) -> Event:
+    detail = {
+        "run_id": seen.run_id,
+        "attempt": seen.attempt,
+        "status": seen.status.value,
+        "handle": seen.handle,
+        "exit_code": seen.exit_code,
+        "reason": seen.reason,
+        "message": seen.message,
+        "started_at": seen.started_at,
+        "ended_at": seen.ended_at,
+    }
+    return {
+        "source": "push-dispatch.process",
+        "detail-type": "Process State Change",
+        "detail": detail,
+    }

@@ -1,0 +1,105 @@
+"""What does a platform's answer mean, and what does the caller do next? One row per cause.
+
+A platform keeps its documented errors as a table of `Row`s; the first that matches decides. So
+the table can be read, printed in the documentation, and walked through by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+
+__all__ = ["Reaction", "Row", "judge"]
+
+
+class Reaction(StrEnum):
+    """What is done about an answer that is not a plain yes."""
+
+    #: The platform asks for patience, and has done nothing: Throttled.
+    RETRY = "retry"
+    #: There is no room now: NoCapacity.
+    CAPACITY = "capacity"
+    #: The same request will never be accepted: Rejected.
+    PERMANENT = "permanent"
+    #: Something of that name is there already: look at it and adopt it.
+    EXISTS = "exists"
+    #: What was asked about is not there (any more).
+    GONE = "gone"
+    #: The request may or may not have had its effect: Uncertain.
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cause: how it is recognised, what is done, and what a person can do about it."""
+
+    #: HTTP status codes; empty is any.
+    status: tuple[int, ...]
+    #: One of these, in lower case, occurs in the platform's code or message; empty is any.
+    words: tuple[str, ...]
+    reaction: Reaction
+    #: A token of `push_dispatch.core.reasons`.
+    reason: str
+    #: What a person can do about it, as a sentence.
+    remedy: str
+
+    def matches(self, status: int, text: str) -> bool:
+        """Whether an answer with this status and this code and message is of this cause."""
+        told = text.lower()
+        return (not self.status or status in self.status) and (
+            not self.words or any(word in told for word in self.words)
+        )
+
+    def error(self, message: str, after_seconds: float | None = None) -> PlatformError:
+        """The error to raise, with the platform's own words and the remedy.
+
+        A cause that has no error of its own (EXISTS and GONE, where nothing can be adopted or
+        missed) is uncertain.
+        """
+        told = f"{message.strip().rstrip('.')}. {self.remedy}"
+        match self.reaction:
+            case Reaction.RETRY:
+                return Throttled(told, reason=self.reason, after_seconds=after_seconds)
+            case Reaction.CAPACITY:
+                return NoCapacity(told, reason=self.reason)
+            case Reaction.PERMANENT:
+                return Rejected(told, reason=self.reason)
+            case _:
+                return Uncertain(told, reason=self.reason)
+
+    def unstarted(self, message: str, after_seconds: float | None = None) -> PlatformError:
+        """The error to raise of a question that starts nothing, so that nothing is in doubt and
+        nothing has to be looked up: what asks for patience or is refused for good is just that,
+        and everything else is a platform that cannot be asked."""
+        match self.reaction:
+            case Reaction.RETRY | Reaction.PERMANENT:
+                return self.error(message, after_seconds)
+            case Reaction.GONE:
+                return replace(self, reaction=Reaction.PERMANENT).error(message)
+            case _:
+                return Uncertain(message, reason="platform_unavailable")
+
+
+def judge(table: Sequence[Row], status: int, text: str) -> Row:
+    """The first row that matches; without one, a 4xx is permanent and the rest uncertain."""
+    fallback = _REFUSED if 400 <= status < 500 else _UNKNOWN
+    return next((row for row in table if row.matches(status, text)), fallback)
+
+
+_REFUSED = Row(
+    status=(),
+    words=(),
+    reaction=Reaction.PERMANENT,
+    reason="platform_rejected",
+    remedy="Correct the template or the job variables.",
+)
+_UNKNOWN = Row(
+    status=(),
+    words=(),
+    reaction=Reaction.UNCERTAIN,
+    reason="push_uncertain",
+    remedy="It is looked up by its name before it is sent again.",
+)

@@ -1,0 +1,54 @@
+"""What do the use cases need from outside? A handful of things, handed over in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from push_dispatch.adapters.secret_stores import Secrets
+from push_dispatch.core.schedule import NoSchedules, Schedules
+from push_dispatch.ports.messages import Messages
+from push_dispatch.ports.meter import Meter, no_meter
+from push_dispatch.ports.store import Store
+from push_dispatch.reporter import Reporter
+
+if TYPE_CHECKING:
+    from push_dispatch.platforms.base import Platform
+
+__all__ = ["Ports"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything with an effect. Tests hand over fakes, `bootstrap` the real ones."""
+
+    store: Store
+    messages: Messages
+    #: The time in epoch milliseconds.
+    clock: Callable[[], int]
+    #: A fresh uuid7, dashed.
+    new_id: Callable[[], str]
+    #: The platform of that name; imports its client library on first use.
+    platform: Callable[[str], Platform]
+    #: What is behind secret references, read anew at each push.
+    secrets: Secrets
+    #: What `{{ $NAME }}` in a template may read: an allow-list, never the whole environment.
+    template_env: Mapping[str, str] = field(default_factory=dict)
+    #: Where jobs report on themselves; None if they cannot.
+    reporter: Reporter | None = None
+    #: Fires the deployments' schedules.
+    schedules: Schedules = field(default_factory=NoSchedules)
+    #: Takes what is measured.
+    meter: Meter = no_meter
+
+    @contextmanager
+    def timed(self, platform: str, call: str) -> Iterator[None]:
+        """Measure a call of a platform, also if it fails."""
+        began = self.clock()
+        try:
+            yield
+        finally:
+            took = self.clock() - began
+            self.meter({"PlatformCallLatency": took}, platform=platform, call=call)

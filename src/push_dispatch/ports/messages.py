@@ -1,0 +1,122 @@
+"""What do the functions tell each other, and when does it arrive?
+
+Messages arrive at least once and in any order. Nothing depends on one that is lost for good: the
+sweep sends again whatever the table shows to be unfinished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Protocol
+
+from push_dispatch.core.model import Slot
+
+__all__ = [
+    "Look",
+    "Message",
+    "Messages",
+    "Push",
+    "StopAttempt",
+    "Wake",
+    "Watch",
+    "decode",
+    "encode",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Start this attempt."""
+
+    run: str
+    attempt: int
+    #: The pool's type, or that of the fallback whose turn it is.
+    type: str
+    #: Digest of the base job template to render.
+    template: str
+    #: The claim under which it was tried before; that push goes on where this one stopped.
+    claim: str = ""
+    #: 0 for the pool's own type, n for its n-th fallback.
+    fallback: int = 0
+    #: The pool has a platform rate or fallbacks: ask `push_dispatch.engine.gate` first.
+    gated: bool = False
+    tries: int = 0
+    #: The last try may have started it: look first.
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    """Stop this attempt: its run is CANCELLING."""
+
+    run: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One attempt to look at."""
+
+    handle: str
+    run: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Ask the platform about these attempts; nothing was heard of them for a while."""
+
+    platform: str
+    attempts: tuple[Watch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Dispatch this pool: a run is due, or slots are free that the stream does not tell about."""
+
+    pool: str
+    ended: tuple[Slot, ...] = ()
+
+
+Message = Push | StopAttempt | Look
+
+
+class Messages(Protocol):
+    """Sends. Both verbs raise Unavailable; then some of the messages may have been sent."""
+
+    def send(self, platform: str, messages: Sequence[Message], delay_seconds: int = 0) -> None:
+        """To the function of a platform. Raises NotFound (`platform_not_configured`) if none is
+        deployed. A delay of more than 900 seconds is cut to that."""
+        ...
+
+    def wake(self, wakes: Sequence[Wake], delay_seconds: int = 0) -> None:
+        """To dispatch."""
+        ...
+
+
+_VERBS = {"push": Push, "stop": StopAttempt, "look": Look, "wake": Wake}
+_NAMES = {cls: name for name, cls in _VERBS.items()}
+
+
+def encode(message: Message | Wake) -> str:
+    """The body of a message."""
+    return json.dumps({"verb": _NAMES[type(message)], **asdict(message)}, separators=(",", ":"))
+
+
+def decode(body: str) -> Message | Wake:
+    """The message in a body. Raises ValueError, KeyError or TypeError if it is none."""
+    document = json.loads(body)
+    match document.pop("verb"):
+        case "look":
+            return Look(document["platform"], tuple(Watch(**w) for w in document["attempts"]))
+        case "wake":
+            ended = tuple(Slot(*slot) for slot in document.get("ended", ()))
+            return Wake(document["pool"], ended)
+        case verb:
+            cls = {"push": Push, "stop": StopAttempt}[verb]
+            # While a new version is being deployed, messages of both are on their way.
+            known = {field.name for field in fields(cls)}
+            message: Message = cls(**{k: v for k, v in document.items() if k in known})
+            return message

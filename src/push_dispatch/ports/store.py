@@ -1,0 +1,191 @@
+"""What must be remembered, and which promises does the store make?
+
+`Store` is a protocol of verbs. `store.dynamodb.DynamoStore` keeps the promises with conditional
+writes, `store.memory.MemoryStore` in a dictionary, and one contract suite runs on both.
+
+Every method may raise Unavailable: the backend is throttling, out of reach, or did not answer in
+time. Then nothing is known of whether a write took effect; all writes are idempotent, so doing
+the same again is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from push_dispatch.core.circuit import Circuit
+from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState
+
+__all__ = ["LOG_DAYS", "Change", "Store"]
+
+#: How long a log is kept that its platform has deleted.
+LOG_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One committed change, as the table's stream tells it: a hint, late, twice or out of order."""
+
+    pool: str
+    #: The run before and after; both None if the pool's configuration changed.
+    before: Run | None = None
+    after: Run | None = None
+
+
+class Store(Protocol):
+    """The promises that the use cases rely on. All reads are strongly consistent."""
+
+    # -- configuration ---------------------------------------------------------------------
+
+    def create_pool(self, pool: Pool) -> None:
+        """Add a pool. Raises Refused (`pool_exists`)."""
+        ...
+
+    def pool(self, name: str) -> Pool | None:
+        """The pool's declared configuration, or None."""
+        ...
+
+    def pool_names(self) -> list[str]:
+        """Every pool, in the order of names."""
+        ...
+
+    def save_pool(self, pool: Pool) -> Pool:
+        """Replace the configuration if its version is still `pool.version`, and return it with the
+        new one. When this returns no pass can commit an admission decided under the old one: the
+        ledger's version has moved. Raises Conflict."""
+        ...
+
+    def delete_pool(self, pool: Pool) -> None:
+        """Remove configuration, templates and ledger, if the version is still `pool.version`. The
+        runs stay. Raises Conflict."""
+        ...
+
+    def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
+        """Keep a base job template under the digest of its content. Templates never change, so a
+        warm function may keep what it has read."""
+        ...
+
+    def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
+        """The template with this digest, or None."""
+        ...
+
+    def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
+        """Keep a deployment, replacing what had this name."""
+        ...
+
+    def deployment(self, name: str) -> Mapping[str, Any] | None:
+        """The deployment of that name, or None."""
+        ...
+
+    def deployments(self) -> dict[str, Mapping[str, Any]]:
+        """Every deployment by name."""
+        ...
+
+    def delete_deployment(self, name: str) -> None:
+        """Forget a deployment. Idempotent."""
+        ...
+
+    # -- runs ------------------------------------------------------------------------------
+
+    def add_run(self, run: Run) -> Run:
+        """Put a run that does not exist yet, and return what is stored: `run`, or the run that was
+        there first under the same id. This insert is the run-scheduled event.
+        Raises Invalid (`run_too_large`)."""
+        ...
+
+    def add_runs(self, runs: Sequence[Run]) -> list[Run]:
+        """The same for many, in parallel; the result is in the order of `runs`."""
+        ...
+
+    def run(self, pool: str, uuid: str) -> Run | None:
+        """The run, or None."""
+        ...
+
+    def runs(self, pool: str, uuids: Iterable[str]) -> dict[str, Run]:
+        """The runs that exist, by uuid."""
+        ...
+
+    def save_run(self, run: Run) -> None:
+        """Replace a run if its revision is still `run.rev - 1`. Saving the same twice is fine.
+        Raises Conflict."""
+        ...
+
+    def list_runs(
+        self,
+        pool: str,
+        *,
+        states: frozenset[RunState] = frozenset(),
+        newest_first: bool = True,
+    ) -> Iterator[Run]:
+        """The pool's runs in the order of their ids, read as the iterator goes."""
+        ...
+
+    def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
+        """Whether the attempt is `by`'s: the first to ask has it, for `LOG_DAYS`."""
+        ...
+
+    def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
+        """Keep the end of an attempt's log for `LOG_DAYS`; what is there already stays."""
+        ...
+
+    def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
+        """What was kept, or None."""
+        ...
+
+    # -- places in line --------------------------------------------------------------------
+
+    def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
+        """Put places in line. Idempotent."""
+        ...
+
+    def line(
+        self,
+        pool: str,
+        queue: str,
+        limit: int,
+        *,
+        after: Ready | None = None,
+        due: int | None = None,
+    ) -> list[Ready]:
+        """At most `limit` places of a queue in order, behind `after`, not due later than `due`."""
+        ...
+
+    def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
+        """Remove places in line. Idempotent."""
+        ...
+
+    def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
+        """Places of which time will change something by `until`, soonest first: due, or expired.
+        Eventually consistent."""
+        ...
+
+    def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
+        """Time's next interest in this place is at `at`, or over. No effect if it is gone."""
+        ...
+
+    # -- pacing ----------------------------------------------------------------------------
+
+    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
+        """Take one of the starts that the platform accepts in a period, spread evenly but for a
+        burst of `rate.starts`. Returns 0, or the milliseconds to wait when none was taken."""
+        ...
+
+    def circuit(self, pool: str, type: str) -> Circuit:
+        """What the last pushes of the pool to this type have come to."""
+        ...
+
+    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+        """Remember it; whoever saves last wins."""
+        ...
+
+    # -- the ledger ------------------------------------------------------------------------
+
+    def ledger(self, pool: str) -> Ledger:
+        """Who holds the pool's slots; version 0 if nobody ever did."""
+        ...
+
+    def commit(self, ledger: Ledger) -> None:
+        """Replace the ledger if its version is still `ledger.version - 1`: the one write that
+        releases and admits. Committing the same twice is fine. Raises Conflict."""
+        ...

@@ -1,0 +1,81 @@
+"""Is the ledger one value that only one writer can replace?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+
+from push_dispatch.core.errors import Conflict
+from push_dispatch.core.model import MAX_SLOTS, Ledger
+from push_dispatch.ports.store import Store
+from tests.contract.store import values
+from tests.contract.store.suite import StoreSuite
+
+__all__ = ["LedgerContract"]
+
+
+class LedgerContract(StoreSuite):
+    """`ledger` and `commit`."""
+
+    def test_pool_without_a_ledger_has_version_0(self, store: Store, pool: str) -> None:
+        assert store.ledger(pool) == Ledger(pool)
+
+    def test_ledger_comes_back_whole(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        ledger = values.ledger(
+            pool,
+            1,
+            values.holder(next(ids)),
+            values.holder(next(ids), attempt=70_000, queue="high", concurrency_key="a é"),
+            values.holder(next(ids), since=0, deployment="nightly", concurrency_key="high"),
+            starts={"": (values.NOW, values.NOW - 5, values.NOW + 7), "high": (values.NOW,)},
+            configuration=4,
+        )
+        store.commit(ledger)
+        assert store.ledger(pool) == ledger
+
+    def test_full_ledger_fits(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        holders = tuple(values.holder(uuid) for uuid in islice(ids, MAX_SLOTS))
+        ledger = Ledger(pool, version=1, holders=holders)
+        store.commit(ledger)
+        assert store.ledger(pool) == ledger
+
+    def test_holders_can_all_go(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        store.commit(values.ledger(pool, 1, values.holder(next(ids)), starts={"": (1,)}))
+        store.commit(Ledger(pool, version=2))
+        assert store.ledger(pool) == Ledger(pool, version=2)
+
+    def test_first_of_two_passes_wins(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        winner = values.ledger(pool, 1, values.holder(next(ids)))
+        store.commit(winner)
+        with pytest.raises(Conflict):
+            store.commit(values.ledger(pool, 1, values.holder(next(ids))))
+        assert store.ledger(pool) == winner
+
+    def test_committing_the_same_twice_is_fine(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        ledger = values.ledger(pool, 1, values.holder(next(ids)), starts={"": (values.NOW,)})
+        store.commit(ledger)
+        store.commit(ledger)
+        assert store.ledger(pool) == ledger
+
+    def test_old_version_conflicts(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        first = values.ledger(pool, 1, values.holder(next(ids)))
+        second = replace(first, version=2, holders=())
+        store.commit(first)
+        store.commit(second)
+        with pytest.raises(Conflict):
+            store.commit(first)
+        assert store.ledger(pool) == second
+
+    def test_version_of_the_future_conflicts(self, store: Store, pool: str) -> None:
+        with pytest.raises(Conflict):
+            store.commit(Ledger(pool, version=2))
+        assert store.ledger(pool) == Ledger(pool)
+
+    def test_pools_have_a_ledger_each(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        store.commit(values.ledger(pool, 1, values.holder(next(ids))))
+        assert store.ledger(f"{pool}-other").version == 0

@@ -1,0 +1,296 @@
+"""Does each event move a run as the table says, and does everything else leave it alone?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from push_dispatch.core.lifecycle import (
+    LOST_GRACE_SECONDS,
+    REMEMBERED,
+    TRANSITIONS,
+    Claim,
+    Event,
+    Expire,
+    FallBack,
+    GiveBack,
+    Move,
+    Observe,
+    Pushed,
+    Reject,
+    Stop,
+    advance,
+)
+from push_dispatch.core.model import Attempt, Observation, Run, RunState, Status
+
+S = RunState
+NOW = 1_800_000_000_000
+ID = "0199c1f0-0000-7000-8000-000000000001"
+EVENTS: tuple[type[Event], ...] = (
+    Claim,
+    Pushed,
+    FallBack,
+    GiveBack,
+    Reject,
+    Observe,
+    Stop,
+    Expire,
+    Move,
+)
+
+
+def scheduled(**changed: object) -> Run:
+    return replace(Run("p", ID, "default", due=NOW, submitted_at=NOW, order=ID), **changed)  # type: ignore[arg-type]
+
+
+def claim(attempt: int = 1, name: str = "c", instead_of: str = "") -> Claim:
+    return Claim(attempt, "ecs", "ecs", "t", name, NOW + 60_000, instead_of)
+
+
+def pending(**changed: object) -> Run:
+    return replace(advance(scheduled(), claim(), NOW), **changed)  # type: ignore[arg-type]
+
+
+def pushed(**changed: object) -> Run:
+    return replace(advance(pending(), Pushed(1, "h"), NOW), **changed)  # type: ignore[arg-type]
+
+
+def running(**changed: object) -> Run:
+    return replace(advance(pushed(), seen(Status.RUNNING), NOW), **changed)  # type: ignore[arg-type]
+
+
+def cancelling(run: Run | None = None, reason: str = "cancelled_by_user") -> Run:
+    return advance(run or running(), Stop(reason), NOW)
+
+
+def seen(status: Status, code: int | None = None, **more: object) -> Observe:
+    return Observe(Observation(f"p.{ID}", 1, status, exit_code=code, **more))  # type: ignore[arg-type]
+
+
+ENDED_0, ENDED_1 = seen(Status.ENDED, 0), seen(Status.ENDED, 1)
+LOST = seen(Status.LOST)
+LATER = NOW + LOST_GRACE_SECONDS * 1000
+
+#: State before, event, state after, reason after: at least one for each cell of the table.
+ROWS: list[tuple[Run, Event, RunState, str | None]] = [
+    (scheduled(), claim(), S.PENDING, None),
+    (scheduled(), Stop("cancelled_by_user"), S.CANCELLED, "cancelled_by_user"),
+    (scheduled(), Expire(), S.CANCELLED, "expired"),
+    (scheduled(), Expire("cancelled_by_collision"), S.CANCELLED, "cancelled_by_collision"),
+    (scheduled(), Reject(1, "platform_rejected", "no"), S.CRASHED, "platform_rejected"),
+    (scheduled(), Move("other"), S.SCHEDULED, None),
+    (pending(), claim(name="d", instead_of="c"), S.PENDING, None),
+    (pending(), Pushed(1, "h"), S.PENDING, None),
+    (pending(), FallBack(1, "docker", "docker", "t2", "ecs: full"), S.PENDING, None),
+    (pending(), GiveBack(1, "no_capacity", "full", 60), S.SCHEDULED, "no_capacity"),
+    (pending(), Reject(1, "access_denied", "no"), S.CRASHED, "access_denied"),
+    (
+        pending(crash_retries=1),
+        Reject(1, "push_failed", "no", retryable=True),
+        S.SCHEDULED,
+        "push_failed",
+    ),
+    (pushed(), seen(Status.STARTING, version=1), S.PENDING, None),
+    (pushed(), seen(Status.RUNNING), S.RUNNING, None),
+    (pushed(), ENDED_0, S.COMPLETED, "completed"),
+    (pushed(), ENDED_1, S.FAILED, "exit_code"),
+    (pushed(retries=1), ENDED_1, S.SCHEDULED, "exit_code"),
+    (pushed(), seen(Status.ENDED, reason="image_pull_failed"), S.CRASHED, "image_pull_failed"),
+    (pushed(), LOST, S.CRASHED, "lost"),
+    (pending(), Stop("cancelled_by_user"), S.CANCELLING, None),
+    (pending(state=S.RUNNING), Pushed(1, "h"), S.RUNNING, None),
+    (running(), seen(Status.RUNNING, version=7), S.RUNNING, None),
+    (running(), ENDED_0, S.COMPLETED, "completed"),
+    (running(), ENDED_1, S.FAILED, "exit_code"),
+    (running(), seen(Status.ENDED), S.CRASHED, "infrastructure_failure"),
+    (running(), seen(Status.ENDED, 137, reason="out_of_memory"), S.CRASHED, "out_of_memory"),
+    (running(crash_retries=1), LOST, S.SCHEDULED, "lost"),
+    (running(), Stop("timed_out"), S.CANCELLING, None),
+    (cancelling(pending()), claim(name="d", instead_of="c"), S.CANCELLING, None),
+    (cancelling(pending()), Pushed(1, "h"), S.CANCELLING, None),
+    (cancelling(pending()), GiveBack(1, "no_capacity", "", 60), S.CANCELLED, "cancelled_by_user"),
+    (cancelling(pending(), "timed_out"), GiveBack(1, "x", "", 60), S.CRASHED, "timed_out"),
+    (
+        cancelling(pending(crash_retries=1), "timed_out"),
+        GiveBack(1, "no_capacity", "", 60),
+        S.SCHEDULED,
+        "timed_out",
+    ),
+    (cancelling(pending()), Reject(1, "x", ""), S.CANCELLED, "cancelled_by_user"),
+    (cancelling(pending(), "timed_out"), Reject(1, "x", ""), S.CRASHED, "timed_out"),
+    (
+        cancelling(pending(crash_retries=1), "timed_out"),
+        Reject(1, "x", ""),
+        S.SCHEDULED,
+        "timed_out",
+    ),
+    (cancelling(), seen(Status.RUNNING, version=7), S.CANCELLING, None),
+    (cancelling(), seen(Status.ENDED, 143), S.CANCELLED, "cancelled_by_user"),
+    # It ended by itself before the order reached it: it was to be cancelled, and it is.
+    (cancelling(), ENDED_0, S.CANCELLED, "cancelled_by_user"),
+    (cancelling(reason="timed_out"), seen(Status.ENDED, 143), S.CRASHED, "timed_out"),
+    (cancelling(running(crash_retries=1), "timed_out"), LOST, S.SCHEDULED, "timed_out"),
+    # A person's word outweighs the clock's.
+    (cancelling(reason="timed_out"), Stop("cancelled_by_user"), S.CANCELLING, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "state", "reason"),
+    ROWS,
+    ids=lambda value: value.state.value if isinstance(value, Run) else None,
+)
+def test_a_row_of_the_table(before: Run, event: Event, state: RunState, reason: str | None) -> None:
+    after = advance(before, event, LATER)
+
+    assert (after.state, after.reason) == (state, reason)
+    assert after.rev == before.rev + 1
+    assert (after.ended_at is not None) is after.state.ended
+
+
+def test_the_rows_cover_the_table() -> None:
+    shown = {(before.state, type(event), state) for before, event, state, _ in ROWS}
+    table = {
+        (before, event, after)
+        for before, row in TRANSITIONS.items()
+        for event, states in row.items()
+        for after in states
+    }
+    assert shown == table
+
+
+SAMPLES: dict[type[Event], Event] = {type(event): event for _, event, _, _ in ROWS}
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [(s, e) for s in RunState for e in EVENTS if e not in TRANSITIONS.get(s, {})],
+)
+def test_what_is_not_in_the_table_changes_nothing(state: RunState, event: type[Event]) -> None:
+    run = running(state=state)
+
+    assert advance(run, SAMPLES[event], LATER) is run
+
+
+@pytest.mark.parametrize(("before", "event"), [row[:2] for row in ROWS])
+def test_the_same_event_twice_changes_nothing_more(before: Run, event: Event) -> None:
+    once = advance(before, event, LATER)
+
+    assert advance(once, event, LATER) is once
+
+
+# -- details that the table does not show -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Pushed(2, "h"),
+        GiveBack(2, "no_capacity", "", 60),
+        Reject(2, "x", ""),
+        Observe(Observation(f"p.{ID}", 2, Status.ENDED, exit_code=0)),
+        Observe(Observation(f"p.{ID}", 0, Status.ENDED, exit_code=0)),
+    ],
+)
+def test_news_of_another_attempt_is_no_news(event: Event) -> None:
+    run = pending()
+    assert advance(run, event, LATER) is run
+
+
+def test_of_two_who_take_over_one_gets_it() -> None:
+    first = advance(pending(), claim(name="d", instead_of="c"), NOW)
+
+    assert advance(first, claim(name="e", instead_of="c"), NOW) is first
+
+
+def test_who_thinks_to_be_first_does_not_take_over() -> None:
+    run = pending()
+
+    assert advance(run, claim(name="d"), NOW) is run
+
+
+@pytest.mark.parametrize("event", [GiveBack(1, "no_capacity", "", 60), Reject(1, "x", "")])
+def test_a_handle_outweighs_what_another_push_was_told(event: Event) -> None:
+    run = pushed()
+
+    assert advance(run, event, NOW) is run
+
+
+def test_who_has_claimed_may_have_started_it() -> None:
+    run, reject = pending(), Reject(1, "push_failed", "", unless_claimed=True)
+
+    assert advance(run, reject, NOW) is run
+    assert advance(scheduled(), reject, NOW).state is S.CRASHED
+
+
+def test_an_attempt_that_is_not_known_yet_is_not_lost() -> None:
+    run = pushed()
+
+    assert advance(run, LOST, LATER - 1) is run
+
+
+def test_observations_in_the_wrong_order_do_not_go_back() -> None:
+    run = advance(pushed(), seen(Status.RUNNING, version=5), NOW)
+
+    assert advance(run, seen(Status.STARTING, version=4), NOW) is run
+    assert advance(run, seen(Status.ENDED, 0, version=4), NOW).state is S.COMPLETED
+
+
+def test_an_unknown_status_says_nothing() -> None:
+    run = running()
+
+    assert advance(run, seen(Status.UNKNOWN), LATER) is run
+
+
+def test_polling_a_healthy_run_writes_nothing() -> None:
+    run = running()
+
+    assert advance(run, seen(Status.RUNNING), LATER) is run
+
+
+def test_the_back_off_doubles_and_counts_failures_and_crashes_apart() -> None:
+    once = advance(pushed(retries=2, crash_retries=2), ENDED_1, NOW)
+    assert (once.due, once.failures, once.crashes) == (NOW + 10_000, 1, 0)
+
+    again = advance(advance(once, claim(2), NOW), Pushed(2, "h2"), NOW)
+    twice = advance(again, replace_attempt(ENDED_1, 2), NOW)
+    assert (twice.due, twice.failures) == (NOW + 20_000, 2)
+
+    third = advance(advance(twice, claim(3), NOW), Pushed(3, "h3"), NOW)
+    lost = advance(third, replace_attempt(LOST, 3), LATER)
+    assert (lost.due, lost.failures, lost.crashes) == (LATER + 10_000, 2, 1)
+
+
+def replace_attempt(event: Observe, attempt: int) -> Observe:
+    return Observe(replace(event.observation, attempt=attempt))
+
+
+def test_what_cannot_succeed_is_not_tried_again() -> None:
+    run = pushed(retries=3, crash_retries=3)
+
+    assert advance(run, seen(Status.ENDED, reason="x", retryable=False), NOW).state is S.CRASHED
+    assert advance(run, seen(Status.ENDED, 1, retryable=False), NOW).state is S.FAILED
+
+
+def test_no_room_costs_no_retry() -> None:
+    run = advance(pending(), GiveBack(1, "no_capacity", "full", 60), NOW)
+
+    assert (run.due, run.failures, run.crashes) == (NOW + 60_000, 0, 0)
+    assert run.waits_for(2)
+
+
+def test_a_run_remembers_its_last_attempts() -> None:
+    old = tuple(Attempt(n, "ecs") for n in range(1, REMEMBERED + 1))
+    run = scheduled(attempt=REMEMBERED, attempts=old)
+
+    after = advance(run, claim(REMEMBERED + 1), NOW)
+
+    assert [a.number for a in after.attempts] == list(range(2, REMEMBERED + 2))
+
+
+def test_a_step_that_leaves_the_table_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TRANSITIONS[S.RUNNING], Stop, frozenset())
+
+    with pytest.raises(RuntimeError, match="RUNNING -> CANCELLING on Stop is not allowed"):
+        advance(running(), Stop("cancelled_by_user"), NOW)

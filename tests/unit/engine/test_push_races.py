@@ -1,0 +1,149 @@
+"""Is an attempt that may have been started ever taken for one that was not?
+
+The cases that the state machine would need much luck to meet, one by one. In each the platform has
+no room, or the push is given up, while the attempt already lives: its slot must stay.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from push_dispatch.core.errors import Unavailable
+from push_dispatch.core.model import Attempt, Run, RunState
+from push_dispatch.engine.submit import Request, submit
+from push_dispatch.handlers.push import MAX_RECEIVES
+from push_dispatch.ports.messages import Push
+from tests.fakes.faults import Crash, Point
+from tests.fakes.world import POOL, Delivery, World
+
+
+@pytest.fixture
+def world() -> World:
+    """One run that was admitted; its message is due."""
+    world = World()
+    submit(world.ports, Request(POOL))
+    world.deliver_changes(10)
+    return world
+
+
+def the_run(world: World) -> Run:
+    (run,) = world.runs()
+    return run
+
+
+def the_attempt(world: World) -> Attempt:
+    attempt = the_run(world).current
+    assert attempt is not None
+    return attempt
+
+
+def the_push(world: World) -> Delivery:
+    (delivery,) = [d for d in world.mail.waiting if isinstance(d.message, Push)]
+    return delivery
+
+
+def deliver_when_due(world: World, delivery: Delivery) -> None:
+    """Deliver the message, and the stream of what that has changed."""
+    world.now = max(world.now, delivery.at)
+    world.deliver_message(delivery)
+    world.deliver_changes(10)
+    world.guarantees.check(world.now)
+
+
+def crash_once_started(world: World, delivery: Delivery) -> None:
+    """Deliver the message to a function that is killed right after the platform has started the
+    attempt, before its handle is recorded."""
+
+    def kill() -> None:
+        raise Crash
+
+    world.now = max(world.now, delivery.at)
+    world.faults.arm(Point("push", after=True), kill)
+    with pytest.raises(Crash):
+        world.deliver_message(delivery)
+    assert the_attempt(world).handle is None
+
+
+def fail_once(world: World, verb: str) -> None:
+    """The next call of that verb of the store fails."""
+
+    def fail() -> None:
+        raise Unavailable
+
+    world.faults.arm(Point(verb), fail)
+
+
+def test_two_deliveries_at_once_do_not_both_believe_to_be_the_first(world: World) -> None:
+    delivery = the_push(world)
+    # The first has read the run and is about to claim it when the second does, starts it, dies.
+    world.faults.arm(Point("save_run"), lambda: crash_once_started(world, delivery))
+    world.platform.failures += ["", "no_capacity"]
+
+    deliver_when_due(world, delivery)
+
+    assert the_run(world).state is RunState.PENDING
+
+
+def test_a_throttled_push_that_died_after_its_second_try_looks_first(world: World) -> None:
+    world.platform.failures += ["throttled", "", "no_capacity"]
+    deliver_when_due(world, the_push(world))
+    crash_once_started(world, the_push(world))
+
+    deliver_when_due(world, the_push(world))
+    deliver_when_due(world, the_push(world))
+
+    assert the_attempt(world).handle is not None
+
+
+def test_a_push_is_not_given_up_on_the_word_of_the_try_that_started_it(world: World) -> None:
+    world.platform.failures += ["unreachable", "lost"]
+    deliver_when_due(world, the_push(world))
+    world.now += 4000 * 1000
+
+    deliver_when_due(world, the_push(world))
+
+
+def test_what_was_never_started_is_given_up_after_an_hour(world: World) -> None:
+    world.platform.failures += ["unreachable"] * 100
+    since = world.now
+    while not the_run(world).state.ended:
+        deliver_when_due(world, the_push(world))
+
+    assert (the_run(world).state, the_run(world).reason) == (RunState.CRASHED, "push_failed")
+    assert world.now - since > 3600 * 1000
+    assert not world.platform.starts
+
+
+def test_a_store_that_is_down_does_not_end_what_may_live(world: World) -> None:
+    world.platform.failures += ["lost"]
+    deliver_when_due(world, the_push(world))
+    for _ in range(10):
+        fail_once(world, "template")
+        deliver_when_due(world, the_push(world))
+
+    deliver_when_due(world, the_push(world))
+
+    assert the_attempt(world).handle is not None
+
+
+def test_a_dead_letter_does_not_end_what_may_live(world: World) -> None:
+    delivery = the_push(world)
+    crash_once_started(world, delivery)
+    delivery.receives = MAX_RECEIVES - 1
+    fail_once(world, "run")
+
+    deliver_when_due(world, delivery)
+    world.drain()
+
+    assert not world.left()
+    assert the_run(world).state is RunState.COMPLETED
+
+
+def test_a_dead_letter_ends_what_was_never_sent(world: World) -> None:
+    delivery = the_push(world)
+    delivery.receives = MAX_RECEIVES - 1
+    fail_once(world, "run")
+
+    deliver_when_due(world, delivery)
+
+    assert (the_run(world).state, the_run(world).reason) == (RunState.CRASHED, "push_failed")

@@ -1,0 +1,211 @@
+"""Is all measured that the table of metrics promises, and told to CloudWatch as it reads it?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from push_dispatch.adapters.telemetry import NAMESPACE, meter
+from push_dispatch.control.pools import change_pool
+from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.sweep import DRIFT_SECONDS, SILENT_SECONDS
+from push_dispatch.ports.meter import METRICS, Values, meter_changes
+from push_dispatch.ports.store import Change
+from tests.fakes.faults import Point
+from tests.fakes.world import POOL, World
+
+
+@dataclass
+class Book:
+    """A meter that writes down what it is told."""
+
+    entries: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
+
+    def __call__(self, values: Values, **dimensions: str) -> None:
+        self.entries.append((dict(values), dimensions))
+
+    def of(self, metric: str, **dimensions: str) -> list[Any]:
+        """Every value of that metric of the pool with these dimensions, in order."""
+        wanted = {"pool": POOL, **dimensions}
+        return [v[metric] for v, told in self.entries if metric in v and told == wanted]
+
+
+class Metered(World):
+    """A world that counts, and tells the function that notifies of each change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = Book()
+        self.ports = replace(self.ports, meter=self.book)
+
+    def deliver_changes(self, count: int, *, again: bool = False) -> None:
+        self.collect()
+        meter_changes(self.book, self.changes[:count])
+        super().deliver_changes(count, again=again)
+
+
+@pytest.fixture
+def world() -> Metered:
+    return Metered()
+
+
+def test_a_life_is_measured_from_due_to_its_end(world: Metered) -> None:
+    submit(world.ports, Request(POOL))
+    world.now += 700
+    world.deliver_changes(10)
+    world.deliver_all()
+    world.deliver_all()
+    assert world.book.of("Admitted") == [1]
+    assert world.book.of("Pushes", outcome="pushed") == [1]
+    assert world.book.of("DispatchLatency") == [[700]]
+    world.drain()
+    world.deliver_changes(10)
+    assert world.book.of("Ended", state="COMPLETED") == [1]
+    assert world.book.of("Failures") == []
+
+
+def test_a_failure_is_counted_once_with_its_reason(world: Metered) -> None:
+    world.platform.failures += ["rejected"]
+    submit(world.ports, Request(POOL))
+    world.deliver_all()
+    world.deliver_all()
+    world.deliver_all()
+    [run] = world.runs()
+    assert run.reason is not None
+    assert world.book.of("Failures", reason=run.reason) == [1]
+    assert world.book.of("Ended", state=run.state.value) == [1]
+
+
+def test_the_sweep_tells_how_a_pool_stands(world: Metered) -> None:
+    for _ in range(5):
+        submit(world.ports, Request(POOL))
+    for _ in range(3):
+        world.deliver_all()
+    world.now += 5000
+    world.sweep()
+    assert world.book.of("SlotsUsed") == [3]
+    assert world.book.of("Waiting", reason="pool_limit") == [2]
+    assert world.book.of("OldestWaiting") == [5.0]
+    assert world.book.of("SlotDrift") == []
+
+
+def test_nobody_is_alarmed_by_what_a_person_has_paused(world: Metered) -> None:
+    submit(world.ports, Request(POOL))
+    change_pool(world.ports, POOL, lambda pool: replace(pool, paused=True))
+    world.deliver_all()
+    world.now += 5000
+    world.sweep()
+    assert world.book.of("Waiting", reason="pool_paused") == [1]
+    assert world.book.of("OldestWaiting") == []
+
+
+def test_a_slot_of_an_attempt_that_is_over_is_drift(world: Metered) -> None:
+    submit(world.ports, Request(POOL))
+    for _ in range(3):
+        world.deliver_all()
+    for container in world.platform.live():
+        world.platform.end(container, 0)
+    world.deliver_event(0)
+    world.collect()
+    world.changes.clear()  # the stream has lost the end
+    world.now += DRIFT_SECONDS * 1000
+    world.sweep()
+    assert world.book.of("SlotDrift") == [1]
+    world.sweep()
+    assert world.book.of("SlotDrift") == [1], "it was healed"
+
+
+def test_an_end_that_is_on_its_way_is_no_drift(world: Metered) -> None:
+    submit(world.ports, Request(POOL))
+    for _ in range(3):
+        world.deliver_all()
+    for container in world.platform.live():
+        world.platform.end(container, 0)
+    world.deliver_event(0)
+    world.now += DRIFT_SECONDS * 1000 - 1
+    world.sweep()
+    assert world.book.of("SlotDrift") == []
+
+
+def test_an_idle_pool_says_nothing(world: Metered) -> None:
+    submit(world.ports, Request(POOL))
+    world.drain()
+    world.deliver_all()
+    world.book.entries.clear()
+    world.sweep()
+    assert world.book.entries == []
+
+
+def test_each_metric_of_the_table_is_told_with_its_dimensions(world: Metered) -> None:
+    """A scenario that has all of them; and nothing is told that the table has not."""
+    world.platform.failures += ["lost"]
+    runs = [submit(world.ports, Request(POOL)).run for _ in range(5)]
+    world.faults.arm(Point("commit", after=False), lambda: commit_first(world))
+    for _ in range(3):
+        world.deliver_all()
+        world.now += 3000
+    world.now += SILENT_SECONDS * 1000
+    world.sweep()
+    for _ in range(2):
+        world.deliver_all()
+    cancel(world.ports, runs[1].id)
+    world.deliver_all()
+    world.platform.failures += ["rejected"]
+    for container in world.platform.live():
+        world.platform.end(container, 1)
+    world.deliver_event(0)
+    world.collect()
+    lost, world.changes[:] = world.changes[:], []
+    world.now += DRIFT_SECONDS * 1000
+    world.sweep()
+    world.changes[:0] = lost
+    world.drain()
+    world.deliver_changes(100)
+    told = {(name, frozenset(d)) for values, d in world.book.entries for name in values}
+    assert told == {(m.name, frozenset(m.dimensions)) for m in METRICS.values()}
+    calls = {d["call"] for _, d in world.book.entries if "call" in d}
+    assert calls == {"push", "find", "observe", "cancel"}
+
+
+def test_the_same_end_is_told_by_one_change_only() -> None:
+    world = World()
+    run = submit(world.ports, Request(POOL)).run
+    world.drain()
+    after = world.store.run(POOL, run.uuid)
+    book = Book()
+    meter_changes(book, [Change(POOL, after, after), Change(POOL, after, None), Change(POOL)])
+    assert book.entries == []
+
+
+def test_cloudwatch_reads_them_by_pool_and_for_the_system(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    meter({"DispatchLatency": [3, 4.5]}, pool="etl")
+    [line] = capsys.readouterr().out.splitlines()
+    document = json.loads(line)
+    [directive] = document["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == NAMESPACE
+    assert sorted(map(sorted, directive["Dimensions"])) == [["pool", "service"], ["service"]]
+    assert directive["Metrics"] == [{"Name": "DispatchLatency", "Unit": "Milliseconds"}]
+    assert (document["pool"], document["service"]) == ("etl", "push-dispatch")
+    assert document["DispatchLatency"] == [3, 4.5]
+
+
+def test_many_values_are_told_in_as_many_documents_as_it_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    meter({"DispatchLatency": list(range(250))}, pool="etl")
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [value for d in documents for value in d["DispatchLatency"]] == list(range(250))
+    assert all(len(d["DispatchLatency"]) <= 100 for d in documents), "more are not taken"
+    assert all(d["pool"] == "etl" for d in documents)
+
+
+def commit_first(world: World) -> None:
+    """Somebody else changes the ledger that is about to be committed."""
+    ledger = world.store.ledger(POOL)
+    world.store.commit(replace(ledger, version=ledger.version + 1))
