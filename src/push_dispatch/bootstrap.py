@@ -18,10 +18,10 @@ from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
-from push_dispatch.core.schedule import NoSchedules, Schedules, UnknownSchedules
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
-from push_dispatch.reporter import Reporter
+from push_dispatch.ports.reporter import Reporter
+from push_dispatch.ports.schedules import NoSchedules, Schedules, UnknownSchedules
 from push_dispatch.settings import Settings
 
 if TYPE_CHECKING:

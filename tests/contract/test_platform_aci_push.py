@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.secret_stores import Secret
 from push_dispatch.core.errors import Rejected, Throttled, Uncertain
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.aci.request import Place
 from push_dispatch.platforms.base import Status
+from push_dispatch.ports.secrets import Secret
 from tests.contract.aci_suite import AciSuite
 from tests.fakes.aci import FakeAci
 from tests.fakes.aci_service import RESOURCE_GROUP, SUBSCRIPTION, failure

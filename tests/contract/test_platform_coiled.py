@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from push_dispatch.adapters.secret_stores import Secret
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Status
 from push_dispatch.platforms.coiled import ERRORS, Coiled
 from push_dispatch.platforms.refusals import judge
+from push_dispatch.ports.secrets import Secret
 from push_dispatch.testing.platform_contract import PlatformContract
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.fakes.coiled import WORKSPACE, FakeCoiled, refusal, variables

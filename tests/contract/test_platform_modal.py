@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import grpc
 import pytest
 
-from push_dispatch.adapters.secret_stores import Secret
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Status
 from push_dispatch.platforms.modal import ERRORS, Modal
 from push_dispatch.platforms.modal.refusal import _STATUS
 from push_dispatch.platforms.refusals import judge
+from push_dispatch.ports.secrets import Secret
 from push_dispatch.testing.platform_contract import PlatformContract
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.fakes.modal import FakeModal, variables

@@ -25,7 +25,7 @@ from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.stream import StreamPump
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports.messages import Look, Push, StopAttempt, Wake, Watch, encode
-from push_dispatch.reporter import token_for
+from push_dispatch.ports.reporter import token_for
 from tests.fakes.aci import variables as aci_variables
 from tests.fakes.cloud_run import variables as cloud_run_variables
 from tests.fakes.modal import variables as modal_variables

@@ -24,10 +24,10 @@ import botocore.session
 from push_dispatch import bootstrap
 from push_dispatch.adapters.dynamodb.schema import create_table
 from push_dispatch.adapters.notifier import Notifier
-from push_dispatch.core.schedule import NoSchedules
 from push_dispatch.handlers import submit
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Wake, encode
+from push_dispatch.ports.schedules import NoSchedules
 from push_dispatch.settings import Settings
 from tests.fakes.aci import FakeAci
 from tests.fakes.aci_sign_in import CLIENT, TENANT, FakeSts

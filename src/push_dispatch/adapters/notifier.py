@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from push_dispatch.adapters.secret_stores import Secrets, secrets_from
+from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.errors import Invalid
+from push_dispatch.ports.secrets import Secrets
 from push_dispatch.ports.store import Change
 from push_dispatch.settings import Settings
 

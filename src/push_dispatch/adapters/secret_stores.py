@@ -19,38 +19,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.ports.secrets import Secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
 
-__all__ = ["Secret", "Secrets", "secrets_from"]
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret that a job needs, without its value."""
-
-    name: str
-    #: ARN for platforms that read it themselves; empty if the store has none.
-    arn: str
-    #: Reads the value. Raises KeyError if there is none or it may not be read.
-    read: Callable[[], str] = field(repr=False)
-
-
-class Secrets(Protocol):
-    """A store of secrets."""
-
-    def read(self, name: str) -> str:
-        """The value. Raises KeyError if there is none or it may not be read, Unavailable."""
-        ...
-
-    def arn(self, name: str) -> str:
-        """The ARN, or an empty string if this store has none. Raises KeyError, Unavailable."""
-        ...
+__all__ = ["EnvSecrets", "FileSecrets", "ParameterStore", "SecretsManager", "secrets_from"]
 
 
 def secrets_from(environ: Mapping[str, str]) -> Secrets:

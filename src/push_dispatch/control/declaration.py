@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from push_dispatch.control.deployments import Deployment
-from push_dispatch.control.pools import digest_of
+from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Fallback, Pool, Queue, Rate
 from push_dispatch.core.schedule import Schedule

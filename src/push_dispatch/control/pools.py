@@ -6,12 +6,11 @@ the old one can be committed. Changing a limit never stops a run.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from push_dispatch.adapters.dynamodb.items import dumps
+from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Conflict, Invalid, NotFound, Refused
 from push_dispatch.core.lifecycle import Move, Stop
 from push_dispatch.core.model import (
@@ -36,7 +35,6 @@ __all__ = [
     "create_queue",
     "delete_pool",
     "delete_queue",
-    "digest_of",
     "keep_template",
     "pool_named",
     "queue_named",
@@ -143,11 +141,6 @@ def pool_named(ports: Ports, name: str) -> Pool:
     if pool is None:
         raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
     return pool
-
-
-def digest_of(template: Mapping[str, Any]) -> str:
-    """Under which digest a template is kept."""
-    return hashlib.sha256(dumps(template).encode()).hexdigest()[:16]
 
 
 # -- queues -----------------------------------------------------------------------------------

@@ -8,19 +8,16 @@ idempotency key made of deployment, schedule and time, so that firing twice make
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from push_dispatch.core.errors import Invalid, Refused
+from push_dispatch.core.errors import Invalid
 
 __all__ = [
-    "NoSchedules",
     "Schedule",
-    "Schedules",
-    "UnknownSchedules",
     "check_schedule",
     "expression_of",
     "idempotency_key_of",
@@ -46,36 +43,6 @@ class Schedule:
     jitter_seconds: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     job_variables: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Schedules(Protocol):
-    """Whatever fires schedules."""
-
-    def sync(self, deployment: str, active: Sequence[Schedule], known: Sequence[Schedule]) -> None:
-        """Make exactly the `active` schedules of this deployment fire; `known` are those that it
-        had before. Idempotent. Raises Unavailable."""
-        ...
-
-
-class NoSchedules:
-    """For backends that read schedules from the table themselves, such as the local runtime."""
-
-    def sync(self, deployment: str, active: Sequence[Schedule], known: Sequence[Schedule]) -> None:
-        """See `Schedules.sync`."""
-
-
-class UnknownSchedules:
-    """For a system in AWS of which nobody has said where it keeps its schedules."""
-
-    def sync(self, deployment: str, active: Sequence[Schedule], known: Sequence[Schedule]) -> None:
-        """See `Schedules.sync`. Raises Refused (`schedules_unknown`) if there are any: saved here
-        they would never fire, and deleted here they would go on."""
-        if active or known:
-            raise Refused(
-                f"the schedules of deployment {deployment!r} cannot be reached: nothing says where "
-                "the system keeps them",
-                reason="schedules_unknown",
-            )
 
 
 def check_schedule(schedule: Schedule) -> None:

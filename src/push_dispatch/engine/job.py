@@ -8,8 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from push_dispatch.adapters.dynamodb.items import dumps
-from push_dispatch.adapters.secret_stores import Secret, Secrets
+from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Attempt, Run
 from push_dispatch.core.template import (
@@ -20,7 +19,9 @@ from push_dispatch.core.template import (
     resolve_secrets,
 )
 from push_dispatch.platforms.base import Job
-from push_dispatch.reporter import Reporter, environment_for, wrapped
+from push_dispatch.ports.reporter import Reporter
+from push_dispatch.ports.secrets import Secret, Secrets
+from push_dispatch.reporter import environment_for, wrapped
 
 __all__ = ["job_for", "layers_of", "name_of"]
 

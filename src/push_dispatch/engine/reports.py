@@ -16,7 +16,7 @@ from push_dispatch.core.model import Observation, Run, RunState, Status, parse_r
 from push_dispatch.engine.finish import finish
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Watch
-from push_dispatch.reporter import token_for
+from push_dispatch.ports.reporter import token_for
 
 __all__ = ["Answer", "Report", "report"]
 

@@ -45,7 +45,7 @@ from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports import Ports
-from push_dispatch.reporter import Reporter
+from push_dispatch.ports.reporter import Reporter
 
 __all__ = ["LocalRuntime"]
 

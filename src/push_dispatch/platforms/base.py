@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from push_dispatch.adapters.secret_stores import Secret
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.ports.secrets import Secret
 
 __all__ = [
     "CleansUp",

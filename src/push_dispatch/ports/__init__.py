@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from push_dispatch.adapters.secret_stores import Secrets
-from push_dispatch.core.schedule import NoSchedules, Schedules
 from push_dispatch.ports.messages import Messages
 from push_dispatch.ports.meter import Meter, no_meter
+from push_dispatch.ports.reporter import Reporter
+from push_dispatch.ports.schedules import NoSchedules, Schedules
+from push_dispatch.ports.secrets import Secrets
 from push_dispatch.ports.store import Store
-from push_dispatch.reporter import Reporter
 
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform

@@ -7,45 +7,21 @@ and curl or wget, runs it. `push_dispatch.engine.reports` is the other end.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import re
 import shlex
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from push_dispatch.core.errors import Rejected
+from push_dispatch.ports.reporter import Reporter
 
-__all__ = ["KINDS", "Reporter", "environment_for", "token_for", "wrapped"]
+__all__ = ["KINDS", "environment_for", "wrapped"]
 
 #: Values of the job variable `reporter`.
 KINDS = ("python", "sh")
-
-
-@dataclass(frozen=True, slots=True)
-class Reporter:
-    """Where jobs report to, and the key of which each attempt's token is derived."""
-
-    url: str
-    key: Callable[[], str]
-
-    def environment(self, run_id: str, attempt: int) -> dict[str, str]:
-        """What the wrapper needs to know. Raises KeyError if the key cannot be read."""
-        return {
-            "PUSH_DISPATCH_RUN_ID": run_id,
-            "PUSH_DISPATCH_ATTEMPT": str(attempt),
-            "PUSH_DISPATCH_REPORT_URL": self.url,
-            "PUSH_DISPATCH_REPORT_TOKEN": token_for(self.key(), run_id, attempt),
-        }
-
-
-def token_for(key: str, run_id: str, attempt: int) -> str:
-    """The token of one attempt: good for reporting on it, and for nothing else."""
-    return hmac.new(key.encode(), f"{run_id}/{attempt}".encode(), hashlib.sha256).hexdigest()
 
 
 def wrapped(kind: str, command: Any) -> str:

@@ -18,7 +18,7 @@ from push_dispatch.engine.submit import Request, submit
 from push_dispatch.engine.transition import transition
 from push_dispatch.handlers.report import handle
 from push_dispatch.ports.messages import Look
-from push_dispatch.reporter import Reporter, token_for
+from push_dispatch.ports.reporter import Reporter, token_for
 from tests.fakes.world import POOL, World
 
 KEY = "the stack's key"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
+from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_RUN_BYTES",
-    "dumps",
     "ledger_item",
     "new_run_item",
     "pool_document",
@@ -60,11 +60,6 @@ __all__ = [
 #: DynamoDB takes 400 KB (409,600 bytes); a run needs room for its attempts to come: the ten that
 #: it remembers, each with a handle, its times and a message.
 MAX_RUN_BYTES = 350_000
-
-
-def dumps(value: object) -> str:
-    """Compact JSON, the same for the same value."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def size_of(item: Item) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
+from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Invalid, Refused, Unavailable
 from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState, is_uuid
@@ -108,7 +109,7 @@ class DynamoStore:
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
         """See `Store.put_template`."""
-        document = {"S": items.dumps(template)}
+        document = {"S": dumps(template)}
         self._put({**_key(keys.pool(pool), keys.template(digest)), "document": document})
 
     def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
@@ -124,7 +125,7 @@ class DynamoStore:
     def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
         """See `Store.put_deployment`."""
         key = _key(keys.DEPLOYMENTS, keys.deployment(name))
-        self._put({**key, "document": {"S": items.dumps(document)}})
+        self._put({**key, "document": {"S": dumps(document)}})
 
     def deployment(self, name: str) -> Mapping[str, Any] | None:
         """See `Store.deployment`."""

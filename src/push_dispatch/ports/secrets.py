@@ -1,0 +1,35 @@
+"""What is a secret reference, and who reads what is behind it?
+
+The value is read at the push, and never kept, logged or shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["Secret", "Secrets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that a job needs, without its value."""
+
+    name: str
+    #: ARN for platforms that read it themselves; empty if the store has none.
+    arn: str
+    #: Reads the value. Raises KeyError if there is none or it may not be read.
+    read: Callable[[], str] = field(repr=False)
+
+
+class Secrets(Protocol):
+    """A store of secrets."""
+
+    def read(self, name: str) -> str:
+        """The value. Raises KeyError if there is none or it may not be read, Unavailable."""
+        ...
+
+    def arn(self, name: str) -> str:
+        """The ARN, or an empty string if this store has none. Raises KeyError, Unavailable."""
+        ...
