@@ -193,5 +193,7 @@ class World:
         self.guarantees.watch(self.now, verb, arguments, done)
 
     def _new_id(self) -> str:
+        """As uuid7s do, they begin with the time."""
         self.ids += 1
-        return f"0199c1f0-0000-7000-8000-{self.ids:012d}"
+        time = f"{self.now:012x}"
+        return f"{time[:8]}-{time[8:]}-7000-8000-{self.ids:012d}"

@@ -444,6 +444,12 @@ def is_uuid(text: str) -> bool:
     return _UUID.match(text) is not None
 
 
+def first_id_at(milliseconds: int) -> str:
+    """The least text that sorts before every uuid7 of that time and after all earlier ones."""
+    time = f"{max(0, milliseconds):012x}"
+    return f"{time[:8]}-{time[8:]}"
+
+
 def parse_run_id(text: str) -> tuple[str, str]:
     """The pool and the uuid in a run id such as `etl.0199c1f0-…`; raises Invalid."""
     pool, dot, uuid = text.rpartition(".")

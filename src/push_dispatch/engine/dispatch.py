@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 
 from push_dispatch.core.admission import Decision, Snapshot, apply, decide
 from push_dispatch.core.errors import Conflict, NotFound
-from push_dispatch.core.lifecycle import Expire, Move, Reject
-from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Ready, Run, RunState, Slot
+from push_dispatch.core.lifecycle import Expire, Reject
+from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, Slot
 from push_dispatch.engine.gate import has_gate
-from push_dispatch.engine.transition import transition
+from push_dispatch.engine.transition import move, transition
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
@@ -162,10 +162,9 @@ def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
     now = ports.clock()
     known = {queue.name for queue in pool.queues}
     entries = [entry for entry in hints.waiting if entry.queue in known]
-    for entry in hints.waiting:
-        if entry.queue not in known:
-            # Submitted while its queue was being deleted. The change brings it here again.
-            transition(ports, pool.name, entry.run, Move(DEFAULT_QUEUE))
+    if strangers := [entry for entry in hints.waiting if entry.queue not in known]:
+        # Submitted while their queue was being deleted.
+        move(ports, pool.name, strangers)
     if hints.gone:
         ports.store.dequeue(pool.name, hints.gone)
     if not entries:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from push_dispatch.core.errors import Invalid, NotFound
-from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, Run
+from push_dispatch.core.errors import Invalid, NotFound, Unavailable
+from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, Ready, Run, RunState
 from push_dispatch.ports import Ports
 
 if TYPE_CHECKING:
     from push_dispatch.core.template import Layer
 
 __all__ = ["Check", "Request", "Submitted", "copies", "prepare", "submit", "submit_many"]
+
+log = logging.getLogger(__name__)
 
 #: Raises Invalid if job variables, weakest layer first, do not fit a base job template. Handed
 #: over by those who submit (`validation.check`), so that the path of a run stays light.
@@ -24,6 +28,8 @@ Check = Callable[[Mapping[str, Any], "Sequence[Layer]"], None]
 #: Places in line sort by 13 digits of milliseconds: until November 2286.
 _LAST_TIME = 10**13 - 1
 _LARGEST = 10**9
+#: Runs that are stored before the next ones get their ids.
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,10 @@ def submit_many(
     runs = [prepare(ports, pools[request.pool], request) for request in requests]
     if check is not None:
         _check_variables(ports, pools, runs, check)
-    stored = ports.store.add_runs(runs)
-    return [
-        Submitted(kept, kept.order == run.order) for run, kept in zip(runs, stored, strict=True)
-    ]
+    submitted: list[Submitted] = []
+    for start in range(0, len(runs), _AT_ONCE):
+        submitted += _store(ports, [_now(ports, run) for run in runs[start : start + _AT_ONCE]])
+    return submitted
 
 
 def pool_named(ports: Ports, name: str) -> Pool:
@@ -141,6 +147,35 @@ def copies(request: Request, count: int) -> list[Request]:
         return [request] * count
     key = request.idempotency_key
     return [replace(request, idempotency_key=f"{key}-{n}") for n in range(1, count + 1)]
+
+
+def _now(ports: Ports, run: Run) -> Run:
+    """The run with a fresh id, if its id is not determined by its key: the sweep's audit takes the
+    time in an id for the time of the insert, and storing many runs takes minutes."""
+    order = ports.new_id()
+    return replace(run, order=order, uuid=run.uuid if run.idempotency_key else order)
+
+
+def _store(ports: Ports, runs: Sequence[Run]) -> list[Submitted]:
+    stored = ports.store.add_runs(runs)
+    _enqueue_keyed(ports, stored)
+    return [Submitted(run, run.order == ours.order) for ours, run in zip(runs, stored, strict=True)]
+
+
+def _enqueue_keyed(ports: Ports, runs: Sequence[Run]) -> None:
+    """Enqueue the runs whose ids do not begin with the time: the sweep's audit cannot find them if
+    the record of their insert is lost. The stream does the same; only if both fail it is missing.
+    """
+    places: dict[str, list[Ready]] = defaultdict(list)
+    for run in runs:
+        if run.idempotency_key and run.state is RunState.SCHEDULED:
+            places[run.pool].append(Ready.of(run))
+    for pool, entries in places.items():
+        try:
+            ports.store.enqueue(pool, entries, ports.clock())
+        except Unavailable as error:
+            # The runs are stored, so the submission has succeeded.
+            log.warning("pool %s: left to the stream to enqueue: %s", pool, error.message)
 
 
 def _check_variables(

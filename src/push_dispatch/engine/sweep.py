@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from push_dispatch.core.errors import NotFound, PushDispatchError
-from push_dispatch.core.lifecycle import Expire, Move, Stop
-from push_dispatch.core.model import DEFAULT_QUEUE, Attempt, Holder, Pool, Ready, Run, RunState
+from push_dispatch.core.lifecycle import Expire, Stop
+from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
+from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import WAKE_WITHIN_SECONDS, Hints, Passed, dispatch, hand_over
 from push_dispatch.engine.gate import has_gate
-from push_dispatch.engine.transition import transition
+from push_dispatch.engine.transition import move, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Wake, Watch
 
@@ -50,6 +51,8 @@ class Swept:
     #: Slots held by attempts that had ended a minute before: should be 0.
     drifted: int = 0
     moved: int = 0
+    #: Runs that were in no line although they waited: the record of them was lost.
+    enqueued_late: int = 0
     expired: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -79,10 +82,12 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     stop_overdue(ports, held, swept)
     repeat_stops(ports, held, swept)
     look_at_silent(ports, held, swept)
+    late = audit(ports, name)
+    swept.enqueued_late += late
     move_retired(ports, pool, swept)
     wake_due(ports, pool, held, swept)
     passed = dispatch(ports, name, hints, thorough=True)
-    measure(ports, name, passed, drifted)
+    measure(ports, name, passed, {"SlotDrift": drifted, "EnqueuedLate": late})
 
 
 def settle_ended(held: Sequence[tuple[Holder, Run | None]], now: int) -> tuple[Hints, int]:
@@ -163,13 +168,8 @@ def look_at_silent(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swep
 def move_retired(ports: Ports, pool: Pool, swept: Swept) -> None:
     """Runs that wait in a queue that was deleted go on in the default queue."""
     for queue in pool.retired:
-        for entry in ports.store.line(pool.name, queue, _TICKS):
-            try:
-                transition(ports, pool.name, entry.run, Move(DEFAULT_QUEUE))
-            except NotFound:
-                log.warning("run %s.%s waits in line and does not exist", pool.name, entry.run)
-            ports.store.dequeue(pool.name, [entry])
-            swept.moved += 1
+        if entries := ports.store.line(pool.name, queue, _TICKS):
+            swept.moved += move(ports, pool.name, entries)
 
 
 def wake_due(
@@ -190,10 +190,10 @@ def wake_due(
             swept.expired += 1
 
 
-def measure(ports: Ports, name: str, passed: Passed, drifted: int) -> None:
-    """How the pool stands, as far as there is something to say."""
+def measure(ports: Ports, name: str, passed: Passed, repaired: Mapping[str, int]) -> None:
+    """How the pool stands and what was repaired, as far as there is something to say."""
     waited = 0.0 if passed.oldest_due is None else (ports.clock() - passed.oldest_due) / 1000
-    values = {"SlotsUsed": passed.slots_used, "OldestWaiting": waited, "SlotDrift": drifted}
+    values = {"SlotsUsed": passed.slots_used, "OldestWaiting": waited, **repaired}
     if stands := {metric: value for metric, value in values.items() if value > 0}:
         ports.meter(stands, pool=name)
     for reason, number in passed.waiting.items():

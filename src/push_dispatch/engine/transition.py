@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from push_dispatch.core.errors import Conflict, NotFound
-from push_dispatch.core.lifecycle import Event, advance
-from push_dispatch.core.model import Run
+from push_dispatch.core.lifecycle import Event, Move, advance
+from push_dispatch.core.model import DEFAULT_QUEUE, Ready, Run, RunState
 from push_dispatch.ports import Ports
 
-__all__ = ["transition"]
+__all__ = ["move", "transition"]
+
+log = logging.getLogger(__name__)
 
 #: Writers of one run are few (a push, an event, a person), so that losing this often is a bug.
 _TRIES = 12
@@ -34,3 +39,24 @@ def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | N
         else:
             return after
     raise Conflict(f"run {pool}.{uuid} is being changed all the time")
+
+
+def move(ports: Ports, pool: str, entries: Sequence[Ready]) -> int:
+    """Move waiting runs from these places into the default queue; return how many wait there now.
+
+    The new places are put before the old ones go, so no crash and no lost change can leave a run
+    without one. Idempotent. Raises Unavailable.
+    """
+    moved: list[Ready] = []
+    for entry in entries:
+        try:
+            run = transition(ports, pool, entry.run, Move(DEFAULT_QUEUE))
+        except NotFound:
+            log.warning("run %s.%s waits in line and does not exist", pool, entry.run)
+            continue
+        if run.state is RunState.SCHEDULED:
+            moved.append(Ready.of(run))
+    ports.store.enqueue(pool, moved, ports.clock())
+    kept = set(moved)
+    ports.store.dequeue(pool, [entry for entry in entries if entry not in kept])
+    return len(moved)

@@ -103,6 +103,13 @@ METRICS: Mapping[str, Metric] = {
             "Slots held by attempts that had ended more than a minute before, found by the sweep"
             " and given back: the change that told of the end got lost.",
         ),
+        Metric(
+            "EnqueuedLate",
+            "Count",
+            ("pool",),
+            "Runs that waited without a place in line, found by the sweep's audit and enqueued: the"
+            " change that told of their submission got lost.",
+        ),
     )
 }
 

@@ -117,8 +117,11 @@ class Store(Protocol):
         *,
         states: frozenset[RunState] = frozenset(),
         newest_first: bool = True,
+        after: str = "",
+        until: str = "",
     ) -> Iterator[Run]:
-        """The pool's runs in the order of their ids, read as the iterator goes."""
+        """The pool's runs in the order of their ids, read as the iterator goes: those with an id
+        greater than `after` and not greater than `until`, if they are given."""
         ...
 
     def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
@@ -155,6 +158,10 @@ class Store(Protocol):
         """Remove places in line. Idempotent."""
         ...
 
+    def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
+        """Return those of these places that are in line."""
+        ...
+
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         """Places of which time will change something by `until`, soonest first: due, or expired.
         Eventually consistent."""
@@ -162,6 +169,16 @@ class Store(Protocol):
 
     def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
         """Time's next interest in this place is at `at`, or over. No effect if it is gone."""
+        ...
+
+    # -- the audit -------------------------------------------------------------------------
+
+    def audited(self, pool: str) -> str:
+        """Return the id up to which the pool's runs were audited; empty if none was."""
+        ...
+
+    def save_audited(self, pool: str, uuid: str) -> None:
+        """Remember it; the last writer wins."""
         ...
 
     # -- pacing ----------------------------------------------------------------------------

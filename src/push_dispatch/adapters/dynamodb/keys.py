@@ -5,6 +5,7 @@ from __future__ import annotations
 from push_dispatch.core.model import Ready
 
 __all__ = [
+    "AUDIT",
     "CONFIG",
     "DEPLOYMENTS",
     "LEDGER",
@@ -33,6 +34,8 @@ DEPLOYMENTS = "DEPLOYMENTS"
 
 CONFIG = "CONFIG"
 LEDGER = "LEDGER"
+#: Sort key of how far the sweep has audited the pool's runs.
+AUDIT = "AUDIT"
 
 #: The one sparse index: places in line that time will change something about.
 TICK_INDEX = "ticks"

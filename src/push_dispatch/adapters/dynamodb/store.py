@@ -197,9 +197,15 @@ class DynamoStore:
         *,
         states: frozenset[RunState] = frozenset(),
         newest_first: bool = True,
+        after: str = "",
+        until: str = "",
     ) -> Iterator[Run]:
         """See `Store.list_runs`."""
-        for item in self._query(keys.runs(pool), forward=not newest_first):
+        # Behind `after` come the items of its own history, which are no runs; ':' sorts after all.
+        between = (f"{after}\x01", until or ":") if after or until else None
+        if between and between[0] > between[1]:
+            return
+        for item in self._query(keys.runs(pool), between=between, forward=not newest_first):
             if "state" not in item or not is_uuid(item["SK"]["S"]):
                 continue  # An event of a run, or an item that somebody else has put here.
             run = items.read_run(item)
@@ -256,6 +262,14 @@ class DynamoStore:
         """See `Store.dequeue`."""
         self._delete_all([(keys.pool(pool), keys.ready(entry)) for entry in entries])
 
+    def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
+        """See `Store.in_line`."""
+        wanted = [_key(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, entries))]
+        found: set[Ready] = set()
+        for start in range(0, len(wanted), _READ_BATCH):
+            found |= {items.read_ready(i) for i in self._get_all(wanted[start:][:_READ_BATCH])}
+        return found & set(entries)
+
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         """See `Store.ticks`."""
         with _errors():
@@ -287,6 +301,17 @@ class DynamoStore:
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 return
+
+    # -- the audit -------------------------------------------------------------------------
+
+    def audited(self, pool: str) -> str:
+        """See `Store.audited`."""
+        item = self._get(keys.pool(pool), keys.AUDIT)
+        return item["until"]["S"] if item else ""
+
+    def save_audited(self, pool: str, uuid: str) -> None:
+        """See `Store.save_audited`."""
+        self._put({**_key(keys.pool(pool), keys.AUDIT), "until": {"S": uuid}})
 
     # -- pacing ----------------------------------------------------------------------------
 

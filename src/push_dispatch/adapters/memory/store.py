@@ -35,6 +35,7 @@ class MemoryStore:
     _takers: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
+    _audited: dict[str, str] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # -- configuration ---------------------------------------------------------------------
@@ -75,7 +76,7 @@ class MemoryStore:
             if stored.version != pool.version:
                 self._pools[pool.name] = stored
                 raise Conflict(f"pool {pool.name!r} was changed at the same time")
-            for kept in (self._ledgers, self._line, self._order):
+            for kept in (self._ledgers, self._line, self._order, self._audited):
                 kept.pop(pool.name, None)
             for several in (self._templates, self._ticks, self._pacers, self._circuits):
                 _forget(several, pool.name)
@@ -145,10 +146,14 @@ class MemoryStore:
         *,
         states: frozenset[RunState] = frozenset(),
         newest_first: bool = True,
+        after: str = "",
+        until: str = "",
     ) -> Iterator[Run]:
         """See `Store.list_runs`."""
         found = sorted((u for p, u in self._runs if p == pool), reverse=newest_first)
         for uuid in found:
+            if uuid <= after or (until and uuid > until):
+                continue
             run = self._runs[pool, uuid]
             if not states or run.state in states:
                 yield run
@@ -215,6 +220,12 @@ class MemoryStore:
                     del order[bisect_left(order, key)]
                 self._ticks.pop((pool, key), None)
 
+    def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
+        """See `Store.in_line`."""
+        with self._lock:
+            line = self._line.get(pool, {})
+            return {entry for entry in entries if line.get(keys.ready(entry)) == entry}
+
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         """See `Store.ticks`."""
         with self._lock:
@@ -230,6 +241,16 @@ class MemoryStore:
                     del self._ticks[key]
                 else:
                     self._ticks[key] = at
+
+    # -- the audit -------------------------------------------------------------------------
+
+    def audited(self, pool: str) -> str:
+        """See `Store.audited`."""
+        return self._audited.get(pool, "")
+
+    def save_audited(self, pool: str, uuid: str) -> None:
+        """See `Store.save_audited`."""
+        self._audited[pool] = uuid
 
     # -- pacing ----------------------------------------------------------------------------
 
