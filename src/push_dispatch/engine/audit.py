@@ -2,11 +2,11 @@
 
 Audit: finds waiting runs without a place in line, and enqueues them.
 
-A run is enqueued when its insert arrives through the table's stream. If that record is lost, nothing
-else would ever name the run: it holds no slot and stands in no line. The ids of runs begin with the
-time (uuid7), so each sweep reads only those between the last one that was audited and two minutes
-ago: each run once, however many have ended. Runs whose ids do not begin with the time, because an
-idempotency key determines them, are enqueued by whoever submits them.
+A run is enqueued when its insert arrives through the table's stream. If that record is lost,
+nothing else would ever name the run: it holds no slot and stands in no line. The ids of runs begin
+with the time (uuid7), so each sweep reads only those between the last one that was audited and two
+minutes ago: each run once, however many have ended. Runs whose ids do not begin with the time,
+because an idempotency key determines them, are enqueued by whoever submits them.
 """
 
 from __future__ import annotations

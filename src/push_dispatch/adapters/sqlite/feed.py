@@ -1,0 +1,45 @@
+"""Which changes has nobody handled yet? The feed's rows, in the shape of DynamoDB's stream.
+
+A row stays until its reader has handled it, so a killed runtime finds what it had not finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from push_dispatch.adapters.sqlite.database import Database, decode
+
+__all__ = ["Feed"]
+
+
+class Feed:
+    """Read by one reader at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def read(self, most: int) -> list[dict[str, Any]]:
+        """Return at most `most` records, oldest first, as Lambda delivers them."""
+        select = "SELECT sequence, pk, sk, before, after FROM feed ORDER BY sequence LIMIT ?"
+        return [_record(*row) for row in self._db.rows(select, most)]
+
+    def handled(self, record: Mapping[str, Any]) -> None:
+        """Forget this record and those before it. Idempotent."""
+        sequence = int(record["dynamodb"]["SequenceNumber"])
+        with self._db.transaction() as tx:
+            tx.execute("DELETE FROM feed WHERE sequence <= ?", sequence)
+
+
+def _record(sequence: int, pk: str, sk: str, before: str | None, after: str) -> dict[str, Any]:
+    images = {"NewImage": decode(after)} | ({"OldImage": decode(before)} if before else {})
+    return {
+        "eventID": str(sequence),
+        "eventName": "MODIFY" if before else "INSERT",
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {
+            "Keys": {"PK": {"S": pk}, "SK": {"S": sk}},
+            "SequenceNumber": str(sequence),
+            **images,
+        },
+    }

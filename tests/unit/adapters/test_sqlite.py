@@ -1,0 +1,212 @@
+"""Does the file survive what happens to processes, and do its queues and its feed lose nothing?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from push_dispatch.adapters.sqlite.database import Database
+from push_dispatch.adapters.sqlite.feed import Feed
+from push_dispatch.adapters.sqlite.queues import DEAD, PLATFORMS, WAKES, Queues
+from push_dispatch.adapters.sqlite.store import SqliteStore
+from push_dispatch.core.errors import Unavailable
+from push_dispatch.core.model import Pool, RunState
+from push_dispatch.handlers.stream import STREAM_FILTERS, change_of
+from push_dispatch.local.stream import matches
+from push_dispatch.ports.messages import Push, Wake, decode
+from tests.contract.store import values
+
+UUID = "0199c1f0-1111-7222-8333-444455556666"
+PUSH = Push(f"etl.{UUID}", 1, "process", "digest")
+
+
+class Clock:
+    now = 1_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "state.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def queues(database: Database, clock: Clock) -> Queues:
+    return Queues(database, clock)
+
+
+@pytest.fixture
+def store(database: Database, clock: Clock) -> SqliteStore:
+    return SqliteStore(database, clock, retention_days=1)
+
+
+def bodies(queues: Queues, queue: str = PLATFORMS, **given: int) -> list[str]:
+    options = {"hidden_seconds": 60, "max_receives": 5} | given
+    return [message.body for message in queues.receive(queue, 10, **options)]
+
+
+def test_the_file_is_its_owners(tmp_path: Path, database: Database, store: SqliteStore) -> None:
+    store.create_pool(Pool("etl", "process"))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert set(modes) == {"state.db", "state.db-wal", "state.db-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    file.write_text("x" * 10_000)
+    with pytest.raises(Unavailable, match="state file"):
+        Database(file)
+
+
+def test_nothing_of_a_failed_transaction_stays(database: Database) -> None:
+    item = {"PK": {"S": "a"}, "SK": {"S": "b"}}
+
+    def fail() -> None:
+        with database.transaction() as tx:
+            tx.put(item)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert database.get("a", "b") is None
+
+
+def test_a_writer_that_is_killed_leaves_whole_transactions(tmp_path: Path) -> None:
+    """A run and its record in the feed are there together, whenever the kill comes."""
+    script = """if True:
+        import sys, uuid
+        from pathlib import Path
+        from push_dispatch.adapters.sqlite.database import Database
+        from push_dispatch.adapters.sqlite.store import SqliteStore
+        from push_dispatch.bootstrap import new_id, now
+        from push_dispatch.core.model import Run
+        store = SqliteStore(Database(Path(sys.argv[1])), now)
+        while True:
+            run = Run(pool="etl", queue="default", uuid=new_id(), due=0, submitted_at=0, order=new_id())
+            store.add_run(run)
+            print(run.uuid, flush=True)
+    """
+    file = tmp_path / "state.db"
+    told: list[str] = []
+    for _ in range(3):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        told += [writer.stdout.readline().strip() for _ in range(20)]
+        os.kill(writer.pid, signal.SIGKILL)
+        told += [line.strip() for line in writer.stdout]
+        writer.wait()
+        writer.stdout.close()
+    database = Database(file)
+    stored = [run.uuid for run in SqliteStore(database, Clock()).list_runs("etl")]
+    fed = [record["dynamodb"]["Keys"]["SK"]["S"] for record in Feed(database).read(100_000)]
+    assert set(told) <= set(stored)
+    assert sorted(stored) == sorted(fed)
+    database.close()
+
+
+def test_whoever_changes_something_pokes(tmp_path: Path) -> None:
+    pokes: list[int] = []
+    database = Database(tmp_path / "state.db", lambda: pokes.append(1))
+    store = SqliteStore(database, Clock())
+    store.create_pool(Pool("etl", "process"))
+    assert len(pokes) == 1
+    store.dequeue("etl", [values.place(UUID)])
+    store.pool("etl")
+    assert len(pokes) == 1
+    database.close()
+
+
+# -- queues ---------------------------------------------------------------------------------------
+
+
+def test_a_message_is_visible_when_its_time_has_come(queues: Queues, clock: Clock) -> None:
+    queues.send("process", [PUSH], delay_seconds=30)
+    queues.send("process", [replace(PUSH, attempt=2)])
+    assert queues.next_at(PLATFORMS) == clock.now
+    assert [decode(body) for body in bodies(queues)] == [replace(PUSH, attempt=2)]
+    clock.now += 29_999
+    assert bodies(queues) == []
+    clock.now += 1
+    assert [decode(body) for body in bodies(queues)] == [PUSH]
+
+
+def test_what_is_not_deleted_comes_again_and_then_is_a_dead_letter(
+    queues: Queues, clock: Clock
+) -> None:
+    queues.wake([Wake("etl")])
+    for receives in (1, 2):
+        [message] = queues.receive(WAKES, 10, hidden_seconds=60, max_receives=2)
+        assert message.receives == receives
+        assert bodies(queues, WAKES) == []
+        clock.now += 60_000
+    assert bodies(queues, WAKES, max_receives=2) == []
+    [dead] = bodies(queues, WAKES + DEAD)
+    assert decode(dead) == Wake("etl")
+
+
+def test_what_is_deleted_is_gone(queues: Queues, clock: Clock) -> None:
+    queues.wake([Wake("etl"), Wake("ml")])
+    received = queues.receive(WAKES, 10, hidden_seconds=60, max_receives=5)
+    queues.delete(received[:1])
+    clock.now += 60_000
+    assert [decode(body) for body in bodies(queues, WAKES)] == [Wake("ml")]
+    assert queues.next_at(PLATFORMS) is None
+
+
+# -- the feed -------------------------------------------------------------------------------------
+
+
+def test_the_feed_has_what_the_stream_delivers(database: Database, store: SqliteStore) -> None:
+    store.create_pool(Pool("etl", "process"))
+    run = store.add_run(values.run("etl", UUID))
+    claimed = replace(run, rev=run.rev + 1, state=RunState.PENDING, attempt=1)
+    store.save_run(claimed)
+    feed = Feed(database)
+    records = feed.read(10)
+    changes = [change_of(record["dynamodb"]) for record in records]
+    assert [(c.before, c.after) for c in changes if c] == [
+        (None, None),
+        (None, run),
+        (run, claimed),
+    ]
+    assert [any(matches(f, r) for f in STREAM_FILTERS) for r in records] == [True, True, False]
+    feed.handled(records[1])
+    assert feed.read(10) == records[2:]
+    assert Feed(database).read(10) == records[2:]
+
+
+def test_a_write_that_changes_nothing_is_not_fed(database: Database, store: SqliteStore) -> None:
+    run = store.add_run(values.run("etl", UUID))
+    store.add_run(run)
+    assert len(Feed(database).read(10)) == 1
+
+
+def test_what_has_expired_is_deleted(store: SqliteStore, clock: Clock) -> None:
+    run = store.add_run(values.run("etl", UUID))
+    ended = replace(run, rev=run.rev + 1, state=RunState.FAILED, ended_at=clock.now)
+    store.save_run(ended)
+    clock.now += 86_399_000
+    assert store.expire() == 0
+    assert store.run("etl", UUID) == ended
+    clock.now += 1_000
+    assert store.expire() == 1
+    assert store.run("etl", UUID) is None
