@@ -17,7 +17,10 @@ from push_dispatch.platforms.cloud_run import CloudRun
 from tests.contract.cloud_run_suite import NOWHERE, CloudRunSuite
 from tests.fakes.cloud_run import FakeCloudRun
 from tests.fakes.cloud_run_service import Refusal
+from tests.fakes.relay import Relay
 from tests.fakes.rest_server import Answer
+
+ENDPOINT = "PUSH_DISPATCH_CLOUD_RUN_ENDPOINT"
 
 _STATE: Any = run_v2.Condition.State
 _COMMON: Any = run_v2.Condition.CommonReason
@@ -290,10 +293,11 @@ class TestLogs(CloudRunSuite):
 
 class TestPatience(CloudRunSuite):
     def test_slow_reply_is_uncertain_and_settled_by_name(self, fake: FakeCloudRun) -> None:
-        hasty = CloudRun(fake.environ(), read_seconds=0.2)
+        hasty = CloudRun(fake.environ())
         job = self.make_job(1)
         assert hasty.find(job) is None  # the connection is open
-        fake.slow_next("CreateJob", 5)
+        hasty._clients._read_seconds = 1
+        fake.slow_next("CreateJob", 30)
         with pytest.raises(Uncertain) as caught:
             hasty.push(job)
         assert caught.value.reason == "push_uncertain"
@@ -307,9 +311,16 @@ class TestPatience(CloudRunSuite):
 
     def test_connection_of_a_function_that_was_frozen_is_replaced(self, fake: FakeCloudRun) -> None:
         now = [1000.0]
-        cloud_run = CloudRun(fake.environ(), clock=lambda: now[0])
-        for n, seconds in enumerate((0, 59, 61)):
-            now[0] += seconds
-            cloud_run.push(self.make_job(n))
-        ports = [peer.rpartition(":")[2] for peer in fake.peers]
-        assert ports[0] == ports[1] != ports[2]
+        port = int(fake.environ()[ENDPOINT].rpartition(":")[2])
+        with Relay(port) as relay:
+            environ = fake.environ(**{ENDPOINT: f"http://127.0.0.1:{relay.port}"})
+            cloud_run = CloudRun(environ, clock=lambda: now[0], read_seconds=5)
+            cloud_run.push(self.make_job(0))
+            now[0] += 59
+            cloud_run.push(self.make_job(1))
+            assert len(set(fake.peers)) == 1, "a connection that is in use is kept"
+            # Often: a new channel shared the old one's connection, now and then.
+            for n in range(2, 42):
+                now[0] += 61
+                relay.silence()
+                cloud_run.push(self.make_job(n))

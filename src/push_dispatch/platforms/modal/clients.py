@@ -36,6 +36,9 @@ _IDLE_SECONDS = 60
 _MARGIN_SECONDS = 60
 _OPTIONS = (
     ("grpc.enable_retries", 0),
+    # Else channels to the same place share their connections, and a new channel is handed the one
+    # that the old channel has not closed yet.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.initial_reconnect_backoff_ms", 100),
 )
