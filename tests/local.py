@@ -20,10 +20,11 @@ import pytest
 
 from push_dispatch.cli.app import run
 
-__all__ = ["Cli", "Done", "LocalUp", "eventually"]
+__all__ = ["Cli", "Done", "LocalUp", "eventually", "waiting"]
 
-_START_SECONDS = 60
-_PROGRAM = [sys.executable, "-c", "from push_dispatch.cli import main; main()"]
+_START_SECONDS = 120
+_MAIN = "from push_dispatch.cli import main; main()"
+_PROGRAM = [sys.executable, "-c", _MAIN]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Cli:
     """Types commands, in an environment where nothing but our own runtimes can be found.
 
     Called, it runs them in this process, which spares the second that Python takes to start and to
-    load boto3; `typed` starts the program as a shell would.
+    load boto3; `typed` starts the program as a shell would. While a command runs here, the whole
+    process has its environment: where threads of the process read it, use `typed`.
     """
 
     home: Path
@@ -53,18 +55,16 @@ class Cli:
 
     def __call__(self, *arguments: str, stdin: str = "") -> Done:
         out, err = _stream(), _stream()
-        before = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(self.env)
-        try:
-            with redirect_stdout(out), redirect_stderr(err), _input(stdin):
-                code = run(arguments)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        with (
+            _environment(self.env),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            _input(stdin),
+        ):
+            code = run(arguments)
         return self._done(code, _text(out), _text(err))
 
-    def typed(self, *arguments: str, stdin: str = "", seconds: float = 60) -> Done:
+    def typed(self, *arguments: str, stdin: str = "", seconds: float = 120) -> Done:
         """The same in a process of its own."""
         done = subprocess.run(
             [*_PROGRAM, *arguments],
@@ -116,6 +116,26 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 
 @contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """The process has this environment. What stays the same is not touched: at no moment is the
+    environment empty."""
+    before = dict(os.environ)
+    _become(wanted)
+    try:
+        yield
+    finally:
+        _become(before)
+
+
+def _become(wanted: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+@contextmanager
 def _input(text: str) -> Iterator[None]:
     before, sys.stdin = sys.stdin, io.StringIO(text)
     try:
@@ -130,6 +150,8 @@ class LocalUp:
 
     cli: Cli
     options: tuple[str, ...] = ()
+    #: Statements that the child executes first, for a runtime that is unlike others.
+    before: str = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -141,7 +163,7 @@ class LocalUp:
     def start(self) -> None:
         """Start it and wait until it says that it is up."""
         self.child = subprocess.Popen(
-            [*_PROGRAM, "local", "up", *self.options],
+            [sys.executable, "-c", f"{self.before}\n{_MAIN}", "local", "up", *self.options],
             env=self.cli.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -162,8 +184,15 @@ class LocalUp:
         return self.child.returncode
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Return as soon as the condition holds; fail if it does not within `seconds`."""
+def waiting(cli: Cli, pool: str) -> int:
+    """How many runs the queues of a pool hold: a submitted one gets there through the stream."""
+    queues = cli.ok("pool", "inspect", pool, "--json").json["queues"]
+    return sum(queue["waiting"] for queue in queues)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Return as soon as the condition holds; fail if it does not within `seconds`. For what the
+    stream does later: the condition has to stay true once it is, or a slow machine misses it."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not true within {seconds} s"

@@ -23,14 +23,15 @@ from push_dispatch.adapters.dynamodb.schema import create_table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: No retries: what the tests want hidden, they hide themselves.
+#: No retries: what the tests want hidden, they hide themselves. Patient: the emulator imports a
+#: service when the first call for it comes, which takes half a minute where cores are busy.
 PLAIN = Config(
-    connect_timeout=2,
-    read_timeout=20,
+    connect_timeout=20,
+    read_timeout=100,
     retries={"mode": "standard", "total_max_attempts": 1},
     max_pool_connections=32,
 )
-_START_SECONDS = 30
+_START_SECONDS = 60
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.local import Cli, LocalUp
+from tests.local import Cli, LocalUp, eventually
 
 LONG = "x" * 64
 
@@ -78,11 +79,15 @@ def test_a_platform_that_is_down_keeps_the_run_and_tells_why(tmp_path: Path) -> 
         cli.ok("pool", "create", "down", "--type", "ecs", "--limit", "1")
         options = ("--var", "image=busybox", "--var", "cluster=c")
         run_id = cli.ok("run", "submit", "down", *options, "--", "true").out.strip()
-        done = cli("run", "wait", run_id, "--timeout", "4s")
+
+        def run() -> Any:
+            return cli.ok("run", "inspect", run_id, "--json").json
+
+        eventually(lambda: bool(run()["attempts"]))
+        done = cli("run", "wait", run_id, "--timeout", "1s")
         assert (done.code, "[timeout]" in done.err) == (1, True), done.err
-        run = cli.ok("run", "inspect", run_id, "--json").json
-        assert run["state"] == "PENDING"
-        assert run["attempts"][0]["handle"] is None
+        assert run()["state"] == "PENDING"
+        assert run()["attempts"][0]["handle"] is None
 
 
 def test_without_any_backend_the_error_says_how_to_get_one(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.local import Cli, eventually
+from tests.local import Cli, eventually, waiting
 
 
 def test_a_pool_from_creation_to_deletion(cli: Cli) -> None:
@@ -38,6 +38,7 @@ def test_queues_make_room_for_a_taken_priority(cli: Cli, pool: str) -> None:
 def test_deleting_a_queue_moves_its_runs_to_default(cli: Cli, pool: str) -> None:
     cli.ok("queue", "create", "night", "--pool", pool, "--paused")
     run_id = cli.ok("run", "submit", pool, "--queue", "night", "--", "true").out.strip()
+    eventually(lambda: waiting(cli, pool) == 1)
     done = cli.ok("queue", "delete", "night", "--pool", pool, "--json").json
     assert done["moved_runs"] == 1
     assert cli.ok("run", "wait", run_id, "--timeout", "30s", "--json").json["queue"] == "default"
@@ -59,6 +60,8 @@ def test_strict_priority_within_limits(cli: Cli, pool: str) -> None:
     for name, priority in (("low", 10), ("high", 1)):
         cli.ok("queue", "create", name, "--pool", pool, "--priority", str(priority))
         cli.ok("run", "submit", pool, "--queue", name, "--count", "2", "--", "true")
+    # The stream enqueues them; before that, a low one could be the only one there is.
+    eventually(lambda: waiting(cli, pool) == 4)
     cli.ok("pool", "resume", pool)
     runs = cli.ok("run", "ls", "--pool", pool, "--json").json
     cli.ok("run", "wait", *[run["id"] for run in runs], "--timeout", "60s")

@@ -174,7 +174,7 @@ class TestErrors(AciSuite):
 
     @pytest.mark.parametrize("method", ["GET", "PUT"])
     def test_slow_answer_is_given_up_and_looked_up(self, fake: FakeAci, method: str) -> None:
-        impatient = Aci(fake.environ(), read_seconds=0.5)
+        impatient = Aci(fake.environ(), read_seconds=2)
         impatient.push(self.make_job(1))  # now it is signed in and knows the location
         job = self.make_job(2)
         fake.slow_next(method, 30)

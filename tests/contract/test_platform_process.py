@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,8 @@ from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job, Platform, Status
 from push_dispatch.platforms.process import Process
 from push_dispatch.testing.platform_contract import PlatformContract, eventually, settle
-from tests.fakes.processes import Processes
+from tests.fakes.processes import KILLED, Processes, push_until
+from tests.forks import PROCESSES
 
 #: System calls with which a push begins; a runtime is killed at each of them.
 _STEPS = 40
@@ -124,20 +124,7 @@ class TestProcess(PlatformContract):
 
 def _push_and_die(fake: Processes, job: Job, step: int) -> None:
     """A process of its own pushes, and is gone at its `step`-th call: open, rename, Popen…"""
-    child = os.fork()
-    if child == 0:
-        left = [step]
-
-        def die(event: str, _: object) -> None:
-            if event.startswith(("open", "os.", "subprocess", "shutil")):
-                left[0] -= 1
-                if left[0] < 0:
-                    os._exit(1)
-
-        try:
-            platform = Process(fake.environ)
-            sys.addaudithook(die)
-            platform.push(job)
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+    child = PROCESSES.Process(target=push_until, args=(fake.environ, job, step))
+    child.start()
+    child.join()
+    assert child.exitcode in {0, KILLED}

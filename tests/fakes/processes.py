@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from push_dispatch.core.model import Status
-from push_dispatch.platforms.process import stop_all
+from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.testing.platform_contract import eventually
 
-__all__ = ["Processes"]
+__all__ = ["KILLED", "Processes", "push_until"]
+
+#: The exit code of one that `push_until` ends.
+KILLED = 3
 
 #: Says that it was started and with what, then does as it is told through a pipe.
 _WORKER = """
@@ -134,6 +138,24 @@ class Processes:
 
     def _folders(self) -> list[Path]:
         return list(self._told.iterdir()) if self._told.exists() else []
+
+
+def push_until(environ: Mapping[str, str], job: Job, step: int) -> None:
+    """Push, and end this process at its `step`-th call: open, rename, Popen…"""
+    left = [step]
+
+    def die(event: str, _: object) -> None:
+        if event.startswith(("open", "os.", "subprocess", "shutil")):
+            left[0] -= 1
+            if left[0] < 0:
+                os._exit(KILLED)
+
+    try:
+        platform = Process(environ)
+        sys.addaudithook(die)
+        platform.push(job)
+    finally:
+        os._exit(0)
 
 
 def _lines(path: Path) -> list[str]:

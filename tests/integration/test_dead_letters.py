@@ -36,21 +36,16 @@ def quiet(deployed: Deployed) -> Iterator[Deployed]:
             ("push", "sqs"),
         )
     ]
-    events = deployed.client("events")
-    [minute] = events.list_rule_names_by_target(
-        TargetArn=deployed.functions["sweep"]["FunctionArn"]
-    )["RuleNames"]
-    events.disable_rule(Name=minute)
-    for uuid in off:
-        lambdas.update_event_source_mapping(UUID=uuid, Enabled=False)
-    deployed.cli.ok("pool", "create", POOL, "--type", "ecs")
-    yield deployed
-    for url in deployed.queues.values():
-        deployed.client("sqs").purge_queue(QueueUrl=url)
-    _remove(deployed)
-    for uuid in off:
-        lambdas.update_event_source_mapping(UUID=uuid, Enabled=True)
-    events.enable_rule(Name=minute)
+    with deployed.unswept():
+        for uuid in off:
+            lambdas.update_event_source_mapping(UUID=uuid, Enabled=False)
+        deployed.cli.ok("pool", "create", POOL, "--type", "ecs")
+        yield deployed
+        for url in deployed.queues.values():
+            deployed.client("sqs").purge_queue(QueueUrl=url)
+        _remove(deployed)
+        for uuid in off:
+            lambdas.update_event_source_mapping(UUID=uuid, Enabled=True)
 
 
 def test_messages_go_back_to_their_queues_and_changes_to_their_function(quiet: Deployed) -> None:

@@ -44,12 +44,12 @@ def test_a_system_that_works_is_well(deployed: Deployed) -> None:
 
 def test_everything_that_is_wrong_is_found_at_once(deployed: Deployed) -> None:
     lambdas, sqs, iam = (deployed.client(name) for name in ("lambda", "sqs", "iam"))
-    sweep, dispatch = deployed.functions["sweep"], deployed.functions["dispatch"]
+    dispatch = deployed.functions["dispatch"]
     role = deployed.functions["finish"]["Role"].rpartition("/")[2]
     dead = deployed.queues["EcsDeadLetters"]
     with (
         _disabled(lambdas, deployed.source("dispatch", "dynamodb")),
-        _no_rule(deployed.client("events"), sweep["FunctionArn"]),
+        deployed.unswept(),
         _no_policy(iam, role),
         _environment(lambdas, dispatch, PUSH_DISPATCH_WAKE_QUEUE="http://localhost/0/gone"),
         _no_expiry(deployed.client("dynamodb"), deployed.table),
@@ -103,7 +103,7 @@ def test_a_pool_of_a_type_that_is_not_known_here_is_unknown(deployed: Deployed) 
 
 
 def test_a_ledger_is_recounted_and_repaired(deployed: Deployed) -> None:
-    with _pool(deployed, "etl", "ecs"):
+    with deployed.unswept(), _pool(deployed, "etl", "ecs"):
         _hold(deployed, "etl")
         code, [found] = deployed.findings()
         assert (code, found["check"], found["verdict"]) == (1, "ledger", "problem")
@@ -140,14 +140,6 @@ def _disabled(lambdas: Any, uuid: str) -> Iterator[None]:
     lambdas.update_event_source_mapping(UUID=uuid, Enabled=False)
     yield
     lambdas.update_event_source_mapping(UUID=uuid, Enabled=True)
-
-
-@contextmanager
-def _no_rule(events: Any, target: str) -> Iterator[None]:
-    [name] = events.list_rule_names_by_target(TargetArn=target)["RuleNames"]
-    events.disable_rule(Name=name)
-    yield
-    events.enable_rule(Name=name)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ from push_dispatch.core.model import Pool, Queue, Run
 from push_dispatch.engine.submit import Request, submit_many
 from push_dispatch.ports import Ports
 from tests import ministack as stack
+from tests.forks import PROCESSES
 from tests.integration.race_check import Limits, violations
 from tests.integration.race_workers import (
     QUEUES,
@@ -32,30 +33,38 @@ from tests.integration.race_workers import (
 
 TEMPLATE = {"job_configuration": {"command": "true"}, "variables": {"properties": {}}}
 
-# Forked from one that has imported everything: with eight importing at once the first is through
-# before the last has begun.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.integration.race_workers"])
+
+#: What becomes of a slot that two dispatchers wrote about.
+LOST = re.compile("gone before its end|held for ever")
 
 #: Runs submitted at a time: MiniStack reads a whole partition to find the head of a line.
 WAVE = 40
 
 
+# The slower the machine, the longer a race: they end by their own limits, not by the test's.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
 def test_four_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
-    found, runs = race(ministack, tmp_path, dispatchers=4, count=80, seconds=60)
+    found, runs = race(ministack, tmp_path, dispatchers=4, count=80, seconds=240)
     assert all(run.state.ended for run in runs)
     assert found == []
 
 
 def test_without_the_condition_on_the_ledger_they_do(ministack: str, tmp_path: Path) -> None:
-    """The control: the same race is lost by a store that misses one condition."""
-    found, _ = race(ministack, tmp_path, dispatchers=4, count=80, seconds=8, careless=True)
-    assert any("was written twice" in problem for problem in found)
-    assert any("gone before its end" in problem or "held for ever" in problem for problem in found)
+    """The control: the same race is lost by a store that misses one condition. How often depends on
+    the machine: there is another race until one is lost in each way."""
+    found: list[str] = []
+    for number in range(12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found += race(ministack, folder, dispatchers=4, count=80, seconds=8, careless=True)[0]
+        written_twice = any("was written twice" in problem for problem in found)
+        if written_twice and any(LOST.search(problem) for problem in found):
+            return
+    pytest.fail(f"the store without the condition loses nothing: {found}")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
     found, runs = race(ministack, tmp_path, dispatchers=8, count=400, seconds=240)
     assert all(run.state.ended for run in runs)
@@ -72,6 +81,8 @@ def race(
     careless: bool = False,
 ) -> tuple[list[str], list[Run]]:
     """What went wrong, and the runs: when all slots are free again, or the time is over."""
+    # With eight that import at once, the first would be through before the last has begun.
+    PROCESSES.set_forkserver_preload(["tests.integration.race_workers"])
     table = f"race-{uuid.uuid4().hex[:8]}"
     stack.table(endpoint, table)
     contest = Race(
@@ -132,6 +143,6 @@ def processes(contest: Race, dispatchers: int) -> Iterator[None]:
         for queue in (contest.hints, contest.pushes):
             queue.cancel_join_thread()
         for child in children:
-            child.join(20)
+            child.join(60)
             child.kill()
     assert [child.exitcode for child in children] == [0] * len(children)

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from push_dispatch.local.runtime import LocalRuntime
+from tests.local import Cli, LocalUp, eventually
+
+#: The platform sends no events: only a report, or the poll a minute later, shows an end.
+SILENT = """
 from push_dispatch.platforms.process import Process
-from tests.local import Cli, eventually
-
-pytestmark = pytest.mark.xdist_group("local")
-
-
-class Silent(Process):
-    """A platform that sends no events: only reports, or a look a minute later, tell of an end."""
-
-    def watch(self, tell: Any) -> None:
-        super().watch(lambda event: None)
+watch = Process.watch
+Process.watch = lambda self, tell: watch(self, lambda event: None)
+"""
+#: Less than the minute after which a silent run is polled.
+AT_ONCE = "40s"
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    folder = tmp_path_factory.mktemp("reporter")
-    cli = Cli(folder / "home")
-    platform = Silent({"PUSH_DISPATCH_PROCESS_DIR": str(folder / "data" / "processes")})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(cli.home))
-        with LocalRuntime("reports", folder / "data", {}, {"process": platform}):
-            cli.ok("pool", "create", "p", "--type", "process")
-            yield cli
+    cli = Cli(tmp_path_factory.mktemp("home"))
+    with LocalUp(cli, before=SILENT):
+        cli.ok("pool", "create", "p", "--type", "process")
+        yield cli
 
 
 @pytest.mark.parametrize("kind", ["python", "sh"])
@@ -38,7 +31,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 def test_an_end_is_known_at_once(cli: Cli, kind: str, code: int, state: str) -> None:
     submit = ("run", "submit", "p", "--var", f"reporter={kind}", "--json")
     run = cli.ok(*submit, "--", "sh", "-c", f"echo hello; exit {code}").json["id"]
-    cli("run", "wait", run, "--timeout", "20s")
+    cli("run", "wait", run, "--timeout", AT_ONCE)
     shown = cli.ok("run", "inspect", run, "--json").json
     assert (shown["state"], shown["attempts"][0]["exit_code"]) == (state, code)
     assert cli.ok("run", "logs", run).out == "hello\n"
@@ -48,9 +41,9 @@ def test_a_cancellation_stops_it(cli: Cli) -> None:
     env = ("--var", 'env={"PUSH_DISPATCH_REPORT_SECONDS":"0.1"}')
     submit = ("run", "submit", "p", "--var", "reporter=python", *env, "--json")
     run = cli.ok(*submit, "--", "sleep", "60").json["id"]
-    eventually(lambda: cli.ok("run", "inspect", run, "--json").json["state"] == "RUNNING", 20)
+    eventually(lambda: cli.ok("run", "inspect", run, "--json").json["state"] == "RUNNING")
     cli.ok("run", "cancel", run)
-    cli("run", "wait", run, "--timeout", "20s")
+    cli("run", "wait", run, "--timeout", AT_ONCE)
     assert cli.ok("run", "inspect", run, "--json").json["state"] == "CANCELLED"
 
 
