@@ -10,16 +10,18 @@ from hypothesis import HealthCheck, settings
 
 from tests.ministack import ministack as run_ministack
 
-# The same examples in every run of CI, so that a failure there is one here; elsewhere new ones
-# every time. A failure prints what reproduces it.
+# The same examples in every run: whoever breaks a property sees it, and nobody else does. New ones
+# are tried by `make test ARGS=--hypothesis-profile=explore`. A failure prints what reproduces it.
 _SLOW_MACHINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
-settings.register_profile(
-    "ci", derandomize=True, print_blob=True, deadline=None, suppress_health_check=_SLOW_MACHINE
-)
-settings.register_profile(
-    "dev", print_blob=True, deadline=None, suppress_health_check=_SLOW_MACHINE
-)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+for _profile in ("same", "explore"):
+    settings.register_profile(
+        _profile,
+        derandomize=_profile == "same",
+        print_blob=True,
+        deadline=None,
+        suppress_health_check=_SLOW_MACHINE,
+    )
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,7 +41,7 @@ def test_deleting_a_queue_moves_its_runs_to_default(cli: Cli, pool: str) -> None
     eventually(lambda: waiting(cli, pool) == 1)
     done = cli.ok("queue", "delete", "night", "--pool", pool, "--json").json
     assert done["moved_runs"] == 1
-    assert cli.ok("run", "wait", run_id, "--timeout", "30s", "--json").json["queue"] == "default"
+    assert cli.ok("run", "wait", run_id, "--timeout", "120s", "--json").json["queue"] == "default"
 
 
 def test_a_pool_with_waiting_runs_is_deleted_only_by_force(cli: Cli, pool: str) -> None:
@@ -64,7 +64,7 @@ def test_strict_priority_within_limits(cli: Cli, pool: str) -> None:
     eventually(lambda: waiting(cli, pool) == 4)
     cli.ok("pool", "resume", pool)
     runs = cli.ok("run", "ls", "--pool", pool, "--json").json
-    cli.ok("run", "wait", *[run["id"] for run in runs], "--timeout", "60s")
+    cli.ok("run", "wait", *[run["id"] for run in runs], "--timeout", "120s")
     runs = cli.ok("run", "ls", "--pool", pool, "--json").json
     runs.sort(key=lambda run: run["attempts"][0]["started_at"])
     assert [run["queue"] for run in runs] == ["high", "high", "low", "low"]
@@ -75,7 +75,7 @@ def test_limits_per_key_and_per_period(cli: Cli, pool: str) -> None:
     cli.ok("queue", "create", "slow", "--pool", pool, "--rate", "1/1h")
     view = cli.ok("pool", "inspect", pool, "--json").json
     assert (view["key_limit"], view["rate"]) == (1, {"starts": 100, "period_seconds": 3600})
-    command = ("--concurrency-key", "k", "--", "sleep", "60")
+    command = ("--concurrency-key", "k", "--", "sleep", "900")
     first = cli.ok("run", "submit", pool, *command).out.strip()
     second = cli.ok("run", "submit", pool, *command).out.strip()
 

@@ -32,7 +32,7 @@ def test_a_command_that_fails_says_so_and_exits_with_1(cli: Cli, pool: str) -> N
 
 def test_inspect_has_what_programs_rely_on(cli: Cli, pool: str) -> None:
     run_id = cli.ok("run", "submit", pool, "--tag", "a", "--name", "x", "--", "true").out.strip()
-    cli.ok("run", "wait", run_id, "--timeout", "30s")
+    cli.ok("run", "wait", run_id, "--timeout", "120s")
     assert "[already_ended]" in cli("run", "cancel", run_id).err
     run = cli.ok("run", "inspect", run_id, "--json").json
     wanted = {"id", "pool", "queue", "state", "reason", "scheduled_time", "attempts"}
@@ -51,14 +51,14 @@ def test_a_run_that_fails_is_tried_again(cli: Cli, pool: str, tmp_path: Path) ->
 
 
 def test_cancel_stops_a_running_process_and_frees_its_slot(cli: Cli, pool: str) -> None:
-    run_id = cli.ok("run", "submit", pool, "--", "sleep", "60").out.strip()
+    run_id = cli.ok("run", "submit", pool, "--", "sleep", "900").out.strip()
 
     def state() -> str:
         return str(cli.ok("run", "inspect", run_id, "--json").json["state"])
 
     eventually(lambda: state() == "RUNNING")
     assert cli.ok("run", "cancel", run_id).out.strip() == f"{run_id} is CANCELLING."
-    done = cli("run", "wait", run_id, "--timeout", "30s")
+    done = cli("run", "wait", run_id, "--timeout", "120s")
     assert done.code == 1
     assert "[cancelled_by_user]" in done.err
     eventually(lambda: cli.ok("pool", "inspect", pool, "--json").json["slots_used"] == 0)
@@ -75,7 +75,7 @@ def test_a_waiting_run_that_is_cancelled_never_starts(cli: Cli, pool: str, tmp_p
 
 
 def test_a_run_that_takes_too_long_is_stopped(cli: Cli, pool: str) -> None:
-    done = cli("run", "submit", pool, "--timeout", "1s", "--wait", "--json", "--", "sleep", "60")
+    done = cli("run", "submit", pool, "--timeout", "1s", "--wait", "--json", "--", "sleep", "900")
     assert (done.code, done.json["state"], done.json["reason"]) == (1, "CRASHED", "timed_out")
 
 

@@ -61,8 +61,7 @@ def test_applying_twice_does_nothing_and_a_change_loses_no_run(tmp_path: Path) -
         assert "night" in told
         assert "move to `default`" in told
         assert cli.ok("apply", "-f", str(file), "--json").json["steps"] == []
-        stream.drain()
-        changed = ledgers[-1].configuration
+        changed = cli.ok("pool", "inspect", "etl", "--json").json["version"]
         waited = cli("run", "wait", *ids, "--timeout", "120s", "--json")
         runs = waited.json
         stream.drain()

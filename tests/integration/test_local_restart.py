@@ -19,7 +19,10 @@ def test_stopped_in_the_middle_every_run_ends_and_none_runs_twice(tmp_path: Path
     marks = tmp_path / "marks"
     marks.touch()
     up = LocalUp(cli, ("--data-dir", str(tmp_path / "data")))
-    script = f'echo "$PUSH_DISPATCH_RUN_ID" >> {marks}; sleep 0.4'
+    # However fast the machine is, no more than twenty end before the gate is opened.
+    gate = tmp_path / "open"
+    held = f"test $(wc -l < {marks}) -le 20 || until test -e {gate}; do sleep 0.2; done"
+    script = f'echo "$PUSH_DISPATCH_RUN_ID" >> {marks}; {held}'
 
     def started() -> list[str]:
         return marks.read_text().split()
@@ -32,8 +35,9 @@ def test_stopped_in_the_middle_every_run_ends_and_none_runs_twice(tmp_path: Path
         assert up.stop(signal.SIGTERM) == 0
     assert len(ids) == RUNS
     assert len(started()) < RUNS, "it was not stopped in the middle"
+    gate.touch()
     with up:
-        done = cli("run", "wait", *ids, "--timeout", "90s", "--json")
+        done = cli("run", "wait", *ids, "--timeout", "200s", "--json")
         assert {run["state"] for run in done.json} == {"COMPLETED"}, done.err
         assert {len(run["attempts"]) for run in done.json} == {1}
         assert cli.ok("pool", "inspect", "etl", "--json").json["slots_used"] == 0

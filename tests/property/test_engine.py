@@ -3,7 +3,7 @@
 Every rule is one thing that happens in the world. Something may strike in the middle of it, before
 or after any of its calls to the store, the queues or the platform: the function is killed, a reply
 gets lost, or another function does its work right there. What was being delivered is then
-delivered again, as Lambda and SQS do. In CI the examples are always the same; a failure prints the
+delivered again, as Lambda and SQS do. The examples are always the same; a failure prints the
 steps, and a `@reproduce_failure` line that replays them.
 """
 

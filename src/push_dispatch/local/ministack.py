@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MiniStack", "session"]
 
-_START_SECONDS = 30
+_START_SECONDS = 60
 _STOP_SECONDS = 15
 _TRIES = 3
 

@@ -109,7 +109,7 @@ def settle(platform: Platform, job: Job, tries: int = 6) -> str:
     raise AssertionError(f"{job.name} was not pushed in {tries} tries")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return as soon as `condition()` is true; fail if it is not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -88,7 +88,7 @@ class Job:
             "PUSH_DISPATCH_REPORT_URL": url,
             "PUSH_DISPATCH_REPORT_TOKEN": "t0ken",
             "PUSH_DISPATCH_REPORT_SECONDS": "0.1",
-            "PUSH_DISPATCH_REPORT_PATIENCE": "1",
+            "PUSH_DISPATCH_REPORT_PATIENCE": "60",
             **more,
         }
         self._folder = folder
@@ -97,7 +97,7 @@ class Job:
         )
 
     def end(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=120)
         return self.process.returncode, out, err
 
     @property
@@ -126,7 +126,9 @@ def test_a_second_copy_does_not_run_it(kind: str, stack: Stack, tmp_path: Path) 
 
 
 def test_nobody_answers_and_it_is_not_run(kind: str, stack: Stack, tmp_path: Path) -> None:
-    job = Job(kind, "http://127.0.0.1:1/", tmp_path, ["sh", "-c", MARK])
+    job = Job(
+        kind, "http://127.0.0.1:1/", tmp_path, ["sh", "-c", MARK], PUSH_DISPATCH_REPORT_PATIENCE="1"
+    )
     code, _, err = job.end()
     assert (code, job.ran) == (75, False)
     assert "nobody answers" in err
@@ -134,7 +136,7 @@ def test_nobody_answers_and_it_is_not_run(kind: str, stack: Stack, tmp_path: Pat
 
 def test_a_moment_of_trouble_is_waited_for(kind: str, stack: Stack, tmp_path: Path) -> None:
     stack.down = 1
-    job = Job(kind, stack.url, tmp_path, ["sh", "-c", MARK], PUSH_DISPATCH_REPORT_PATIENCE="20")
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", MARK])
     assert job.end()[0] == 0
     assert len(stack.said("end")) == 1
 
@@ -165,7 +167,7 @@ def test_an_order_to_stop_is_passed_on(kind: str, stack: Stack, tmp_path: Path) 
 
 
 def test_a_cancellation_comes_with_the_answer(kind: str, stack: Stack, tmp_path: Path) -> None:
-    job = Job(kind, stack.url, tmp_path, ["sh", "-c", "echo ran >> ran; exec sleep 60"])
+    job = Job(kind, stack.url, tmp_path, ["sh", "-c", "echo ran >> ran; exec sleep 900"])
     eventually(lambda: job.ran)
     stack.stop = True
     assert job.end()[0] == 143
