@@ -176,7 +176,9 @@ class World:
     def _handle(self, delivery: Delivery) -> bool:
         message = delivery.message
         if isinstance(message, Wake):
-            dispatch(self.ports, message.pool, Hints(ended=set(message.ended)))
+            dispatch(
+                self.ports, message.pool, Hints(ended=set(message.ended), due=set(message.due))
+            )
             return True
         record = {
             "messageId": "m",

@@ -12,18 +12,20 @@ from typing import Any
 
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Conflict, Invalid, NotFound, Refused
-from push_dispatch.core.lifecycle import Move, Stop
+from push_dispatch.core.lifecycle import Stop
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
     Pool,
     Queue,
+    Ready,
     RunState,
     check_limit,
     check_name,
     check_priority,
 )
 from push_dispatch.core.validation import check_template
-from push_dispatch.engine.transition import transition
+from push_dispatch.engine.audit import not_audited
+from push_dispatch.engine.transition import move, transition
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 
@@ -189,7 +191,8 @@ def change_queue(
 
 
 def delete_queue(ports: Ports, pool: str, name: str) -> int:
-    """Delete a queue; its waiting runs move to the default queue. Returns how many did.
+    """Delete a queue; all its waiting runs move to the default queue, those among them that the
+    stream has not brought into line yet. Returns how many did.
 
     Raises NotFound, Refused (`default_queue`). Interrupted, the sweep goes on with the moving.
     """
@@ -204,13 +207,15 @@ def delete_queue(ports: Ports, pool: str, name: str) -> int:
         return replace(current, queues=queues, retired=(*current.retired, name))
 
     change_pool(ports, pool, remove)
-    moved = 0
+    moved: set[str] = set()
+    # First those that are on their way into line: what arrives there meanwhile is found below.
+    new = [Ready.of(run) for run in not_audited(ports, pool) if run.queue == name]
+    while new:
+        moved |= move(ports, pool, new[:100])
+        new = new[100:]
     while entries := ports.store.line(pool, name, 100):
-        for entry in entries:
-            transition(ports, pool, entry.run, Move(DEFAULT_QUEUE))
-        ports.store.dequeue(pool, entries)
-        moved += len(entries)
-    return moved
+        moved |= move(ports, pool, entries)
+    return len(moved)
 
 
 def queue_named(pool: Pool, name: str) -> Queue:

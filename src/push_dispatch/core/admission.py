@@ -22,7 +22,7 @@ from push_dispatch.core.model import (
     Slot,
 )
 
-__all__ = ["HANDOVER_SECONDS", "Decision", "Snapshot", "Wait", "apply", "decide"]
+__all__ = ["HANDOVER_SECONDS", "Decision", "Snapshot", "Wait", "apply", "colliding", "decide"]
 
 #: An admitted run whose place in line is still there after this time was not handed over: the
 #: pass that admitted it died in between. The next one sends it again.
@@ -78,6 +78,14 @@ def decide(snapshot: Snapshot, now: int, *, at_most: int = MAX_SLOTS) -> Decisio
     return desk.decision()
 
 
+def colliding(pool: Pool, ledger: Ledger, entries: Sequence[Ready], now: int) -> list[Ready]:
+    """Those that are due, are to be cancelled if their deployment runs already as often as it may,
+    and hold no slot: a fact about their deployment alone, whatever else would hold them back."""
+    held = {holder.slot for holder in ledger.holders}
+    used = _Used.of(Snapshot(pool, ledger, {}), now)
+    return [e for e in entries if e.slot not in held and _collides(pool, used, e, now)]
+
+
 def apply(snapshot: Snapshot, admitted: Sequence[Ready], now: int) -> Ledger:
     """The ledger after the admission: what the commit writes."""
     pool, ledger = snapshot.pool, snapshot.ledger
@@ -129,10 +137,11 @@ class _Desk:
         if ready.expires is not None and ready.expires <= self.now:
             self.expire.append(ready)
             return
-        reason = self._reason_to_wait(queue, ready)
-        if reason == "deployment_limit" and ready.collision is Collision.CANCEL_NEW:
+        if _collides(self.snapshot.pool, self.used, ready, self.now):
             self.collide.append(ready)
-        elif reason is not None:
+            return
+        reason = self._reason_to_wait(queue, ready)
+        if reason is not None:
             self.wait.append(Wait(ready, reason))
         else:
             self.admit.append(ready)
@@ -239,6 +248,14 @@ class _Used:
         return (pool.rate is not None and self.starts[""] >= pool.rate.starts) or (
             queue.rate is not None and self.starts[queue.name] >= queue.rate.starts
         )
+
+
+def _collides(pool: Pool, used: _Used, ready: Ready, now: int) -> bool:
+    return (
+        ready.collision is Collision.CANCEL_NEW
+        and ready.due <= now
+        and used.deployment_is_full(pool, ready)
+    )
 
 
 def _rates(pool: Pool) -> list[tuple[str, Rate]]:

@@ -18,18 +18,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from push_dispatch.core.admission import Decision, Snapshot, apply, decide
+from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, decide
 from push_dispatch.core.errors import Conflict, NotFound
 from push_dispatch.core.lifecycle import Expire, Reject
-from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, Slot
+from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Run, RunState, Slot
 from push_dispatch.engine.gate import has_gate
-from push_dispatch.engine.transition import move, transition
+from push_dispatch.engine.transition import move, transition, transition_all
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
 from push_dispatch.ports.store import Change
 
-__all__ = ["Hints", "Passed", "dispatch", "hints_of"]
+__all__ = ["Hints", "Passed", "dispatch", "hand_over", "hints_of", "wake_when_due"]
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class Hints:
     gone: list[Ready] = field(default_factory=list)
     #: Runs that were asked to stop while they hold a slot.
     stopping: list[Run] = field(default_factory=list)
+    #: Runs that have become due and are cancelled if their deployment runs already.
+    due: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -111,8 +113,8 @@ def dispatch(
     if pool is None:
         # Deleted, and with it the place of everybody who waited.
         return Passed()
+    passed = Passed(expired=_cancel_collisions(ports, pool, hints))
     _line_up(ports, pool, hints)
-    passed = Passed()
     more = True
     while more:
         more = _pass(ports, pool_name, hints.ended, passed, thorough=thorough)
@@ -157,6 +159,25 @@ def _stop_attempts(ports: Ports, runs: Sequence[Run]) -> None:
                 log.warning("cannot stop %s: %s", run.id, error.message)
 
 
+def _cancel_collisions(ports: Ports, pool: Pool, hints: Hints) -> int:
+    """Cancel the runs that have become due and whose deployment runs already as often as it may,
+    if they want that; return how many. Decided here and not at the head of a queue: a full or
+    paused pool reads no line, and others may wait before them."""
+    now = ports.clock()
+    named = hints.due | {e.run for e in hints.waiting if e.collision is Collision.CANCEL_NEW}
+    if not named or not pool.deployment_limits:
+        return 0
+    runs = ports.store.runs(pool.name, named)
+    places = [Ready.of(run) for run in runs.values() if run.state is RunState.SCHEDULED]
+    # The ledger last: a run that was admitted after it was read above holds its slot here.
+    ledger = ports.store.ledger(pool.name).without(hints.ended)
+    gone = colliding(pool, ledger, places, now)
+    transition_all(ports, pool.name, [runs[e.run] for e in gone], Expire("cancelled_by_collision"))
+    cancelled = {entry.run for entry in gone}
+    hints.waiting = [entry for entry in hints.waiting if entry.run not in cancelled]
+    return len(gone)
+
+
 def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
     """Put the places in line, and see to it that time's turn comes for those of the future."""
     now = ports.clock()
@@ -170,13 +191,20 @@ def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
     if not entries:
         return
     ports.store.enqueue(pool.name, entries, now)
-    for seconds in sorted({_seconds_until(e.due, now) for e in entries if e.due > now}):
-        if seconds <= WAKE_WITHIN_SECONDS:
-            ports.messages.wake([Wake(pool.name)], seconds)
+    soon = now + WAKE_WITHIN_SECONDS * 1000
+    wake_when_due(ports, pool.name, [e for e in entries if now < e.due <= soon])
 
 
-def _seconds_until(due: int, now: int) -> int:
-    return -((now - due) // 1000)
+def wake_when_due(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
+    """Have dispatch woken when these places are due: once a second, not once a place."""
+    now = ports.clock()
+    seconds: dict[int, list[str]] = defaultdict(list)
+    for entry in entries:
+        named = [entry.run] if entry.collision is Collision.CANCEL_NEW else []
+        seconds[-((now - entry.due) // 1000)] += named
+    for delay, runs in sorted(seconds.items()):
+        parts = [runs[at : at + BATCH] for at in range(0, len(runs), BATCH)] or [[]]
+        ports.messages.wake([Wake(pool, due=tuple(part)) for part in parts], delay)
 
 
 # -- one pass ---------------------------------------------------------------------------------

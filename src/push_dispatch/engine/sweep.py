@@ -7,6 +7,7 @@ is due, and looks after attempts that nobody has heard of.
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +16,18 @@ from push_dispatch.core.errors import NotFound, PushDispatchError
 from push_dispatch.core.lifecycle import Expire, Stop
 from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
 from push_dispatch.engine.audit import audit
-from push_dispatch.engine.dispatch import WAKE_WITHIN_SECONDS, Hints, Passed, dispatch, hand_over
+from push_dispatch.engine.dispatch import (
+    WAKE_WITHIN_SECONDS,
+    Hints,
+    Passed,
+    dispatch,
+    hand_over,
+    wake_when_due,
+)
 from push_dispatch.engine.gate import has_gate
 from push_dispatch.engine.transition import move, transition
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Wake, Watch
+from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch
 
 __all__ = ["Swept", "sweep", "sweep_pool"]
 
@@ -55,16 +63,31 @@ class Swept:
     enqueued_late: int = 0
     expired: int = 0
     failed: list[str] = field(default_factory=list)
+    #: Pools that the time did not suffice for: the next sweep begins with the first of them.
+    left: list[str] = field(default_factory=list)
 
 
-def sweep(ports: Ports) -> Swept:
-    """Sweep every pool. One that fails is reported in `failed` and does not hold up the others."""
+def sweep(ports: Ports, *, first: str = "", until: int | None = None) -> Swept:
+    """Sweep every pool in the order of names, beginning with `first` and going round.
+
+    A pool that fails is reported in `failed` and does not hold up the others. No pool is begun
+    after `until`, in epoch milliseconds; at least one is swept.
+    """
     swept = Swept()
-    for name in ports.store.pool_names():
+    names = ports.store.pool_names()
+    turn = bisect_left(names, first) if first else 0
+    in_turn = names[turn:] + names[:turn]
+    for number, name in enumerate(in_turn):
+        if number and until is not None and ports.clock() >= until:
+            swept.left = in_turn[number:]
+            break
         try:
             sweep_pool(ports, name, swept)
         except PushDispatchError as error:
             log.warning("sweep of pool %s: %s", name, error.message)
+            swept.failed.append(name)
+        except Exception:
+            log.exception("sweep of pool %s", name)
             swept.failed.append(name)
     return swept
 
@@ -169,7 +192,7 @@ def move_retired(ports: Ports, pool: Pool, swept: Swept) -> None:
     """Runs that wait in a queue that was deleted go on in the default queue."""
     for queue in pool.retired:
         if entries := ports.store.line(pool.name, queue, _TICKS):
-            swept.moved += move(ports, pool.name, entries)
+            swept.moved += len(move(ports, pool.name, entries))
 
 
 def wake_due(
@@ -178,9 +201,10 @@ def wake_due(
     """Places whose time comes before the next sweep, or has passed."""
     now = ports.clock()
     slots = {holder.slot for holder, _ in held}
-    for entry in ports.store.ticks(pool.name, now + WAKE_WITHIN_SECONDS * 1000, _TICKS):
+    ticks = ports.store.ticks(pool.name, now + WAKE_WITHIN_SECONDS * 1000, _TICKS)
+    wake_when_due(ports, pool.name, [entry for entry in ticks if entry.due > now])
+    for entry in ticks:
         if entry.due > now:
-            ports.messages.wake([Wake(pool.name)], -((now - entry.due) // 1000))
             ports.store.ticked(pool.name, entry, entry.expires)
             swept.woken += 1
         elif entry.expires is None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from push_dispatch.core.errors import Conflict, NotFound
 from push_dispatch.core.lifecycle import Event, Move, advance
 from push_dispatch.core.model import DEFAULT_QUEUE, Ready, Run, RunState
 from push_dispatch.ports import Ports
 
-__all__ = ["move", "transition"]
+__all__ = ["move", "transition", "transition_all"]
 
 log = logging.getLogger(__name__)
 
 #: Writers of one run are few (a push, an event, a person), so that losing this often is a bug.
 _TRIES = 12
+_PARALLEL = 8
 
 
 def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | None = None) -> Run:
@@ -41,8 +43,23 @@ def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | N
     raise Conflict(f"run {pool}.{uuid} is being changed all the time")
 
 
-def move(ports: Ports, pool: str, entries: Sequence[Ready]) -> int:
-    """Move waiting runs from these places into the default queue; return how many wait there now.
+def transition_all(ports: Ports, pool: str, runs: Sequence[Run], event: Event) -> None:
+    """Apply `event` to many runs as last seen by the caller, several at once. Raises as
+    `transition` does."""
+
+    def apply(run: Run) -> None:
+        transition(ports, pool, run.uuid, event, run=run)
+
+    if len(runs) <= _PARALLEL:
+        for run in runs:
+            apply(run)
+        return
+    with ThreadPoolExecutor(_PARALLEL) as threads:
+        list(threads.map(apply, runs))
+
+
+def move(ports: Ports, pool: str, entries: Sequence[Ready]) -> set[str]:
+    """Move waiting runs from these places into the default queue; return the runs that wait there.
 
     The new places are put before the old ones go, so no crash and no lost change can leave a run
     without one. Idempotent. Raises Unavailable.
@@ -59,4 +76,4 @@ def move(ports: Ports, pool: str, entries: Sequence[Ready]) -> int:
     ports.store.enqueue(pool, moved, ports.clock())
     kept = set(moved)
     ports.store.dequeue(pool, [entry for entry in entries if entry not in kept])
-    return len(moved)
+    return {entry.run for entry in moved}

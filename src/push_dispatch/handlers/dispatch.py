@@ -60,6 +60,7 @@ def _read_wakes(records: list[Mapping[str, Any]], ids: dict[str, list[str]]) -> 
             continue
         if isinstance(wake, Wake):
             hints[wake.pool].ended.update(wake.ended)
+            hints[wake.pool].due.update(wake.due)
             ids[wake.pool].append(record["messageId"])
     return dict(hints)
 

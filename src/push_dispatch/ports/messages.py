@@ -78,6 +78,8 @@ class Wake:
 
     pool: str
     ended: tuple[Slot, ...] = ()
+    #: Runs that are due by then and are cancelled if their deployment runs already.
+    due: tuple[str, ...] = ()
 
 
 Message = Push | StopAttempt | Look
@@ -113,7 +115,7 @@ def decode(body: str) -> Message | Wake:
             return Look(document["platform"], tuple(Watch(**w) for w in document["attempts"]))
         case "wake":
             ended = tuple(Slot(*slot) for slot in document.get("ended", ()))
-            return Wake(document["pool"], ended)
+            return Wake(document["pool"], ended, tuple(document.get("due", ())))
         case verb:
             cls = {"push": Push, "stop": StopAttempt}[verb]
             # While a new version is being deployed, messages of both are on their way.

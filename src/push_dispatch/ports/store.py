@@ -171,7 +171,16 @@ class Store(Protocol):
         """Time's next interest in this place is at `at`, or over. No effect if it is gone."""
         ...
 
-    # -- the audit -------------------------------------------------------------------------
+    # -- the sweep -------------------------------------------------------------------------
+
+    def begin_sweep(self, now: int, until: int) -> str | None:
+        """Take the sweep for oneself until `until`, in epoch milliseconds, and return the pool that
+        it begins with (empty for the first one); None if another one has it."""
+        ...
+
+    def end_sweep(self, first: str) -> None:
+        """Remember the pool that the next sweep begins with."""
+        ...
 
     def audited(self, pool: str) -> str:
         """Return the id up to which the pool's runs were audited; empty if none was."""

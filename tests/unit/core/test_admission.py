@@ -179,11 +179,24 @@ def test_a_run_that_collides_is_cancelled_if_its_deployment_says_so() -> None:
     assert [entry.run for entry in decision.collide] == ["r"]
 
 
-def test_a_run_that_would_collide_waits_while_something_else_holds_it_back() -> None:
+@pytest.mark.parametrize(
+    "held_back", [{"paused": True}, {"limit": 0}, {"limit": 1}, {"rate": Rate(1, 60)}]
+)
+def test_a_collision_is_a_fact_about_the_deployment_alone(held_back: dict[str, object]) -> None:
     line = [ready("r", deployment="d", collision=Collision.CANCEL_NEW)]
-    paused = pool(deployment_limits={"d": 0}, paused=True)
+    held = [holder("h", deployment="d")]
 
-    assert waiting(decide(snapshot(paused, line), NOW)) == {"r": "pool_paused"}
+    decision = decide(snapshot(pool(deployment_limits={"d": 1}, **held_back), line, held), NOW)
+
+    assert [entry.run for entry in decision.collide] == ["r"]
+
+
+def test_a_run_that_is_not_due_does_not_collide_yet() -> None:
+    line = [ready("r", due=NOW + 1, deployment="d", collision=Collision.CANCEL_NEW)]
+
+    decision = decide(snapshot(pool(deployment_limits={"d": 0}), line), NOW)
+
+    assert (decision.collide, waiting(decision)) == ((), {"r": "not_due"})
 
 
 def test_no_more_than_asked_are_admitted() -> None:

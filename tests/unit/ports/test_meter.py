@@ -162,6 +162,11 @@ def test_each_metric_of_the_table_is_told_with_its_dimensions(world: Metered) ->
     lost, world.changes[:] = world.changes[:], []
     world.now += DRIFT_SECONDS * 1000
     world.sweep()
+    submit(world.ports, Request(POOL))
+    world.collect()
+    world.changes.clear()
+    world.now += 200_000
+    world.sweep()
     world.changes[:0] = lost
     world.drain()
     world.deliver_changes(100)

@@ -10,6 +10,7 @@ __all__ = [
     "POOL_UNCHANGED",
     "PRESENT",
     "RUN_UNCHANGED",
+    "SWEEP_FREE",
 ]
 
 #: Nothing is stored under this key.
@@ -33,6 +34,9 @@ POOL_UNCHANGED = (
     "version = :version OR (:version = :zero AND attribute_exists(PK) "
     "AND attribute_not_exists(version))"
 )
+
+#: Nobody sweeps: who began last has ended, or its time is over.
+SWEEP_FREE = "attribute_not_exists(leased_until) OR leased_until <= :now"
 
 #: Nobody has taken a start since the pacer was read.
 PACER_UNCHANGED = "full_at = :full_at OR (:full_at = :zero AND attribute_not_exists(full_at))"

@@ -10,6 +10,7 @@ __all__ = [
     "DEPLOYMENTS",
     "LEDGER",
     "POOLS",
+    "SWEEP",
     "TICK_INDEX",
     "circuit",
     "deployment",
@@ -36,6 +37,8 @@ CONFIG = "CONFIG"
 LEDGER = "LEDGER"
 #: Sort key of how far the sweep has audited the pool's runs.
 AUDIT = "AUDIT"
+#: Partition and sort key of the one item that says who sweeps, and with which pool the next begins.
+SWEEP = "SWEEP"
 
 #: The one sparse index: places in line that time will change something about.
 TICK_INDEX = "ticks"

@@ -302,16 +302,48 @@ class DynamoStore:
             except self._client.exceptions.ConditionalCheckFailedException:
                 return
 
+    # -- the sweep -------------------------------------------------------------------------
+
+    def begin_sweep(self, now: int, until: int) -> str | None:
+        """See `Store.begin_sweep`. One write that takes the lease and reads where to begin."""
+        with _errors():
+            try:
+                reply = self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(keys.SWEEP, keys.SWEEP),
+                    UpdateExpression="SET leased_until = :until",
+                    ConditionExpression=conditions.SWEEP_FREE,
+                    ExpressionAttributeValues={
+                        ":now": {"N": str(now)},
+                        ":until": {"N": str(until)},
+                    },
+                    ReturnValues="ALL_NEW",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return None
+        item = reply["Attributes"]
+        return item["begins_with_pool"]["S"] if "begins_with_pool" in item else ""
+
+    def end_sweep(self, first: str) -> None:
+        """See `Store.end_sweep`."""
+        with _errors():
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(keys.SWEEP, keys.SWEEP),
+                UpdateExpression="SET begins_with_pool = :first",
+                ExpressionAttributeValues={":first": {"S": first}},
+            )
+
     # -- the audit -------------------------------------------------------------------------
 
     def audited(self, pool: str) -> str:
         """See `Store.audited`."""
         item = self._get(keys.pool(pool), keys.AUDIT)
-        return item["until"]["S"] if item else ""
+        return item["audited"]["S"] if item else ""
 
     def save_audited(self, pool: str, uuid: str) -> None:
         """See `Store.save_audited`."""
-        self._put({**_key(keys.pool(pool), keys.AUDIT), "until": {"S": uuid}})
+        self._put({**_key(keys.pool(pool), keys.AUDIT), "audited": {"S": uuid}})
 
     # -- pacing ----------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ class MemoryStore:
     _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
     _audited: dict[str, str] = field(default_factory=dict)
+    _swept_until: int = 0
+    _sweeps_first: str = ""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # -- configuration ---------------------------------------------------------------------
@@ -242,7 +244,19 @@ class MemoryStore:
                 else:
                     self._ticks[key] = at
 
-    # -- the audit -------------------------------------------------------------------------
+    # -- the sweep -------------------------------------------------------------------------
+
+    def begin_sweep(self, now: int, until: int) -> str | None:
+        """See `Store.begin_sweep`."""
+        with self._lock:
+            if now < self._swept_until:
+                return None
+            self._swept_until = until
+            return self._sweeps_first
+
+    def end_sweep(self, first: str) -> None:
+        """See `Store.end_sweep`."""
+        self._sweeps_first = first
 
     def audited(self, pool: str) -> str:
         """See `Store.audited`."""
