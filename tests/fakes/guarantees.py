@@ -43,6 +43,7 @@ class Guarantees:
         self._check_live()
         self._check_starts()
         self._check_keys()
+        self._check_successes()
         assert not self.broken, self.broken
 
     def watch(self, now: int, verb: str, arguments: tuple[Any, ...], done: bool) -> None:
@@ -100,6 +101,15 @@ class Guarantees:
         twice = [key for key, count in keys.items() if count > 1]
         if twice:
             self.broken.append(f"the keys {twice} have several runs each")
+
+    def _check_successes(self) -> None:
+        """A success is a success, however late it was seen: never `timed_out`, never repeated."""
+        if self._platform.repeated:
+            self.broken.append(f"started again after a success: {self._platform.repeated}")
+        for run in self._runs():
+            current = run.current
+            if current and current.exit_code == 0 and run.reason in ("timed_out", "start_timeout"):
+                self.broken.append(f"{run.id} succeeded and is {run.state} ({run.reason})")
 
     def _runs(self) -> list[Run]:
         return list(self._store.list_runs(self._pool))

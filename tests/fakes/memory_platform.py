@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -26,6 +26,8 @@ class Container:
     ended: bool = False
     exit_code: int | None = None
     stop_asked: bool = False
+    started_at: int | None = None
+    ended_at: int | None = None
 
 
 @dataclass
@@ -41,6 +43,12 @@ class MemoryPlatform:
     events: list[Observation] = field(default_factory=list)
     #: The next pushes fail with these, oldest first.
     failures: list[str] = field(default_factory=list)
+    #: In epoch milliseconds. Without it the platform does not say when anything happened.
+    clock: Callable[[], int | None] = lambda: None
+    #: Runs of which an attempt has ended by itself, with success.
+    succeeded: set[str] = field(default_factory=set)
+    #: Names that were started after that.
+    repeated: list[str] = field(default_factory=list)
 
     def push(self, job: Job) -> str:
         failure = self.failures.pop(0) if self.failures else ""
@@ -56,6 +64,8 @@ class MemoryPlatform:
         if job.name not in self.containers:
             self.containers[job.name] = Container(job)
             self.starts[job.name] += 1
+            if job.run_id in self.succeeded:
+                self.repeated.append(job.name)
         if failure == "lost":
             raise Uncertain("the reply was lost")
         return job.name
@@ -84,11 +94,15 @@ class MemoryPlatform:
     def begin(self, container: Container) -> None:
         """The code runs."""
         container.running = True
+        container.started_at = container.started_at or self.clock()
         self.events.append(_of(container))
 
     def end(self, container: Container, exit_code: int) -> None:
         """The code has ended."""
         container.ended, container.exit_code = True, exit_code
+        container.ended_at = self.clock()
+        if exit_code == 0 and not container.stop_asked:
+            self.succeeded.add(container.job.run_id)
         self.events.append(_of(container))
 
     def vanish(self, container: Container) -> None:
@@ -109,4 +123,12 @@ def _of(container: Container) -> Observation:
         status = Status.ENDED
     elif container.running:
         status = Status.RUNNING
-    return Observation(job.run_id, job.attempt, status, job.name, exit_code=container.exit_code)
+    return Observation(
+        job.run_id,
+        job.attempt,
+        status,
+        job.name,
+        exit_code=container.exit_code,
+        started_at=container.started_at,
+        ended_at=container.ended_at,
+    )

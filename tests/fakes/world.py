@@ -73,6 +73,7 @@ class World:
         self.faults = Faults()
         self.store = store or MemoryStore()
         self.platform = platform or MemoryPlatform()
+        self.platform.clock = lambda: self.now
         self.mail = Mailbox(lambda: self.now)
         self.guarantees = Guarantees(POOL, self.store, self.platform)
         #: What the stream has not delivered yet.

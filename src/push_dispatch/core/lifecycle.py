@@ -15,6 +15,7 @@ from push_dispatch.core.model import Attempt, Observation, Run, RunState, Status
 from push_dispatch.core.retry import back_off
 
 __all__ = [
+    "START_SECONDS",
     "TRANSITIONS",
     "Claim",
     "Event",
@@ -27,6 +28,7 @@ __all__ = [
     "Reject",
     "Stop",
     "advance",
+    "overdue",
 ]
 
 #: Attempts that a run item remembers; older ones are dropped to keep it small.
@@ -34,6 +36,10 @@ REMEMBERED = 10
 
 #: "Never heard of it" is not believed for this long after the push.
 LOST_GRACE_SECONDS = 60
+
+#: An attempt that its platform accepted and has not begun for this long is stopped: it would hold
+#: its slot for good. Platforms with a limit of their own (Kubernetes, ACI) give up sooner.
+START_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ TRANSITIONS: Mapping[RunState, Mapping[type[Any], frozenset[RunState]]] = {
         Pushed: frozenset({_S.CANCELLING}),
         GiveBack: frozenset({_S.CANCELLED, _S.CRASHED, _S.SCHEDULED}),
         Reject: frozenset({_S.CANCELLED, _S.CRASHED, _S.SCHEDULED}),
-        Observe: frozenset({_S.CANCELLING, _S.CANCELLED, _S.CRASHED, _S.SCHEDULED}),
+        Observe: frozenset({_S.CANCELLING, _S.CANCELLED, _S.SCHEDULED}) | _ENDS,
         Stop: frozenset({_S.CANCELLING}),
     },
 }
@@ -177,6 +183,17 @@ def advance(run: Run, event: Event, now: int) -> Run:
     if after.state not in allowed:
         raise RuntimeError(f"{run.state} -> {after.state} on {type(event).__name__} is not allowed")
     return replace(after, rev=run.rev + 1)
+
+
+def overdue(run: Run, now: int) -> tuple[str, int] | None:
+    """Why the current attempt has to be stopped at `now`, and since when; None if it may go on.
+
+    The reason is `timed_out` (it runs longer than the run's timeout) or `start_timeout`.
+    """
+    deadline = _deadline(run)
+    if deadline is None or now < deadline[1]:
+        return None
+    return deadline
 
 
 # -- steps, one per event; each returns the same run where the event is not about it ------------
@@ -303,16 +320,54 @@ _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
 
 
 def _ended(run: Run, seen: Observation, now: int) -> Run:
-    reason = seen.reason or ("lost" if seen.status is Status.LOST else _by_exit_code(seen))
+    reason = _reason(run, seen)
     ended_at = seen.ended_at or now
     closed = _close(run, ended_at, reason=reason, message=seen.message, exit_code=seen.exit_code)
-    if run.stop is not None:
+    if run.stop is not None and not _ended_by_itself(run, seen):
         return _stopped(closed, now)
+    closed = replace(closed, stop=None)
     if reason == "completed":
         return _end(closed, RunState.COMPLETED, reason, seen.message, ended_at)
     if reason == "exit_code":
         return _fail(closed, seen.message, ended_at, retryable=seen.retryable)
     return _crash(closed, reason, seen.message, ended_at, retryable=seen.retryable)
+
+
+def _ended_by_itself(run: Run, seen: Observation) -> bool:
+    """Whether a timeout stopped nothing: the code succeeded, or it had ended before its time was
+    up, and the end was seen only after the stop was ordered."""
+    if run.stop not in _TIMEOUTS:
+        return False
+    deadline = _deadline(run, stop=run.stop, started_at=seen.started_at)
+    in_time = deadline is not None and seen.ended_at is not None and seen.ended_at < deadline[1]
+    return seen.exit_code == 0 or in_time
+
+
+def _deadline(
+    run: Run, *, stop: str | None = None, started_at: int | None = None
+) -> tuple[str, int] | None:
+    """What ends the time of the current attempt, and when; None if nothing does. `stop` is the
+    deadline to look at, whatever the state."""
+    attempt = run.current
+    if attempt is None:
+        return None
+    if stop is None:
+        stop = {RunState.RUNNING: "timed_out", RunState.PENDING: "start_timeout"}.get(run.state)
+    since, seconds = attempt.pushed_at, START_SECONDS
+    if stop == "timed_out":
+        if run.timeout_seconds is None:
+            return None
+        since, seconds = started_at or attempt.started_at, run.timeout_seconds
+    return None if stop is None or since is None else (stop, since + seconds * 1000)
+
+
+def _reason(run: Run, seen: Observation) -> str:
+    """A token for how the attempt ended."""
+    # A platform that was asked to stop it, or kept the time itself, says so even of a success.
+    stops = ("timed_out", "stopped_on_request") if run.stop in _TIMEOUTS else ("timed_out",)
+    if seen.exit_code == 0 and seen.reason in stops:
+        return "completed"
+    return seen.reason or ("lost" if seen.status is Status.LOST else _by_exit_code(seen))
 
 
 def _by_exit_code(seen: Observation) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from push_dispatch.core.errors import NotFound, PlatformError
-from push_dispatch.core.lifecycle import Observe
+from push_dispatch.core.lifecycle import Observe, Stop, overdue
 from push_dispatch.core.model import Observation, Run, Status, parse_run_id
 from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.base import CleansUp, ReadsLogs, Watched
@@ -23,6 +23,7 @@ __all__ = ["finish", "look"]
 
 log = logging.getLogger(__name__)
 
+_ALIVE = (Status.STARTING, Status.RUNNING)
 #: Of a log that its platform deletes; a kilobyte costs a write unit, once.
 KEPT_LOG_BYTES = 32_000
 #: Characters of one line, so that at least one fits.
@@ -47,19 +48,30 @@ def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> 
 
 
 def look(ports: Ports, message: Look) -> list[Run]:
-    """Ask the platform about attempts of which nothing was heard, and apply what it says."""
+    """Ask the platform about attempts of which nothing was heard, and apply what it says. Those
+    that are still alive after their time are stopped."""
     watched = [Watched(w.handle, w.run, w.attempt) for w in message.attempts]
     platform = ports.platform(message.platform)
     with ports.timed(message.platform, "observe"):
         seen = list(platform.observe(watched))
-    runs = [(observation, finish(ports, observation)) for observation in seen]
+    runs = [(observation, _apply(ports, observation)) for observation in seen]
     _look_again(ports, message, [o for o, run in runs if run and _is_ending(run, o)])
     return [run for _, run in runs if run]
 
 
+def _apply(ports: Ports, seen: Observation) -> Run | None:
+    """Only now it is known that it has not ended in time: the order to stop it comes after the
+    poll, never before."""
+    run = finish(ports, seen)
+    if run is None or run.attempt != seen.attempt or seen.status not in _ALIVE:
+        return run
+    found = overdue(run, ports.clock())
+    return run if found is None else transition(ports, run.pool, run.uuid, Stop(found[0]), run=run)
+
+
 def _is_ending(run: Run, seen: Observation) -> bool:
     """Whether the attempt has reported its end, and its infrastructure has not ended yet."""
-    return run.has_ended(seen.attempt) and seen.status in (Status.STARTING, Status.RUNNING)
+    return run.has_ended(seen.attempt) and seen.status in _ALIVE
 
 
 def _look_again(ports: Ports, message: Look, ending: Sequence[Observation]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from push_dispatch.core.errors import NotFound, PushDispatchError
-from push_dispatch.core.lifecycle import Expire, Stop
+from push_dispatch.core.lifecycle import Expire, Stop, overdue
 from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
 from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import (
@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 STUCK_SECONDS = 120
 #: An attempt that was not heard of for this long is looked at.
 SILENT_SECONDS = 50
-#: An attempt that its platform accepted and has not begun for this long is stopped: it would hold
-#: its slot for good. Platforms with a limit of their own (Kubernetes, ACI) give up sooner.
-START_SECONDS = 3600
+#: An attempt of which nothing was heard is stopped this long after its time was up, if no poll has
+#: settled it until then: it may have ended in time, and only a poll can tell.
+UNSEEN_SECONDS = 150
 #: The change that tells of an end is here within seconds. After this long it has got lost.
 DRIFT_SECONDS = 60
 #: Places that one sweep wakes or expires per pool; the next one goes on.
@@ -157,10 +157,14 @@ def push_again(
 
 def stop_overdue(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
     """Runs beyond their timeout, and attempts that do not begin. The change of state is the order
-    to stop them."""
+    to stop them. Of whom nothing was heard is polled first: see `finish.look`."""
     now = ports.clock()
     for _, run in held:
-        if run is not None and (reason := _overdue(run, now)):
+        found = overdue(run, now) if run else None
+        if run is None or run.current is None or found is None:
+            continue
+        reason, since = found
+        if now - since >= UNSEEN_SECONDS * 1000 or not _is_silent(ports, run.current):
             transition(ports, run.pool, run.uuid, Stop(reason), run=run)
             swept.stopped += 1
 
@@ -239,19 +243,6 @@ def _ended_at(run: Run | None, attempt: int) -> int:
         return 0
     ends = [a.ended_at for a in run.attempts if a.number == attempt]
     return (ends[0] if ends else run.ended_at) or 0
-
-
-def _overdue(run: Run, now: int) -> str:
-    attempt = run.current
-    if attempt is None:
-        return ""
-    if run.state is RunState.RUNNING and run.timeout_seconds is not None:
-        since, seconds, reason = attempt.started_at, run.timeout_seconds, "timed_out"
-    elif run.state is RunState.PENDING:
-        since, seconds, reason = attempt.pushed_at, START_SECONDS, "start_timeout"
-    else:
-        return ""
-    return reason if since is not None and now >= since + seconds * 1000 else ""
 
 
 def _is_silent(ports: Ports, attempt: Attempt) -> bool:

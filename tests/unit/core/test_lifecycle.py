@@ -130,6 +130,26 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     # It ended by itself before the order reached it: it was to be cancelled, and it is.
     (cancelling(), ENDED_0, S.CANCELLED, "cancelled_by_user"),
     (cancelling(reason="timed_out"), seen(Status.ENDED, 143), S.CRASHED, "timed_out"),
+    # The time-out stopped nothing: it had succeeded, or ended before its time was up.
+    (cancelling(reason="timed_out"), ENDED_0, S.COMPLETED, "completed"),
+    (
+        cancelling(reason="timed_out"),
+        seen(Status.ENDED, 0, reason="stopped_on_request"),
+        S.COMPLETED,
+        "completed",
+    ),
+    (
+        cancelling(running(timeout_seconds=100), "timed_out"),
+        seen(Status.ENDED, 3, started_at=NOW, ended_at=NOW + 99_000),
+        S.FAILED,
+        "exit_code",
+    ),
+    (
+        cancelling(running(timeout_seconds=100), "timed_out"),
+        seen(Status.ENDED, 143, started_at=NOW, ended_at=NOW + 100_000),
+        S.CRASHED,
+        "timed_out",
+    ),
     (cancelling(running(crash_retries=1), "timed_out"), LOST, S.SCHEDULED, "timed_out"),
     # A person's word outweighs the clock's.
     (cancelling(reason="timed_out"), Stop("cancelled_by_user"), S.CANCELLING, None),

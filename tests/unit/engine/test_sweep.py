@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from push_dispatch.core.lifecycle import START_SECONDS
 from push_dispatch.core.model import Run, RunState
 from push_dispatch.engine.submit import Request, submit
 from push_dispatch.engine.sweep import START_SECONDS
@@ -26,6 +27,13 @@ def pushed(world: World, request: Request) -> None:
     world.deliver_all()
 
 
+def stopped(world: World) -> None:
+    """The order to stop reaches the platform, and then all goes on."""
+    world.deliver_all()
+    world.deliver_all()
+    world.drain()
+
+
 @pytest.mark.parametrize(("retries", "state"), [(0, RunState.CRASHED), (1, RunState.COMPLETED)])
 def test_an_attempt_that_never_begins_is_stopped(
     world: World, retries: int, state: RunState
@@ -36,9 +44,10 @@ def test_an_attempt_that_never_begins_is_stopped(
     assert the_run(world).state is RunState.PENDING
     world.now += 1
     world.sweep()
+    world.deliver_all()  # the poll that finds it as it was
     assert (the_run(world).state, the_run(world).stop) == (RunState.CANCELLING, "start_timeout")
     assert len(world.store.ledger(POOL).holders) == 1, "the slot is kept until it has stopped"
-    world.drain()
+    stopped(world)
     assert the_run(world).state is state
     assert the_run(world).attempts[0].reason is not None
     if state is RunState.CRASHED:
@@ -53,3 +62,64 @@ def test_one_that_has_begun_may_take_as_long_as_it_likes(world: World) -> None:
     world.now += START_SECONDS * 10_000
     world.sweep()
     assert the_run(world).state is RunState.RUNNING
+
+
+# -- an end that is seen late --------------------------------------------------------------------
+
+
+def ran(world: World, seconds: int, code: int, crash_retries: int = 0) -> None:
+    """A run with a timeout of 100 s whose end, with this code, was lost as an event."""
+    pushed(world, Request(POOL, timeout_seconds=100, crash_retries=crash_retries))
+    [container] = world.platform.live()
+    world.platform.begin(container)
+    world.deliver_all()
+    world.now += seconds * 1000
+    world.platform.end(container, code)
+    world.platform.events.clear()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code", "state", "reason"),
+    [
+        (95, 0, RunState.COMPLETED, "completed"),
+        (95, 3, RunState.FAILED, "exit_code"),
+        # In the minute in which nobody has noticed yet: no time-out has stopped it.
+        (110, 0, RunState.COMPLETED, "completed"),
+    ],
+)
+def test_an_end_that_is_seen_late_is_what_it_was(
+    world: World, seconds: int, code: int, state: RunState, reason: str
+) -> None:
+    ran(world, seconds, code, crash_retries=2)
+    world.now += 25_000
+    world.sweep()
+    world.deliver_all()
+    assert (the_run(world).state, the_run(world).reason) == (state, reason)
+    world.drain()
+    assert len(world.platform.starts) == 1
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, RunState.COMPLETED), (3, RunState.FAILED)])
+def test_an_end_in_time_stays_so_if_the_order_to_stop_was_faster(
+    world: World, code: int, state: RunState
+) -> None:
+    ran(world, 95, code)
+    world.now += 1_000_000  # No poll for so long that it is stopped unseen.
+    world.sweep()
+    assert the_run(world).state is RunState.CANCELLING
+    world.drain()
+    assert the_run(world).state is state
+
+
+def test_who_is_silent_and_alive_after_its_time_is_stopped(world: World) -> None:
+    pushed(world, Request(POOL, timeout_seconds=100))
+    [container] = world.platform.live()
+    world.platform.begin(container)
+    world.deliver_all()
+    world.now += 120_000
+    world.sweep()
+    assert the_run(world).state is RunState.RUNNING, "polled before it is stopped"
+    world.deliver_all()
+    assert (the_run(world).state, the_run(world).stop) == (RunState.CANCELLING, "timed_out")
+    stopped(world)
+    assert (the_run(world).state, the_run(world).reason) == (RunState.CRASHED, "timed_out")
