@@ -1,0 +1,213 @@
+"""Shared: what every platform needs and none owns. Standard library only.
+
+Handles, questions to a platform, commands, environments, times and secrets. A platform of a third
+party may use it as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.base import Job, Observation, Status, Watched
+
+__all__ = [
+    "asked",
+    "building",
+    "invalid",
+    "lines",
+    "lost",
+    "milliseconds",
+    "observe_each",
+    "parsed",
+    "place_in",
+    "secret_values",
+    "several",
+    "text_of",
+    "texts",
+    "unknown",
+    "words",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+#: Where an attempt is, as its handle says.
+P = TypeVar("P")
+
+#: Requests to one platform at the same moment.
+AT_ONCE = 8
+
+
+# -- before the first request -----------------------------------------------------------------
+
+
+def invalid(message: str) -> Rejected:
+    """Return the error of a template or a job variable that cannot be used as it is."""
+    return Rejected(message, reason="template_invalid")
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Wrap whatever happens before the first request of a push.
+
+    Nothing has reached the platform, so nothing is uncertain: whatever is raised is a fault of the
+    input and final. Raises Rejected (`template_invalid`); our own errors pass.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        message = f"no request can be made of the job configuration: {type(error).__name__}"
+        raise invalid(f"{message}: {error}") from error
+
+
+def words(command: Any, field: str = "command") -> list[str]:
+    """Split a command as a POSIX shell does; a list is taken word by word. Empty if unset.
+
+    Raises Rejected (`template_invalid`), which never quotes the command: secrets may be in it.
+    """
+    if isinstance(command, str):
+        try:
+            return shlex.split(command)
+        except ValueError as error:
+            raise invalid(f"{field} cannot be split into words: {error}") from error
+    if command is None:
+        return []
+    if not isinstance(command, (list, tuple)):
+        raise invalid(f"{field} is neither a text nor a list of words")
+    return [text_of(word) for word in command]
+
+
+def text_of(value: Any) -> str:
+    """Return the text of a value: a text as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def texts(values: Any, field: str = "env") -> dict[str, str]:
+    """Return the texts of an object such as `env` or `labels`, without what is null.
+
+    Raises Rejected (`template_invalid`) if it is no object.
+    """
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise invalid(f"{field} is not an object of names and values")
+    return {str(name): text_of(value) for name, value in values.items() if value is not None}
+
+
+def secret_values(job: Job) -> dict[str, str]:
+    """Read the job's secrets, by environment variable. Raises Rejected (`secret_unavailable`)."""
+    try:
+        return {name: secret.read() for name, secret in job.secrets.items()}
+    except KeyError as error:
+        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+
+
+# -- questions --------------------------------------------------------------------------------
+
+
+def asked(error: PlatformError) -> PlatformError:
+    """Return the error of a refused question: nothing can be concluded, whatever the refusal."""
+    if isinstance(error, Throttled | Uncertain):
+        return error
+    return Uncertain(error.message, reason=error.reason)
+
+
+def several(function: Callable[[T], R], items: Sequence[T], at_once: int = AT_ONCE) -> list[R]:
+    """Call `function` with each item, `at_once` at a time; the results are in order."""
+    if len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(min(at_once, len(items))) as pool:
+        return list(pool.map(function, items))
+
+
+def observe_each(
+    jobs: Sequence[Watched],
+    parse: Callable[[str], P],
+    observe: Callable[[Watched, P], Observation],
+    at_once: int = AT_ONCE,
+) -> list[Observation]:
+    """Observe attempts one by one, several at once: LOST if `parse` raises ValueError on the
+    handle, UNKNOWN if `observe` raises a PlatformError."""
+
+    def one(watched: Watched) -> Observation:
+        try:
+            place = parse(watched.handle)
+        except ValueError as error:
+            return lost(watched, str(error))
+        try:
+            return observe(watched, place)
+        except PlatformError as error:
+            return unknown(watched, error.message)
+
+    return several(one, jobs, at_once)
+
+
+def parsed(
+    jobs: Sequence[Watched], parse: Callable[[str], P]
+) -> tuple[list[tuple[Watched, P]], list[Observation]]:
+    """Return the attempts with their parsed handles, and LOST for each handle that is none."""
+    found: list[tuple[Watched, P]] = []
+    missing: list[Observation] = []
+    for watched in jobs:
+        try:
+            found.append((watched, parse(watched.handle)))
+        except ValueError as error:
+            missing.append(lost(watched, str(error)))
+    return found, missing
+
+
+def place_in(parse: Callable[[str], P], handle: str) -> P | None:
+    """Return the parsed handle; None if it is none, as of an attempt that never was."""
+    try:
+        return parse(handle)
+    except ValueError:
+        return None
+
+
+def lost(watched: Watched, message: str | None = None) -> Observation:
+    """Return the observation of an attempt that the platform does not know (any more)."""
+    return Observation(
+        watched.run_id, watched.attempt, Status.LOST, watched.handle, message=message
+    )
+
+
+def unknown(watched: Watched, message: str | None = None) -> Observation:
+    """Return the observation of an attempt that could not be asked about."""
+    return Observation(
+        watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle, message=message
+    )
+
+
+# -- answers ----------------------------------------------------------------------------------
+
+
+def milliseconds(time: datetime | str | None) -> int | None:
+    """Return a moment in epoch milliseconds; None for none, and for the year 1 of Go's zero time.
+
+    Takes RFC 3339 with up to nanoseconds, and datetimes. Without a time zone it is UTC.
+    """
+    if isinstance(time, str):
+        # Nanoseconds are more than Python 3.11 reads.
+        time = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", time)) if time else None
+    if time is None or time.year == 1:
+        return None
+    return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines in a stream of bytes, without line ends; what is no UTF-8 is replaced."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in whole)
+    if rest:
+        yield rest.decode("utf-8", "replace")
