@@ -6,6 +6,7 @@ the table can be read, printed in the documentation, and walked through by a tes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -45,12 +46,18 @@ class Row:
     reason: str
     #: What a person can do about it, as a sentence.
     remedy: str
+    #: A regular expression that the code and message match, in any case; empty is any.
+    pattern: str = ""
+    #: How long to wait if the platform does not say.
+    after_seconds: float | None = None
 
     def matches(self, status: int, text: str) -> bool:
         """Whether an answer with this status and this code and message is of this cause."""
-        told = text.lower()
-        return (not self.status or status in self.status) and (
-            not self.words or any(word in told for word in self.words)
+        lowered = text.lower()
+        return (
+            (not self.status or status in self.status)
+            and (not self.words or any(word in lowered for word in self.words))
+            and re.search(self.pattern, text, re.IGNORECASE | re.DOTALL) is not None
         )
 
     def error(self, message: str, after_seconds: float | None = None) -> PlatformError:
@@ -62,7 +69,8 @@ class Row:
         told = f"{message.strip().rstrip('.')}. {self.remedy}"
         match self.reaction:
             case Reaction.RETRY:
-                return Throttled(told, reason=self.reason, after_seconds=after_seconds)
+                after = self.after_seconds if after_seconds is None else after_seconds
+                return Throttled(told, reason=self.reason, after_seconds=after)
             case Reaction.CAPACITY:
                 return NoCapacity(told, reason=self.reason)
             case Reaction.PERMANENT:
