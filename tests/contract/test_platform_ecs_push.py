@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.core.reasons import REASONS
+from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.ecs.adapter import TOKEN_SECONDS
-from push_dispatch.ports.secrets import Secret
+from push_dispatch.reasons import REASONS
+from push_dispatch.secrets import Secret
+from push_dispatch.template import Layer, render
 from tests.contract.ecs_suite import EcsSuite
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.ecs_service import ACCOUNT, REGION
@@ -90,6 +91,66 @@ class TestRequests(EcsSuite):
         assert caught.value.reason == "overrides_too_long"
         assert fake.calls() == before, "refused before anything was asked"
 
+    def test_what_the_sdk_refuses_is_the_template_s_fault_and_names_the_field(
+        self, ecs: Ecs, fake: FakeEcs
+    ) -> None:
+        job = self.make_job(1)
+        container = job.configuration["task_definition"]["containerDefinitions"][0]
+        container["mountPoints"] = {"sourceVolume": "x"}
+        before = fake.calls()
+        with pytest.raises(Rejected, match=r"containerDefinitions\[0\]\.mountPoints") as caught:
+            ecs.push(job)
+        assert caught.value.reason == "template_invalid"
+        assert "RunTask" not in fake.actions()[before:]
+
+
+class TestNamedDefinitions(EcsSuite):
+    """What is asked for follows what the definition is made for, which only ECS knows."""
+
+    def named(self, fake: FakeEcs, **definition: Any) -> str:
+        containers = [{"name": n, "image": "i", "memory": 1} for n in ("datadog-agent", "prefect")]
+        made = fake._RegisterTaskDefinition(
+            {"family": "own", "containerDefinitions": containers, **definition}
+        )
+        return str(made["taskDefinition"]["taskDefinitionArn"])
+
+    def push(self, ecs: Ecs, fake: FakeEcs, **variables: Any) -> Any:
+        job = self.make_job(1)
+        template = self.template()
+        values = {**self.variables, **variables}
+        configuration = render(template, [Layer("run", values)]).configuration
+        ecs.push(replace(job, configuration=configuration))
+        [request] = fake.requests(job.name)
+        return request
+
+    def test_the_command_is_for_the_container_called_prefect(self, ecs: Ecs, fake: FakeEcs) -> None:
+        arn = self.named(fake, networkMode="awsvpc")
+        request = self.push(ecs, fake, task_definition_arn=arn, cpu=1024, memory=2048)
+        [override] = request["overrides"]["containerOverrides"]
+        assert (override["name"], override["command"]) == ("prefect", ["echo", "hello"])
+
+    def test_awsvpc_on_instances_gets_subnets(self, ecs: Ecs, fake: FakeEcs) -> None:
+        arn = self.named(fake, networkMode="awsvpc")
+        request = self.push(
+            ecs, fake, task_definition_arn=arn, launch_type="EC2", network_configuration={}
+        )
+        network = request["networkConfiguration"]["awsvpcConfiguration"]
+        assert network == {"subnets": ["subnet-a", "subnet-b"]}
+
+    def test_bridge_takes_no_network(self, ecs: Ecs, fake: FakeEcs) -> None:
+        arn = self.named(fake, networkMode="bridge")
+        request = self.push(ecs, fake, task_definition_arn=arn, launch_type="EC2")
+        assert "networkConfiguration" not in request
+
+    def test_it_is_described_once(self, ecs: Ecs, fake: FakeEcs) -> None:
+        arn = self.named(fake, networkMode="bridge")
+        for n in (1, 2):
+            job = self.make_job(n)
+            request = {"taskDefinition": arn, "launchType": "EC2"}
+            configuration = {**job.configuration, "task_run_request": request}
+            ecs.push(replace(job, configuration=configuration))
+        assert fake.actions().count("DescribeTaskDefinition") == 1
+
 
 class TestDoubt(EcsSuite):
     """Sent again, found, or left in doubt; never started twice."""
@@ -145,6 +206,14 @@ ERRORS = [
     ("ServiceUnavailable", "try later", 503, Uncertain, "push_uncertain"),
     ("ClientException", "Capacity is unavailable at this time.", 400, NoCapacity, "no_capacity"),
     ("ClientException", "You have too many tasks in PROVISIONING state", 400, Throttled, "platform_throttled"),
+    ("ClientException", "Tasks provisioning capacity limit exceeded.", 400, Throttled, "platform_throttled"),
+    ("ClientException", "com.amazonaws.services.ec2.model.AmazonEC2Exception: Request limit exceeded. (Service: AmazonEC2; Status Code: 503; Error Code: RequestLimitExceeded)", 400, Throttled, "platform_throttled"),
+    ("InvalidParameterException", "Error retrieving security group information for [sg-05937427457b61ff5]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)", 400, Throttled, "platform_throttled"),
+    ("InvalidParameterException", "Error retrieving subnet information for [subnet-0a]: Rate exceeded (ErrorCode: Throttling)", 400, Throttled, "platform_throttled"),
+    ("InvalidParameterException", "Error retrieving security group information for [sg-x]: An internal error has occurred (ErrorCode: InternalError)", 400, Throttled, "platform_unavailable"),
+    ("InvalidParameterException", "Unable to assume the service linked role. Please verify that the ECS service linked role exists.", 400, Throttled, "access_denied"),
+    ("InvalidParameterException", "The provided target group throttling-rate is not valid: RequestLimitExceeded-sg", 400, Rejected, "platform_rejected"),
+    ("ClientException", "Role is not valid", 400, Rejected, "platform_rejected"),
     ("ClientException", "You've reached the limit on the number of tasks you can run concurrently", 400, Throttled, "platform_throttled"),
     ("ClientException", "ECS was unable to assume the role 'x'", 400, Rejected, "access_denied"),
     ("ClientException", "No Fargate configuration exists for given values", 400, Rejected, "platform_rejected"),
@@ -171,6 +240,8 @@ FAILURES = [
     ("AGENT", NoCapacity, "no_capacity"),
     ("Capacity is unavailable at this time. Please try again later", NoCapacity, "no_capacity"),
     ("You've reached the limit on the number of vCPUs you can run concurrently", Throttled, "platform_throttled"),
+    ("EMPTY CAPACITY PROVIDER", NoCapacity, "no_capacity"),
+    ("MemberOf constraint unsatisfied.", Rejected, "platform_rejected"),
     ("ATTRIBUTE", Rejected, "platform_rejected"),
     ("MISSING", Rejected, "platform_rejected"),
     ("INACTIVE", Rejected, "platform_rejected"),

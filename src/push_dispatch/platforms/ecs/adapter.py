@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.errors import Rejected, Uncertain
+from push_dispatch.model import Observation
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.ecs.catalogue import Catalogue
 from push_dispatch.platforms.ecs.clients import Clients
@@ -26,6 +26,7 @@ from push_dispatch.platforms.ecs.handle import Handle, run_of, started_by
 from push_dispatch.platforms.ecs.refusal import code_of, failed, refused, translated
 from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for, region_of
 from push_dispatch.platforms.ecs.verdict import observation
+from push_dispatch.platforms.shared import asked, building, lost, parsed, place_in, unknown
 
 __all__ = ["Ecs"]
 
@@ -82,28 +83,32 @@ class Ecs:
     def push(self, job: Job) -> str:
         """See `Platform.push`. Once the token's window is closed: the task if it is found, else
         Uncertain."""
-        plan = plan_for(job, self._clients.region)
+        with building():
+            plan = plan_for(job, self._clients.region)
         if self._clock() - job.claimed_at > TOKEN_SECONDS * 1000:
             return self._found(job, plan)
         with translated():
             return self._run(job, plan)
 
     def _run(self, job: Job, plan: Plan, *, again: bool = True) -> str:
+        plan = self._catalogue.on_definition(plan, job.configuration)
+        with building():
+            # Also before a definition is registered: a request that is none leaves nothing behind.
+            parameters(job, plan, "", plan.container, None)
         definition = self._catalogue.definition(plan)
-        container = self._catalogue.container(plan)
         subnets = self._catalogue.subnets(plan)
-        request = parameters(job, plan, definition, container, subnets)
+        request = parameters(job, plan, definition, plan.container, subnets)
         try:
             answer = self._clients.get("ecs", plan.region).run_task(**request)
         except ClientError as error:
             if code_of(error) == "ConflictException":
-                return self._adopted(error, definition, container)
+                return self._adopted(error, definition, plan.container)
             if again and _is_inactive(error) and self._catalogue.forget(plan):
                 # Somebody deregistered it. Nothing was started, so the token is still unused.
                 return self._run(job, plan, again=False)
             raise
         if answer["tasks"]:
-            return str(Handle.of(answer["tasks"][0], definition, container))
+            return str(Handle.of(answer["tasks"][0], definition, plan.container))
         raise (
             failed(answer["failures"][0])
             if answer["failures"]
@@ -129,7 +134,7 @@ class Ecs:
                     if ours:
                         return str(Handle.of(ours[0]))
         except Rejected as error:
-            raise _unasked(error) from error
+            raise asked(error) from error
         raise Uncertain(
             f"{job.name} was claimed over {TOKEN_SECONDS // 60} minutes ago, and not found"
         )
@@ -155,15 +160,10 @@ class Ecs:
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. Ask only about attempts that are some seconds old: ECS may not
         know a task yet that it has just started."""
-        seen: list[Observation] = []
+        known, seen = parsed(jobs, Handle.parse)
         groups: dict[tuple[str, str], list[tuple[Watched, Handle]]] = defaultdict(list)
-        for job in jobs:
-            try:
-                handle = Handle.parse(job.handle)
-            except ValueError as error:
-                seen.append(_without_task(job, Status.LOST, str(error)))
-            else:
-                groups[handle.region, handle.cluster].append((job, handle))
+        for job, handle in known:
+            groups[handle.region, handle.cluster].append((job, handle))
         for (region, cluster), group in groups.items():
             for start in range(0, len(group), _BATCH):
                 seen += self._describe(region, cluster, group[start : start + _BATCH])
@@ -177,22 +177,21 @@ class Ecs:
             answer = self._clients.get("ecs", region).describe_tasks(cluster=cluster, tasks=arns)
         except (ClientError, BotoCoreError) as error:
             gone = isinstance(error, ClientError) and code_of(error) == "ClusterNotFoundException"
-            status = Status.LOST if gone else Status.UNKNOWN
-            return [_without_task(job, status, refused(error).message) for job, _ in group]
+            without = lost if gone else unknown
+            return [without(job, refused(error).message) for job, _ in group]
         tasks = {task["taskArn"]: task for task in answer["tasks"]}
         missing = {f.get("arn") for f in answer["failures"] if f.get("reason") == "MISSING"}
         return [
-            observation(tasks[handle.task], job.run_id, job.attempt, handle)
+            observation(tasks[handle.task], job.run_id, job.attempt, handle.on(tasks[handle.task]))
             if handle.task in tasks
-            else _without_task(job, Status.LOST if handle.task in missing else Status.UNKNOWN)
+            else (lost if handle.task in missing else unknown)(job)
             for job, handle in group
         ]
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The process gets SIGTERM and, 30 seconds later, SIGKILL."""
-        try:
-            task = Handle.parse(handle)
-        except ValueError:
+        task = place_in(Handle.parse, handle)
+        if task is None:
             return
         ecs = self._clients.get("ecs", task.region)
         try:
@@ -200,9 +199,9 @@ class Ecs:
         except ClientError as error:
             if code_of(error) in {"InvalidParameterException", "ClusterNotFoundException"}:
                 return  # it is gone
-            raise _unasked(refused(error)) from error
+            raise asked(refused(error)) from error
         except BotoCoreError as error:
-            raise _unasked(refused(error)) from error
+            raise asked(refused(error)) from error
 
     # -- optional capabilities -------------------------------------------------------------------
 
@@ -215,7 +214,7 @@ class Ecs:
         region = region_of(cluster) or self._clients.region
         if not region:
             raise Rejected("no region: set AWS_REGION", reason="credentials_missing")
-        with translated():
+        with translated(harmless=True):
             try:
                 self._clients.get("ecs", region).list_tasks(cluster=cluster, maxResults=1)
             except ClientError as error:
@@ -238,9 +237,8 @@ class Ecs:
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs.logs`: what the `awslogs` driver has delivered. Any PlatformError. Takes
         `ecs:DescribeTaskDefinition` and `logs:GetLogEvents`."""
-        try:
-            task = Handle.parse(handle)
-        except ValueError:
+        task = place_in(Handle.parse, handle)
+        if task is None:
             return
         with translated():
             yield from self._read(task)
@@ -291,13 +289,3 @@ class Ecs:
 def _is_inactive(error: ClientError) -> bool:
     text = str(error)
     return "TaskDefinition is inactive" in text or "TaskDefinition not found" in text
-
-
-def _without_task(job: Watched, status: Status, message: str | None = None) -> Observation:
-    return Observation(job.run_id, job.attempt, status, job.handle, message=message)
-
-
-def _unasked(error: PlatformError) -> PlatformError:
-    """A task that could not be stopped or looked for is asked again, whatever the reason: it may
-    live."""
-    return Uncertain(error.message, reason=error.reason) if isinstance(error, Rejected) else error

@@ -29,7 +29,7 @@ class Catalogue:
         self._clients = clients
         #: ARN of a revision by region and family.
         self._remembered = remembered
-        self._containers: dict[str, str] = {}
+        self._described: dict[str, Mapping[str, Any]] = {}
         self._subnets: dict[tuple[str, str | None], list[str]] = {}
 
     def definition(self, plan: Plan) -> str:
@@ -49,15 +49,18 @@ class Catalogue:
         """Whether the plan's definition is ours; it is looked up anew the next time."""
         return self._remembered.pop(f"{plan.region}/{plan.family}", None) is not None
 
-    def container(self, plan: Plan) -> str:
-        """The container for the command: if the template does not say, the definition's first."""
-        if plan.container:
-            return plan.container
-        arn = plan.definition_arn or ""
-        if arn not in self._containers:
-            described = self.describe(plan.region, arn)
-            self._containers[arn] = described["containerDefinitions"][0]["name"]
-        return self._containers[arn]
+    def on_definition(self, plan: Plan, configuration: Mapping[str, Any]) -> Plan:
+        """Return the plan on the definition that it names, which is described; ours is known.
+
+        A revision never changes; what a bare family means may, so that is described each time.
+        """
+        arn = plan.definition_arn
+        if arn is None:
+            return plan
+        described = self._described.get(arn) or self.describe(plan.region, arn)
+        if ":" in arn.rpartition("/")[2]:
+            self._described[arn] = described
+        return plan.on(described, configuration)
 
     def describe(self, region: str, definition: str) -> Mapping[str, Any]:
         """A revision, or the newest one of a family, as ECS shows it."""

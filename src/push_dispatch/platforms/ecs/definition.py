@@ -10,16 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
+from push_dispatch.platforms.shared import invalid, text_of
 
-__all__ = ["CONTAINER", "CPU", "MEMORY", "definition_for", "family_of", "pairs", "without_unset"]
+__all__ = [
+    "CPU",
+    "INSTANCES",
+    "MEMORY",
+    "container_in",
+    "definition_for",
+    "family_of",
+    "pairs",
+    "without_unset",
+]
 
-#: Name of the container that runs the command, if the template gives none.
-CONTAINER = "job"
+#: Name of the container that runs the command, if the template gives none: Prefect's own.
+CONTAINER = "prefect"
 #: Size of a Fargate task that asks for none: CPU units (1024 a vCPU) and MiB; Prefect's defaults.
 CPU, MEMORY = 1024, 2048
 
@@ -28,6 +37,20 @@ LOG_GROUP = "push-dispatch"
 
 _DEFAULT_FAMILY = "pd"
 _SIZES = ("cpu", "memory", "memoryReservation")
+#: Launch type and compatibility of instances that AWS manages.
+INSTANCES = "MANAGED_INSTANCES"
+#: What DescribeTaskDefinition and the console show and RegisterTaskDefinition does not take.
+_READ_ONLY = (
+    "compatibilities",
+    "deleteRequestedAt",
+    "deregisteredAt",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "status",
+    "taskDefinitionArn",
+)
 
 
 def definition_for(
@@ -46,14 +69,12 @@ def definition_for(
     definition: dict[str, Any] = without_unset(
         deepcopy(dict(configuration.get("task_definition") or {}))
     )
-    definition.pop("family", None)
+    for key in ("family", *_READ_ONLY):
+        definition.pop(key, None)
     containers = [_container(c) for c in definition.get("containerDefinitions") or [] if c]
     main = _main(containers, configuration.get("container_name"))
     if not main.get("image"):
-        raise Rejected(
-            "no image: set the job variable 'image', or 'task_definition_arn'",
-            reason="template_invalid",
-        )
+        raise invalid("no image: set the job variable 'image', or 'task_definition_arn'")
     definition["containerDefinitions"] = containers
     _add_secrets(main, secrets)
     if configuration.get("configure_cloudwatch_logs"):
@@ -64,9 +85,24 @@ def definition_for(
         _size_for_fargate(definition)
     else:
         _size_for_instances(definition, main)
+    managed = (configuration.get("task_run_request") or {}).get("launchType") == INSTANCES
+    if managed:
+        definition.setdefault("requiresCompatibilities", [INSTANCES])
     if "networkMode" not in definition and (fargate or configuration.get("network_configuration")):
         definition["networkMode"] = "awsvpc"
+    elif managed:
+        # Bridges, the default on instances of one's own, are not known to managed ones.
+        definition.setdefault("networkMode", "host")
     return definition
+
+
+def container_in(containers: Sequence[Mapping[str, Any]], name: str | None) -> str:
+    """Return the name of the container for the command, in Prefect's order: `name`, the one called
+    `prefect`, one without a name (which gets that), the first."""
+    names = [container.get("name") for container in containers]
+    if name:
+        return name
+    return CONTAINER if CONTAINER in names or not all(names) or not names else str(names[0])
 
 
 def family_of(definition: Mapping[str, Any], prefix: str | None) -> str:
@@ -98,7 +134,7 @@ def pairs(environment: Any) -> dict[str, str]:
         items = list(environment.items())
     else:
         items = [(item.get("name"), item.get("value")) for item in environment or []]
-    return {str(name): str(value) for name, value in items if name and value is not None}
+    return {str(name): text_of(value) for name, value in items if name and value is not None}
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,20 +146,15 @@ def _container(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _main(containers: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
-    """The container for the command, made first and named if need be."""
-    wanted = name or next((c["name"] for c in containers if "name" in c), CONTAINER)
+    """Return the container for the command, which is named if need be and made if there is none."""
+    wanted = container_in(containers, name)
     main = next((c for c in containers if c.get("name") == wanted), None)
     main = main or next((c for c in containers if "name" not in c), None)
     if main is None and containers:
-        raise Rejected(
-            f"container {wanted!r} is not in task_definition.containerDefinitions",
-            reason="template_invalid",
-        )
+        raise invalid(f"container {wanted!r} is not in task_definition.containerDefinitions")
     if main is None:
         main = {}
-    else:
-        containers.remove(main)
-    containers.insert(0, main)
+        containers.append(main)
     main["name"] = wanted
     return main
 
@@ -152,10 +183,7 @@ def _refuse_without_role(main: Mapping[str, Any]) -> None:
     """Fargate writes logs and reads secrets with the execution role, and with nothing else."""
     for key, what in (("logConfiguration", "CloudWatch logs"), ("secrets", "a secret")):
         if main.get(key):
-            raise Rejected(
-                f"{what} on Fargate: set the job variable 'execution_role_arn'",
-                reason="template_invalid",
-            )
+            raise invalid(f"{what} on Fargate: set the job variable 'execution_role_arn'")
 
 
 def _size_for_fargate(definition: dict[str, Any]) -> None:
@@ -171,9 +199,12 @@ def _size_for_fargate(definition: dict[str, Any]) -> None:
 
 
 def _size_for_instances(definition: dict[str, Any], main: dict[str, Any]) -> None:
-    """On instances a container needs a memory limit if the task has none."""
+    """On instances a container needs a memory limit if the task has none, and a share of the CPU:
+    without one ECS places tasks by their memory only."""
     for key in ("cpu", "memory"):
         if key in definition:
             definition[key] = str(definition[key])
+    if "cpu" not in definition:
+        main.setdefault("cpu", CPU)
     if "memory" not in definition and not {"memory", "memoryReservation"} & set(main):
         main["memory"] = MEMORY

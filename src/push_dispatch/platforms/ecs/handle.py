@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from push_dispatch.core.model import parse_run_id
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.ecs.definition import container_in
 
-__all__ = ["Handle", "main_container", "run_of", "started_by"]
+__all__ = ["RUN_ID", "Handle", "own_container", "run_of", "started_by"]
+
+#: The environment variable that marks the container of the command, in requests and in events.
+RUN_ID = "PUSH_DISPATCH_RUN_ID"
 
 _ARN = re.compile(
     r"arn:[\w-]+:ecs:(?P<region>[\w-]+):(?P<account>\d*):task/(?:(?P<cluster>[\w-]+)/)?(?P<id>[\w-]+)"
@@ -41,10 +45,18 @@ class Handle:
     def of(cls, task: Mapping[str, Any], definition: str = "", container: str = "") -> Handle:
         """The handle of a task as RunTask, DescribeTasks or an event shows it. A replayed RunTask
         may leave out everything but the ARN, so what was asked for stands in."""
-        shown = main_container(task)
+        shown = own_container(task)
         name = container or (shown.get("name", "") if shown else "")
         arn = task.get("taskDefinitionArn") or definition
         return cls(task["taskArn"], arn.rpartition("/")[2], name)
+
+    def on(self, task: Mapping[str, Any]) -> Handle:
+        """Return the handle for a poll of its task. An old one may name no container; then it is
+        the one that its request would have named."""
+        if self.container or own_container(task):
+            return self
+        containers = task.get("containers") or []
+        return replace(self, container=container_in(containers, None)) if containers else self
 
     def __str__(self) -> str:
         where = f"#{self.definition}/{self.container}" if self.definition and self.container else ""
@@ -82,13 +94,21 @@ def run_of(started_by: str) -> tuple[str, int] | None:
     return (f"{match[1]}.{UUID(match[2])}", int(match[3])) if match else None
 
 
-def main_container(task: Mapping[str, Any], name: str = "") -> Mapping[str, Any] | None:
-    """The container that runs the user's command: the one named, else the one whose environment
-    we have overridden, else the first."""
-    containers = task.get("containers") or []
-    overrides = (task.get("overrides") or {}).get("containerOverrides") or []
-    ours = [override for override in overrides if override.get("environment")] or overrides
-    wanted = name or (ours[0].get("name", "") if ours else "")
-    named = [container for container in containers if container.get("name") == wanted]
-    found: Mapping[str, Any] | None = next(iter(named or containers), None)
-    return found
+def own_container(task: Mapping[str, Any], name: str = "") -> Mapping[str, Any] | None:
+    """Return the container that runs the command: the one named, else the one whose override says
+    whose run it is, else the only one. None if that is not known: never a guess."""
+    containers: list[Mapping[str, Any]] = task.get("containers") or []
+    wanted = name or _marked(task)
+    if wanted:
+        return next((shown for shown in containers if shown.get("name") == wanted), None)
+    return containers[0] if len(containers) == 1 else None
+
+
+def _marked(task: Mapping[str, Any]) -> str:
+    """Return the name of the container whose override has the run's id; empty if not just one."""
+    names = [
+        str(override.get("name", ""))
+        for override in (task.get("overrides") or {}).get("containerOverrides") or []
+        if any(entry.get("name") == RUN_ID for entry in override.get("environment") or [])
+    ]
+    return names[0] if len(names) == 1 else ""

@@ -1,132 +1,110 @@
-"""ECS has said no, or nothing: what does that mean for the push?
+# ruff: noqa: E501 - one row a cause: a table reads better than its wrapped form
+"""ECS has refused, or not answered: what does that mean for the push?
 
-Tables, first match first. RunTask says no in three ways: an error, HTTP 200 with `failures`, and
-`ConflictException`, which is no refusal at all (the adapter adopts what it names).
+RunTask refuses in three ways: an error, HTTP 200 with `failures`, and `ConflictException`, which
+is no refusal at all (the adapter adopts what it names). An error's text reads `CODE: MESSAGE`, and
+its message may quote an error of another service, as `(ErrorCode: …)`.
 Sources: the errors of the ECS API reference, and "API failure reasons" of the developer guide.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from botocore import exceptions as sdk
 
-from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.errors import PlatformError
+from push_dispatch.platforms.verdicts import Reaction, Row, judge
 
-__all__ = ["code_of", "failed", "refused", "translated"]
+__all__ = ["ERRORS", "FAILURES", "code_of", "failed", "refused", "translated"]
 
+_PERMISSIONS = "Grant the push function's role what the message names."
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    pattern: str
-    error: type[PlatformError]
-    reason: str
-    after_seconds: float | None = None
+#: Of an error, as `CODE: MESSAGE`.
+ERRORS: tuple[Row, ...] = (
+    Row((400,), (), Reaction.PERMANENT, "overrides_too_long", "Put large values into the image, a file or a secret.", r"overrides? length must be|at most 8192"),
+    Row((400,), (), Reaction.RETRY, "platform_throttled", "Tasks are provisioned as fast as the cluster allows; it is sent again.", r"provisioning capacity limit exceeded|tasks in (the )?PROVISIONING", 30),
+    Row((400,), (), Reaction.RETRY, "platform_throttled", "Ask for a higher quota if it happens often.", r"you can run concurrently", 60),
+    Row((), (), Reaction.RETRY, "platform_throttled", "Ask for fewer starts at once: platform_rate of the pool.", r"^(throttl\w*|toomanyrequests\w*|requestlimitexceeded)\b|\(errorcode: (requestlimitexceeded|throttl\w*)\)|: request limit exceeded|: rate exceeded|^\w+: too many concurrent attempts"),
+    Row((429,), (), Reaction.RETRY, "platform_throttled", "Ask for fewer starts at once: platform_rate of the pool."),
+    Row((400,), (), Reaction.RETRY, "platform_unavailable", "A service that ECS asks has failed; it is sent again.", r"\(errorcode: (internalerror|internalfailure|unavailable|serviceunavailable)\)", 15),
+    Row((400,), (), Reaction.CAPACITY, "no_capacity", "Allow more zones, another size, or fallbacks.", r": .*(capacity is unavailable at this time|insufficient capacity)"),
+    Row((400,), (), Reaction.CAPACITY, "no_capacity", "Add instances to the cluster.", r": no container instances were found in your (cluster|capacity provider)"),
+    # ECS makes the role at the first request that needs it, and refuses that request.
+    Row((400,), (), Reaction.RETRY, "access_denied", "The role is being made; if it stays, run: aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com", r"unable to assume the service linked role", 15),
+    Row((400,), (), Reaction.PERMANENT, "access_denied", "Let ecs-tasks.amazonaws.com assume the role, in its trust policy.", r"unable to assume the role"),
+    Row((), (), Reaction.RETRY, "access_denied", "New credentials are fetched; it is sent again.", r"^(expiredtoken|requestexpired)", 5),
+    Row((), (), Reaction.PERMANENT, "access_denied", _PERMISSIONS, r"^(accessdenied|unauthorized|unrecognizedclient|authfailure|invalidclienttokenid|signaturedoesnotmatch|invalidsignature|optinrequired)|^(client|invalidparameter)exception: .*not authorized to perform"),
+    Row((404,), (), Reaction.PERMANENT, "platform_rejected", "Correct the cluster or the region."),
+    Row((), (), Reaction.UNCERTAIN, "push_uncertain", "The same request token is sent again.", r"^(server|serviceunavailable|internal|serviceexception)"),
+)  # fmt: skip
 
-    def matches(self, text: str) -> bool:
-        return re.search(self.pattern, text, re.IGNORECASE) is not None
+#: Of a failure at HTTP 200: nothing was started, for certain. The last row is for words that are
+#: not known: the slot goes back and the run is tried again, with the words as its reason.
+FAILURES: tuple[Row, ...] = (
+    Row((), (), Reaction.RETRY, "platform_throttled", "Ask for a higher quota if it happens often.", r"you can run concurrently", 60),
+    Row((), (), Reaction.RETRY, "platform_throttled", "Ask for fewer starts at once: platform_rate of the pool.", r"^(rate exceeded|throttl)"),
+    Row((), (), Reaction.PERMANENT, "platform_rejected", "No instance has what the placement constraints ask for: correct them.", r"^(memberof|distinctinstance)\b.* unsatisfied"),
+    Row((), (), Reaction.PERMANENT, "platform_rejected", "No instance of the cluster has what the task definition needs.", r"^attribute\b"),
+    Row((), (), Reaction.PERMANENT, "platform_rejected", "Correct the cluster, the instance or the task definition.", r"^(missing|inactive)\b"),
+    Row((), (), Reaction.PERMANENT, "platform_rejected", "Ask for a smaller size, or for a higher quota.", r"above your limit"),
+    Row((), (), Reaction.CAPACITY, "no_capacity", "Add instances, allow more zones, or name fallbacks."),
+)  # fmt: skip
 
-    def raised(self, message: str) -> PlatformError:
-        if self.error is Throttled:
-            return Throttled(message, reason=self.reason, after_seconds=self.after_seconds)
-        return self.error(message, reason=self.reason)
-
-
-#: What the text of a `ClientException` or `InvalidParameterException` tells beyond its code.
-_BY_TEXT = (
-    _Row(r"overrides? length|\b8192\b", Rejected, "overrides_too_long"),
-    _Row(r"PROVISIONING state|tasks? in provisioning", Throttled, "platform_throttled", 30),
-    _Row(r"too many concurrent attempts|rate exceeded", Throttled, "platform_throttled"),
-    _Row(r"you can run concurrently", Throttled, "platform_throttled", 60),
-    _Row(r"capacity is unavailable|(insufficient|no) capacity", NoCapacity, "no_capacity"),
-    _Row(r"no container instances were found", NoCapacity, "no_capacity"),
-    _Row(r"unable to assume the role|not authorized", Rejected, "access_denied"),
-)
-
-#: By error code; every code that is not listed is final, unless its HTTP status is 5xx.
-_BY_CODE = (
-    _Row(r"^(Throttl|TooManyRequests|RequestLimitExceeded)", Throttled, "platform_throttled"),
-    _Row(r"^(ExpiredToken|RequestExpired)", Throttled, "access_denied", 5),
-    _Row(r"^(AccessDenied|Unauthorized|UnrecognizedClient|AuthFailure)", Rejected, "access_denied"),
-    _Row(
-        r"^(InvalidClientTokenId|SignatureDoesNotMatch|InvalidSignature)", Rejected, "access_denied"
-    ),
-    _Row(r"^(Server|ServiceUnavailable|Internal|ServiceException)", Uncertain, "push_uncertain"),
-    _Row(r"", Rejected, "platform_rejected"),
-)
-
-#: By the reason of a failure at HTTP 200: nothing was started, for certain.
-_BY_FAILURE = (
-    _Row(r"^(RESOURCE|AGENT|LOCATION)\b", NoCapacity, "no_capacity"),
-    _Row(r"capacity", NoCapacity, "no_capacity"),
-    _Row(r"you can run concurrently", Throttled, "platform_throttled", 60),
-    _Row(r"rate exceeded|throttl", Throttled, "platform_throttled"),
-    _Row(r"^(ATTRIBUTE|MISSING|INACTIVE)\b", Rejected, "platform_rejected"),
-    _Row(r"above your limit", Rejected, "platform_rejected"),
-    # Unknown words: the slot goes back and the run is tried again, with the words as its reason.
-    _Row(r"", NoCapacity, "no_capacity"),
-)
+_CREDENTIALS = Row((), (), Reaction.PERMANENT, "credentials_missing", "Give the push function a role, or set what the AWS CLI reads.")  # fmt: skip
+_TEMPLATE = Row((), (), Reaction.PERMANENT, "template_invalid", "Correct the pool's template or the job variables.")  # fmt: skip
+_UNREACHED = Row((), (), Reaction.UNCERTAIN, "platform_unavailable", "The same request token is sent again.")  # fmt: skip
+_UNANSWERED = Row((), (), Reaction.UNCERTAIN, "push_uncertain", "The same request token is sent again.")  # fmt: skip
 
 #: By what the SDK raises before or instead of an answer; a later entry is less specific.
-_BY_EXCEPTION: tuple[tuple[type[Exception], type[PlatformError], str], ...] = (
-    (sdk.NoCredentialsError, Rejected, "credentials_missing"),
-    (sdk.PartialCredentialsError, Rejected, "credentials_missing"),
-    (sdk.ProfileNotFound, Rejected, "credentials_missing"),
-    (sdk.ParamValidationError, Rejected, "platform_rejected"),
-    (sdk.NoRegionError, Rejected, "platform_rejected"),
-    (sdk.ConnectTimeoutError, Uncertain, "platform_unavailable"),
-    (sdk.EndpointConnectionError, Uncertain, "platform_unavailable"),
-    (sdk.BotoCoreError, Uncertain, "push_uncertain"),
+_BY_EXCEPTION: tuple[tuple[type[Exception], Row], ...] = (
+    (sdk.NoCredentialsError, _CREDENTIALS),
+    (sdk.PartialCredentialsError, _CREDENTIALS),
+    (sdk.ProfileNotFound, _CREDENTIALS),
+    # Before anything is sent, with the path of what does not fit.
+    (sdk.ParamValidationError, _TEMPLATE),
+    (sdk.NoRegionError, _TEMPLATE),
+    (sdk.ConnectTimeoutError, _UNREACHED),
+    (sdk.EndpointConnectionError, _UNREACHED),
 )
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise what the SDK raises as one of our errors."""
+def translated(*, harmless: bool = False) -> Iterator[None]:
+    """Raise what the SDK raises as one of our errors: of a push, or of a `harmless` question."""
     try:
         yield
     except (sdk.ClientError, sdk.BotoCoreError) as error:
-        raise refused(error) from error
+        row, text = _row(error)
+        raise (row.unstarted(text) if harmless else row.error(text)) from error
 
 
 def refused(error: Exception) -> PlatformError:
-    """Our error for one of the SDK's."""
-    if isinstance(error, sdk.ClientError):
-        return _answered(error)
-    for kind, ours, reason in _BY_EXCEPTION:
-        if isinstance(error, kind):
-            return ours(str(error), reason=reason)
-    return Uncertain(str(error))
+    """Return our error for one of the SDK's."""
+    row, text = _row(error)
+    return row.error(text)
 
 
 def failed(failure: Mapping[str, Any]) -> PlatformError:
-    """Our error for an entry of RunTask's `failures`."""
+    """Return our error for an entry of RunTask's `failures`."""
     reason = str(failure.get("reason", ""))
     words = [reason, failure.get("detail"), failure.get("arn")]
     message = " · ".join(str(word) for word in words if word)
-    return next(row for row in _BY_FAILURE if row.matches(reason)).raised(message)
+    return judge(FAILURES, 200, reason).error(message)
 
 
 def code_of(error: sdk.ClientError) -> str:
-    """The error's code, such as `ConflictException`."""
+    """Return the error's code, such as `ConflictException`."""
     code: str = error.response.get("Error", {}).get("Code", "")
     return code
 
 
-def _answered(error: sdk.ClientError) -> PlatformError:
-    code, text = code_of(error), error.response.get("Error", {}).get("Message", "")
-    message = f"{code}: {text}"
-    if code in {"ClientException", "InvalidParameterException", "LimitExceededException"}:
-        for row in _BY_TEXT:
-            if row.matches(text):
-                return row.raised(message)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status == 429:
-        return Throttled(message)
-    if status >= 500 and not _BY_CODE[0].matches(code):
-        return Uncertain(message)
-    return next(row for row in _BY_CODE if row.matches(code)).raised(message)
+def _row(error: Exception) -> tuple[Row, str]:
+    if isinstance(error, sdk.ClientError):
+        text = f"{code_of(error)}: {error.response.get('Error', {}).get('Message', '')}"
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return judge(ERRORS, status, text), text
+    row = next((row for kind, row in _BY_EXCEPTION if isinstance(error, kind)), _UNANSWERED)
+    return row, str(error)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from push_dispatch.core.errors import Rejected
@@ -19,17 +18,21 @@ from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.definition import (
     CPU,
     MEMORY,
+    container_in,
     definition_for,
     family_of,
     pairs,
     without_unset,
 )
-from push_dispatch.platforms.ecs.handle import started_by
+from push_dispatch.platforms.ecs.handle import RUN_ID, started_by
+from push_dispatch.platforms.shared import invalid, secret_values, text_of, texts, words
 
 __all__ = ["OVERRIDES_LIMIT", "Plan", "is_fargate", "parameters", "plan_for", "size_of"]
 
 #: Characters of `overrides`, JSON's own included (RunTask's reference).
 OVERRIDES_LIMIT = 8192
+#: Tags of one task, ours included (the same).
+_TAGS = 50
 
 _FARGATE = {"FARGATE", "FARGATE_SPOT"}
 _NOT_IN_A_TAG = re.compile(r"[^\w .:/=+@-]")
@@ -46,15 +49,38 @@ class Plan:
     family: str
     #: or the one that the template names.
     definition_arn: str | None
-    #: Container of the command; empty if only the named definition knows it.
-    container: str
-    #: The request must name subnets and the template has none.
-    wants_subnets: bool
     vpc: str | None
+    # The rest depends on the definition: see `on`.
+    #: Container of the command.
+    container: str = ""
+    fargate: bool = False
+    #: The template's awsvpcConfiguration, if the definition takes one.
+    network: Mapping[str, Any] | None = None
+    #: The request must name subnets and the template has none.
+    wants_subnets: bool = False
+
+    def on(self, definition: Mapping[str, Any], configuration: Mapping[str, Any]) -> Plan:
+        """Return the plan for a definition: our own, or a named one as ECS describes it."""
+        network = None
+        awsvpc = definition.get("networkMode") == "awsvpc"
+        if awsvpc:
+            # Bridges and hosts take none: ECS refuses the request.
+            network = _network(configuration)
+        name = configuration.get("container_name")
+        return replace(
+            self,
+            container=container_in(definition["containerDefinitions"], name),
+            fargate=is_fargate(configuration, definition),
+            network=network,
+            wants_subnets=awsvpc and network is None,
+        )
 
 
 def plan_for(job: Job, region: str) -> Plan:
-    """Raises Rejected (`template_invalid`) if the configuration cannot become a task."""
+    """Return what the job needs; a plan that names a definition still has to be put `on` it.
+
+    Raises Rejected (`template_invalid`) if the configuration cannot become a task.
+    """
     configuration = job.configuration
     _refuse_keys(configuration)
     request = configuration.get("task_run_request") or {}
@@ -63,45 +89,38 @@ def plan_for(job: Job, region: str) -> Plan:
     if not region:
         raise Rejected("no region: set AWS_REGION, or give the cluster's ARN")
     arn = request.get("taskDefinition")
-    fargate = is_fargate(configuration)
-    definition = None
+    vpc = configuration.get("vpc_id")
     secrets = _secret_arns(job)
-    if not arn:
-        definition = definition_for(
-            configuration, secrets, fargate=fargate, region=region, pool=job.pool
-        )
-    elif secrets:
-        raise Rejected(
-            f"secret {min(secrets)}: declare it in the task definition {arn}, ECS takes none here",
-            reason="template_invalid",
-        )
-    awsvpc = fargate if definition is None else definition.get("networkMode") == "awsvpc"
-    named = _network(configuration) is not None
-    return Plan(
-        region=region,
-        cluster=cluster,
-        definition=definition,
-        family=family_of(definition, _family(configuration)) if definition else "",
-        definition_arn=arn,
-        container=definition["containerDefinitions"][0]["name"]
-        if definition
-        else configuration.get("container_name") or "",
-        wants_subnets=awsvpc and not named,
-        vpc=configuration.get("vpc_id"),
+    if arn:
+        if secrets:
+            raise invalid(
+                f"secret {min(secrets)}: declare it in the task definition {arn}, ECS takes none "
+                "here"
+            )
+        return Plan(region, cluster, None, "", arn, vpc)
+    fargate = is_fargate(configuration)
+    definition = definition_for(
+        configuration, secrets, fargate=fargate, region=region, pool=job.pool
     )
+    family = family_of(definition, _family(configuration))
+    return Plan(region, cluster, definition, family, None, vpc).on(definition, configuration)
 
 
 def parameters(
     job: Job, plan: Plan, definition: str, container: str, subnets: list[str] | None
 ) -> dict[str, Any]:
-    """RunTask's parameters. Raises Rejected: `template_invalid`, `overrides_too_long`."""
+    """Return RunTask's parameters, with the command for `container`.
+
+    Raises Rejected: `template_invalid`, `overrides_too_long`.
+    """
     configuration = job.configuration
     request: dict[str, Any] = without_unset(
         deepcopy(dict(configuration.get("task_run_request") or {}))
     )
-    overrides = _overrides(request.get("overrides") or {}, job, container)
+    overrides = _overrides(request.get("overrides") or {}, job, container, fargate=plan.fargate)
     _check_length(overrides)
-    _place(request, configuration)
+    _place(request, plan)
+    request.pop("networkConfiguration", None)
     request |= {
         "cluster": plan.cluster,
         "taskDefinition": definition,
@@ -111,22 +130,31 @@ def parameters(
         "overrides": overrides,
         "tags": _tags(request.get("tags"), configuration.get("labels"), job),
     }
-    network = _network(configuration)
+    network = plan.network
     if network is None and subnets:
-        network = {"awsvpcConfiguration": {"subnets": subnets, "assignPublicIp": "ENABLED"}}
+        # On instances, tasks cannot have public addresses.
+        public = {"assignPublicIp": "ENABLED"} if plan.fargate else {}
+        network = {"subnets": subnets, **public}
     if network is not None:
-        request["networkConfiguration"] = network
+        request["networkConfiguration"] = {"awsvpcConfiguration": dict(network)}
     return request
 
 
-def is_fargate(configuration: Mapping[str, Any]) -> bool:
-    """Whether the task runs on Fargate, judged by its launch type or its capacity providers."""
+def is_fargate(
+    configuration: Mapping[str, Any], definition: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether the task runs on Fargate: by its capacity providers, else its launch type, else what
+    the task definition is made for."""
     request = configuration.get("task_run_request") or {}
     strategy = request.get("capacityProviderStrategy") or []
     if strategy:
         return all(provider.get("capacityProvider") in _FARGATE for provider in strategy)
     launch_type = request.get("launchType")
-    return launch_type in _FARGATE if launch_type else not _only_instances(configuration)
+    if launch_type:
+        return launch_type in _FARGATE
+    made = definition or configuration.get("task_definition") or {}
+    compatible = made.get("requiresCompatibilities") or made.get("compatibilities")
+    return not compatible or "FARGATE" in compatible
 
 
 def size_of(configuration: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -140,13 +168,13 @@ def size_of(configuration: Mapping[str, Any]) -> tuple[int, int] | None:
     try:
         return _units(cpu or CPU, "vcpu"), _units(memory or MEMORY, "gb")
     except ValueError as error:
-        raise Rejected(f"cpu or memory: {error}", reason="template_invalid") from error
+        raise invalid(f"cpu or memory: {error}") from error
 
 
 # -- the parts ---------------------------------------------------------------------------------
 
 
-def _overrides(given: Mapping[str, Any], job: Job, name: str) -> dict[str, Any]:
+def _overrides(given: Mapping[str, Any], job: Job, name: str, *, fargate: bool) -> dict[str, Any]:
     configuration = job.configuration
     containers = [dict(override) for override in given.get("containerOverrides") or []]
     main = next((c for c in containers if c.get("name") == name), None)
@@ -161,14 +189,14 @@ def _overrides(given: Mapping[str, Any], job: Job, name: str) -> dict[str, Any]:
     _add_environment(main, job)
     overrides = {**given, "containerOverrides": containers}
     size = size_of(configuration)
-    if is_fargate(configuration) and size:
+    if fargate and size:
         overrides |= {"cpu": str(size[0]), "memory": str(size[1])}
     return {k: str(v) if k in {"cpu", "memory"} else v for k, v in overrides.items()}
 
 
 def _complete(override: dict[str, Any]) -> None:
     """Bring one container's override into ECS's types."""
-    command = _words(override.pop("command", None))
+    command = words(override.pop("command", None))
     if command:
         override["command"] = command
     environment = pairs(override.pop("environment", None))
@@ -176,31 +204,22 @@ def _complete(override: dict[str, Any]) -> None:
         override["environment"] = _listed(environment)
     for key in ("cpu", "memory", "memoryReservation"):
         if key in override:
-            override[key] = int(override[key])
+            override[key] = _whole(override[key], f"{override.get('name')}: {key}")
 
 
 def _add_environment(main: dict[str, Any], job: Job) -> None:
     """The job's own environment, over the template's and without what is unset (null). A variable
-    must not come both from a secret and in clear: ECS refuses that."""
+    must not come both from a secret and in clear: ECS refuses that. The run's id is always there:
+    events tell the container of the command by it."""
     own = job.configuration.get("env") or {}
-    environment = pairs(main.pop("environment", None)) | pairs(own) | _secret_values(job)
+    environment = pairs(main.pop("environment", None)) | texts(own) | _values(job)
     unset = {name for name, value in own.items() if value is None} | set(_secret_arns(job))
     kept = {name: value for name, value in environment.items() if name not in unset}
-    if kept:
-        main["environment"] = _listed(kept)
+    main["environment"] = _listed({RUN_ID: job.run_id, **kept})
 
 
 def _listed(environment: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": environment[name]} for name in sorted(environment)]
-
-
-def _words(command: Any) -> list[str]:
-    if not isinstance(command, str):
-        return [str(word) for word in command or []]
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise Rejected(f"command {command!r}: {error}", reason="template_invalid") from error
 
 
 def _secret_arns(job: Job) -> dict[str, str]:
@@ -213,12 +232,10 @@ def _secret_arns(job: Job) -> dict[str, str]:
     return arns
 
 
-def _secret_values(job: Job) -> dict[str, str]:
+def _values(job: Job) -> dict[str, str]:
     """Secrets of stores that ECS cannot read, such as the local runtime's file."""
-    try:
-        return {name: secret.read() for name, secret in job.secrets.items() if not secret.arn}
-    except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+    readable = {name: secret for name, secret in job.secrets.items() if not secret.arn}
+    return secret_values(replace(job, secrets=readable))
 
 
 def _check_length(overrides: Mapping[str, Any]) -> None:
@@ -231,7 +248,7 @@ def _check_length(overrides: Mapping[str, Any]) -> None:
         )
 
 
-def _place(request: dict[str, Any], configuration: Mapping[str, Any]) -> None:
+def _place(request: dict[str, Any], plan: Plan) -> None:
     """Launch type or capacity providers: ECS takes one of them. Neither means the cluster's own
     providers, where the definition is made for instances."""
     launch_type = request.pop("launchType", None)
@@ -241,7 +258,7 @@ def _place(request: dict[str, Any], configuration: Mapping[str, Any]) -> None:
     if launch_type == "FARGATE_SPOT":
         spot = {"capacityProvider": "FARGATE_SPOT", "weight": 1}
         request["capacityProviderStrategy"] = [spot]
-    elif launch_type or not _only_instances(configuration):
+    elif launch_type or plan.fargate:
         request["launchType"] = launch_type or "FARGATE"
 
 
@@ -250,26 +267,27 @@ def _tags(given: Any, labels: Any, job: Job) -> list[dict[str, str]]:
     if not isinstance(given, Mapping):
         given = {tag.get("key"): tag.get("value") for tag in given or []}
     ours = {"push-dispatch:pool": job.pool, "push-dispatch:run": job.run_id}
-    tags = {str(k): str(v) for k, v in {**given, **(labels or {}), **ours}.items() if v is not None}
+    tags = texts({**given, **texts(labels, "labels"), **ours}, "tags")
     clean = {
         _NOT_IN_A_TAG.sub("-", key)[:128]: _NOT_IN_A_TAG.sub("-", value)[:256]
         for key, value in tags.items()
         if not key.lower().startswith("aws:")
     }
+    if len(clean) > _TAGS:
+        raise invalid(
+            f"labels: {len(clean) - len(ours)} are given, a task has {_TAGS} tags at most"
+            f" and needs {len(ours)} of them itself"
+        )
     return [{"key": key, "value": clean[key]} for key in sorted(clean)]
 
 
-def _network(configuration: Mapping[str, Any]) -> dict[str, Any] | None:
+def _network(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
     request = configuration.get("task_run_request") or {}
     given = request.get("networkConfiguration") or configuration.get("network_configuration")
     if not given:
         return None
-    return dict(given) if "awsvpcConfiguration" in given else {"awsvpcConfiguration": dict(given)}
-
-
-def _only_instances(configuration: Mapping[str, Any]) -> bool:
-    compatible = (configuration.get("task_definition") or {}).get("requiresCompatibilities") or []
-    return "EC2" in compatible and "FARGATE" not in compatible
+    network: Mapping[str, Any] = given.get("awsvpcConfiguration", given)
+    return network
 
 
 def _family(configuration: Mapping[str, Any]) -> str | None:
@@ -291,10 +309,9 @@ def _refuse_keys(configuration: Mapping[str, Any]) -> None:
     """Keys in a job cannot be used later, when only the handle is known; a half-working pool is
     worse than a clear no."""
     if _credentials(configuration).get("aws_access_key_id"):
-        raise Rejected(
+        raise invalid(
             "aws_credentials holds access keys; tasks are started with the role of the push "
-            "function: grant it what the pool needs and leave only region_name",
-            reason="template_invalid",
+            "function: grant it what the pool needs and leave only region_name"
         )
 
 
@@ -304,3 +321,11 @@ def _units(value: Any, unit: str) -> int:
     if text.endswith(unit):
         return round(float(text.removesuffix(unit)) * 1024)
     return int(text)
+
+
+def _whole(value: Any, field: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        text = text_of(value)
+        raise invalid(f"{field}: {text!r} is not a whole number of units or MiB") from error

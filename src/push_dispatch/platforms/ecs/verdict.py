@@ -1,5 +1,8 @@
 """What does ECS's description of a task, polled or in an event, say about the attempt?
 
+The exit code of the command's own container decides, unless it was killed (137, 143) or never ran.
+Then the stop code does, which is a field, and words only where there is nothing else: those of the
+task and of that container, anchored, so that no name, path or account number is taken for one.
 Sources: `stopCode` of the API reference's Task, "Stopped task error messages" of the developer
 guide. Tables, first match first.
 """
@@ -8,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any
 
-from push_dispatch.core.model import Observation, Status
-from push_dispatch.platforms.ecs.handle import Handle, main_container
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.ecs.handle import Handle, own_container
+from push_dispatch.platforms.shared import milliseconds
 
 __all__ = ["Verdict", "observation", "verdict"]
 
@@ -39,7 +42,10 @@ _STATUS = {
     "DELETED": Status.ENDED,
 }
 
-#: Stopped from outside: whatever the process then exited with is not its own doing.
+#: Exit codes of a process that was asked (SIGTERM) or made (SIGKILL) to end.
+_KILLED = {143, 137}
+
+#: Stopped from outside.
 _BY_STOP_CODE = {
     "UserInitiated": Verdict("stopped_on_request"),
     "SpotInterruption": Verdict("spot_interruption"),
@@ -48,28 +54,49 @@ _BY_STOP_CODE = {
     "ServiceSchedulerInitiated": Verdict("infrastructure_failure"),
 }
 
+#: What passes by itself, wherever in a text it is quoted.
 _PASSING = (
-    r"429|toomanyrequests|too many requests|rate limit|time(d)? ?out|connection|throttl|50\d\b"
+    r"toomanyrequests|too many requests|rate exceeded|rate limit|throttlingexception"
+    r"|i/o timeout|\btimed out\b|client\.timeout|timeout exceeded|deadline exceeded"
+    r"|connection (reset|refused|closed)|broken pipe|unexpected eof|: eof\b|tls handshake"
+    r"|temporary failure in name resolution|no such host|server misbehaving"
+    r"|(status( code)?|http)[: ]+(429|50\d)\b|service unavailable|bad gateway|internal server error"
+)
+#: What the disk of an instance says; the next instance has another one.
+_DISK = r"no space left on device|devmapper: thin pool"
+#: Why a command cannot be executed: of `exec` only, mounts and volumes say the same of paths.
+_EXEC = (
+    r"(?<![\w/.-])exec:? \\?[\"'/].*"
+    r"(executable file not found|no such file or directory|permission denied|exec format error)"
 )
 
-#: What the texts of the task and its container tell when the process did not run, or was killed.
-_BY_TEXT = (
-    (r"OutOfMemory", Verdict("out_of_memory")),
-    (r"network interface provisioning", Verdict("network_provisioning_timeout")),
-    (r"capacity is unavailable|insufficient capacity|RESOURCE:", Verdict("no_capacity")),
-    (r"executable file not found|no such file or directory", Verdict("command_not_found", False)),
-    (rf"CannotPull.*({_PASSING})", Verdict("image_pull_failed")),
-    (r"CannotPull", Verdict("image_pull_failed", False)),
-    (rf"ResourceInitializationError.*({_PASSING})", Verdict("resource_initialization_failed")),
-    (r"ResourceInitializationError", Verdict("resource_initialization_failed", False)),
-    (r"Cannot(Start|Create)Container", Verdict("resource_initialization_failed", False)),
+_STARTED_BADLY = "resource_initialization_failed"
+#: Of the task's reason, and of its own container's, each for itself, for a process that did not
+#: run or was killed.
+_BY_TEXT = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.DOTALL), said)
+    for pattern, said in (
+        (r"^OutOfMemory", Verdict("out_of_memory")),
+        (r"^Your Spot Task was interrupted", Verdict("spot_interruption")),
+        (r"^Host EC2 \(instance [^)]*\) (terminated|stopped)", Verdict("infrastructure_failure")),
+        (r"^Timeout waiting for network interface", Verdict("network_provisioning_timeout")),
+        (r"^(capacity is unavailable|insufficient capacity)|^RESOURCE:", Verdict("no_capacity")),
+        (rf"^Cannot(Start|Create)\w*: .*{_EXEC}", Verdict("command_not_found", False)),
+        (rf"^CannotPull\w*: .*({_PASSING}|{_DISK})", Verdict("image_pull_failed")),
+        (r"^CannotPull", Verdict("image_pull_failed", False)),
+        (rf"^ResourceInitialization\w*: .*({_PASSING})", Verdict(_STARTED_BADLY)),
+        (r"^ResourceInitialization", Verdict(_STARTED_BADLY, False)),
+        (rf"^Cannot(Start|Create)\w*: .*({_PASSING}|{_DISK})", Verdict(_STARTED_BADLY)),
+        (r"^Cannot(Start|Create)", Verdict(_STARTED_BADLY, False)),
+    )
 )
 
 _UNEXPLAINED = Verdict("infrastructure_failure")
 
 
 def observation(task: Mapping[str, Any], run_id: str, attempt: int, handle: Handle) -> Observation:
-    """The observation in a task as DescribeTasks or an event shows it."""
+    """Return the observation in a task as DescribeTasks or an event shows it: UNKNOWN if it has
+    ended and the handle does not say which of its containers ran the command."""
     status = _STATUS.get(task.get("lastStatus", ""))
     if status is None:  # on its way down: DEACTIVATING, STOPPING, DEPROVISIONING
         status = Status.RUNNING if task.get("startedAt") else Status.STARTING
@@ -78,61 +105,51 @@ def observation(task: Mapping[str, Any], run_id: str, attempt: int, handle: Hand
         attempt=attempt,
         status=status,
         handle=str(handle),
-        started_at=_millis(task.get("startedAt")),
+        started_at=milliseconds(task.get("startedAt")),
         version=task.get("version"),
     )
     return _ended(seen, task, handle.container) if status is Status.ENDED else seen
 
 
 def verdict(task: Mapping[str, Any], container: str = "") -> Verdict:
-    """Why a stopped task stopped."""
-    stop_code = task.get("stopCode", "")
+    """Return why a stopped task stopped; `container` is the one of the command."""
+    stop_code, code = task.get("stopCode", ""), _exit_code(task, container)
+    started = stop_code != "TaskFailedToStart"
+    if started and code is not None and code not in _KILLED:
+        return Verdict(None)
     if stop_code in _BY_STOP_CODE:
         return _BY_STOP_CODE[stop_code]
-    code, text = _exit_code(task, container), _text(task, container)
-    if code is not None and stop_code != "TaskFailedToStart":
-        killed = code != 0 and re.search("OutOfMemory", text)
-        return Verdict("out_of_memory") if killed else Verdict(None)
-    found = (
-        said for pattern, said in _BY_TEXT if re.search(pattern, text, re.IGNORECASE | re.DOTALL)
-    )
-    return next(found, _UNEXPLAINED)
+    texts = _texts(task, container)
+    found = (said for pattern, said in _BY_TEXT for text in texts if pattern.search(text))
+    return next(found, Verdict(None) if started and code is not None else _UNEXPLAINED)
 
 
 def _ended(seen: Observation, task: Mapping[str, Any], container: str) -> Observation:
+    if own_container(task, container) is None and task.get("containers"):
+        # To take another one's word may turn a failure into a success; a poll knows the name.
+        return replace(seen, status=Status.UNKNOWN)
     said, code = verdict(task, container), _exit_code(task, container)
     silent = said.reason is None and code == 0
-    return Observation(
-        run_id=seen.run_id,
-        attempt=seen.attempt,
-        status=seen.status,
-        handle=seen.handle,
+    return replace(
+        seen,
         exit_code=code,
         reason=said.reason,
-        message=None if silent else _text(task, container)[:_MESSAGE_LENGTH] or None,
+        message=None if silent else " · ".join(_texts(task, container))[:_MESSAGE_LENGTH] or None,
         retryable=said.retryable,
-        started_at=seen.started_at,
-        ended_at=_millis(task.get("stoppedAt") or task.get("executionStoppedAt")),
-        version=seen.version,
+        ended_at=milliseconds(task.get("stoppedAt") or task.get("executionStoppedAt")),
     )
 
 
 def _exit_code(task: Mapping[str, Any], container: str) -> int | None:
-    main = main_container(task, container)
+    main = own_container(task, container)
     return main.get("exitCode") if main else None
 
 
-def _text(task: Mapping[str, Any], container: str) -> str:
-    """The task's reason and the containers' own: that of the main one first."""
-    main = main_container(task, container)
-    containers = sorted(task.get("containers") or [], key=lambda other: other is not main)
-    words = [task.get("stoppedReason"), *(other.get("reason") for other in containers)]
-    return " · ".join(dict.fromkeys(word for word in words if word))
-
-
-def _millis(time: Any) -> int | None:
-    """The SDK gives datetimes, events ISO 8601."""
-    if not time:
-        return None
-    moment = time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
-    return round(moment.timestamp() * 1000)
+def _texts(task: Mapping[str, Any], container: str) -> list[str]:
+    """Return the reasons of the task and of its own container; of the others only if it never ran
+    and has none itself: one of them kept the task from starting."""
+    main = own_container(task, container) or {}
+    words = [task.get("stoppedReason"), main.get("reason")]
+    if not main.get("reason") and main.get("exitCode") is None:
+        words += [other.get("reason") for other in task.get("containers") or []]
+    return list(dict.fromkeys(word for word in words if word))
