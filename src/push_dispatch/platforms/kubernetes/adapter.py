@@ -5,7 +5,8 @@ attempt's deterministic name and keeps it for at least an hour after its end, so
 twice is answered with `AlreadyExists`, and the one that is there is adopted.
 
 The function needs, in the namespace of the jobs: jobs create, get, list, delete; pods list;
-pods/log get; and secrets create for runs that use secrets.
+pods/log get; events list, which say why a pod is not made; and secrets create for runs that use
+secrets.
 """
 
 from __future__ import annotations
@@ -17,20 +18,26 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.platforms.base import Job, Observation, Status, Watched
-from push_dispatch.platforms.kubernetes.auth import access_to, own_reference, reference_for
-from push_dispatch.platforms.kubernetes.refusal import ERRORS
-from push_dispatch.platforms.kubernetes.request import (
+from push_dispatch.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.platforms.base import Job, Observation, Watched
+from push_dispatch.platforms.kubernetes_auth import access_to, own_reference, reference_for
+from push_dispatch.platforms.kubernetes_errors import ERRORS
+from push_dispatch.platforms.kubernetes_job import (
     ATTEMPT,
     is_ours,
     manifest_for,
-    read_secrets,
     secret_for,
 )
-from push_dispatch.platforms.kubernetes.verdict import Stuck, read
-from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.platforms.kubernetes_status import (
+    Stuck,
+    containers_of,
+    is_waiting,
+    newest,
+    read,
+)
 from push_dispatch.platforms.rest import Reply, Rest
+from push_dispatch.platforms.shared import asked, building, parsed, place_in, secret_values, unknown
+from push_dispatch.platforms.verdicts import Reaction, Row, judge
 
 __all__ = ["ERRORS", "Kubernetes"]
 
@@ -54,9 +61,11 @@ class Kubernetes:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. One request; a second one to adopt what is there."""
-        where = self._place(job)
-        values = read_secrets(job)
-        reply = self._cluster(where.cluster).call("POST", where.jobs, body=manifest_for(job))
+        with building():
+            where = self._place(job)
+            values = secret_values(job)
+            manifest = manifest_for(job)
+        reply = self._cluster(where.cluster).call("POST", where.jobs, body=manifest)
         if reply.ok:
             self._bring(where, job, reply.json, values)
             return str(where)
@@ -71,9 +80,11 @@ class Kubernetes:
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
         try:
-            return self._adopt(self._place(job), job, read_secrets(job))
+            with building():
+                where, values = self._place(job), secret_values(job)
+            return self._adopt(where, job, values)
         except Rejected as error:
-            raise Uncertain(error.message, reason=error.reason) from error
+            raise asked(error) from error
 
     def _adopt(self, where: _Place, job: Job, values: Mapping[str, str]) -> str | None:
         found = self._get(where)
@@ -111,33 +122,31 @@ class Kubernetes:
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. Two lists per namespace and 50 attempts: Jobs and pods."""
-        namespaces: dict[tuple[str, str], list[Watched]] = defaultdict(list)
-        for watched in jobs:
-            where = _Place.of(watched.handle)
-            namespaces[where.cluster, where.namespace].append(watched)
-        seen: list[Observation] = []
+        known, seen = parsed(jobs, _Place.of)
+        namespaces: dict[tuple[str, str], list[tuple[Watched, _Place]]] = defaultdict(list)
+        for watched, place in known:
+            namespaces[place.cluster, place.namespace].append((watched, place))
         for group in namespaces.values():
             for start in range(0, len(group), _NAMES):
                 seen += self._observe(group[start : start + _NAMES])
         return seen
 
-    def _observe(self, group: Sequence[Watched]) -> list[Observation]:
+    def _observe(self, group: Sequence[tuple[Watched, _Place]]) -> list[Observation]:
         """Attempts of one namespace."""
+        where = group[0][1]
+        selector = f"{ATTEMPT} in ({','.join(place.name for _, place in group)})"
         try:
-            places = [_Place.of(watched.handle) for watched in group]
-            cluster = self._cluster(places[0].cluster)
-            selector = f"{ATTEMPT} in ({','.join(place.name for place in places)})"
-            jobs = {
-                item["metadata"]["name"]: item for item in _list(cluster, places[0].jobs, selector)
-            }
+            cluster = self._cluster(where.cluster)
+            listed = _list(cluster, where.jobs, labelSelector=selector)
+            jobs = {item["metadata"]["name"]: item for item in listed}
             pods = defaultdict(list)
-            for pod in _list(cluster, places[0].pods, selector):
+            for pod in _list(cluster, where.pods, labelSelector=selector):
                 pods[pod["metadata"]["labels"][ATTEMPT]].append(pod)
         except PlatformError as error:
-            return [_unknown(watched, error) for watched in group]
+            return [unknown(watched, error.message) for watched, _ in group]
         return [
             self._read(watched, place, jobs.get(place.name), pods[place.name])
-            for watched, place in zip(group, places, strict=True)
+            for watched, place in group
         ]
 
     def _read(
@@ -150,21 +159,37 @@ class Kubernetes:
         try:
             # The list goes by a label that somebody may have removed: the name is certain.
             job = job or self._get(place)
-            seen = read(watched, job, pods, time.time())
+            now = time.time()
+            events = self._events(place, job, pods) if is_waiting(job, pods, now) else ()
+            seen = read(watched, job, pods, now, events)
             if isinstance(seen, Stuck):
                 # It would wait for its image for ever, and start if that came: it ends now.
                 self._delete(place, job or {})
                 return seen.observation
         except PlatformError as error:
-            return _unknown(watched, error)
+            return unknown(watched, error.message)
         return seen
+
+    def _events(
+        self, place: _Place, job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return what the cluster says of the pod, or of the Job that has none. Nothing if that
+        may not be read: then nobody knows why it waits."""
+        metadata = (newest(pods) or job or {}).get("metadata") or {}
+        try:
+            cluster = self._cluster(place.cluster)
+            return _list(
+                cluster, place.events, fieldSelector=f"involvedObject.uid={metadata.get('uid')}"
+            )
+        except PlatformError:
+            return []
 
     def _get(self, place: _Place) -> Mapping[str, Any] | None:
         reply = self._cluster(place.cluster).call("GET", place.job)
         if reply.status == 404:
             return None
         if not reply.ok:
-            raise _asked(reply, str(place))
+            raise _refused(reply, str(place))
         found: Mapping[str, Any] = reply.json
         return found
 
@@ -173,13 +198,15 @@ class Kubernetes:
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The pod gets SIGTERM and its grace period, in the background; a
         Job that has ended stays as it is."""
-        place = _Place.of(handle)
+        place = place_in(_Place.of, handle)
+        if place is None:
+            return
         try:
             job = self._get(place)
             if job is not None and not _has_ended(job):
                 self._delete(place, job)
         except Rejected as error:
-            raise Uncertain(error.message, reason=error.reason) from error
+            raise asked(error) from error
 
     def _delete(self, place: _Place, job: Mapping[str, Any]) -> None:
         """Delete the Job as it was read. Raises Uncertain if it has changed since: it may have
@@ -194,25 +221,26 @@ class Kubernetes:
         }
         reply = self._cluster(place.cluster).call("DELETE", place.job, body=options)
         if not reply.ok and reply.status != 404:
-            raise _asked(reply, str(place))
+            raise _refused(reply, str(place))
 
     # -- logs ------------------------------------------------------------------------------------
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Of the newest pod; nothing once Job and pod are deleted."""
-        place = _Place.of(handle)
-        cluster = self._cluster(place.cluster)
-        pods = _list(cluster, place.pods, f"{ATTEMPT}={place.name}")
-        if not pods:
+        place = place_in(_Place.of, handle)
+        if place is None:
             return
-        pod = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
-        container = pod["spec"]["containers"][0]["name"]
+        cluster = self._cluster(place.cluster)
+        pod = newest(_list(cluster, place.pods, labelSelector=f"{ATTEMPT}={place.name}"))
+        if pod is None:
+            return
+        container = containers_of(None, pod)[0]
         path = f"{place.pods}/{quote(pod['metadata']['name'])}/log"
         lines = cluster.lines(path, {"container": container})
         if not isinstance(lines, Reply):
             yield from lines
         elif lines.status not in {400, 404}:  # 400: it waits to start
-            raise _asked(lines, str(place))
+            raise _refused(lines, str(place))
 
     # -- clusters --------------------------------------------------------------------------------
 
@@ -251,6 +279,7 @@ class _Place:
 
     @classmethod
     def of(cls, handle: str) -> _Place:
+        """Raises ValueError."""
         cluster, namespace, name = handle.rsplit("/", 2)
         return cls(cluster, namespace, name)
 
@@ -270,6 +299,10 @@ class _Place:
         return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/secrets"
 
     @property
+    def events(self) -> str:
+        return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/events"
+
+    @property
     def pods(self) -> str:
         return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/pods"
 
@@ -284,29 +317,19 @@ def _connected(reference: str, environ: Mapping[str, str]) -> Rest:
     return Rest(access.server, headers, access.tls, access.server_hostname)
 
 
-def _list(cluster: Rest, path: str, selector: str) -> list[dict[str, Any]]:
+def _list(cluster: Rest, path: str, **selector: str) -> list[dict[str, Any]]:
     """All pages; a page that has expired (410) is Uncertain, like every other refusal."""
     items: list[dict[str, Any]] = []
-    query = {"labelSelector": selector, "limit": _PAGE}
+    query = {**selector, "limit": _PAGE}
     while True:
         reply = cluster.call("GET", path, query=query)
         if not reply.ok:
-            raise _asked(reply, path)
+            raise _refused(reply, path)
         items += reply.json.get("items") or []
         following = (reply.json.get("metadata") or {}).get("continue")
         if not following:
             return items
         query = {**query, "continue": following}
-
-
-def _unknown(watched: Watched, error: PlatformError) -> Observation:
-    return Observation(
-        watched.run_id,
-        watched.attempt,
-        Status.UNKNOWN,
-        handle=watched.handle,
-        message=error.message,
-    )
 
 
 def _has_ended(job: Mapping[str, Any]) -> bool:
@@ -324,10 +347,6 @@ def _told(reply: Reply) -> str:
     return str(reply.json.get("message") or reply.text or f"HTTP {reply.status}")
 
 
-def _asked(reply: Reply, what: str) -> PlatformError:
+def _refused(reply: Reply, what: str) -> PlatformError:
     """Of a question that was refused nothing can be concluded, whatever the refusal."""
-    row = _row(reply)
-    error = row.error(f"{what}: {_told(reply)}", reply.retry_after)
-    if row.reaction is Reaction.RETRY:
-        return error
-    return Uncertain(error.message, reason=error.reason)
+    return asked(_row(reply).error(f"{what}: {_told(reply)}", reply.retry_after))

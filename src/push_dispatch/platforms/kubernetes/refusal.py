@@ -16,7 +16,7 @@ ERRORS: tuple[Row, ...] = (
     Row((403,), ("being terminated",), Reaction.PERMANENT, "platform_rejected", "The namespace is being deleted: use another one."),
     Row((), ("denied the request",), Reaction.PERMANENT, "platform_rejected", "A policy of the cluster refuses this Job: change the pool's template."),
     Row((401,), (), Reaction.PERMANENT, "access_denied", "Check the credentials; on EKS add an access entry for the function's role."),
-    Row((403,), (), Reaction.PERMANENT, "access_denied", "Grant jobs create, get, list, delete; pods list; pods/log get in the namespace."),
+    Row((403,), (), Reaction.PERMANENT, "access_denied", "Grant jobs create, get, list, delete; pods and events list; pods/log get in the namespace."),
     Row((404,), (), Reaction.PERMANENT, "platform_rejected", "Check that the namespace exists and that the cluster serves batch/v1."),
     Row((413,), (), Reaction.PERMANENT, "overrides_too_long", "A Job may have 1.5 MB: move large values into a ConfigMap or the image."),
     Row((400, 422), (), Reaction.PERMANENT, "platform_rejected", "Correct the job_manifest or the job variables named in the message."),

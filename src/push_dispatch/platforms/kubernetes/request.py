@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import copy
 import re
-import shlex
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.shared import invalid, text_of, texts, words
 
-__all__ = ["ATTEMPT", "START_SECONDS", "is_ours", "manifest_for", "read_secrets", "secret_for"]
+__all__ = [
+    "ATTEMPT",
+    "CONTAINERS",
+    "START_SECONDS",
+    "is_ours",
+    "manifest_for",
+    "secret_for",
+]
 
 #: Labels of the Job and its pods: what they are selected by, and whom they belong to.
 ATTEMPT = "push-dispatch/attempt"
@@ -27,6 +34,9 @@ MANAGED = "app.kubernetes.io/managed-by"
 RUN_ID = "push-dispatch/run-id"
 #: How long a pod may wait in an error state, such as an image that cannot be pulled.
 START_SECONDS = "push-dispatch/start-seconds"
+#: Names of the containers that were asked for, that of the command first. Webhooks put others into
+#: the pod, in front of them too.
+CONTAINERS = "push-dispatch/containers"
 
 #: A finished Job keeps its name for at least this long, so that a push that is repeated finds it.
 _KEEP_SECONDS = 3600
@@ -35,24 +45,21 @@ _START_SECONDS = 60
 
 
 def manifest_for(job: Job) -> dict[str, Any]:
-    """The Job to create. Raises Rejected (`template_invalid`) if none can be made of it."""
+    """Return the Job to create. Raises Rejected (`template_invalid`) if none can be made of it."""
     configuration = job.configuration
     manifest = _manifest_of(configuration)
-    _mark(manifest, job)
     spec = manifest.setdefault("spec", {})
-    pod = _pod_of(spec)
+    pod = spec.setdefault("template", {}).setdefault("spec", {})
+    container = _container_of(pod, configuration)
+    _mark(manifest, job, [container, *(c for c in pod["containers"] if c is not container)])
     _one_pod_once(spec, pod)
     spec["ttlSecondsAfterFinished"] = max(spec.get("ttlSecondsAfterFinished") or 0, _KEEP_SECONDS)
     if job.timeout_seconds is not None:
         # The pod's deadline and not the Job's, which counts the wait for a node as well.
         pod["activeDeadlineSeconds"] = job.timeout_seconds
-    container = _container_of(pod)
-    plain = _environment(configuration.get("env"), container.get("env"))
-    container["env"] = [entry for entry in plain if entry["name"] not in job.secrets] + [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": job.name, "key": name}}}
-        for name in job.secrets
-    ]
-    _command(container, configuration.get("command"))
+    _fill(container, job)
+    for other in [*pod["containers"], *(pod.get("initContainers") or [])]:
+        _complete(other)
     return manifest
 
 
@@ -61,14 +68,6 @@ def is_ours(manifest: Mapping[str, Any], job: Job) -> bool:
     metadata = manifest.get("metadata") or {}
     labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
     return labels.get(ATTEMPT) == job.name and notes.get(RUN_ID) == job.run_id
-
-
-def read_secrets(job: Job) -> dict[str, str]:
-    """The values of the run's secrets. Raises Rejected (`secret_unavailable`)."""
-    try:
-        return {name: secret.read() for name, secret in job.secrets.items()}
-    except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
 
 
 def secret_for(job: Job, created: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
@@ -94,16 +93,16 @@ def secret_for(job: Job, created: Mapping[str, Any], values: Mapping[str, str]) 
 def _manifest_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
     manifest = configuration.get("job_manifest")
     if not isinstance(manifest, Mapping):
-        raise _invalid("job_manifest is missing: it is the Job that is created")
+        raise invalid("job_manifest is missing: it is the Job that is created")
     made = copy.deepcopy(dict(manifest))
     made.setdefault("apiVersion", "batch/v1")
     made.setdefault("kind", "Job")
     if made["kind"] != "Job":
-        raise _invalid(f"job_manifest.kind is {made['kind']!r}: it must be Job")
+        raise invalid(f"job_manifest.kind is {made['kind']!r}: it must be Job")
     return made
 
 
-def _mark(manifest: dict[str, Any], job: Job) -> None:
+def _mark(manifest: dict[str, Any], job: Job, containers: Sequence[Mapping[str, Any]]) -> None:
     """Name, namespace, labels and annotations, the latter two on the Job and on its pods."""
     configuration = job.configuration
     metadata = manifest["metadata"] = dict(manifest.get("metadata") or {})
@@ -111,26 +110,26 @@ def _mark(manifest: dict[str, Any], job: Job) -> None:
     metadata.pop("generateName", None)
     metadata["name"] = job.name
     metadata["namespace"] = metadata.get("namespace") or configuration.get("namespace") or "default"
-    labels = {**(metadata.get("labels") or {}), **(configuration.get("labels") or {})}
+    labels = {
+        **texts(metadata.get("labels"), "job_manifest.metadata.labels"),
+        **texts(configuration.get("labels"), "labels"),
+    }
     ours = {MANAGED: "push-dispatch", ATTEMPT: job.name, NUMBER: str(job.attempt)}
     metadata["labels"] = _slugs(labels) | {"push-dispatch/pool": _value(job.pool)} | ours
-    notes = {**(metadata.get("annotations") or {}), **(configuration.get("annotations") or {})}
+    notes = {
+        **texts(metadata.get("annotations"), "job_manifest.metadata.annotations"),
+        **texts(configuration.get("annotations"), "annotations"),
+    }
     wait = configuration.get("pod_watch_timeout_seconds", _START_SECONDS)
-    metadata["annotations"] = {_key(key): str(value) for key, value in notes.items()} | {
+    metadata["annotations"] = {_key(key): value for key, value in notes.items()} | {
         RUN_ID: job.run_id,
         START_SECONDS: str(wait),
+        CONTAINERS: ",".join(str(container["name"]) for container in containers),
     }
     template = manifest.setdefault("spec", {}).setdefault("template", {})
     pod = template["metadata"] = dict(template.get("metadata") or {})
     pod["labels"] = {**(pod.get("labels") or {}), **metadata["labels"]}
     pod["annotations"] = {**(pod.get("annotations") or {}), **metadata["annotations"]}
-
-
-def _pod_of(spec: dict[str, Any]) -> dict[str, Any]:
-    pod: dict[str, Any] = spec["template"].setdefault("spec", {})
-    if not pod.get("containers"):
-        raise _invalid("job_manifest.spec.template.spec.containers is empty")
-    return pod
 
 
 def _one_pod_once(spec: dict[str, Any], pod: dict[str, Any]) -> None:
@@ -144,69 +143,101 @@ def _one_pod_once(spec: dict[str, Any], pod: dict[str, Any]) -> None:
     pod.setdefault("restartPolicy", "Never")
 
 
-def _container_of(pod: dict[str, Any]) -> dict[str, Any]:
-    container: dict[str, Any] = pod["containers"][0]
+def _container_of(pod: dict[str, Any], configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the container for the command: the one that the template puts command or environment
+    into, else the first."""
+    containers: Any = pod.get("containers")
+    where = "job_manifest.spec.template.spec.containers"
+    if not containers:
+        raise invalid(f"{where} is empty")
+    if not isinstance(containers, list) or not all(isinstance(c, dict) for c in containers):
+        raise invalid(f"{where} is not a list of objects")
+    command = configuration.get("command")
+    filled = [c for c in containers if command and command in (c.get("args"), c.get("command"))]
+    # An object where Kubernetes has a list can only come from the job's variables.
+    filled += [c for c in containers if isinstance(c.get("env"), Mapping)]
+    container: dict[str, Any] = next(iter(filled), containers[0])
     container.setdefault("name", "job")
+    unnamed = next((n for n, c in enumerate(containers) if not c.get("name")), None)
+    if unnamed is not None:
+        raise invalid(f"{where}[{unnamed}].name is not set")
     if not container.get("image"):
-        raise _invalid("no image is given: set the job variable `image`")
+        raise invalid("no image is given: set the job variable `image`")
     if resources := container.get("resources"):
         kept = {kind: amounts for kind, amounts in resources.items() if amounts}
         container["resources"] = kept
     return container
 
 
-def _command(container: dict[str, Any], command: Any) -> None:
-    """`args` of the manifest, else the command, so that the image's entrypoint stays."""
-    arguments = container.get("args")
-    if arguments is None and not container.get("command"):
-        arguments = command
-    if isinstance(arguments, str):
-        arguments = _split(arguments)
-    if arguments is None:
-        container.pop("args", None)
-    else:
-        container["args"] = list(arguments)
+def _fill(container: dict[str, Any], job: Job) -> None:
+    """Put command, environment and secrets in: the command becomes `args`, unless the manifest has
+    its own, so that the image's entrypoint stays."""
+    command = job.configuration.get("command")
+    if container.get("args") is None and not container.get("command"):
+        container["args"] = command
+    env = job.configuration.get("env")
+    texts(env)  # an object, or nothing
+    # A null removes the manifest's own.
+    merged = {**_named(container.get("env")), **_named(env)}
+    plain = [entry for name, entry in merged.items() if name not in job.secrets]
+    container["env"] = plain + [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": job.name, "key": name}}}
+        for name in job.secrets
+    ]
 
 
-def _split(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise _invalid(f"command {command!r} cannot be split: {error}") from error
+def _complete(container: dict[str, Any]) -> None:
+    """Bring environment and commands into the types of the API."""
+    if container.get("env") is not None:
+        named = _named(container["env"]).values()
+        container["env"] = [entry for entry in named if entry.get("value", "") is not None]
+    for key in ("command", "args"):
+        if container.get(key) is None:
+            container.pop(key, None)
+        else:
+            container[key] = words(container[key], key)
 
 
-def _environment(outer: Any, inner: Any) -> list[dict[str, Any]]:
-    """Kubernetes' list of both environments; of one name the manifest's wins. Entries with
-    `valueFrom` stay as they are, a value of None removes the name."""
-    merged = {**_named(outer), **_named(inner)}
-    return [entry for entry in merged.values() if entry.get("value", "") is not None]
-
-
-def _named(env: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+def _named(env: Any) -> dict[str, dict[str, Any]]:
+    """Return the entries of an environment by name, be it an object or Kubernetes' list; of a
+    list that has an object in it (`["{{ env }}", …]`), those of the object as well. Entries with
+    `valueFrom` stay as they are."""
     if isinstance(env, Mapping):
         return {
-            name: {"name": name, "value": None if value is None else str(value)}
+            str(name): {"name": str(name), "value": None if value is None else text_of(value)}
             for name, value in env.items()
         }
-    return {str(entry["name"]): dict(entry) for entry in env or []}
+    found: dict[str, dict[str, Any]] = {}
+    for index, entry in enumerate(env or []):
+        if not isinstance(entry, Mapping):
+            raise invalid(f"env[{index}] is not an object with name and value")
+        if "name" in entry:
+            value = {"value": text_of(entry["value"])} if entry.get("value") is not None else {}
+            found[str(entry["name"])] = {**entry, **value}
+        else:
+            found |= _named(entry)
+    return found
 
 
 # -- labels -----------------------------------------------------------------------------------
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 
 
-def _slugs(labels: Mapping[str, Any]) -> dict[str, str]:
+def _slugs(labels: Mapping[str, str]) -> dict[str, str]:
     return {_key(key): _value(value) for key, value in labels.items()}
 
 
 def _key(key: str) -> str:
+    """A prefix is a DNS name: no capitals, no underscores."""
     prefix, slash, name = str(key).rpartition("/")
-    return prefix[:253] + slash + (_value(name) or "label")
+    domain = re.sub(r"[^a-z0-9.-]+", "-", _ascii(prefix).lower())[:253].strip("-.")
+    return (domain + slash if domain else "") + (_value(name) or "label")
 
 
-def _value(value: Any) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "-", str(value))[:63].strip("-_.")
+def _value(value: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", _ascii(value))[:63].strip("-_.")
 
 
-def _invalid(message: str) -> Rejected:
-    return Rejected(message, reason="template_invalid")
+def _ascii(text: str) -> str:
+    """Letters without their accents, which Kubernetes does not take."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
