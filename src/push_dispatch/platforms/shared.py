@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import Job, Observation, Status, Watched
 
 __all__ = [

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from push_dispatch.errors import Rejected, Uncertain
-from push_dispatch.model import Observation
+from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.ecs.catalogue import Catalogue
 from push_dispatch.platforms.ecs.clients import Clients

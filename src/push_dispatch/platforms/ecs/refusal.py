@@ -15,8 +15,8 @@ from typing import Any
 
 from botocore import exceptions as sdk
 
-from push_dispatch.errors import PlatformError
-from push_dispatch.platforms.verdicts import Reaction, Row, judge
+from push_dispatch.core.errors import PlatformError
+from push_dispatch.platforms.refusals import Reaction, Row, judge
 
 __all__ = ["ERRORS", "FAILURES", "code_of", "failed", "refused", "translated"]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.ecs.handle import Handle, own_container
 from push_dispatch.platforms.shared import milliseconds
 

@@ -18,26 +18,26 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from push_dispatch.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.base import Job, Observation, Watched
-from push_dispatch.platforms.kubernetes_auth import access_to, own_reference, reference_for
-from push_dispatch.platforms.kubernetes_errors import ERRORS
-from push_dispatch.platforms.kubernetes_job import (
+from push_dispatch.platforms.kubernetes.auth import access_to, own_reference, reference_for
+from push_dispatch.platforms.kubernetes.refusal import ERRORS
+from push_dispatch.platforms.kubernetes.request import (
     ATTEMPT,
     is_ours,
     manifest_for,
     secret_for,
 )
-from push_dispatch.platforms.kubernetes_status import (
+from push_dispatch.platforms.kubernetes.verdict import (
     Stuck,
     containers_of,
     is_waiting,
     newest,
     read,
 )
+from push_dispatch.platforms.refusals import Reaction, Row, judge
 from push_dispatch.platforms.rest import Reply, Rest
 from push_dispatch.platforms.shared import asked, building, parsed, place_in, secret_values, unknown
-from push_dispatch.platforms.verdicts import Reaction, Row, judge
 
 __all__ = ["ERRORS", "Kubernetes"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from push_dispatch.platforms.base import Observation, Status, Watched
-from push_dispatch.platforms.kubernetes_job import CONTAINERS, START_SECONDS
+from push_dispatch.platforms.kubernetes.request import CONTAINERS, START_SECONDS
 from push_dispatch.platforms.shared import milliseconds
 
 __all__ = ["Stuck", "containers_of", "is_waiting", "newest", "read"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.ecs.handle import Handle, own_container

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.errors import Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.definition import container_in
 from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for
