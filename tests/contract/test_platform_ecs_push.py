@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.secret_stores import Secret
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.core.template import Layer, render
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.ecs.adapter import TOKEN_SECONDS
+from push_dispatch.ports.secrets import Secret
 from tests.contract.ecs_suite import EcsSuite
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.ecs_service import ACCOUNT, REGION

@@ -10,7 +10,7 @@ import pytest
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import REASONS
-from push_dispatch.platforms.base import Status
+from push_dispatch.platforms.base import Status, Watched
 from push_dispatch.platforms.kubernetes import Kubernetes
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.fakes.kubernetes import FakeKubernetes
@@ -170,3 +170,72 @@ class TestEnds(KubernetesSuite):
         assert self.see(kubernetes, job, handle).status is Status.RUNNING
         fake.reap(job.name)
         assert self.see(kubernetes, job, handle).status in (Status.ENDED, Status.LOST)
+
+
+class TestSidecars(KubernetesSuite):
+    """Webhooks put containers into the pod, in front of the job's."""
+
+    @pytest.mark.parametrize("code", [0, 7])
+    def test_the_job_s_exit_code_and_log_are_its_own(
+        self, kubernetes: Kubernetes, fake: FakeKubernetes, code: int
+    ) -> None:
+        fake.sidecar = "gke-gcsfuse-sidecar"
+        job = self.make_job(1)
+        handle = kubernetes.push(job)
+        fake.begin(job.name)
+        fake.write_log(job.name, "mine")
+        fake.finish(job.name, code)
+        seen = self.see(kubernetes, job, handle)
+        assert (seen.status, seen.exit_code) == (Status.ENDED, code)
+        assert list(kubernetes.logs(handle)) == ["mine"]
+
+
+class TestJobsWithoutPods(KubernetesSuite):
+    MISSING = 'Error creating: pods "x" is forbidden: serviceaccount "sa" not found'
+
+    def test_the_events_say_why_and_nothing_is_left(
+        self, kubernetes: Kubernetes, fake: FakeKubernetes
+    ) -> None:
+        job = self.make_job(1, pod_watch_timeout_seconds=0)
+        handle = kubernetes.push(job)
+        fake.lose_pod(job.name)
+        fake.warn("uid-0", self.MISSING)
+        seen = self.see(kubernetes, job, handle)
+        assert (seen.status, seen.reason) == (Status.ENDED, "resource_initialization_failed")
+        assert seen.message == self.MISSING
+        assert not seen.retryable
+        assert fake.leftovers() == []
+
+    def test_where_events_may_not_be_read_it_ends_all_the_same(
+        self, kubernetes: Kubernetes, fake: FakeKubernetes
+    ) -> None:
+        job = self.make_job(1, pod_watch_timeout_seconds=0)
+        handle = kubernetes.push(job)
+        fake.lose_pod(job.name)
+        fake.refuse_next(Answer(403, {"message": "events is forbidden"}), "GET", "/events")
+        seen = self.see(kubernetes, job, handle)
+        assert (seen.status, seen.reason) == (Status.ENDED, "start_timeout")
+
+    def test_a_pod_that_waits_for_a_volume_says_which(
+        self, kubernetes: Kubernetes, fake: FakeKubernetes
+    ) -> None:
+        job = self.make_job(1, pod_watch_timeout_seconds=0)
+        handle = kubernetes.push(job)
+        fake.wait_for(job.name, "ContainerCreating")
+        fake.warn(f"uid-of-{job.name}-x7k2p", 'MountVolume.SetUp failed: configmap "c" not found')
+        seen = self.see(kubernetes, job, handle)
+        assert (seen.status, seen.reason) == (Status.ENDED, "resource_initialization_failed")
+        assert 'configmap "c" not found' in (seen.message or "")
+
+    def test_a_handle_that_is_none_costs_only_itself(
+        self, kubernetes: Kubernetes, fake: FakeKubernetes
+    ) -> None:
+        job = self.make_job(1)
+        good = Watched(kubernetes.push(job), job.run_id, 1)
+        seen = kubernetes.observe([Watched("nonsense", "p.u", 1), good])
+        assert {one.run_id: one.status for one in seen} == {
+            "p.u": Status.LOST,
+            job.run_id: Status.STARTING,
+        }
+        kubernetes.cancel("nonsense")
+        assert list(kubernetes.logs("nonsense")) == []

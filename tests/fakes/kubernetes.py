@@ -16,6 +16,7 @@ from tests.fakes.rest_server import Answer, Request, RestServer
 _JOBS = re.compile(r"/apis/batch/v1/namespaces/([^/]+)/jobs(?:/([^/]+))?\Z")
 _SECRETS = re.compile(r"/api/v1/namespaces/([^/]+)/secrets\Z")
 _PODS = re.compile(r"/api/v1/namespaces/([^/]+)/pods(?:/([^/]+)(/log)?)?\Z")
+_EVENTS = re.compile(r"/api/v1/namespaces/([^/]+)/events\Z")
 _DNS = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
 _POD_FIELDS = {
@@ -48,6 +49,9 @@ class FakeKubernetes(RestServer):
         self.page = 500
         #: A deleted Job's pods keep running until `reap`, as in their grace period.
         self.linger = False
+        #: What a webhook puts into each pod, in front of its containers: a mesh, a mounted bucket.
+        self.sidecar = ""
+        self.events: list[dict[str, Any]] = []
         #: The next page of a list has expired (410 Gone).
         self.expire_pages = False
         self.jobs: dict[tuple[str, str], dict[str, Any]] = {}
@@ -79,7 +83,7 @@ class FakeKubernetes(RestServer):
         return [body for body in posts if body["metadata"].get("name") == name]
 
     def environment(self, name: str) -> Mapping[str, str]:
-        container = self._pod(name)["spec"]["containers"][0]
+        container = self._own(name)
         return {entry["name"]: self._value(entry) for entry in container["env"]}
 
     def _value(self, entry: Mapping[str, Any]) -> str:
@@ -181,6 +185,10 @@ class FakeKubernetes(RestServer):
             return self._on_jobs(request, *match.groups())
         if match := _SECRETS.match(request.path):
             return self._create_secret(request, match[1])
+        if _EVENTS.match(request.path):
+            uid = request.query["fieldSelector"].removeprefix("involvedObject.uid=")
+            found = [e for e in self.events if e["involvedObject"]["uid"] == uid]
+            return Answer(200, {"kind": "EventList", "metadata": {}, "items": found})
         if match := _PODS.match(request.path):
             return self._on_pods(request, *match.groups())
         return _failure(404, "NotFound", "the server could not find the requested resource")
@@ -245,9 +253,12 @@ class FakeKubernetes(RestServer):
         name = f"{job['metadata']['name']}-x7k2p"
         template["metadata"] |= {
             "name": name,
+            "uid": f"uid-of-{name}",
             "creationTimestamp": _now(),
             "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"]}],
         }
+        if self.sidecar:
+            template["spec"]["containers"].insert(0, {"name": self.sidecar, "image": "s"})
         template["status"] = {"phase": "Pending"}
         self.pods[namespace, name] = template
 
@@ -280,7 +291,8 @@ class FakeKubernetes(RestServer):
         if pod["status"]["phase"] == "Pending":
             message = f'container "job" in pod "{name}" is waiting to start: ContainerCreating'
             return _failure(400, "BadRequest", message)
-        text = self._logs.get(_owner(pod), "").encode()
+        own = self._own(_owner(pod))["name"] == request.query.get("container")
+        text = self._logs.get(_owner(pod), "").encode() if own else b""
         return Answer(200, text, {"Content-Type": "text/plain"})
 
     def _list(self, request: Request, items: list[dict[str, Any]]) -> Answer:
@@ -298,13 +310,33 @@ class FakeKubernetes(RestServer):
     def _job(self, name: str) -> dict[str, Any]:
         return next(job for (_, known), job in self.jobs.items() if known == name)
 
+    def _own(self, name: str) -> dict[str, Any]:
+        """The container of the command, as the Job was sent."""
+        [job] = [job for job in self.created if job["metadata"]["name"] == name]
+        containers: list[dict[str, Any]] = job["spec"]["template"]["spec"]["containers"]
+        return containers[0]
+
+    def warn(self, uid: str, message: str) -> None:
+        self.events.append(
+            {
+                "type": "Warning",
+                "involvedObject": {"uid": uid},
+                "message": message,
+                "lastTimestamp": _now(),
+            }
+        )
+
     def _pod(self, name: str) -> dict[str, Any]:
         return next(pod for pod in self.pods.values() if _owner(pod) == name)
 
     def _pod_is(self, name: str, phase: str, state: Mapping[str, Any]) -> None:
         pod = self._pod(name)
-        container = pod["spec"]["containers"][0]["name"]
-        statuses = [{"name": "sidecar", "state": {}}, {"name": container, "state": state}]
+        container = self._own(name)["name"]
+        beside = {"terminated": {"exitCode": 0, "finishedAt": _now()}} if self.sidecar else {}
+        statuses = [
+            {"name": self.sidecar or "sidecar", "state": beside},
+            {"name": container, "state": state},
+        ]
         pod["status"] = {"phase": phase, "containerStatuses": statuses}
 
     def _touch(self, metadata: dict[str, Any]) -> None:

@@ -440,6 +440,8 @@ def _noted(current: Attempt, seen: Observation, now: int) -> Attempt:
         current,
         handle=current.handle or seen.handle,
         started_at=current.started_at or seen.started_at,
+        # What it waits for, for people; nothing once there is nothing to say.
+        message=seen.message,
         observed=seen.version if seen.version is not None else current.observed,
     )
     return current if noted == current else replace(noted, seen_at=now)

@@ -125,7 +125,10 @@ def _snapshot(ports: Ports, pool: Pool, including: Ready | None = None) -> Snaps
 def _settled(run: Run) -> Explanation:
     reason = run.reason or run.stop or _STATE_REASONS[run.state]
     about = describe(reason)
-    return Explanation(run, reason, about.sentence, _filled_in(about.remedy, run))
+    current = run.current
+    waits = current.message if current and not run.state.ended else None
+    sentence = f"{about.sentence} It reports: {waits}" if waits else about.sentence
+    return Explanation(run, reason, sentence, _filled_in(about.remedy, run))
 
 
 _STATE_REASONS = {

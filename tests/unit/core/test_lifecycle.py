@@ -269,6 +269,14 @@ def test_polling_a_healthy_run_writes_nothing() -> None:
     assert advance(run, seen(Status.RUNNING), LATER) is run
 
 
+def test_what_an_attempt_waits_for_is_kept_until_it_runs() -> None:
+    why = "0/3 nodes are available"
+    waiting = advance(pushed(), seen(Status.STARTING, message=why), NOW)
+    assert waiting.attempts[0].message == why
+    assert advance(waiting, seen(Status.STARTING, message=why), NOW + 1) == waiting
+    assert advance(waiting, seen(Status.RUNNING), NOW + 2).attempts[0].message is None
+
+
 def test_the_back_off_doubles_and_counts_failures_and_crashes_apart() -> None:
     once = advance(pushed(retries=2, crash_retries=2), ENDED_1, NOW)
     assert (once.due, once.failures, once.crashes) == (NOW + 10_000, 1, 0)

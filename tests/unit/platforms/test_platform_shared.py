@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from push_dispatch.core.errors import NoCapacity, Rejected, Throttled, Uncertain
-from push_dispatch.platforms.base import Job, Observation, Secret, Status, Watched
+from push_dispatch.platforms.base import Job, Observation, Status, Watched
 from push_dispatch.platforms.shared import (
     asked,
     building,
@@ -23,6 +23,7 @@ from push_dispatch.platforms.shared import (
     texts,
     words,
 )
+from push_dispatch.ports.secrets import Secret
 
 
 @pytest.mark.parametrize(
