@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.core.reasons import REASONS
+from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import Status
-from push_dispatch.platforms.refusals import judge
+from push_dispatch.platforms.verdicts import judge, wording
 from push_dispatch.platforms.vertex import ERRORS, Vertex
 from push_dispatch.platforms.vertex.adapter import SETTLE_SECONDS
+from push_dispatch.reasons import REASONS
 from push_dispatch.testing.platform_contract import PlatformContract
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.contract.google_suite import GoogleSignIn
@@ -143,6 +143,9 @@ DOCUMENTED = [
     (refusal(400, "INVALID_ARGUMENT", "machine type n9 is not supported"), Rejected, "platform_rejected"),
     (refusal(400, "INVALID_ARGUMENT", "Unable to find image gcr.io/x"), Rejected, "image_pull_failed"),
     (refusal(400, "FAILED_PRECONDITION", "The project is not ready"), Rejected, "platform_rejected"),
+    (refusal(400, "FAILED_PRECONDITION", "Service agents are being provisioned (https://cloud.google.com/vertex-ai/docs/general/access-control#service-agents). Please try again in a few minutes."), Throttled, "platform_throttled"),
+    (refusal(403, "PERMISSION_DENIED", "Permission 'artifactregistry.repositories.downloadArtifacts' denied on resource 'x' (or it may not exist)"), Rejected, "image_pull_failed"),
+    (refusal(400, "INVALID_ARGUMENT", "projects/quota-image/locations/x: the field is not known"), Rejected, "platform_rejected"),
     (refusal(401, "UNAUTHENTICATED", "invalid authentication credentials"), Rejected, "access_denied"),
     (refusal(403, "PERMISSION_DENIED", "Permission 'aiplatform.customJobs.create' denied"), Rejected, "access_denied"),
     (refusal(403, "PERMISSION_DENIED", "You do not have permission to act as service account"), Rejected, "access_denied"),
@@ -161,13 +164,19 @@ DOCUMENTED = [
 ENDS = [
     ("JOB_STATE_SUCCEEDED", "", None, 0, True),
     ("JOB_STATE_FAILED", "The replica workerpool0-0 exited with a non-zero status of 3.", None, 3, True),
+    ("JOB_STATE_FAILED", "Replica exited with a non-zero status code 1", None, 1, True),
+    ("JOB_STATE_FAILED", "The replica workerpool0-0 exited with a non-zero status of 1. To find out more about why your job exited please check the logs: https://console.cloud.google.com/logs/viewer?project=classroom-secret", None, 1, True),
+    ("JOB_STATE_FAILED", "The replica master 0 exited with a non-zero status of 1. Termination reason: Error. Traceback (most recent call last): FileNotFoundError: No such file or directory: 'permission'", None, 1, True),
+    ("JOB_STATE_FAILED", "The replica workerpool0-0 exited with a non-zero status of 3. Termination reason: OOMKilled.", None, 3, True),
+    ("JOB_STATE_FAILED", "The replica workerpool0-0 exited with a non-zero status of 137. Termination reason: OOMKilled.", "out_of_memory", 137, True),
     ("JOB_STATE_FAILED", "Replica workerpool0-0 ran out of memory and exited with a non-zero status of 137", "out_of_memory", 137, True),
+    ("JOB_STATE_FAILED", "The replica workerpool0-0 exited with a non-zero status of 128. Termination reason: StartError. \n Termination log message: failed to create containerd task", "command_not_found", None, False),
     ("JOB_STATE_FAILED", "Failed to pull image gcr.io/x: not found", "image_pull_failed", None, False),
-    ("JOB_STATE_FAILED", "exec: no such file or directory", "command_not_found", None, False),
     ("JOB_STATE_FAILED", "Resources are insufficient in region: us-central1", "no_capacity", None, True),
     ("JOB_STATE_FAILED", "The VM was preempted", "spot_interruption", None, True),
     ("JOB_STATE_FAILED", "The service account lacks permission", "resource_initialization_failed", None, False),
     ("JOB_STATE_FAILED", "Internal error occurred", "infrastructure_failure", None, True),
+    ("JOB_STATE_FAILED", "Internal error in projects/oom/locations/secret: see https://x/?quota=preempted", "infrastructure_failure", None, True),
     ("JOB_STATE_CANCELLED", "", "stopped_on_request", None, True),
     ("JOB_STATE_EXPIRED", "The job timed out", "timed_out", None, True),
 ]  # fmt: skip
@@ -194,7 +203,7 @@ class TestTables(VertexSuite):
         for answer, _, _ in DOCUMENTED:
             said = answer.body["error"] if isinstance(answer.body, dict) else {}
             text = f"{said.get('status')}: {said.get('message')}"
-            reached.add(judge(ERRORS, answer.status, text))
+            reached.add(judge(ERRORS, answer.status, wording(text)))
         assert set(ERRORS) == reached
         assert {row.reason for row in ERRORS} <= set(REASONS)
 

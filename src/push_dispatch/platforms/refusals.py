@@ -13,7 +13,14 @@ from enum import StrEnum
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 
-__all__ = ["Reaction", "Row", "judge"]
+__all__ = ["Reaction", "Row", "judge", "wording"]
+
+#: Names that somebody has chosen: addresses, paths, projects, and what stands in quotes.
+_NAMES = (
+    (re.compile(r"""(?<!\w)(['"`])[^'"`\s]*[-/@:][^'"`\s]*\1"""), r"\1\1"),
+    (re.compile(r"(?<!\S)(?!i/o\b)[^\s'\"(]*[/@][^\s'\")]*", re.IGNORECASE), ""),
+    (re.compile(r"\b(projects?|project id) +(?!id\b)[\w:.-]+", re.IGNORECASE), r"\1"),
+)
 
 
 class Reaction(StrEnum):
@@ -111,3 +118,11 @@ _UNKNOWN = Row(
     reason="push_uncertain",
     remedy="It is looked up by its name before it is sent again.",
 )
+
+
+def wording(text: str) -> str:
+    """Return a message without the names in it: what a table looks for is never found in a project
+    called `classroom`, an image called `secret-etl` or a link."""
+    for names, instead in _NAMES:
+        text = names.sub(instead, text)
+    return text

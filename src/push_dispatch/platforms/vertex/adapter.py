@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, ClassVar
 
-from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.errors import Rejected, Uncertain
+from push_dispatch.model import Observation
+from push_dispatch.platforms import google_logging
 from push_dispatch.platforms.base import Job, Watched
-from push_dispatch.platforms.google import logging as google_logging
-from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
-from push_dispatch.platforms.google.rest import GoogleRest, signed_in
-from push_dispatch.platforms.google.sign_in import SignIn
-from push_dispatch.platforms.refusals import Reaction
+from push_dispatch.platforms.google_logging import LOGGING, LOGGING_DEFAULT
+from push_dispatch.platforms.google_rest import GoogleRest, signed_in
+from push_dispatch.platforms.google_sign_in import SignIn
 from push_dispatch.platforms.rest import Reply
+from push_dispatch.platforms.shared import building, lost, observe_each, place_in, unknown
+from push_dispatch.platforms.verdicts import Reaction
 from push_dispatch.platforms.vertex.cost import estimate
 from push_dispatch.platforms.vertex.refusal import asked, row_of, told
 from push_dispatch.platforms.vertex.request import Place, Region, body_for, labels_of, region_of
@@ -34,7 +33,6 @@ __all__ = ["SETTLE_SECONDS", "Vertex"]
 _ENDPOINT = "PUSH_DISPATCH_VERTEX_ENDPOINT"
 #: How long after its claim an attempt that no list shows may still be there.
 SETTLE_SECONDS = 60
-_AT_ONCE = 8
 
 
 class Vertex:
@@ -69,7 +67,8 @@ class Vertex:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. Two requests: a look, and the job."""
-        region, body = region_of(job, self._project), body_for(job)
+        with building():
+            region, body = region_of(job, self._project), body_for(job)
         if (found := self._look(region, job)) is not None:
             return found
         reply = self._api(region).call("POST", f"/v1/{region}/customJobs", body=body)
@@ -104,30 +103,18 @@ class Vertex:
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One request each, several at once."""
-        if len(jobs) < 2:
-            return [self._observe(watched) for watched in jobs]
-        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
-            return list(pool.map(self._observe, jobs))
+        return observe_each(jobs, Place.parse, self._observe)
 
-    def _observe(self, watched: Watched) -> Observation:
-        seen = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
-        try:
-            place = Place.parse(watched.handle)
-            reply = self._api(place.region).call("GET", f"/v1/{place}")
-        except ValueError as error:
-            return replace(seen, status=Status.LOST, message=str(error))
-        except PlatformError as error:
-            return replace(seen, message=error.message)
+    def _observe(self, watched: Watched, place: Place) -> Observation:
+        reply = self._api(place.region).call("GET", f"/v1/{place}")
         if reply.ok:
-            return read(reply.json, seen)
+            return read(reply.json, unknown(watched))
         gone = row_of(reply).reaction is Reaction.GONE
-        return replace(seen, status=Status.LOST if gone else Status.UNKNOWN, message=told(reply))
+        return (lost if gone else unknown)(watched, told(reply))
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return
         reply = self._ask(place.region, "POST", f"/v1/{place}:cancel")
         if reply.ok or row_of(reply).reaction is Reaction.GONE:
@@ -155,9 +142,7 @@ class Vertex:
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return iter(())
         logging = GoogleRest(self._environ, self._sign_in, LOGGING, LOGGING_DEFAULT)
         wanted = f'resource.type="ml_job" AND resource.labels.job_id="{place.id}"'

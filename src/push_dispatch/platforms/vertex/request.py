@@ -8,13 +8,12 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.shared import invalid, texts, words
 
 __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
 
@@ -69,7 +68,7 @@ def region_of(job: Job, project: str | None) -> Region:
     }
     for key, value in named.items():
         if not re.fullmatch(r"[a-z0-9.:-]{1,63}", str(value or "")):
-            raise _invalid(f"{key} is {value!r}: set the job variable of this name")
+            raise invalid(f"{key} is {value!r}: set the job variable of this name")
     return Region(str(named["project"]), str(named["region"]))
 
 
@@ -80,11 +79,11 @@ def labels_of(job: Job) -> dict[str, str]:
 
 
 def body_for(job: Job) -> dict[str, Any]:
-    """The job to create, as JSON. Raises Rejected (`template_invalid`)."""
+    """Return the job to create, as JSON. Raises Rejected (`template_invalid`)."""
     try:
         return _body_for(job)
     except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise _invalid(f"job_spec is no job of Vertex AI: {error!r}") from error
+        raise invalid(f"job_spec is no job of Vertex AI: {error!r}") from error
 
 
 # -- parts of the job -------------------------------------------------------------------------
@@ -95,7 +94,7 @@ def _body_for(job: Job) -> dict[str, Any]:
     spec = _camel(configuration.get("job_spec") or {})
     pools = spec.get("workerPoolSpecs")
     if not pools:
-        raise _invalid("job_spec has no worker_pool_specs")
+        raise invalid("job_spec has no worker_pool_specs")
     for pool in pools:
         container = pool["containerSpec"]
         _fill(container, configuration)
@@ -115,17 +114,13 @@ def _body_for(job: Job) -> dict[str, Any]:
 def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
     container["imageUri"] = container.get("imageUri") or configuration.get("image")
     if not container["imageUri"]:
-        raise _invalid("no image is given: set the job variable `image`")
+        raise invalid("no image is given: set the job variable `image`")
     for key in ("command", "args"):
-        words = container.get(key)
-        container[key] = _split(key, words) if isinstance(words, str) else list(words or [])
-    own = {str(entry["name"]): str(entry["value"]) for entry in container.get("env") or []}
-    for name, value in (configuration.get("env") or {}).items():
-        if value is None:
-            own.pop(name, None)
-        else:
-            own[name] = str(value)
-    container["env"] = [{"name": name, "value": value} for name, value in own.items()]
+        container[key] = words(container.get(key), f"container_spec.{key}")
+    own = texts({entry["name"]: entry.get("value", "") for entry in container.get("env") or []})
+    given = configuration.get("env") or {}
+    env = {name: value for name, value in own.items() if name not in given} | texts(given)
+    container["env"] = [{"name": name, "value": value} for name, value in env.items()]
 
 
 def _scheduling(given: Mapping[str, Any], hours: Any, job: Job) -> dict[str, Any]:
@@ -163,16 +158,5 @@ def _name(key: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _split(key: str, words: str) -> list[str]:
-    try:
-        return shlex.split(words)
-    except ValueError as error:
-        raise _invalid(f"{key} {words!r} cannot be split: {error}") from error
-
-
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-_")
-
-
-def _invalid(message: str) -> Rejected:
-    return Rejected(message, reason="template_invalid")
