@@ -7,10 +7,10 @@ from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from grpc import StatusCode
 
-from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.core.reasons import REASONS
+from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.cloud_run import ERRORS, CloudRun
-from push_dispatch.platforms.refusals import Reaction, judge
+from push_dispatch.platforms.verdicts import Reaction, judge, wording
+from push_dispatch.reasons import REASONS
 from push_dispatch.testing.platform_contract import PlatformContract
 from tests.contract.cloud_run_suite import CloudRunSuite
 from tests.contract.google_suite import GoogleSignIn
@@ -42,6 +42,12 @@ CONNECTOR = (
 SECRET = "Permission denied on secret: projects/1/secrets/key/versions/latest for the job"
 #: The answers to CreateJob that Google documents, with what the push makes of them.
 DOCUMENTED: list[tuple[StatusCode, str, type[PlatformError], str]] = [
+    (
+        StatusCode.PERMISSION_DENIED,
+        "Permission 'artifactregistry.repositories.downloadArtifacts' denied on resource '//x'",
+        Rejected,
+        "image_pull_failed",
+    ),
     (StatusCode.RESOURCE_EXHAUSTED, PER_MINUTE, Throttled, "platform_throttled"),
     (StatusCode.RESOURCE_EXHAUSTED, "too many requests", Throttled, "platform_throttled"),
     (StatusCode.RESOURCE_EXHAUSTED, "maximum number of jobs: 1000", NoCapacity, "no_capacity"),
@@ -124,7 +130,7 @@ class TestErrors(CloudRunSuite):
 
     def test_every_row_of_the_table_is_documented_above(self) -> None:
         walked = {
-            judge(ERRORS, HTTP.get(code, 500), f"{code.name}: {message}")
+            judge(ERRORS, HTTP.get(code, 500), wording(f"{code.name}: {message}"))
             for code, message, _, _ in DOCUMENTED
         }
         assert set(ERRORS) - walked == set()

@@ -213,6 +213,35 @@ class TestV2(BothVersions):
             self.connect(fake).push(replace(self.make_job(1), configuration=configuration))
         assert caught.value.reason == "template_invalid"
 
+    def test_gpu_is_a_variable(self, fake: FakeCloudRun) -> None:
+        task = self.task(fake, self.job_with(gpu_type="nvidia-l4", cpu="4", memory="16Gi"))
+        assert task.node_selector.accelerator == "nvidia-l4"
+        assert task.gpu_zonal_redundancy_disabled
+        assert task.containers[0].resources.limits["nvidia.com/gpu"] == "1"
+
+    def test_sidecar_listed_first_does_not_get_the_command(self, fake: FakeCloudRun) -> None:
+        proxy = {"name": "proxy", "image": "gcr.io/cloudsql-docker/proxy"}
+        main = {"name": "etl", "image": "acme/etl", "command": "python -m etl"}
+        body = {"template": {"template": {"containers": [proxy, main]}}}
+        job = self.make_job(1, job_body=body, command="python -m etl", env={"A": "1"})
+        first, second = self.task(fake, job).containers
+        assert (list(first.command), list(first.env)) == ([], [])
+        assert list(second.command) == ["python", "-m", "etl"]
+        assert "A" in [entry.name for entry in second.env]
+
+    def test_environment_that_is_no_text_is_json(self, fake: FakeCloudRun) -> None:
+        env = {"T": True, "O": {"x": 1}, "N": 2, "GONE": None}
+        [container] = self.task(fake, self.make_job(1, env=env)).containers
+        values = {entry.name: entry.value for entry in container.env}
+        assert values == {"T": "true", "O": '{"x": 1}', "N": "2"}
+
+    def test_reference_that_is_no_object_is_named(self, fake: FakeCloudRun) -> None:
+        job = self.make_job(1, prefect_api_key_secret="k")
+        with pytest.raises(Rejected, match="PREFECT_API_KEY must be an object") as caught:
+            self.connect(fake).push(job)
+        assert caught.value.reason == "template_invalid"
+        assert fake.calls() == 0
+
     def test_gpu_has_no_price_here(self) -> None:
         configuration = copy.deepcopy(dict(self.job_with().configuration))
         task = configuration["job_body"]["template"]["template"]

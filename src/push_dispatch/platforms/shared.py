@@ -24,6 +24,8 @@ __all__ = [
     "invalid",
     "lines",
     "lost",
+    "main_of",
+    "merged_env",
     "milliseconds",
     "observe_each",
     "parsed",
@@ -101,6 +103,36 @@ def texts(values: Any, field: str = "env") -> dict[str, str]:
     if not isinstance(values, Mapping):
         raise invalid(f"{field} is not an object of names and values")
     return {str(name): text_of(value) for name, value in values.items() if value is not None}
+
+
+def merged_env(own: Any, env: Any, field: str = "env") -> dict[str, dict[str, Any]]:
+    """Return the entries {name, value, …} of a template's list by name, with the variables of the
+    object `env` over them; one that is null removes its entry.
+
+    Raises Rejected (`template_invalid`) with the place in the list.
+    """
+    if own is not None and not isinstance(own, (list, tuple)):
+        raise invalid(f"{field} is not a list of entries with name and value")
+    merged: dict[str, dict[str, Any]] = {}
+    for index, entry in enumerate(own or ()):
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        if not isinstance(name, str):
+            raise invalid(f"{field}[{index}] is not an entry with name and value")
+        value = entry.get("value")
+        merged[name] = {**entry, **({} if value is None else {"value": text_of(value)})}
+    merged |= {name: {"name": name, "value": value} for name, value in texts(env).items()}
+    return {name: entry for name, entry in merged.items() if (env or {}).get(name, "") is not None}
+
+
+def main_of(containers: Sequence[Mapping[str, Any]], configuration: Mapping[str, Any]) -> int:
+    """Return the index of the container that runs the attempt: the one in which the template names
+    the job variable `command`, `args` or `image`, in this order; else the first."""
+    for key in ("command", "args", "image"):
+        if wanted := configuration.get(key):
+            for index, container in enumerate(containers):
+                if container.get(key) == wanted:
+                    return index
+    return 0
 
 
 def secret_values(job: Job) -> dict[str, str]:

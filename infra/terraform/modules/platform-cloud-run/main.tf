@@ -55,6 +55,9 @@ resource "google_project_iam_custom_role" "push" {
   role_id = "${replace(var.name, "-", "_")}_push"
   title   = "push-dispatch starts, watches and stops jobs"
   permissions = [
+    # Of whoever creates a job Cloud Run asks whether he may read its image. For images in another
+    # project grant roles/artifactregistry.reader there, to this account and Cloud Run's agent.
+    "artifactregistry.repositories.downloadArtifacts",
     "logging.logEntries.list",
     "run.executions.cancel",
     "run.executions.get",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -17,23 +16,30 @@ from google.api_core import exceptions as sdk
 from google.cloud import run_v2
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
-from push_dispatch.core.errors import PlatformError, Rejected
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.errors import PlatformError, Rejected
+from push_dispatch.model import Observation
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.cloud_run.clients import Clients
 from push_dispatch.platforms.cloud_run.cost import estimate
 from push_dispatch.platforms.cloud_run.listing import executions_of
 from push_dispatch.platforms.cloud_run.logs import lines
-from push_dispatch.platforms.cloud_run.refusal import asked, row_of, translated
+from push_dispatch.platforms.cloud_run.refusal import row_of, translated
 from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_for, place_of
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
-from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
+from push_dispatch.platforms.shared import (
+    asked,
+    building,
+    lost,
+    observe_each,
+    parsed,
+    place_in,
+    unknown,
+)
+from push_dispatch.platforms.verdicts import Reaction
 
 __all__ = ["CloudRun"]
 
-#: Attempts that are asked about at once.
-_AT_ONCE = 8
 #: From so many attempts of one region on, its executions are listed first.
 _MANY = 9
 
@@ -57,6 +63,8 @@ class CloudRun:
         "run.executions.get",
         "run.executions.list",
         "run.tasks.list",
+        # Of whoever creates a job Cloud Run asks whether he may read its image.
+        "artifactregistry.repositories.downloadArtifacts",
         "logging.logEntries.list",
     )
 
@@ -75,10 +83,11 @@ class CloudRun:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. One request, and a second one if the job is there already."""
-        place = place_of(job, self._project)
-        request = run_v2.CreateJobRequest(
-            parent=place.parent, job_id=place.name, job=_job(body_for(job))
-        )
+        with building():
+            place = place_of(job, self._project)
+            request = run_v2.CreateJobRequest(
+                parent=place.parent, job_id=place.name, job=_job(body_for(job))
+            )
         with translated():
             try:
                 # What it returns is a long-running operation, which is left to itself.
@@ -135,29 +144,22 @@ class CloudRun:
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One list per region for many, one request each for few; one more
         for an attempt that has failed or whose execution is not there."""
-        if len(jobs) < 2:
-            return [self._observe(watched, {}) for watched in jobs]
-        listed = executions_of(self._clients, _parents(jobs)) if len(jobs) >= _MANY else {}
-        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
-            return list(pool.map(lambda watched: self._observe(watched, listed), jobs))
+        listed: Mapping[str, run_v2.Execution] = {}
+        if len(jobs) >= _MANY:
+            places, _ = parsed(jobs, Place.parse)
+            listed = executions_of(self._clients, {place.parent for _, place in places})
 
-    def _observe(self, watched: Watched, listed: Mapping[str, run_v2.Execution]) -> Observation:
-        unknown = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
-        try:
-            place = Place.parse(watched.handle)
-        except ValueError as error:
-            return _as(unknown, Status.LOST, str(error))
-        try:
+        def observe(watched: Watched, place: Place) -> Observation:
             with translated():
-                return self._see(place, unknown, listed.get(place.execution_id))
-        except PlatformError as error:
-            return _as(unknown, Status.UNKNOWN, error.message)
+                return self._see(place, watched, listed.get(place.execution_id))
 
-    def _see(self, place: Place, seen: Observation, listed: run_v2.Execution | None) -> Observation:
-        execution = listed or self._execution(place)
+        return observe_each(jobs, Place.parse, observe)
+
+    def _see(self, place: Place, watched: Watched, listed: run_v2.Execution | None) -> Observation:
+        execution, seen = listed or self._execution(place), unknown(watched)
         if execution is None:
             job = self._job(place)
-            return _as(seen, Status.LOST, None) if job is None else without_execution(job, seen)
+            return lost(watched) if job is None else without_execution(job, seen)
         return read(execution, self._tasks(execution) if needs_tasks(execution) else (), seen)
 
     def _tasks(self, execution: run_v2.Execution) -> Sequence[run_v2.Task]:
@@ -173,9 +175,7 @@ class CloudRun:
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. A job whose execution is not there yet is deleted, so that it is
         never started."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return
         with _asking():
             try:
@@ -193,9 +193,7 @@ class CloudRun:
 
     def clean_up(self, handle: str) -> None:
         """See `CleansUp`. The log stays for as long as Cloud Logging keeps it."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return
         with _asking():
             self._delete(place)
@@ -214,9 +212,7 @@ class CloudRun:
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return iter(())
         return lines(self._clients.logging, place)
 
@@ -234,23 +230,6 @@ def _job(body: Mapping[str, Any]) -> run_v2.Job:
             f"job_body is no job of Cloud Run: {error}", reason="template_invalid"
         ) from None
     return job
-
-
-def _parents(jobs: Sequence[Watched]) -> set[str]:
-    """The regions of the attempts."""
-    parents = set()
-    for watched in jobs:
-        try:
-            parents.add(Place.parse(watched.handle).parent)
-        except ValueError:
-            continue
-    return parents
-
-
-def _as(seen: Observation, status: Status, message: str | None) -> Observation:
-    return Observation(
-        seen.run_id, seen.attempt, status, handle=seen.handle, message=message or None
-    )
 
 
 @contextmanager

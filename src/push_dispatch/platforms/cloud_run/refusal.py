@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from google.api_core import exceptions as sdk
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 
-from push_dispatch.core.errors import PlatformError, Throttled, Uncertain
-from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.errors import PlatformError, Uncertain
+from push_dispatch.platforms.verdicts import Reaction, Row, judge, wording
 
-__all__ = ["ERRORS", "asked", "refused", "row_of", "told", "translated"]
+__all__ = ["ERRORS", "refused", "row_of", "told", "translated"]
 
 #: Sources: https://cloud.google.com/run/docs/troubleshooting, https://cloud.google.com/run/quotas and
 #: https://cloud.google.com/apis/design/errors#handling_errors.
@@ -27,6 +27,7 @@ ERRORS: tuple[Row, ...] = (
     Row((429,), (), Reaction.RETRY, "platform_throttled", "It is sent again after a while; ask for a higher quota if it happens often."),
     Row((409,), ("already_exists",), Reaction.EXISTS, "push_uncertain", "The job is looked at and adopted if it is ours."),
     Row((400, 403), ("permission denied on secret", "secret manager secret accessor"), Reaction.PERMANENT, "resource_initialization_failed", "Grant the job's service account roles/secretmanager.secretAccessor on the secret."),
+    Row((400, 403), ("artifactregistry.", "permission to read the image"), Reaction.PERMANENT, "image_pull_failed", "Grant roles/artifactregistry.reader on the image's repository to the function's service account, and across projects to Cloud Run's service agent too."),
     Row((400, 404), ("image '", "container image", "image not found"), Reaction.PERMANENT, "image_pull_failed", "Check the image's name and tag, and that it is in Artifact Registry or on Docker Hub."),
     Row((400, 403), ("vpc connector", "vpc network", "vpc access"), Reaction.PERMANENT, "resource_initialization_failed", "Check the job variable vpc_connector_name: the connector must be ready, in the same region, and usable by Cloud Run's service agent."),
     Row((400,), ("billing",), Reaction.PERMANENT, "platform_rejected", "Enable billing for the project."),
@@ -58,16 +59,9 @@ def refused(error: sdk.GoogleAPIError) -> PlatformError:
     return Uncertain(str(error))
 
 
-def asked(error: PlatformError) -> PlatformError:
-    """Of a question that was refused nothing can be concluded, whatever the refusal."""
-    if isinstance(error, Throttled | Uncertain):
-        return error
-    return Uncertain(error.message, reason=error.reason)
-
-
 def row_of(error: sdk.GoogleAPICallError) -> Row:
     """The row of an answer."""
-    return judge(ERRORS, int(error.code or 500), told(error))
+    return judge(ERRORS, int(error.code or 500), wording(told(error)))
 
 
 def told(error: sdk.GoogleAPICallError) -> str:

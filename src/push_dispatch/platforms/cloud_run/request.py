@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import copy
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run.v1 import is_v1, v2_of
+from push_dispatch.platforms.shared import invalid, main_of, merged_env, text_of, words
 
 __all__ = ["ATTEMPT", "RUN", "Place", "body_for", "cleaned", "place_of"]
 
@@ -80,7 +79,7 @@ def place_of(job: Job, project: str | None) -> Place:
     }
     for key, value in named.items():
         if not re.fullmatch(r"[a-z0-9.:-]{1,63}", str(value or "")):
-            raise _invalid(f"{key} is {value!r}: set the job variable of this name")
+            raise invalid(f"{key} is {value!r}: set the job variable of this name")
     project, region = str(named["project"]), str(named["region"])
     return Place(project, region, job.name, f"{job.name}-{_TOKEN}")
 
@@ -91,7 +90,7 @@ def body_for(job: Job) -> dict[str, Any]:
         return _body_for(job)
     except (AttributeError, KeyError, TypeError) as error:
         # Something in it has another shape than the API's, such as a list instead of an object.
-        raise _invalid(f"job_body is no job of Cloud Run: {error!r}") from error
+        raise invalid(f"job_body is no job of Cloud Run: {error!r}") from error
 
 
 def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """
     body = configuration.get("job_body")
     if not isinstance(body, Mapping):
-        raise _invalid("job_body is missing: it has the job that is created")
+        raise invalid("job_body is missing: it has the job that is created")
     made: dict[str, Any] = _without_nulls(v2_of(body) if is_v1(body) else copy.deepcopy(dict(body)))
     # What only the server may write, and a second execution that would make the job wait.
     for key in ("name", "runExecutionToken"):
@@ -117,10 +116,11 @@ def _body_for(job: Job) -> dict[str, Any]:
     execution = _in(body, "template")
     task = _in(execution, "template")
     containers = task.get("containers")
-    if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
-        raise _invalid("job_body has no template.template.containers")
-    _fill(containers[0], job.configuration)
-    _surround(task, containers[0], job)
+    if not containers or not all(isinstance(container, dict) for container in containers):
+        raise invalid("job_body has no template.template.containers")
+    main = containers[main_of(containers, job.configuration)]
+    _fill(main, job.configuration)
+    _surround(task, main, job)
     labels = _labels(job.configuration.get("labels") or {})
     ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
     for holder in (body, execution):
@@ -149,7 +149,7 @@ def _without_nulls(value: Any) -> Any:
 def _in(holder: dict[str, Any], key: str) -> dict[str, Any]:
     inner: Any = holder.setdefault(key, {})
     if not isinstance(inner, dict):
-        raise _invalid(f"job_body: {key} must be an object")
+        raise invalid(f"job_body: {key} must be an object")
     return inner
 
 
@@ -157,37 +157,30 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
     """The container that runs the attempt."""
     container["image"] = container.get("image") or configuration.get("image")
     if not container["image"]:
-        raise _invalid("no image is given: set the job variable `image`")
+        raise invalid("no image is given: set the job variable `image`")
     for key in ("command", "args"):
-        words = container.get(key) or configuration.get(key)
-        container[key] = _split(key, words) if isinstance(words, str) else list(words or [])
-    container["env"] = _environment(container.get("env") or [], configuration)
+        container[key] = words(
+            container.get(key) or configuration.get(key), f"job_body: containers[].{key}"
+        )
+    container["env"] = _environment(container.get("env"), configuration)
     limits = _in(_in(container, "resources"), "limits")
-    limits |= {name: str(limit) for name, limit in limits.items()}  # `cpu: 2` is meant as "2"
+    limits |= {name: text_of(limit) for name, limit in limits.items()}  # `cpu: 2` is meant as "2"
+    if configuration.get("gpu_type"):
+        limits.setdefault("nvidia.com/gpu", "1")
 
 
-def _split(key: str, words: str) -> list[str]:
-    try:
-        return shlex.split(words)
-    except ValueError as error:
-        raise _invalid(f"{key} {words!r} cannot be split: {error}") from error
-
-
-def _environment(own: list[Any], configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _environment(own: Any, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of one name the run's value wins over the template's, and a reference to a secret of Secret
     Manager over both."""
-    merged: dict[str, dict[str, Any]] = {str(entry["name"]): dict(entry) for entry in own}
-    for name, value in (configuration.get("env") or {}).items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = {"name": name, "value": str(value)}
+    merged = merged_env(own, configuration.get("env"), "job_body: containers[].env")
     for name, reference in _references(configuration).items():
+        if not isinstance(reference, Mapping) or not reference.get("secret"):
+            raise invalid(f"the secret for {name} must be an object with `secret` and `version`")
         merged[name] = {"name": name, "valueSource": {"secretKeyRef": dict(reference)}}
     return list(merged.values())
 
 
-def _references(configuration: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _references(configuration: Mapping[str, Any]) -> dict[str, Any]:
     references = dict(configuration.get("env_from_secrets") or {})
     for name in ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"):
         if reference := configuration.get(f"{name.lower()}_secret"):
@@ -205,6 +198,9 @@ def _surround(task: dict[str, Any], container: dict[str, Any], job: Job) -> None
         task["vpcAccess"] = {"connector": connector}
     if not task.get("vpcAccess"):
         task.pop("vpcAccess", None)
+    if accelerator := job.configuration.get("gpu_type"):
+        task.setdefault("nodeSelector", {"accelerator": str(accelerator)})
+        task.setdefault("gpuZonalRedundancyDisabled", True)
     if instances := job.configuration.get("cloudsql_instances"):
         volume = {"name": "cloudsql", "cloudSqlInstance": {"instances": list(instances)}}
         task["volumes"] = [*task.get("volumes", []), volume]
@@ -217,7 +213,7 @@ def _seconds(task: Mapping[str, Any], job: Job) -> int:
     said = job.timeout_seconds or job.configuration.get("timeout") or task.get("timeout") or 600
     seconds = str(said).removesuffix("s")
     if not re.fullmatch(r"[0-9]+(\.0+)?", seconds) or not float(seconds):
-        raise _invalid(f"timeout is {said!r}: it must be a number of seconds")
+        raise invalid(f"timeout is {said!r}: it must be a number of seconds")
     return min(int(float(seconds)), _LONGEST_SECONDS)
 
 
@@ -234,7 +230,3 @@ def _key(text: str) -> str:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-_")
-
-
-def _invalid(message: str) -> Rejected:
-    return Rejected(message, reason="template_invalid")

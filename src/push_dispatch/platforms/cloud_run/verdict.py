@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from google.cloud import run_v2
 
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.shared import milliseconds
+from push_dispatch.platforms.verdicts import wording
 
 __all__ = ["needs_tasks", "read", "without_execution"]
 
@@ -53,21 +54,21 @@ _BY_WHY = {
     _WHY.DELETED: _End("stopped_on_request"),
     _WHY.JOB_STATUS_SERVICE_POLLING_ERROR: _BROKEN,
 }
-#: What the messages tell, first match first.
+#: What Cloud Run says where no process has left a code, first match first; without names in it.
 _BY_TEXT = (
-    (r"memory limit|out.of.memory|\boom\b", _End("out_of_memory")),
-    (r"timeout|timed out", _End("timed_out")),
-    (r"signal 9\b", _End("out_of_memory")),  # nothing else kills: a cancellation says so
-    (r"image .*(not found|unauthorized|denied)|failed to pull", _NO_IMAGE),
+    (r"memory limit of .*exceeded|out.of.memory|signal 9\b", _End("out_of_memory")),
+    (r"configured timeout was reached|attempt timed out|timed out\.?$", _End("timed_out")),
+    (r"\bimage\b.*\b(not found|unauthorized|denied)", _NO_IMAGE),
+    (r"permission to read the image|failed to pull", _NO_IMAGE),
     (
-        r"no such file or directory|not found in \$path|exec format",
+        r"\bexec\b.*no such file or directory|not found in \$path|exec format error",
         _End("command_not_found", False),
     ),
-    (r"secret", _NOT_PREPARED),
-    (r"vpc|subnet", _NOT_PREPARED),
-    (r"resources? (are )?(exhausted|unavailable)|no capacity|quota", _End("no_capacity")),
+    (r"\b(secret|vpc|subnet)", _NOT_PREPARED),
+    (r"resources? (are )?(exhausted|unavailable)|no capacity|\bquota\b", _End("no_capacity")),
 )
-#: A process that was killed by this signal was killed for its memory, unless the text says else.
+#: Codes of a process that did not end by itself: only then anything else says why.
+_KILLED = {0, 137, 143}
 _SIGKILL = 9
 
 
@@ -81,7 +82,7 @@ def read(
     execution: run_v2.Execution, tasks: Iterable[run_v2.Task], seen: Observation
 ) -> Observation:
     """`seen` with what is known of the attempt; `tasks` are asked for only if `needs_tasks`."""
-    started, ended = _time(execution.start_time), _time(execution.completion_time)
+    started, ended = milliseconds(execution.start_time), milliseconds(execution.completion_time)
     seen = replace(seen, started_at=started, ended_at=ended)
     completed = _completed(execution.conditions)
     if completed is None or completed.state not in {
@@ -118,16 +119,11 @@ def _failed(
     failed = next((task for task in tasks if _broke(task.last_attempt_result)), None)
     result = failed.last_attempt_result if failed else run_v2.TaskAttemptResult()
     text = " · ".join(dict.fromkeys(filter(None, (result.status.message, completed.message))))
-    end = _cause(completed, result, text)
-    if result.exit_code and (end is None or end.reason not in _OVER_EXIT_CODE):
-        return replace(
-            seen, status=Status.ENDED, exit_code=result.exit_code, message=text[-_MESSAGE_LENGTH:]
-        )
+    end = _cause(completed, result, text) if result.exit_code in _KILLED else None
+    if end is None and result.exit_code:
+        message = text[-_MESSAGE_LENGTH:] or None
+        return replace(seen, status=Status.ENDED, exit_code=result.exit_code, message=message)
     return replace(_ended(seen, end or _BROKEN, text), exit_code=result.exit_code or None)
-
-
-#: Ends that are told rather than the exit code which they caused.
-_OVER_EXIT_CODE = {"out_of_memory", "timed_out"}
 
 
 def _broke(result: run_v2.TaskAttemptResult) -> bool:
@@ -146,7 +142,8 @@ def _signal(result: run_v2.TaskAttemptResult) -> int:
 
 
 def _by_text(text: str) -> _End | None:
-    return next((end for pattern, end in _BY_TEXT if re.search(pattern, text, re.IGNORECASE)), None)
+    told = wording(text)
+    return next((end for words, end in _BY_TEXT if re.search(words, told, re.IGNORECASE)), None)
 
 
 def _ended(seen: Observation, end: _End, text: str) -> Observation:
@@ -161,8 +158,3 @@ def _ended(seen: Observation, end: _End, text: str) -> Observation:
 
 def _completed(conditions: Iterable[run_v2.Condition]) -> run_v2.Condition | None:
     return next((c for c in conditions if c.type_ == "Completed"), None)
-
-
-def _time(time: Any) -> int | None:
-    """Epoch milliseconds of a time that may not be set."""
-    return int(time.timestamp() * 1000) if time else None

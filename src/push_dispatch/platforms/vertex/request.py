@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import invalid, texts, words
+from push_dispatch.platforms.shared import invalid, merged_env, words
 
 __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
 
@@ -117,10 +117,8 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
         raise invalid("no image is given: set the job variable `image`")
     for key in ("command", "args"):
         container[key] = words(container.get(key), f"container_spec.{key}")
-    own = texts({entry["name"]: entry.get("value", "") for entry in container.get("env") or []})
-    given = configuration.get("env") or {}
-    env = {name: value for name, value in own.items() if name not in given} | texts(given)
-    container["env"] = [{"name": name, "value": value} for name, value in env.items()]
+    merged = merged_env(container.get("env"), configuration.get("env"), "container_spec.env")
+    container["env"] = list(merged.values())
 
 
 def _scheduling(given: Mapping[str, Any], hours: Any, job: Job) -> dict[str, Any]:
