@@ -69,7 +69,8 @@ class TestRequests(CoiledSuite):
         cluster = self.cluster(coiled, fake, region="us-east-1")
         assert cluster["extra_user_container"] == "job:1"
         assert cluster["workers"] == 0
-        assert cluster["options"] == {"region_name": "us-east-1"}
+        zones = {"multizone": True, "multizone_allow_cross_zone": True}
+        assert cluster["options"] == {"region_name": "us-east-1"} | zones
         assert {cluster["env_name"]} == fake.software
 
     def test_a_software_environment_needs_no_image(self, coiled: Coiled, fake: FakeCoiled) -> None:
@@ -82,7 +83,12 @@ class TestRequests(CoiledSuite):
         [
             ({}, None),
             ({"vm_types": ["m6i.large", "m5.large"], "cpu": 64}, ["m6i.large", "m5.large"]),
-            ({"cpu": 4}, ["m6i.xlarge", "g4dn.xlarge"]),
+            ({"cpu": 2}, ["m6i.large"]),
+            ({"cpu": "2"}, ["m6i.large"]),
+            ({"cpu": 2, "memory": "4GB"}, ["c6i.large"]),
+            ({"cpu": 4}, ["m6i.xlarge"]),
+            ({"cpu": "2-4"}, ["m6i.large", "m6i.xlarge"]),
+            ({"cpu": [2, 4], "memory": "8GB-17GB"}, ["m6i.large", "m6i.xlarge"]),
             ({"memory": "32GB"}, ["m6i.2xlarge"]),
             ({"cpu": 4, "arm": True}, ["m7g.xlarge"]),
             ({"gpu": True}, ["g4dn.xlarge"]),
@@ -101,8 +107,50 @@ class TestRequests(CoiledSuite):
         job = replace(self.make_job(1), secrets={"PASSWORD": Secret("db", "", lambda: "hunter2")})
         coiled.push(job)
         [spec] = fake.requests(job.name)
-        assert spec["secret_env_vars"] == {"PASSWORD": "hunter2"}
+        assert spec["secret_env_vars"]["PASSWORD"] == "hunter2"
         assert "hunter2" not in str(spec["env_vars"])
+
+    def test_the_environment_is_secret_as_with_coileds_own_worker(
+        self, coiled: Coiled, fake: FakeCoiled
+    ) -> None:
+        env = {"API_KEY": "k", "ON": True, "GONE": None}
+        job = self.make_job(1, env=env, additional_coiled_options={"env": {"SEEN": 1}})
+        coiled.push(job)
+        [spec] = fake.requests(job.name)
+        assert spec["env_vars"] == {"SEEN": "1"}
+        assert spec["secret_env_vars"] == {"API_KEY": "k", "ON": "true"}
+
+    def test_further_options_are_those_of_batch_run(self, coiled: Coiled, fake: FakeCoiled) -> None:
+        options = {
+            "spot_policy": "spot_with_fallback",
+            "ignore_container_entrypoint": True,
+            "disk_size": "100GB",
+            "tag": {"cost": "etl", "empty": ""},
+            "allow_cross_zone": False,
+            "options": {"zone_name": "a"},
+        }
+        cluster = self.cluster(coiled, fake, additional_coiled_options=options)
+        assert cluster["options"] == {
+            "spot": True,
+            "spot_on_demand_fallback": True,
+            "zone_name": "a",
+        }
+        assert cluster["extra_user_container_ignore_entrypoint"] is True
+        assert cluster["scheduler_disk_size"] == 94
+        assert cluster["tags"]["cost"] == "etl"
+        assert "empty" not in cluster["tags"]
+        assert "spot_policy" not in cluster
+
+    def test_an_arm_machine_has_an_environment_of_its_architecture(
+        self, coiled: Coiled, fake: FakeCoiled
+    ) -> None:
+        cluster = self.cluster(coiled, fake, arm=True, cpu=4)
+        assert fake.architectures == {cluster["env_name"]: "aarch64"}
+
+    def test_a_gpu_on_google_cloud_is_attached(self, fake: FakeCoiled) -> None:
+        coiled = Coiled(fake.environ() | {"PUSH_DISPATCH_COILED_BACKEND": "gcp"})
+        options = self.cluster(coiled, fake, gpu=True, vm_types="n1-standard-4")["options"]
+        assert options["scheduler_accelerator_type"] == "nvidia-tesla-t4"
 
     @pytest.mark.parametrize(
         ("configuration", "words"),
@@ -111,7 +159,17 @@ class TestRequests(CoiledSuite):
             ({"image": None}, "no image"),
             ({"command": ""}, "no command"),
             ({"memory": "lots"}, "memory is 'lots'"),
-            ({"cpu": 1000}, "has no machine"),
+            ({"memory": "8GB-"}, "memory is ''"),
+            ({"cpu": 1000}, "has no balanced machine"),
+            ({"cpu": "two"}, "cpu is 'two'"),
+            (
+                {"additional_coiled_options": {"ntasks": 4}},
+                "additional_coiled_options.ntasks has no",
+            ),
+            ({"additional_coiled_options": {"spot_policy": "cheap"}}, "spot_policy is 'cheap'"),
+            ({"additional_coiled_options": {"disk_size": "big"}}, "disk_size is 'big'"),
+            ({"additional_coiled_options": "spot"}, "is not an object"),
+            ({"labels": ["a"]}, "labels is not an object"),
         ],
     )
     def test_what_cannot_run_is_refused_and_nothing_started(
@@ -172,6 +230,19 @@ DOCUMENTED = [
 ]  # fmt: skip
 
 
+#: Whether the task has begun, the cluster's state and its reason -> what is told, whether again.
+CLUSTERS = [
+    (True, "error", "the machine has vanished", "infrastructure_failure", True),
+    (False, "error", "No capacity for m6i", "no_capacity", True),
+    (False, "error", "Insufficient quota for instances", "no_capacity", True),
+    (False, "error", "Container image acme/quota/spot not found", "image_pull_failed", False),
+    (True, "stopped", "Spot instance was interrupted", "spot_interruption", True),
+    (True, "stopped", "Stopped by user", "stopped_on_request", True),
+    (True, "stopped", "", "stopped_on_request", True),
+    (True, "stopped", "Scheduler was idle", "infrastructure_failure", True),
+]  # fmt: skip
+
+
 class TestTables(CoiledSuite):
     @pytest.mark.parametrize(("answer", "error", "reason"), DOCUMENTED)
     def test_each_refusal_has_its_reaction_and_reason(
@@ -193,20 +264,36 @@ class TestTables(CoiledSuite):
         assert {judge(ERRORS, status, text) for status, text in texts} == set(ERRORS)
         assert {row.reason for row in ERRORS} <= set(REASONS)
 
-    @pytest.mark.parametrize(
-        ("begun", "why"), [(False, "No capacity for m6i"), (True, "the machine has vanished")]
-    )
-    def test_a_cluster_that_fails_ends_the_attempt(
-        self, coiled: Coiled, fake: FakeCoiled, begun: bool, why: str
+    @pytest.mark.parametrize(("begun", "state", "why", "reason", "again"), CLUSTERS)
+    def test_a_cluster_without_a_code_says_why(
+        self,
+        coiled: Coiled,
+        fake: FakeCoiled,
+        begun: bool,
+        state: str,
+        why: str,
+        reason: str,
+        again: bool,
     ) -> None:
         job = self.make_job(1)
         handle = coiled.push(job)
         if begun:
             fake.begin(job.name)
-        fake.fail(job.name, why)
+        fake.fail(job.name, why, state)
+        seen = self.see(coiled, job, handle)
+        assert (seen.status, seen.reason, seen.retryable) == (Status.ENDED, reason, again)
+        assert seen.message is not None
+        assert why in seen.message
+
+    def test_a_task_in_error_is_over_whatever_the_job_says(
+        self, coiled: Coiled, fake: FakeCoiled
+    ) -> None:
+        job = self.make_job(1)
+        handle = coiled.push(job)
+        fake.begin(job.name)
+        fake.break_task(job.name)
         seen = self.see(coiled, job, handle)
         assert (seen.status, seen.reason) == (Status.ENDED, "infrastructure_failure")
-        assert seen.message == why
 
     def test_one_that_somebody_stopped_says_so(self, coiled: Coiled, fake: FakeCoiled) -> None:
         job = self.make_job(1)

@@ -16,12 +16,20 @@ from tests.fakes.rest_server import Answer, Request, RestServer
 WORKSPACE = "acme"
 _CLUSTERS = f"/api/v2/clusters/account/{WORKSPACE}/"
 _MACHINES = (
+    ("t3.nano", 2, 512, 0, "x86_64"),
+    ("t3a.micro", 2, 1_024, 0, "x86_64"),
+    ("m6i-flex.large", 2, 8_192, 0, "x86_64"),
+    ("c6i.large", 2, 4_096, 0, "x86_64"),
+    ("m6i.large", 2, 8_192, 0, "x86_64"),
+    ("g4dn.24xlarge", 96, 393_216, 4, "x86_64"),
     ("m6i.2xlarge", 8, 32_768, 0, "x86_64"),
     ("m6i.xlarge", 4, 16_384, 0, "x86_64"),
     ("m7g.xlarge", 4, 16_384, 0, "arm64"),
     ("g4dn.xlarge", 4, 16_384, 1, "x86_64"),
 )
 _OVER = {"stopped", "error"}
+#: Machines of a page of the list.
+_PAGE = 3
 
 
 def variables() -> dict[str, Any]:
@@ -35,6 +43,7 @@ class FakeCoiled(RestServer):
         self.jobs: dict[int, dict[str, Any]] = {}
         self.clusters: dict[int, dict[str, Any]] = {}
         self.software: set[str] = set()
+        self.architectures: dict[str, str] = {}
         self._logs: list[tuple[int, str]] = []
 
     def environ(self) -> dict[str, str]:
@@ -72,9 +81,13 @@ class FakeCoiled(RestServer):
         job["state"] = "done" if exit_code == 0 else "done (errors)"
         self._cluster(name)["state"] = "stopped"
 
-    def fail(self, name: str, why: str) -> None:
+    def fail(self, name: str, why: str, state: str = "error") -> None:
         """The machine could not be had, or is gone."""
-        self._cluster(name).update(state="error", reason=why)
+        self._cluster(name).update(state=state, reason=why)
+
+    def break_task(self, name: str) -> None:
+        """It is over without a code, although its cluster and its job go on."""
+        self._job(name)["task"]["state"] = "error"
 
     def write_log(self, name: str, line: str) -> None:
         self._logs.append((self._job(name)["id"], line))
@@ -104,9 +117,10 @@ class FakeCoiled(RestServer):
         if match := re.fullmatch(r"/api/v2/jobs/cluster/(\d+)", path):
             return self._jobs_of(int(match[1]))
         if path == "/api/v1/vm-types/":
-            return Answer(200, {"results": _machines(request.query), "next": None})
+            return _page_of(_machines(request.query), int(request.query.get("page", "1")))
         if path == f"/api/v2/software-environment/account/{WORKSPACE}":
             self.software.add(request.json["name"])
+            self.architectures[request.json["name"]] = request.json["architecture"]
             return Answer(200, {"id": 1, "name": request.json["name"]})
         return self._on_clusters(request)
 
@@ -215,9 +229,17 @@ def _machines(query: Mapping[str, str]) -> list[dict[str, Any]]:
         for name, cores, memory, gpus, arch in _MACHINES
         if arch == query["arch"]
         and str(cores) == query.get("cores", str(cores))
-        and str(gpus) == query.get("gpus", str(gpus))
+        and int(query.get("cores__gte", 0)) <= cores <= int(query.get("cores__lte", 1000))
         and float(query.get("memory__gte", 0)) <= memory <= float(query.get("memory__lte", 1e9))
     ]
+
+
+def _page_of(machines: list[dict[str, Any]], page: int) -> Answer:
+    first = (page - 1) * _PAGE
+    more = len(machines) > first + _PAGE
+    return Answer(
+        200, {"results": machines[first : first + _PAGE], "next": "more" if more else None}
+    )
 
 
 def _now() -> str:

@@ -18,36 +18,38 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.errors import Rejected, Uncertain
+from push_dispatch.model import Observation
 from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.coiled.machines import chosen, query_for
 from push_dispatch.platforms.coiled.refusal import asked, refused, row_of, told
-from push_dispatch.platforms.coiled.request import (
-    DASK_IMAGE,
-    MARK,
-    cluster_for,
-    job_for,
-    sizes_of,
-)
+from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, software_for
 from push_dispatch.platforms.coiled.verdict import read
-from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply, Rest
+from push_dispatch.platforms.shared import (
+    building,
+    invalid,
+    lost,
+    observe_each,
+    place_in,
+    secret_values,
+    unknown,
+)
+from push_dispatch.platforms.verdicts import Reaction
+from push_dispatch.secrets import secrets_from
 
 __all__ = ["Coiled"]
 
-_SOFTWARE = "push-dispatch-dask"
 #: The newest jobs of a workspace in which an ended attempt is looked for.
 _RECENT = "200"
-#: Machines that are offered to Coiled, the smallest first.
-_MACHINES = 5
-_AT_ONCE = 8
+#: Pages of the list of machines that are read at most.
+_PAGES = 20
+_CLOUDS = ("aws", "gcp", "azure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +88,18 @@ class Coiled:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. The last of its five requests starts it."""
-        api, workspace = self._api, self._workspace(job)
-        spec = job_for(job, workspace, _values(job))
-        machines = self._machines_for(job)
+        with building():
+            workspace, cloud = self._workspace(job), self._cloud
+            spec = job_for(job, workspace, secret_values(job))
+            cluster_for(job, 0, "", None)  # what cannot be one is refused before anything is asked
+        api, machines = self._api, self._machines_for(job)
         if (found := self.find(job)) is not None:
             return found
-        software = job.configuration.get("software") or self._dask(workspace)
+        software = job.configuration.get("software") or self._dask(workspace, job)
         # The body is compressed and not said to be so: that is what this address takes.
         body = gzip.compress(json.dumps(spec).encode(), mtime=0)
         made = self._done(api.call("POST", "/api/v2/jobs/compressed", body=body))
-        cluster = cluster_for(job, made["id"], software, machines)
+        cluster = cluster_for(job, made["id"], software, machines, cloud)
         created = self._done(api.call("POST", _clusters(workspace), body=cluster))
         return str(_Place(workspace, str(created["id"])))
 
@@ -121,65 +125,65 @@ class Coiled:
             return None
         raise asked(reply)
 
-    def _dask(self, workspace: str) -> str:
+    def _dask(self, workspace: str, job: Job) -> str:
         """The software environment of the machine itself; created by its name, so once."""
-        body = {"name": _SOFTWARE, "container": DASK_IMAGE, "use_entrypoint": True}
+        body = software_for(job.configuration)
         path = f"/api/v2/software-environment/account/{quote(workspace)}"
         self._done(self._api.call("POST", path, body=body))
-        return _SOFTWARE
+        return str(body["name"])
 
     def _machines_for(self, job: Job) -> list[str] | None:
         if named := job.configuration.get("vm_types"):
             return [named] if isinstance(named, str) else list(named)
-        wanted = sizes_of(job.configuration)
-        if wanted is None:
+        if (query := query_for(job.configuration)) is None:
             return None
-        key = json.dumps(wanted, sort_keys=True)
+        query["backend_type"] = f"vm_{self._cloud}"
+        key = json.dumps([query, bool(job.configuration.get("gpu"))], sort_keys=True)
         if key not in self._machines:
-            self._machines[key] = self._listed(wanted)
-        if not self._machines[key]:
-            raise Rejected(
-                f"Coiled has no machine with {wanted}: set the job variable `vm_types`",
-                reason="template_invalid",
-            )
+            listed = chosen(self._listed(query), job.configuration, self._cloud)
+            if not listed:
+                wanted = {k: job.configuration.get(k) for k in ("cpu", "memory", "gpu", "arm")}
+                raise invalid(
+                    f"Coiled has no balanced machine with {wanted}: set both `cpu` and `memory` "
+                    "for machines of other families, or the job variable `vm_types`"
+                )
+            self._machines[key] = listed
         return self._machines[key]
 
-    def _listed(self, wanted: Mapping[str, str]) -> list[str]:
-        backend = self._environ.get("PUSH_DISPATCH_COILED_BACKEND") or "aws"
-        query = {**wanted, "backend_type": f"vm_{backend}"}
-        found = self._asked("GET", "/api/v1/vm-types/", query=query).json.get("results", [])
-        found.sort(key=lambda machine: (machine.get("cores", 0), machine.get("memory", 0)))
-        return [str(machine["name"]) for machine in found[:_MACHINES]]
+    def _listed(self, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        for page in range(1, _PAGES + 1):
+            asked_for = {**query, "page": str(page)}
+            found = self._asked("GET", "/api/v1/vm-types/", query=asked_for).json
+            yield from found.get("results", [])
+            if not found.get("next"):
+                return
+
+    @property
+    def _cloud(self) -> str:
+        cloud = self._environ.get("PUSH_DISPATCH_COILED_BACKEND") or "aws"
+        if cloud not in _CLOUDS:
+            raise Rejected(
+                f"PUSH_DISPATCH_COILED_BACKEND is {cloud!r}: it must be aws, gcp or azure",
+                reason="platform_not_configured",
+            )
+        return cloud
 
     # -- observe, cancel -------------------------------------------------------------------------
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One request each, several at once."""
-        if len(jobs) < 2:
-            return [self._observe(watched) for watched in jobs]
-        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
-            return list(pool.map(self._observe, jobs))
+        return observe_each(jobs, _Place.parse, self._observe)
 
-    def _observe(self, watched: Watched) -> Observation:
-        seen = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
-        try:
-            place = _Place.parse(watched.handle)
-            reply = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
-        except ValueError as error:
-            return replace(seen, status=Status.LOST, message=str(error))
-        except PlatformError as error:
-            return replace(seen, message=error.message)
+    def _observe(self, watched: Watched, place: _Place) -> Observation:
+        reply = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
         if reply.ok:
-            return read(reply.json, seen)
+            return read(reply.json, unknown(watched))
         gone = row_of(reply).reaction is Reaction.GONE
-        message = asked(reply).message
-        return replace(seen, status=Status.LOST if gone else Status.UNKNOWN, message=message)
+        return (lost if gone else unknown)(watched, asked(reply).message)
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The machine is taken away; the process has no time to clean up."""
-        try:
-            place = _Place.parse(handle)
-        except ValueError:
+        if (place := place_in(_Place.parse, handle)) is None:
             return
         reply = self._call("DELETE", place.path, query={"reason": "push-dispatch: cancelled"})
         if not reply.ok and row_of(reply).reaction is not Reaction.GONE:
@@ -189,9 +193,7 @@ class Coiled:
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. What the machine's log has of this job."""
-        try:
-            place = _Place.parse(handle)
-        except ValueError:
+        if (place := place_in(_Place.parse, handle)) is None:
             return
         jobs = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
         if jobs.ok:
@@ -249,9 +251,7 @@ class Coiled:
     def _workspace(self, job: Job) -> str:
         named = job.configuration.get("workspace") or self._environ.get("DASK_COILED__WORKSPACE")
         if not named:
-            raise Rejected(
-                "no workspace: set the job variable of this name", reason="template_invalid"
-            )
+            raise invalid("no workspace: set the job variable of this name")
         return str(named)
 
     def _call(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> Reply:
@@ -292,10 +292,3 @@ def _events(said: Any) -> list[Mapping[str, Any]]:
     """In the order of their time."""
     found: Any = said.get("events") or said.get("logs") or () if isinstance(said, dict) else said
     return sorted(found, key=lambda event: event.get("timestamp", 0))
-
-
-def _values(job: Job) -> dict[str, str]:
-    try:
-        return {name: secret.read() for name, secret in job.secrets.items()}
-    except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from push_dispatch.core.errors import PlatformError, Throttled, Uncertain
-from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.errors import PlatformError
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.rest import Reply
+from push_dispatch.platforms.verdicts import Reaction, Row, judge, wording
 
 __all__ = ["ERRORS", "asked", "refused", "row_of", "told"]
 
@@ -27,7 +28,7 @@ ERRORS: tuple[Row, ...] = (
 
 def row_of(reply: Reply) -> Row:
     """The row of an answer."""
-    return judge(ERRORS, reply.status, told(reply))
+    return judge(ERRORS, reply.status, wording(told(reply)))
 
 
 def refused(reply: Reply) -> PlatformError:
@@ -39,11 +40,8 @@ def refused(reply: Reply) -> PlatformError:
 
 
 def asked(reply: Reply) -> PlatformError:
-    """Of a question that was refused nothing can be concluded, whatever the refusal."""
-    error = refused(reply)
-    if isinstance(error, Throttled | Uncertain):
-        return error
-    return Uncertain(error.message, reason=error.reason)
+    """Return the error of a refused question: nothing can be concluded, whatever the refusal."""
+    return shared.asked(refused(reply))
 
 
 def told(reply: Reply) -> str:

@@ -1,46 +1,64 @@
 """What do a batch job and its cluster say about the attempt? A pure function.
 
-The words are those that Coiled's client tells apart: a job whose state has `done` in it is over,
-its task has an exit code, and its cluster a state of its own.
+The words are those that Coiled's client tells apart: a task is over when its state is `done` or
+`error` or when it has an exit code, and its cluster has a state of its own, with a reason.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.model import Observation, Status
+from push_dispatch.platforms.shared import milliseconds
+from push_dispatch.platforms.verdicts import wording
 
 __all__ = ["read"]
 
 #: States of a cluster on which nothing runs any more.
-_OVER = {"stopped": "stopped_on_request", "error": "infrastructure_failure"}
+_OVER = {"stopped", "error"}
+#: What the reason of the cluster's state tells, first match first, and whether again.
+_BY_TEXT = (
+    (r"\b(spot|preempt|interrupted)", "spot_interruption", True),
+    (r"\b(capacity|insufficient|quota|stockout|core limit)", "no_capacity", True),
+    (r"\bimage\b.*\b(not found|denied|unauthorized)|manifest unknown", "image_pull_failed", False),
+    (r"\bout of memory\b|\boom.?kill", "out_of_memory", True),
+    (r"\b(stopped|closed|shut down|requested) by\b|\bcancel", "stopped_on_request", True),
+)
+_BROKEN = ("infrastructure_failure", True)
 
 
 def read(jobs: Sequence[Mapping[str, Any]], seen: Observation) -> Observation:
-    """`seen` with what is known of the cluster's only job."""
+    """Return `seen` with what is known of the cluster's only job."""
     if not jobs:
         return replace(seen, status=Status.STARTING)
     [job, *_] = jobs
     task: Mapping[str, Any] = next(iter(job.get("tasks") or []), {})
     seen = replace(
-        seen, started_at=_milliseconds(task.get("start")), ended_at=_milliseconds(task.get("stop"))
+        seen, started_at=milliseconds(task.get("start")), ended_at=milliseconds(task.get("stop"))
     )
-    if task.get("exit_code") is not None and task.get("stop"):
-        return replace(seen, status=Status.ENDED, exit_code=int(task["exit_code"]))
-    cluster = str(job.get("cluster_state") or "")
-    why = job.get("cluster_state_reason") or f"the cluster is {cluster}"
-    if cluster in _OVER:
-        return replace(seen, status=Status.ENDED, reason=_OVER[cluster], message=str(why)[:500])
-    if "done" in str(job.get("state") or ""):
-        return replace(seen, status=Status.ENDED, reason="infrastructure_failure", message=str(why))
+    cluster, told = str(job.get("cluster_state") or ""), str(job.get("state") or "")
+    state, code = task.get("state"), task.get("exit_code")
+    if code is not None and (task.get("stop") or code or state == "done"):
+        return replace(seen, status=Status.ENDED, exit_code=int(code))
+    if cluster in _OVER or state == "error" or "done" in told:
+        why = str(job.get("cluster_state_reason") or "")
+        return _without_code(seen, cluster, why or f"the cluster is {cluster}, the task {state}")
     return replace(seen, status=Status.RUNNING if task.get("start") else Status.STARTING)
 
 
-def _milliseconds(timestamp: str | None) -> int | None:
-    if not timestamp:
-        return None
-    moment = datetime.fromisoformat(timestamp)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+def _without_code(seen: Observation, cluster: str, why: str) -> Observation:
+    """A cluster that was stopped says why, if it was not somebody."""
+    told = wording(why)
+    found = (
+        (reason, again)
+        for words, reason, again in _BY_TEXT
+        if re.search(words, told, re.IGNORECASE)
+    )
+    silent = cluster == "stopped" and why.startswith("the cluster is")
+    reason, again = next(found, ("stopped_on_request", True) if silent else _BROKEN)
+    return replace(
+        seen, status=Status.ENDED, reason=reason, retryable=again, message=why[:500] or None
+    )
