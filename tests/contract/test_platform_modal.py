@@ -10,14 +10,15 @@ from typing import Any, ClassVar
 
 import grpc
 import pytest
+from modal._utils.name_utils import is_valid_object_name
 
-from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.core.reasons import REASONS
-from push_dispatch.platforms.base import Status
+from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.base import Status, Watched
 from push_dispatch.platforms.modal import ERRORS, Modal
 from push_dispatch.platforms.modal.refusal import _STATUS
-from push_dispatch.platforms.refusals import judge
-from push_dispatch.ports.secrets import Secret
+from push_dispatch.platforms.verdicts import judge, wording
+from push_dispatch.reasons import REASONS
+from push_dispatch.secrets import Secret
 from push_dispatch.testing.platform_contract import PlatformContract
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.fakes.modal import FakeModal, variables
@@ -130,6 +131,29 @@ class TestRequests(ModalSuite):
             modal.push(self.make_job(1, image={"tag": "nowhere:1"}))
         assert caught.value.reason == "image_pull_failed"
 
+    @pytest.mark.parametrize("status", ["GENERIC_STATUS_TERMINATED", "GENERIC_STATUS_TIMEOUT"])
+    def test_a_build_that_was_stopped_is_asked_for_again(
+        self, modal: Modal, fake: FakeModal, status: str
+    ) -> None:
+        fake.builds = [status]
+        with pytest.raises(Throttled) as caught:
+            modal.push(self.make_job(1))
+        assert caught.value.reason == "image_pulling"
+        modal.push(self.make_job(1))
+        assert len(fake.sandboxes) == 1
+
+    def test_the_app_of_a_long_pool_has_a_name_that_modal_takes(
+        self, modal: Modal, fake: FakeModal
+    ) -> None:
+        for pool in ("p" * 63, "p" * 62 + "q", "p" * 49):
+            modal.push(replace(self.make_job(1), pool=pool))
+        assert len(fake.apps) == 3
+        assert all(is_valid_object_name(name) and len(name) < 64 for name in fake.apps)
+        assert f"push-dispatch-{'p' * 49}" in fake.apps
+
+    def test_no_workdir_is_that_of_the_image(self, modal: Modal, fake: FakeModal) -> None:
+        assert not self.created(modal, fake, workdir="").definition.HasField("workdir")
+
     def test_an_image_by_its_id_is_not_built(self, modal: Modal, fake: FakeModal) -> None:
         sandbox = self.created(modal, fake, image="im-123")
         assert sandbox.definition.image_id == "im-123"
@@ -141,7 +165,13 @@ class TestRequests(ModalSuite):
             ({"image": None}, "no image"),
             ({"command": None}, "no command"),
             ({"command": "echo 'open"}, "cannot be split"),
+            ({"command": {"a": 1}}, "neither a text nor a list"),
             ({"cpu": "many"}, "cannot be a sandbox"),
+            ({"gpu": "H100:x"}, "cannot be a sandbox"),
+            ({"region": [{"a": 1}]}, "cannot be a sandbox"),
+            ({"workdir": "src"}, "must be an absolute path"),
+            ({"labels": ["a"]}, "labels is not an object"),
+            ({"env": ["A=1"]}, "env is not an object"),
         ],
     )
     def test_what_is_no_sandbox_is_refused_before_anything_is_asked(
@@ -204,6 +234,8 @@ DOCUMENTED = [
     (CODE.UNAUTHENTICATED, "Token ID not found", Rejected, "access_denied"),
     (CODE.PERMISSION_DENIED, "You may not create sandboxes here", Rejected, "access_denied"),
     (CODE.PERMISSION_DENIED, "Workspace spend limit reached", Rejected, "platform_rejected"),
+    (CODE.RESOURCE_EXHAUSTED, "billing cycle spend limit reached", Rejected, "platform_rejected"),
+    (CODE.FAILED_PRECONDITION, "Old client", Rejected, "platform_rejected"),
     (CODE.NOT_FOUND, "Image im-1 not found", Rejected, "platform_rejected"),
     (CODE.FAILED_PRECONDITION, "The client version is too old", Rejected, "platform_rejected"),
     (CODE.FAILED_PRECONDITION, "The app is stopped", Rejected, "platform_rejected"),
@@ -231,7 +263,29 @@ ENDS = [
     ("GENERIC_STATUS_MEMORY_MANAGER_EVICTION", 137, "out_of_memory", 137, True),
     ("GENERIC_STATUS_MEMORY_THRASHING_EVICTION", 137, "out_of_memory", 137, True),
     ("GENERIC_STATUS_KERNEL_OOM_KILL", 137, "out_of_memory", 137, True),
+    ("GENERIC_STATUS_KERNEL_OOM_KILL", 0, "out_of_memory", None, True),
+    ("GENERIC_STATUS_KERNEL_OOM_KILL", 3, None, 3, True),
 ]  # fmt: skip
+
+
+class TestMany(ModalSuite):
+    def test_a_list_is_read_page_by_page(self, modal: Modal, fake: FakeModal) -> None:
+        fake.page = 2
+        jobs = [self.make_job(n) for n in range(5)]
+        handles = [modal.push(job) for job in jobs]
+        for job in jobs:
+            fake.begin(job.name)
+        seen = modal.observe(
+            [Watched(handle, job.run_id, 1) for job, handle in zip(jobs, handles, strict=True)]
+        )
+        assert {one.status for one in seen} == {Status.RUNNING}
+        assert [method for method, _ in fake.asked].count("SandboxListV2") == 3
+
+    def test_what_is_on_no_page_is_asked_for_alone(self, modal: Modal, fake: FakeModal) -> None:
+        job = self.make_job(1)
+        handle = modal.push(job)
+        fake.finish(job.name, 0)
+        assert self.see(modal, job, handle).exit_code == 0
 
 
 class TestTables(ModalSuite):
@@ -253,7 +307,9 @@ class TestTables(ModalSuite):
         assert fake.sandboxes == {}
 
     def test_each_row_is_reached_and_its_reason_is_known(self) -> None:
-        reached = {judge(ERRORS, _STATUS[c.name], f"{c.name}: {m}") for c, m, _, _ in DOCUMENTED}
+        reached = {
+            judge(ERRORS, _STATUS[c.name], wording(f"{c.name}: {m}")) for c, m, _, _ in DOCUMENTED
+        }
         assert reached == set(ERRORS)
         assert {row.reason for row in ERRORS} <= set(REASONS)
 

@@ -53,6 +53,7 @@ class Sandbox:
     environment: dict[str, str]
     version: int
     tags: dict[str, str]
+    created: float = 0
     started: float = 0
     finished: float = 0
     result: Any = field(default_factory=api_pb2.GenericResult)
@@ -78,6 +79,10 @@ class FakeModal:
         #: How often a new image is asked for before it is built.
         self.build_takes = 0
         self.broken_images: set[str] = set()
+        #: How the next builds end, in order.
+        self.builds: list[str] = []
+        #: Sandboxes of a page of the list.
+        self.page = 100
         self._logs: list[tuple[str, str]] = []
         self._lost: set[int] = set()
         self._planned: list[tuple[str, Refusal]] = []
@@ -226,7 +231,9 @@ class FakeModal:
         self.images[content] = self.images.get(content, 0) + 1
         name = f"im-{list(self.images).index(content)}"
         result = api_pb2.GenericResult()
-        if content in self.broken_images:
+        if self.builds:
+            result = api_pb2.GenericResult(status=_STATUS.Value(self.builds.pop(0)))
+        elif content in self.broken_images:
             failed = _STATUS.Value("GENERIC_STATUS_FAILURE")
             result = api_pb2.GenericResult(status=failed, exception="manifest unknown")
         elif self.images[content] > self.build_takes:
@@ -257,7 +264,9 @@ class FakeModal:
             raise Refusal(grpc.StatusCode.ALREADY_EXISTS, f"Sandbox '{wanted.name}' already exists")
         name = f"sb-{len(self.sandboxes):022d}"
         tags = {tag.tag_name: tag.tag_value for tag in ask.tags}
-        self.sandboxes[name] = Sandbox(name, ask.app_id, wanted, environment, version, tags)
+        created = 1000.0 + len(self.sandboxes)
+        made = Sandbox(name, ask.app_id, wanted, environment, version, tags, created)
+        self.sandboxes[name] = made
         return self.sandboxes[name]
 
     def _SandboxGetFromName(self, ask: Any) -> Any:
@@ -278,22 +287,24 @@ class FakeModal:
         raise Refusal(grpc.StatusCode.NOT_FOUND, f"Sandbox '{ask.sandbox_name}' not found")
 
     def _SandboxListV2(self, ask: Any) -> Any:
-        """Of both versions."""
+        """Of both versions, the newest first, page by page."""
         wanted = {tag.tag_name: tag.tag_value for tag in ask.tags}
         shown = [
             api_pb2.SandboxInfo(
                 id=s.id,
                 app_id=s.app,
+                created_at=s.created,
                 task_info=api_pb2.TaskInfo(
                     started_at=s.started, finished_at=s.finished, result=s.result
                 ),
             )
-            for s in self.sandboxes.values()
+            for s in reversed(self.sandboxes.values())
             if s.app == ask.app_id
+            and (not ask.before_timestamp or s.created < ask.before_timestamp)
             and (ask.include_finished or not s.over)
             and wanted.items() <= s.tags.items()
         ]
-        return api_pb2.SandboxListResponse(sandboxes=shown)
+        return api_pb2.SandboxListResponse(sandboxes=shown[: self.page])
 
     def _SandboxWait(self, ask: Any) -> Any:
         return api_pb2.SandboxWaitResponse(result=self._known(ask, 1).result)

@@ -16,24 +16,33 @@ from typing import Any, ClassVar
 import grpc
 from modal_proto import api_pb2
 
-from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.modal.clients import Clients
 from push_dispatch.platforms.modal.cost import estimate
-from push_dispatch.platforms.modal.refusal import asked, row_of, told, translated
+from push_dispatch.platforms.modal.refusal import row_of, told, translated
 from push_dispatch.platforms.modal.request import (
     RUN,
     Image,
     app_of,
     definition_for,
-    environment_of,
     image_of,
     needs_v1,
     tags_of,
 )
-from push_dispatch.platforms.modal.verdict import ended, has_ended
-from push_dispatch.platforms.refusals import Reaction
+from push_dispatch.platforms.modal.verdict import ended, has_ended, status_of
+from push_dispatch.platforms.shared import (
+    asked,
+    building,
+    lost,
+    parsed,
+    place_in,
+    secret_values,
+    texts,
+    unknown,
+)
+from push_dispatch.platforms.verdicts import Reaction
 
 __all__ = ["Modal"]
 
@@ -41,8 +50,11 @@ __all__ = ["Modal"]
 _BUILDER = "2025.06"
 #: Wait for an image that is being built.
 _BUILD_SECONDS = 10
+#: Ends of a build that another one may not have.
+_BUILD_AGAIN = {"TERMINATED", "TIMEOUT", "INTERNAL_FAILURE"}
+#: Pages of the list of sandboxes that are read at most.
+_PAGES = 50
 _LOG_LINES = 1000
-_SUCCESS = api_pb2.GenericResult.GenericStatus.Value("GENERIC_STATUS_SUCCESS")
 _REGISTRIES = {
     "static": api_pb2.REGISTRY_AUTH_TYPE_STATIC_CREDS,
     "aws": api_pb2.REGISTRY_AUTH_TYPE_AWS,
@@ -94,9 +106,11 @@ class Modal:
     def push(self, job: Job) -> str:
         """See `Platform.push`. The last request starts it. Throttled (`image_pulling`) while the
         image is being built."""
-        image, environment = image_of(job.configuration), environment_of(job)
-        definition_for(job, "", [])  # what cannot be a sandbox is refused before anything is asked
-        values = _values(job)
+        with building():
+            image, environment = image_of(job.configuration), texts(job.configuration.get("env"))
+            definition_for(job, "", [])
+            tags_of(job)  # what cannot be a sandbox is refused before anything is asked
+            values = secret_values(job)
         with translated():
             app = self._app(app_of(job))
             if (found := self._look(job, app)) is not None:
@@ -203,7 +217,14 @@ class Modal:
                 reason="image_pulling",
                 after_seconds=_BUILD_SECONDS,
             )
-        if answer.result.status != _SUCCESS:
+        status = status_of(answer.result)
+        if status in _BUILD_AGAIN:
+            raise Throttled(
+                f"Modal's build of {image.commands[0]!r} has ended with {status}: once more",
+                reason="image_pulling",
+                after_seconds=_BUILD_SECONDS,
+            )
+        if status != "SUCCESS":
             why = answer.result.exception or f"see: modal image logs {answer.image_id}"
             raise Rejected(f"{image.commands[0]!r}: {why}", reason="image_pull_failed")
         return str(answer.image_id)
@@ -231,46 +252,53 @@ class Modal:
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One list of what runs per app, and one request for each attempt
         that is not in it."""
-        apps: dict[str, list[tuple[_Place, Observation]]] = defaultdict(list)
-        seen: list[Observation] = []
-        for watched in jobs:
-            unknown = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, watched.handle)
-            try:
-                place = _Place.parse(watched.handle)
-            except ValueError as error:
-                seen.append(replace(unknown, status=Status.LOST, message=str(error)))
-            else:
-                apps[place.app].append((place, unknown))
+        places, seen = parsed(jobs, _Place.parse)
+        apps: dict[str, list[tuple[Watched, _Place]]] = defaultdict(list)
+        for watched, place in places:
+            apps[place.app].append((watched, place))
         for app, group in apps.items():
             seen += self._observed(app, group)
         return seen
 
-    def _observed(self, app: str, group: Sequence[tuple[_Place, Observation]]) -> list[Observation]:
+    def _observed(self, app: str, group: Sequence[tuple[Watched, _Place]]) -> list[Observation]:
         try:
             with translated():
-                request = api_pb2.SandboxListRequest(app_id=app)
-                listed = self._clients.ask("SandboxListV2", request).sandboxes
+                running = self._running(app, {place.id for _, place in group})
         except PlatformError as error:
-            return [replace(unknown, message=error.message) for _, unknown in group]
-        running = {sandbox.id: sandbox for sandbox in listed}
-        return [self._observe(place, unknown, running.get(place.id)) for place, unknown in group]
+            return [unknown(watched, error.message) for watched, _ in group]
+        return [self._observe(place, watched, running.get(place.id)) for watched, place in group]
 
-    def _observe(self, place: _Place, unknown: Observation, listed: Any) -> Observation:
+    def _running(self, app: str, wanted: set[str]) -> dict[str, Any]:
+        """The wanted sandboxes that run. A page ends where the next one begins; an empty one is
+        the last. Raises what `Clients.ask` does."""
+        found: dict[str, Any] = {}
+        before = 0.0
+        for _ in range(_PAGES):
+            request = api_pb2.SandboxListRequest(app_id=app, before_timestamp=before)
+            page = self._clients.ask("SandboxListV2", request).sandboxes
+            found |= {sandbox.id: sandbox for sandbox in page if sandbox.id in wanted}
+            if not page or len(found) == len(wanted):
+                break
+            before = page[-1].created_at
+        return found
+
+    def _observe(self, place: _Place, watched: Watched, listed: Any) -> Observation:
+        seen = unknown(watched)
         started = _milliseconds(listed.task_info.started_at) if listed is not None else None
         if listed is not None and not has_ended(listed.task_info.result):
             status = Status.RUNNING if started else Status.STARTING
-            return replace(unknown, status=status, started_at=started)
+            return replace(seen, status=status, started_at=started)
         request = api_pb2.SandboxWaitRequest(sandbox_id=place.id, timeout=0)
         try:
-            with translated():
-                result = self._clients.ask(f"SandboxWait{place.version}", request).result
+            result = self._clients.ask(f"SandboxWait{place.version}", request).result
         except PlatformError as error:
-            gone = isinstance(error, Rejected) and "NOT_FOUND" in error.message
-            status = Status.LOST if gone else Status.UNKNOWN
-            return replace(unknown, status=status, message=error.message)
+            return unknown(watched, error.message)
+        except grpc.RpcError as error:
+            gone = row_of(error).reaction is Reaction.GONE
+            return (lost if gone else unknown)(watched, told(error))
         if has_ended(result):
-            return ended(self._with_times(place, unknown), result)
-        return replace(unknown, status=Status.STARTING)  # created a moment ago
+            return ended(self._with_times(place, seen), result)
+        return replace(seen, status=Status.STARTING)  # created a moment ago
 
     def _with_times(self, place: _Place, seen: Observation) -> Observation:
         """From when to when it ran: good to know, and only the list of ended sandboxes knows."""
@@ -289,9 +317,7 @@ class Modal:
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The process is killed."""
-        try:
-            place = _Place.parse(handle)
-        except ValueError:
+        if (place := place_in(_Place.parse, handle)) is None:
             return
         request = api_pb2.SandboxTerminateRequest(sandbox_id=place.id)
         try:
@@ -302,7 +328,7 @@ class Modal:
             row = row_of(error)
             if row.reaction is Reaction.GONE:
                 return
-            raise asked(row.error(str(error.details()))) from error
+            raise asked(row.error(told(error))) from error
 
     # -- signing in, logs, cost ------------------------------------------------------------------
 
@@ -317,9 +343,7 @@ class Modal:
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. The last lines that Modal gives out at once."""
-        try:
-            place = _Place.parse(handle)
-        except ValueError:
+        if (place := place_in(_Place.parse, handle)) is None:
             return
         request = api_pb2.AppFetchLogsRequest(
             app_id=place.app, sandbox_id=place.id, limit=_LOG_LINES
@@ -334,13 +358,6 @@ class Modal:
     def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
         """See `EstimatesCost.estimate_cost`."""
         return estimate(configuration, seconds)
-
-
-def _values(job: Job) -> dict[str, str]:
-    try:
-        return {name: secret.read() for name, secret in job.secrets.items()}
-    except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
 
 
 def _milliseconds(seconds: float) -> int | None:

@@ -29,6 +29,10 @@ from push_dispatch.platforms.rest import READ_SECONDS
 
 __all__ = ["Clients"]
 
+if "include_terminated" not in api_pb2.SandboxGetFromNameRequest.DESCRIPTOR.fields_by_name:
+    # Its stubs are no public interface: an older client lacks what a push asks for.
+    raise ImportError(f"modal {version('modal')} is too old: 1.6.3 or later is needed")
+
 _NAME = "PUSH_DISPATCH_MODAL_TOKEN_NAME"
 #: Much longer than any call takes, so that none is under way.
 _IDLE_SECONDS = 60

@@ -9,10 +9,9 @@ from typing import Any
 
 import grpc
 
-from push_dispatch.core.errors import PlatformError, Throttled, Uncertain
-from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.platforms.verdicts import Reaction, Row, judge, wording
 
-__all__ = ["ERRORS", "asked", "row_of", "told", "translated"]
+__all__ = ["ERRORS", "row_of", "told", "translated"]
 
 #: Of gRPC codes, the HTTP statuses that the tables of other platforms go by
 #: (https://cloud.google.com/apis/design/errors#handling_errors).
@@ -38,11 +37,11 @@ _STATUS = {
 #: Modal documents no codes: these are those that its client tells apart (modal.exception).
 ERRORS: tuple[Row, ...] = (
     Row((409,), ("already_exists",), Reaction.EXISTS, "push_uncertain", "The sandbox is looked up by its name and adopted."),
+    Row((402, 403, 429), ("spend limit", "billing", "credit"), Reaction.PERMANENT, "platform_rejected", "Raise the workspace's spending limit."),
     Row((429,), ("capacity", "no gpu", "insufficient"), Reaction.CAPACITY, "no_capacity", "Ask for other GPUs or another region, or add a fallback."),
     Row((429,), (), Reaction.RETRY, "platform_throttled", "Give the pool a platform rate, or ask Modal for a higher limit."),
-    Row((412,), ("version",), Reaction.PERMANENT, "platform_rejected", "Modal no longer takes this version of its client: upgrade the modal package."),
+    Row((412,), ("version", "old client"), Reaction.PERMANENT, "platform_rejected", "Modal no longer takes this version of its client: upgrade the modal package."),
     Row((412,), (), Reaction.PERMANENT, "platform_rejected", "See the message."),
-    Row((402, 403), ("spend", "billing", "credit"), Reaction.PERMANENT, "platform_rejected", "Raise the workspace's spending limit."),
     Row((401,), (), Reaction.PERMANENT, "access_denied", "Check the token; it must belong to a user of the workspace."),
     Row((403,), (), Reaction.PERMANENT, "access_denied", "The token may not do this in the environment."),
     Row((404,), (), Reaction.GONE, "platform_rejected", "Check the environment, the image and the secrets."),
@@ -65,16 +64,9 @@ def translated() -> Iterator[None]:
         raise row.error(told(error)) from error
 
 
-def asked(error: PlatformError) -> PlatformError:
-    """Of a question that was refused nothing can be concluded, whatever the refusal."""
-    if isinstance(error, Throttled | Uncertain):
-        return error
-    return Uncertain(error.message, reason=error.reason)
-
-
 def row_of(error: Any) -> Row:
     """The row of an answer."""
-    return judge(ERRORS, _STATUS.get(error.code().name, 500), told(error))
+    return judge(ERRORS, _STATUS.get(error.code().name, 500), wording(told(error)))
 
 
 def told(error: Any) -> str:

@@ -5,6 +5,7 @@ The configuration has the variables of Prefect's `modal:push` template, one by o
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from typing import Any
 
 from modal_proto import api_pb2
 
-from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.shared import invalid, texts, words
 
 __all__ = [
     "ATTEMPT",
@@ -21,7 +22,6 @@ __all__ = [
     "Image",
     "app_of",
     "definition_for",
-    "environment_of",
     "image_of",
     "needs_v1",
     "tags_of",
@@ -32,6 +32,8 @@ RUN, ATTEMPT = "push-dispatch-run", "push-dispatch-attempt"
 #: A sandbox lives at most a day (https://modal.com/docs/guide/sandboxes).
 _LONGEST_SECONDS = 86_400
 _SECONDS = 300
+#: Modal's names are shorter than that; those of pools may be longer with what comes before them.
+_NAME_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,11 @@ class Image:
 
 def app_of(job: Job) -> str:
     """The app whose sandboxes a pool's runs are."""
-    return f"push-dispatch-{job.pool}"
+    name = f"push-dispatch-{job.pool}"
+    if len(name) < _NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(job.pool.encode()).hexdigest()[:8]
+    return f"{name[: _NAME_LENGTH - 10]}-{digest}"
 
 
 def image_of(configuration: Mapping[str, Any]) -> Image:
@@ -60,7 +66,7 @@ def image_of(configuration: Mapping[str, Any]) -> Image:
                 secret, registry = str(given[key]), kind
         given = given.get("tag")
     if not given:
-        raise _invalid("no image is given: set the job variable `image`")
+        raise invalid("no image is given: set the job variable `image`")
     if str(given).startswith("im-"):
         return Image(id=str(given))
     packages = [str(package) for package in configuration.get("pip_packages") or ()]
@@ -82,11 +88,11 @@ def definition_for(job: Job, image_id: str, secret_ids: list[str]) -> api_pb2.Sa
         return api_pb2.Sandbox(
             name=job.name,
             image_id=image_id,
-            entrypoint_args=_words(configuration.get("command")),
+            entrypoint_args=_command(configuration),
             secret_ids=secret_ids,
             resources=_resources(configuration),
             timeout_secs=_seconds(job),
-            workdir=str(configuration.get("workdir") or ""),
+            workdir=_workdir(configuration),
             cloud_provider_str=str(configuration.get("cloud") or ""),
             scheduler_placement=api_pb2.SchedulerPlacement(regions=regions) if regions else None,
             network_access=api_pb2.NetworkAccess(
@@ -94,20 +100,14 @@ def definition_for(job: Job, image_id: str, secret_ids: list[str]) -> api_pb2.Sa
             ),
         )
     except (TypeError, ValueError) as error:
-        raise _invalid(f"cannot be a sandbox of Modal: {error}") from error
+        raise invalid(f"cannot be a sandbox of Modal: {error}") from error
 
 
 def tags_of(job: Job) -> list[api_pb2.SandboxTag]:
     """Ours and the labels."""
-    labels = {str(k): str(v) for k, v in (job.configuration.get("labels") or {}).items()}
-    tags = {**labels, RUN: job.run_id, ATTEMPT: str(job.attempt)}
+    tags = texts(job.configuration.get("labels"), "labels")
+    tags |= {RUN: job.run_id, ATTEMPT: str(job.attempt)}
     return [api_pb2.SandboxTag(tag_name=name, tag_value=value) for name, value in tags.items()]
-
-
-def environment_of(job: Job) -> dict[str, str]:
-    """What the run's process sees."""
-    env = job.configuration.get("env") or {}
-    return {str(name): str(value) for name, value in env.items() if value is not None}
 
 
 def _resources(configuration: Mapping[str, Any]) -> api_pb2.Resources:
@@ -126,15 +126,15 @@ def _seconds(job: Job) -> int:
     return max(1, min(int(said), _LONGEST_SECONDS))
 
 
-def _words(command: Any) -> list[str]:
-    try:
-        given = shlex.split(command) if isinstance(command, str) else command or ()
-    except ValueError as error:
-        raise _invalid(f"command {command!r} cannot be split: {error}") from error
-    if not given:
-        raise _invalid("the run has no command: a sandbox needs one")
-    return [str(word) for word in given]
+def _workdir(configuration: Mapping[str, Any]) -> str | None:
+    """None is that of the image."""
+    workdir = configuration.get("workdir")
+    if workdir and not str(workdir).startswith("/"):
+        raise invalid(f"workdir is {workdir!r}: it must be an absolute path")
+    return str(workdir) if workdir else None
 
 
-def _invalid(message: str) -> Rejected:
-    return Rejected(message, reason="template_invalid")
+def _command(configuration: Mapping[str, Any]) -> list[str]:
+    if command := words(configuration.get("command")):
+        return command
+    raise invalid("the run has no command: a sandbox needs one")

@@ -9,35 +9,50 @@ from modal_proto import api_pb2
 
 from push_dispatch.core.model import Observation, Status
 
-__all__ = ["ended", "has_ended"]
+__all__ = ["ended", "has_ended", "status_of"]
 
-_STATUS = api_pb2.GenericResult.GenericStatus
-#: Reasons of ends that are not the process's own doing.
+#: Reasons of ends that are not the process's own doing. By name: not every version of the client
+#: knows all of them.
 _REASONS = {
-    _STATUS.Value("GENERIC_STATUS_TERMINATED"): "stopped_on_request",
-    _STATUS.Value("GENERIC_STATUS_TIMEOUT"): "timed_out",
-    _STATUS.Value("GENERIC_STATUS_IDLE_TIMEOUT"): "timed_out",
-    _STATUS.Value("GENERIC_STATUS_INIT_FAILURE"): "resource_initialization_failed",
-    _STATUS.Value("GENERIC_STATUS_INTERNAL_FAILURE"): "infrastructure_failure",
-    _STATUS.Value("GENERIC_STATUS_MEMORY_MANAGER_EVICTION"): "out_of_memory",
-    _STATUS.Value("GENERIC_STATUS_MEMORY_THRASHING_EVICTION"): "out_of_memory",
-    _STATUS.Value("GENERIC_STATUS_KERNEL_OOM_KILL"): "out_of_memory",
+    "TERMINATED": "stopped_on_request",
+    "TIMEOUT": "timed_out",
+    "IDLE_TIMEOUT": "timed_out",
+    "INIT_FAILURE": "resource_initialization_failed",
+    "INTERNAL_FAILURE": "infrastructure_failure",
+    "MEMORY_MANAGER_EVICTION": "out_of_memory",
+    "MEMORY_THRASHING_EVICTION": "out_of_memory",
+    "KERNEL_OOM_KILL": "out_of_memory",
 }
-_NOT_AGAIN = {_STATUS.Value("GENERIC_STATUS_INIT_FAILURE")}
+#: Codes of a process that was killed, or that left none.
+_KILLED = {0, 137, 143}
 
 
 def has_ended(result: Any) -> bool:
-    """Whether there is a result."""
+    """Return whether there is a result."""
     return bool(result.status)
 
 
+def status_of(result: Any) -> str:
+    """Return the name of its status, such as `SUCCESS`; that of a later version is `UNKNOWN`."""
+    known = api_pb2.GenericResult.GenericStatus
+    name = known.Name(result.status) if result.status in known.values() else "UNKNOWN"
+    return str(name).removeprefix("GENERIC_STATUS_")
+
+
 def ended(seen: Observation, result: Any) -> Observation:
-    """`seen`, ended with this result."""
+    """Return `seen`, ended with this result."""
     done = replace(seen, status=Status.ENDED, message=result.exception[:500] or None)
-    if result.status in _REASONS:
-        reason, again = _REASONS[result.status], result.status not in _NOT_AGAIN
-        return replace(done, reason=reason, retryable=again, exit_code=result.exitcode or None)
-    code = 0 if result.status == _STATUS.Value("GENERIC_STATUS_SUCCESS") else result.exitcode
-    if code == 0 and result.status == _STATUS.Value("GENERIC_STATUS_FAILURE"):
-        return replace(done, reason="infrastructure_failure")
-    return replace(done, exit_code=code)
+    name, code = status_of(result), result.exitcode
+    if name == "SUCCESS":
+        return replace(done, exit_code=0)
+    reason = _REASONS.get(name)
+    if reason == "out_of_memory" and code not in _KILLED:
+        reason = None  # a child was killed: the process itself went on, and said how it ended
+    if reason is None and code:
+        return replace(done, exit_code=code)
+    return replace(
+        done,
+        reason=reason or "infrastructure_failure",
+        retryable=name != "INIT_FAILURE",
+        exit_code=code or None,
+    )
