@@ -7,10 +7,10 @@ from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from grpc import StatusCode
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.cloud_run import ERRORS, CloudRun
-from push_dispatch.platforms.verdicts import Reaction, judge, wording
-from push_dispatch.reasons import REASONS
+from push_dispatch.platforms.refusals import Reaction, judge, wording
 from push_dispatch.testing.platform_contract import PlatformContract
 from tests.contract.cloud_run_suite import CloudRunSuite
 from tests.contract.google_suite import GoogleSignIn

@@ -12,13 +12,13 @@ import grpc
 import pytest
 from modal._utils.name_utils import is_valid_object_name
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Status, Watched
 from push_dispatch.platforms.modal import ERRORS, Modal
 from push_dispatch.platforms.modal.refusal import _STATUS
-from push_dispatch.platforms.verdicts import judge, wording
-from push_dispatch.reasons import REASONS
-from push_dispatch.secrets import Secret
+from push_dispatch.platforms.refusals import judge, wording
+from push_dispatch.ports.secrets import Secret
 from push_dispatch.testing.platform_contract import PlatformContract
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.fakes.modal import FakeModal, variables

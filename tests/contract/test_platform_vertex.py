@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from push_dispatch.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Status
-from push_dispatch.platforms.verdicts import judge, wording
+from push_dispatch.platforms.refusals import judge, wording
 from push_dispatch.platforms.vertex import ERRORS, Vertex
 from push_dispatch.platforms.vertex.adapter import SETTLE_SECONDS
-from push_dispatch.reasons import REASONS
 from push_dispatch.testing.platform_contract import PlatformContract
 from push_dispatch.testing.platform_suite import PlatformSuite
 from tests.contract.google_suite import GoogleSignIn

@@ -99,7 +99,8 @@ def test_a_writer_that_is_killed_leaves_whole_transactions(tmp_path: Path) -> No
         from push_dispatch.core.model import Run
         store = SqliteStore(Database(Path(sys.argv[1])), now)
         while True:
-            run = Run(pool="etl", queue="default", uuid=new_id(), due=0, submitted_at=0, order=new_id())
+            key = new_id()
+            run = Run("etl", key, "default", due=0, submitted_at=0, order=key)
             store.add_run(run)
             print(run.uuid, flush=True)
     """

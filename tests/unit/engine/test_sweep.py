@@ -7,7 +7,6 @@ import pytest
 from push_dispatch.core.lifecycle import START_SECONDS
 from push_dispatch.core.model import Run, RunState
 from push_dispatch.engine.submit import Request, submit
-from push_dispatch.engine.sweep import START_SECONDS
 from tests.fakes.world import POOL, World
 
 

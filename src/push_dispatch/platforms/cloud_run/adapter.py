@@ -16,8 +16,8 @@ from google.api_core import exceptions as sdk
 from google.cloud import run_v2
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
-from push_dispatch.errors import PlatformError, Rejected
-from push_dispatch.model import Observation
+from push_dispatch.core.errors import PlatformError, Rejected
+from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.cloud_run.clients import Clients
 from push_dispatch.platforms.cloud_run.cost import estimate
@@ -26,6 +26,7 @@ from push_dispatch.platforms.cloud_run.logs import lines
 from push_dispatch.platforms.cloud_run.refusal import row_of, translated
 from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_for, place_of
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
+from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.platforms.shared import (
     asked,
@@ -36,7 +37,6 @@ from push_dispatch.platforms.shared import (
     place_in,
     unknown,
 )
-from push_dispatch.platforms.verdicts import Reaction
 
 __all__ = ["CloudRun"]
 

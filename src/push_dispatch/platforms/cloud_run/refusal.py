@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from google.api_core import exceptions as sdk
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 
-from push_dispatch.errors import PlatformError, Uncertain
-from push_dispatch.platforms.verdicts import Reaction, Row, judge, wording
+from push_dispatch.core.errors import PlatformError, Uncertain
+from push_dispatch.platforms.refusals import Reaction, Row, judge, wording
 
 __all__ = ["ERRORS", "refused", "row_of", "told", "translated"]
 

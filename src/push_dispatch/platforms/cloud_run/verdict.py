@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from google.cloud import run_v2
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
+from push_dispatch.platforms.refusals import wording
 from push_dispatch.platforms.shared import milliseconds
-from push_dispatch.platforms.verdicts import wording
 
 __all__ = ["needs_tasks", "read", "without_execution"]
 

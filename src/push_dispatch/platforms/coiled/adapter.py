@@ -23,13 +23,15 @@ from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from push_dispatch.errors import Rejected, Uncertain
-from push_dispatch.model import Observation
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.coiled.machines import chosen, query_for
 from push_dispatch.platforms.coiled.refusal import asked, refused, row_of, told
 from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, software_for
 from push_dispatch.platforms.coiled.verdict import read
+from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply, Rest
 from push_dispatch.platforms.shared import (
     building,
@@ -40,8 +42,6 @@ from push_dispatch.platforms.shared import (
     secret_values,
     unknown,
 )
-from push_dispatch.platforms.verdicts import Reaction
-from push_dispatch.secrets import secrets_from
 
 __all__ = ["Coiled"]
 

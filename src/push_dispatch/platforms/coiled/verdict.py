@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.model import Observation, Status
+from push_dispatch.platforms.refusals import wording
 from push_dispatch.platforms.shared import milliseconds
-from push_dispatch.platforms.verdicts import wording
 
 __all__ = ["read"]
 

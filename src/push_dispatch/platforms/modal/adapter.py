@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import grpc
 from modal_proto import api_pb2
 
-from push_dispatch.errors import PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.model import Observation, Status
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.modal.clients import Clients
 from push_dispatch.platforms.modal.cost import estimate
@@ -32,6 +32,7 @@ from push_dispatch.platforms.modal.request import (
     tags_of,
 )
 from push_dispatch.platforms.modal.verdict import ended, has_ended, status_of
+from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.shared import (
     asked,
     building,
@@ -42,7 +43,6 @@ from push_dispatch.platforms.shared import (
     texts,
     unknown,
 )
-from push_dispatch.platforms.verdicts import Reaction
 
 __all__ = ["Modal"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from push_dispatch.platforms.verdicts import Reaction, Row, judge, wording
+from push_dispatch.platforms.refusals import Reaction, Row, judge, wording
 
 __all__ = ["ERRORS", "row_of", "told", "translated"]
 

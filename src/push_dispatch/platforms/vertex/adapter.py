@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from push_dispatch.errors import Rejected, Uncertain
-from push_dispatch.model import Observation
-from push_dispatch.platforms import google_logging
+from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Job, Watched
-from push_dispatch.platforms.google_logging import LOGGING, LOGGING_DEFAULT
-from push_dispatch.platforms.google_rest import GoogleRest, signed_in
-from push_dispatch.platforms.google_sign_in import SignIn
+from push_dispatch.platforms.google import logging as google_logging
+from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
+from push_dispatch.platforms.google.rest import GoogleRest, signed_in
+from push_dispatch.platforms.google.sign_in import SignIn
+from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply
 from push_dispatch.platforms.shared import building, lost, observe_each, place_in, unknown
-from push_dispatch.platforms.verdicts import Reaction
 from push_dispatch.platforms.vertex.cost import estimate
 from push_dispatch.platforms.vertex.refusal import asked, row_of, told
 from push_dispatch.platforms.vertex.request import Place, Region, body_for, labels_of, region_of

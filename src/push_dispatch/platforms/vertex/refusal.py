@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from push_dispatch.errors import PlatformError
+from push_dispatch.core.errors import PlatformError
 from push_dispatch.platforms import shared
+from push_dispatch.platforms.refusals import Reaction, Row, judge, wording
 from push_dispatch.platforms.rest import Reply
-from push_dispatch.platforms.verdicts import Reaction, Row, judge, wording
 
 __all__ = ["ERRORS", "asked", "row_of", "told"]
 
