@@ -176,6 +176,11 @@ class LocalUp:
             self.child.terminate()
             pytest.fail(f"local up did not start: {self.child.communicate()[1]}")
 
+    def kill(self) -> None:
+        """End it without a chance to do anything, and wait for the end."""
+        self.child.kill()
+        self.child.communicate(timeout=60)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal and wait for the end; the exit code."""
         if self.child.poll() is None:

@@ -25,11 +25,14 @@ from push_dispatch.ports.schedules import NoSchedules, Schedules, UnknownSchedul
 from push_dispatch.settings import Settings
 
 if TYPE_CHECKING:
+    from push_dispatch.adapters.sqlite.database import Database
     from push_dispatch.platforms.base import Platform
+    from push_dispatch.ports.messages import Messages
+    from push_dispatch.ports.store import Store
 
 _Made = TypeVar("_Made")
 
-__all__ = ["CLIENT", "new_id", "now", "ports", "ports_for", "settings"]
+__all__ = ["CLIENT", "embedded_ports", "new_id", "now", "ports", "ports_for", "settings"]
 
 #: Short time-outs: every write is idempotent, so trying again beats waiting.
 CLIENT = Config(
@@ -66,14 +69,33 @@ def ports_for(
     session = session or boto3.Session()
     dynamodb = session.client("dynamodb", config=CLIENT, endpoint_url=endpoint)
     make_sqs = partial(session.client, "sqs", config=CLIENT, endpoint_url=endpoint)
+    return _ports(
+        settings,
+        DynamoStore(dynamodb, settings.table, retention_days=settings.retention_days),
+        SqsMessages(_once(make_sqs), settings.platform_queues, settings.wake_queue),
+        NoSchedules() if endpoint else _schedules(settings, session),
+    )
+
+
+def embedded_ports(database: Database, environ: Mapping[str, str]) -> Ports:
+    """New ports of a local runtime, whose state is in this file: schedules are read from it."""
+    from push_dispatch.adapters.sqlite.queues import Queues  # noqa: PLC0415 - never in Lambda
+    from push_dispatch.adapters.sqlite.store import SqliteStore  # noqa: PLC0415
+
+    settings = Settings.from_env({**environ, "PUSH_DISPATCH_TABLE": "local"})
+    store = SqliteStore(database, now, retention_days=settings.retention_days)
+    return _ports(settings, store, Queues(database, now), NoSchedules())
+
+
+def _ports(settings: Settings, store: Store, messages: Messages, schedules: Schedules) -> Ports:
     return Ports(
-        store=DynamoStore(dynamodb, settings.table, retention_days=settings.retention_days),
-        messages=SqsMessages(_once(make_sqs), settings.platform_queues, settings.wake_queue),
+        store=store,
+        messages=messages,
         clock=now,
         new_id=new_id,
         platform=_platforms(settings.environ),
         secrets=secrets_from(settings.environ),
-        schedules=NoSchedules() if endpoint else _schedules(settings, session),
+        schedules=schedules,
         reporter=_reporter(settings),
         template_env=settings.template_env,
     )

@@ -15,7 +15,7 @@ from typing import Any, Self
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.queues import QueuePump
-from push_dispatch.local.stream import StreamPump
+from push_dispatch.local.stream import Delivery, StreamPump
 from tests.infra.lambda_runtime import Function, runtime_client
 from tests.infra.stack import KEYS, Stack
 from tests.local import eventually
@@ -103,13 +103,12 @@ class Runtime:
             url = self._stack.client("sqs").get_queue_url(QueueName=source.rpartition(":")[2])
             return QueuePump(self._stack.client("sqs"), url["QueueUrl"], function)
         destination = mapping["DestinationConfig"]["OnFailure"]["Destination"]
-        pump = StreamPump(
-            self._stack.client("dynamodbstreams"),
-            source,
+        delivery = Delivery(
             function,
             [json.loads(f["Pattern"]) for f in mapping["FilterCriteria"]["Filters"]],
             lambda records: self._give_up(destination, records),
         )
+        pump = StreamPump(self._stack.client("dynamodbstreams"), source, delivery)
         pump.begin()
         return pump
 

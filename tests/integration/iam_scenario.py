@@ -22,7 +22,7 @@ from push_dispatch.engine.transition import transition
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES
 from push_dispatch.handlers.stream import STREAM_FILTERS
-from push_dispatch.local.stream import StreamPump
+from push_dispatch.local.stream import Delivery, StreamPump
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports.messages import Look, Push, StopAttempt, Wake, Watch, encode
 from push_dispatch.ports.reporter import token_for
@@ -105,7 +105,8 @@ def _pump(system: System, name: str, filters: Sequence[Mapping[str, Any]]) -> St
     def fail(failed: Any) -> None:
         raise AssertionError(failed)
 
-    pump = StreamPump(system.streams, system.stream, system[name], filters, fail)
+    delivery = Delivery(system[name], filters, fail)
+    pump = StreamPump(system.streams, system.stream, delivery)
     pump.begin()
     return pump
 

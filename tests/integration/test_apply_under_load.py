@@ -15,7 +15,7 @@ from push_dispatch.adapters.dynamodb import items
 from push_dispatch.core.model import Ledger
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.ministack import session
-from push_dispatch.local.stream import StreamPump
+from push_dispatch.local.stream import Delivery, StreamPump
 from tests.local import Cli, LocalUp
 
 RUNS = 200
@@ -45,7 +45,7 @@ def test_applying_twice_does_nothing_and_a_change_loses_no_run(tmp_path: Path) -
     cli = Cli(tmp_path / "home")
     file = tmp_path / "pools.yaml"
     file.write_text(BEFORE)
-    with LocalUp(cli, ("--data-dir", str(tmp_path / "data"))):
+    with LocalUp(cli, ("--aws", "--data-dir", str(tmp_path / "data"))):
         assert cli.ok("apply", "-f", str(file), "--json").json["steps"]
         assert cli.ok("apply", "-f", str(file), "--json").json["steps"] == []
         ledgers: list[Ledger] = []
@@ -100,6 +100,6 @@ def _ledgers_of(cli: Cli, found: list[Ledger]) -> StreamPump:
 
     arn = dynamodb.describe_table(TableName=record.table)["Table"]["LatestStreamArn"]
     ledgers = {"dynamodb": {"Keys": {"SK": {"S": ["LEDGER"]}}}}
-    pump = StreamPump(streams, arn, keep, [ledgers], lambda _: None)
+    pump = StreamPump(streams, arn, Delivery(keep, [ledgers], lambda _: None))
     pump.begin()
     return pump

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from push_dispatch.local.connect import database_of
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.ministack import session
 from tests.local import Cli, LocalUp
@@ -16,7 +17,10 @@ PLANTED = "planted-7f3c9e51-do-not-show"
 
 
 @pytest.mark.slow
-def test_a_planted_secret_reaches_the_process_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--aws",)], ids=["file", "emulator"])
+def test_a_planted_secret_reaches_the_process_and_nothing_else(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
     secrets = tmp_path / "secrets.json"
     secrets.write_text(json.dumps({"API_KEY": PLANTED}))
     cli = Cli(tmp_path / "home", {"PUSH_DISPATCH_SECRETS": f"file:{secrets}"})
@@ -29,7 +33,7 @@ def test_a_planted_secret_reaches_the_process_and_nothing_else(tmp_path: Path) -
         said.extend((done.out, done.err))
         return done.out
 
-    with LocalUp(cli, ("--data-dir", str(data))):
+    with LocalUp(cli, (*options, "--data-dir", str(data))):
         type_("pool", "create", "p", "--type", "process")
         reference = ("--var", "env.KEY={{ secrets.API_KEY }}")
         command = ("--", "sh", "-c", f'printf %s "$KEY" > {seen}')
@@ -41,20 +45,28 @@ def test_a_planted_secret_reaches_the_process_and_nothing_else(tmp_path: Path) -
             type_("run", verb, run_id, "--json")
         type_("run", "render", "p", *reference, *command)
         type_("run", "submit", "p", *reference, "--dry-run", "--json", *command)
-        said.append(_everything_in_the_table_and_its_stream(cli))
+        said.append(_everything_that_is_stored(cli))
         said.append(_command_lines())
     assert seen.read_text() == PLANTED
     assert "secret_unavailable" in "".join(said)
     assert "{{ secrets.API_KEY }}" in "".join(said)
     assert PLANTED not in "".join(said)
     files = [file for file in data.rglob("*") if file.is_file()]
-    assert {"runtime.log", "dynamodb.json", "job.json"} <= {file.name for file in files}
+    state = "dynamodb.json" if options else "state.db"
+    assert {"runtime.log", state, "job.json"} <= {file.name for file in files}
     assert [str(file) for file in files if PLANTED.encode() in file.read_bytes()] == []
 
 
-def _everything_in_the_table_and_its_stream(cli: Cli) -> str:
+def _everything_that_is_stored(cli: Cli) -> str:
     [file] = (cli.home / "push-dispatch" / "local").glob("*.json")
     record = Record(**json.loads(file.read_text()))
+    if record.state:
+        database = database_of(record)
+        names = database.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        rows = {name: database.rows(f"SELECT * FROM {name}") for (name,) in names}
+        database.close()
+        assert len(rows["items"]) > 3
+        return repr(rows)
     dynamodb = session().client("dynamodb", endpoint_url=record.endpoint)
     streams = session().client("dynamodbstreams", endpoint_url=record.endpoint)
     items = dynamodb.scan(TableName=record.table)["Items"]

@@ -19,6 +19,7 @@ from push_dispatch.ports import Ports
 if TYPE_CHECKING:
     import boto3
 
+    from push_dispatch.adapters.sqlite.database import Database
     from push_dispatch.local.discovery import Record
 
 __all__ = ["Backend", "backend", "connect"]
@@ -44,6 +45,8 @@ class Backend:
     table: str
     #: The local runtime; None is AWS.
     local: Record | None = None
+    #: The file of that runtime, if its state is in one.
+    database: Database | None = None
 
 
 def connect(common: Common) -> Ports:
@@ -63,11 +66,12 @@ def backend(common: Common) -> Backend:
 
 
 def _local(record: Record) -> Backend:
-    from push_dispatch.local.connect import ports_of
+    from push_dispatch.local.connect import database_of, ports_of
     from push_dispatch.local.ministack import session
 
-    dim(f"backend: local runtime {record.name!r} at {record.endpoint}")
-    return Backend(ports_of(record), session(), record.table, record)
+    dim(f"backend: local runtime {record.name!r} at {record.where}")
+    database = database_of(record) if record.state else None
+    return Backend(ports_of(record, database=database), session(), record.table, record, database)
 
 
 def _aws(common: Common) -> Backend:

@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from push_dispatch.bootstrap import ports_for
+from push_dispatch.adapters.sqlite.database import Database
+from push_dispatch.bootstrap import embedded_ports, ports_for
 from push_dispatch.local.discovery import Record
-from push_dispatch.local.ministack import session
+from push_dispatch.local.signals import poker
 from push_dispatch.ports import Ports
 from push_dispatch.settings import Settings
 
-__all__ = ["ports_of"]
+__all__ = ["database_of", "emulated_ports", "environ_of", "ports_of"]
 
 
-def ports_of(record: Record, environ: Mapping[str, str] | None = None) -> Ports:
-    """The ports of a local runtime; platforms take what else they need from the environment."""
-    given = os.environ if environ is None else environ
-    settings = Settings(
+def ports_of(record: Record, *, database: Database | None = None) -> Ports:
+    """The ports of a local runtime; `database` is its file, if it is open already. Platforms take
+    what else they need from the environment."""
+    settled = environ_of(record, os.environ)
+    if record.state:
+        return embedded_ports(database or database_of(record), settled)
+    return emulated_ports(
+        settled,
+        endpoint=record.endpoint,
         table=record.table,
         wake_queue=record.wake_queue,
         platform_queues=record.platform_queues,
-        environ={
-            # A laptop has no secret store: `env`, unless a file or AWS is chosen.
-            "PUSH_DISPATCH_SECRETS": "env",
-            **given,
-            "PUSH_DISPATCH_PROCESS_DIR": record.process_dir,
-        },
     )
-    return ports_for(settings, session(), record.endpoint)
+
+
+def environ_of(record: Record, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a runtime's platforms and secrets."""
+    # A laptop has no secret store: `env`, unless a file or AWS is chosen.
+    defaults = {"PUSH_DISPATCH_SECRETS": "env"}
+    return {**defaults, **environ, "PUSH_DISPATCH_PROCESS_DIR": record.process_dir}
+
+
+def database_of(record: Record) -> Database:
+    """The file of a runtime that is up; who changes it pokes the runtime."""
+    return Database(Path(record.state), poker(record.pokes))
+
+
+def emulated_ports(environ: Mapping[str, str], *, endpoint: str, **where: Any) -> Ports:
+    """The ports of a runtime whose state an emulator has; `where` are fields of `Settings`."""
+    from push_dispatch.local.ministack import session  # noqa: PLC0415 - only for --aws
+
+    return ports_for(Settings(environ=environ, **where), session(), endpoint)

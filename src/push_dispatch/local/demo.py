@@ -1,8 +1,8 @@
 """What do priorities and limits do? Two dozen real processes show it, and the table proves it.
 
 The classic example: a pool limited to 4, with the queues `critical` (priority 1, limit 1),
-`high` (5, limit 3) and `low` (10, no limit). What is reported was read from the table's stream:
-each commit of the pool's ledger, as any other program could read it.
+`high` (5, limit 3) and `low` (10, no limit). What is reported was recorded by a trigger of the
+runtime's database: each commit of the pool's ledger, as any other program could read it.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
-from typing import Any
 
 from push_dispatch.adapters.dynamodb import items
-from push_dispatch.bootstrap import CLIENT
+from push_dispatch.adapters.sqlite.database import Database, decode
 from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
 from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Queue, Run, RunState
 from push_dispatch.engine.submit import Request, submit_many
 from push_dispatch.local.discovery import Record
-from push_dispatch.local.ministack import session
-from push_dispatch.local.stream import StreamPump
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 
@@ -33,7 +31,10 @@ QUEUES = (("low", 10, None, 10), ("high", 5, 3, 9), ("critical", 1, 1, 5))
 #: What each run executes: a real process that takes a moment.
 COMMAND = "sh -c 'echo \"$PUSH_DISPATCH_RUN_ID is process $$\"; sleep 0.7'"
 
-_LEDGERS = {"dynamodb": {"Keys": {"SK": {"S": ["LEDGER"]}}}}
+_RECORD = """
+CREATE TRIGGER commits AFTER INSERT ON items WHEN NEW.pk = 'POOL#demo' AND NEW.sk = 'LEDGER'
+BEGIN INSERT INTO commits (item) VALUES (NEW.item); END
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +114,17 @@ class Demo:
 
     def watch(self) -> Iterator[tuple[Ledger, dict[str, Run]]]:
         """The pool as it is now, again and again, until all runs have ended. Between two looks it
-        reads every commit of the ledger from the stream and holds it against the limits."""
-        seen: list[Ledger] = []
-        stream = self._stream(seen)
-        stream.begin()
+        reads every commit of the ledger that was recorded, and holds it against the limits."""
+        database = Database(Path(self.record.state))
+        with database.transaction() as tx:
+            tx.execute("CREATE TABLE commits (number INTEGER PRIMARY KEY, item TEXT)")
+            tx.execute(_RECORD)
         self.release()
         while True:
             runs = self.ports.store.runs(POOL, self.runs)
             yield self.ports.store.ledger(POOL), runs
-            stream.step()
-            for ledger in seen:
+            for ledger in self._new_commits(database):
                 self._check(ledger)
-            seen.clear()
             if all(run.state.ended for run in runs.values()):
                 return
 
@@ -142,18 +142,10 @@ class Demo:
 
     # -- details ----------------------------------------------------------------------------------
 
-    def _stream(self, seen: list[Ledger]) -> StreamPump:
-        def client(service: Any) -> Any:
-            return session().client(service, config=CLIENT, endpoint_url=self.record.endpoint)
-
-        def handler(event: Mapping[str, Any]) -> Mapping[str, Any]:
-            images = [record["dynamodb"].get("NewImage") for record in event["Records"]]
-            seen.extend(items.read_ledger(POOL, image) for image in images if image)
-            return {}
-
-        table = client("dynamodb").describe_table(TableName=self.record.table)["Table"]
-        arn = table["LatestStreamArn"]
-        return StreamPump(client("dynamodbstreams"), arn, handler, [_LEDGERS], lambda _: None)
+    def _new_commits(self, database: Database) -> list[Ledger]:
+        select = "SELECT item FROM commits WHERE number > ? ORDER BY number"
+        rows = database.rows(select, self.commits)
+        return [items.read_ledger(POOL, decode(text)) for (text,) in rows]
 
     def _check(self, ledger: Ledger) -> None:
         self.commits += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -25,13 +25,21 @@ class Record:
     pid: int
     #: When the process started, in seconds: its number may be given to another one later.
     started: float
-    endpoint: str
-    table: str
-    wake_queue: str
-    #: URL of the queue of each platform; one queue serves them all.
-    platform_queues: dict[str, str]
     process_dir: str
     log: str
+    #: The file with its state, and the port that takes pokes; empty and 0 if an emulator has it.
+    state: str = ""
+    pokes: int = 0
+    #: The emulator, its table and the URLs of its queues: one queue serves all platforms.
+    endpoint: str = ""
+    table: str = ""
+    wake_queue: str = ""
+    platform_queues: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """Where its state is, for people."""
+        return self.state or self.endpoint
 
     @property
     def up(self) -> bool:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from threading import Event, Thread
 
+from push_dispatch.local.signals import Signal
+
 __all__ = ["Loop"]
 
 log = logging.getLogger(__name__)
@@ -15,11 +17,12 @@ _PAUSE_SECONDS = 0.5
 
 
 class Loop:
-    """Repeats `step` in a thread. The step returns for how many seconds to sleep; what it raises
-    is logged, and it is tried again."""
+    """Repeats `step` in a thread. The step returns for how many seconds to sleep, unless `signal`
+    is poked; what it raises is logged, and it is tried again."""
 
-    def __init__(self, name: str, step: Callable[[], float]) -> None:
+    def __init__(self, name: str, step: Callable[[], float], signal: Signal | None = None) -> None:
         self._step = step
+        self._signal = signal or Signal()
         self._stop = Event()
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
@@ -30,6 +33,7 @@ class Loop:
     def stop(self) -> None:
         """Begin no further step; see `join`."""
         self._stop.set()
+        self._signal.poke()
 
     def join(self, seconds: float = 30) -> None:
         """Wait for the end of the step that is under way."""
@@ -37,6 +41,8 @@ class Loop:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            # Before the work is looked for: a poke in between is not slept through.
+            pokes = self._signal.pokes
             try:
                 pause = self._step()
             except Exception:
@@ -45,4 +51,4 @@ class Loop:
                 log.exception("%s failed", self._thread.name)
                 pause = _PAUSE_SECONDS
             if pause > 0:
-                self._stop.wait(pause)
+                self._signal.wait(pokes, pause)

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from push_dispatch.adapters.sqlite.queues import Queues, Received
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["QueuePump", "create_queue"]
+__all__ = ["MessagePump", "QueuePump", "create_queue"]
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,10 @@ _BATCH = 10
 _VISIBILITY_SECONDS = 60
 #: How long an empty queue is asked; also how long a stop may take.
 _WAIT_SECONDS = 2
+#: Few, so that those who serve a queue share what is in it.
+_AT_ONCE = 4
+#: Until a queue is looked at again without a poke: one may be lost.
+_LONGEST = 30.0
 
 
 def create_queue(client: SQSClient, name: str, receives: int) -> str:
@@ -82,6 +88,59 @@ class QueuePump:
                     for number, message in enumerate(done)
                 ],
             )
+
+
+class MessagePump:
+    """Receives from one queue of a SQLite file; several may serve the same queue."""
+
+    def __init__(
+        self, queues: Queues, queue: str, handler: Handler, clock: Callable[[], int], receives: int
+    ) -> None:
+        """`clock` returns epoch milliseconds; after `receives` a message is a dead letter."""
+        self._queues = queues
+        self._queue = queue
+        self._handler = handler
+        self._clock = clock
+        self._receives = receives
+
+    def step(self) -> float:
+        """Handle what is visible; the seconds until the next message will be, without a poke."""
+        while self._handle_some():
+            pass
+        at = self._queues.next_at(self._queue)
+        return _LONGEST if at is None else max(0.0, min(_LONGEST, (at - self._clock()) / 1000))
+
+    def _handle_some(self) -> bool:
+        at = self._queues.next_at(self._queue)
+        if at is None or at > self._clock():
+            return False  # Without a transaction: each poke wakes all who serve the queue.
+        messages = self._queues.receive(
+            self._queue,
+            _AT_ONCE,
+            hidden_seconds=_VISIBILITY_SECONDS,
+            max_receives=self._receives,
+        )
+        if not messages:
+            return True  # Somebody else was faster, or they have become dead letters.
+        try:
+            result = self._handler({"Records": [_received(message) for message in messages]})
+        except Exception:
+            log.exception("a batch of %s messages failed", len(messages))
+            return True
+        failed = {entry["itemIdentifier"] for entry in result.get("batchItemFailures", ())}
+        self._queues.delete([message for message in messages if str(message.id) not in failed])
+        return True
+
+
+def _received(message: Received) -> dict[str, Any]:
+    """A message as Lambda hands it over."""
+    return {
+        "messageId": str(message.id),
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.receives)},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+    }
 
 
 def _record(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from push_dispatch.adapters.sqlite.feed import Feed
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-__all__ = ["StreamPump", "matches"]
+__all__ = ["Delivery", "FeedPump", "StreamPump", "log_failed", "matches"]
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +31,70 @@ _DELIVERIES = 5
 #: Seconds between two reads: of a busy stream, so that what comes together is delivered together,
 #: and doubling up to those of an idle one, which costs little.
 _SHORTEST, _LONGEST = 0.02, 0.1
+#: Records of one read, and seconds until a feed is read again without a poke: one may be lost.
+_READ, _UNTIL_POKED = 1000, 30.0
+
+
+class Delivery:
+    """One function behind a stream: the records that match its filters, in batches."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        filters: Sequence[Mapping[str, Any]],
+        failed: Callable[[Records], None],
+    ) -> None:
+        """`failed` takes the records that keep failing."""
+        self._handler = handler
+        self._filters = filters
+        self._failed = failed
+
+    def deliver(self, records: Records) -> None:
+        """Deliver what matches, in order, until nothing is left."""
+        wanted = [r for r in records if any(matches(f, r) for f in self._filters)]
+        for start in range(0, len(wanted), _BATCH):
+            self._deliver(wanted[start : start + _BATCH])
+
+    def _deliver(self, records: Records) -> None:
+        deliveries = 0
+        while records:
+            deliveries += 1
+            rest = self._invoke(records)
+            if len(rest) < len(records):
+                deliveries = 0
+            elif len(rest) > 1:
+                # Nothing of it went well: halve, to part the bad record from its neighbours.
+                middle = len(rest) // 2
+                self._deliver(rest[:middle])
+                rest, deliveries = rest[middle:], 0
+            elif deliveries >= _DELIVERIES:
+                self._failed(rest)
+                rest = []
+            else:
+                time.sleep(0.05 * 2**deliveries)
+            records = rest
+
+    def _invoke(self, records: Records) -> Records:
+        """What is left to be delivered."""
+        try:
+            reply = self._handler({"Records": records})
+        except Exception:
+            log.exception("a batch of %s stream records failed", len(records))
+            return records
+        failed = {entry["itemIdentifier"] for entry in reply.get("batchItemFailures", ())}
+        for place, record in enumerate(records):
+            if record["dynamodb"]["SequenceNumber"] in failed:
+                return records[place:]
+        return []
 
 
 class StreamPump:
     """Reads the table's stream and feeds one handler. One thread at a time."""
 
-    def __init__(
-        self,
-        client: DynamoDBStreamsClient,
-        arn: str,
-        handler: Handler,
-        filters: Sequence[Mapping[str, Any]],
-        failed: Callable[[Records], None],
-    ) -> None:
+    def __init__(self, client: DynamoDBStreamsClient, arn: str, delivery: Delivery) -> None:
         self._client = client
         self._arn = arn
-        self._handler = handler
-        self._filters = filters
-        self._failed = failed
+        self._delivery = delivery
         self._iterators: dict[str, str | None] = {}
         self._idle = _SHORTEST
 
@@ -86,46 +134,38 @@ class StreamPump:
             reply = self._client.get_records(ShardIterator=iterator, Limit=1000)
             records: Any = reply["Records"]
             found = found or bool(records)
-            wanted = [r for r in records if any(matches(f, r) for f in self._filters)]
-            for start in range(0, len(wanted), _BATCH):
-                self._deliver(wanted[start : start + _BATCH])
+            self._delivery.deliver(records)
             # Only now: what was not delivered is read again.
             self._iterators[shard] = reply.get("NextShardIterator")
         if all(iterator is None for iterator in self._iterators.values()):
             self._open("TRIM_HORIZON")
         return found
 
-    def _deliver(self, records: Records) -> None:
-        deliveries = 0
-        while records:
-            deliveries += 1
-            rest = self._invoke(records)
-            if len(rest) < len(records):
-                deliveries = 0
-            elif len(rest) > 1:
-                # Nothing of it went well: halve, to part the bad record from its neighbours.
-                middle = len(rest) // 2
-                self._deliver(rest[:middle])
-                rest, deliveries = rest[middle:], 0
-            elif deliveries >= _DELIVERIES:
-                self._failed(rest)
-                rest = []
-            else:
-                time.sleep(0.05 * 2**deliveries)
-            records = rest
 
-    def _invoke(self, records: Records) -> Records:
-        """What is left to be delivered."""
-        try:
-            reply = self._handler({"Records": records})
-        except Exception:
-            log.exception("a batch of %s stream records failed", len(records))
-            return records
-        failed = {entry["itemIdentifier"] for entry in reply.get("batchItemFailures", ())}
-        for place, record in enumerate(records):
-            if record["dynamodb"]["SequenceNumber"] in failed:
-                return records[place:]
-        return []
+class FeedPump:
+    """Delivers the changes of a SQLite file. One thread at a time."""
+
+    def __init__(self, feed: Feed, delivery: Delivery) -> None:
+        self._feed = feed
+        self._delivery = delivery
+
+    def step(self) -> float:
+        """Deliver all that is there; whoever changes something pokes."""
+        while records := self._feed.read(_READ):
+            self._delivery.deliver(records)
+            # Only now: what a killed runtime did not deliver is read again.
+            self._feed.handled(records[-1])
+        return _UNTIL_POKED
+
+    def drain(self) -> None:
+        """Deliver everything that is there."""
+        self.step()
+
+
+def log_failed(records: Records) -> None:
+    """The on-failure destination: `doctor --repair` finds what these records would have led to."""
+    for record in records:
+        log.error("stream record given up: %s", record["dynamodb"].get("Keys"))
 
 
 def matches(pattern: Any, value: Any) -> bool:

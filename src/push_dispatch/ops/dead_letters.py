@@ -96,10 +96,10 @@ def given_up(system: System) -> list[Given]:
     return found
 
 
-def queue_named(system: System, name: str) -> Given:
+def queue_named(known: Sequence[Given], name: str) -> Given:
     """The queue with that name, or the only one whose name has it as a part, in any case.
     Raises NotFound."""
-    queues = {given.queue.name: given for given in given_up(system)}
+    queues = {given.queue.name: given for given in known}
     if name in queues:
         return queues[name]
     near = [given for full, given in queues.items() if name.lower() in full.lower()]

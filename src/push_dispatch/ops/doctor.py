@@ -36,7 +36,7 @@ from push_dispatch.ops.system import Function, System
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 
-__all__ = ["examine", "examine_local"]
+__all__ = ["examine", "examine_local", "examine_pools"]
 
 _Answer = TypeVar("_Answer")
 
@@ -75,6 +75,11 @@ def examine_local(
     found = yield from _ask("queue", "", lambda: account.queues(queues))
     if found is not None:
         yield from check_dead_letters(System(queues=found))
+    yield from examine_pools(ports, repair=repair)
+
+
+def examine_pools(ports: Ports, *, repair: bool) -> Iterator[Finding]:
+    """Look at the credentials of this machine for all pools' platforms, and at each ledger."""
     used = yield from _ask("credentials", "", lambda: _used(ports))
     # Processes of this machine need no credentials.
     for platform in sorted((used or set()) - {"process"}):

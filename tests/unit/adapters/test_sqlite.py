@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from push_dispatch.adapters.sqlite.database import Database
+from push_dispatch.adapters.sqlite.database import FEED, Database
 from push_dispatch.adapters.sqlite.feed import Feed
 from push_dispatch.adapters.sqlite.queues import DEAD, PLATFORMS, WAKES, Queues
 from push_dispatch.adapters.sqlite.store import SqliteStore
@@ -68,6 +68,43 @@ def test_the_file_is_its_owners(tmp_path: Path, database: Database, store: Sqlit
     assert set(modes.values()) == {0o600}
 
 
+def test_who_opens_the_file_again_releases_no_lock_of_the_first(tmp_path: Path) -> None:
+    """POSIX drops all locks of a process on a file with the first close of it. Without the lock,
+    another process that closes its own connection deletes the log that is in use here."""
+    file = tmp_path / "state.db"
+    first, second = Database(file), Database(file)
+    SqliteStore(first, Clock()).create_pool(Pool("etl", "process"))
+    script = """if True:
+        import sys
+        from pathlib import Path
+        from push_dispatch.adapters.sqlite.database import Database
+        from push_dispatch.adapters.sqlite.store import SqliteStore
+        from push_dispatch.bootstrap import now
+        from push_dispatch.core.model import Pool
+        database = Database(Path(sys.argv[1]))
+        SqliteStore(database, now).create_pool(Pool(sys.argv[2], "process"))
+        print("created", flush=True)
+        sys.stdin.read()
+        database.close()
+    """
+    known = ["etl"]
+    for name in ("ml", "web"):
+        with subprocess.Popen(
+            [sys.executable, "-c", script, str(file), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "created\n"
+            known.append(name)
+            assert SqliteStore(first, Clock()).pool_names() == known
+            assert SqliteStore(second, Clock()).pool_names() == known
+            other.communicate()
+    first.close()
+    second.close()
+
+
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     file.write_text("x" * 10_000)
@@ -93,7 +130,7 @@ def test_a_writer_that_is_killed_leaves_whole_transactions(tmp_path: Path) -> No
     script = """if True:
         import sys, uuid
         from pathlib import Path
-        from push_dispatch.adapters.sqlite.database import Database
+        from push_dispatch.adapters.sqlite.database import FEED, Database
         from push_dispatch.adapters.sqlite.store import SqliteStore
         from push_dispatch.bootstrap import new_id, now
         from push_dispatch.core.model import Run
@@ -124,15 +161,15 @@ def test_a_writer_that_is_killed_leaves_whole_transactions(tmp_path: Path) -> No
     database.close()
 
 
-def test_whoever_changes_something_pokes(tmp_path: Path) -> None:
-    pokes: list[int] = []
-    database = Database(tmp_path / "state.db", lambda: pokes.append(1))
-    store = SqliteStore(database, Clock())
+def test_who_has_work_now_is_named(tmp_path: Path) -> None:
+    pokes: list[frozenset[str]] = []
+    database = Database(tmp_path / "state.db", pokes.append)
+    store, queues = SqliteStore(database, Clock()), Queues(database, Clock())
     store.create_pool(Pool("etl", "process"))
-    assert len(pokes) == 1
-    store.dequeue("etl", [values.place(UUID)])
+    store.enqueue("etl", [values.place(UUID)], 0)
     store.pool("etl")
-    assert len(pokes) == 1
+    queues.wake([Wake("etl")])
+    assert pokes == [{FEED}, {WAKES}]
     database.close()
 
 
@@ -171,6 +208,24 @@ def test_what_is_deleted_is_gone(queues: Queues, clock: Clock) -> None:
     clock.now += 60_000
     assert [decode(body) for body in bodies(queues, WAKES)] == [Wake("ml")]
     assert queues.next_at(PLATFORMS) is None
+
+
+def test_what_a_killed_runtime_had_received_is_visible_again(queues: Queues, clock: Clock) -> None:
+    queues.wake([Wake("etl")])
+    queues.wake([Wake("ml")], delay_seconds=60)
+    assert len(bodies(queues, WAKES)) == 1
+    assert queues.release() == 1
+    assert [decode(body) for body in bodies(queues, WAKES)] == [Wake("etl")]
+
+
+def test_dead_letters_can_be_read_and_sent_again(queues: Queues, clock: Clock) -> None:
+    queues.send("process", [PUSH])
+    assert bodies(queues, max_receives=0) == []
+    assert queues.waiting() == {PLATFORMS + DEAD: 1}
+    assert [decode(m.body) for m in queues.bodies(PLATFORMS + DEAD, 10)] == [PUSH]
+    assert queues.redrive(PLATFORMS) == 1
+    assert queues.redrive(PLATFORMS) == 0
+    assert [decode(body) for body in bodies(queues)] == [PUSH]
 
 
 # -- the feed -------------------------------------------------------------------------------------

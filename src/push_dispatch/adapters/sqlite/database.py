@@ -20,9 +20,12 @@ from typing import Any
 
 from push_dispatch.core.errors import Unavailable
 
-__all__ = ["Database", "Transaction"]
+__all__ = ["FEED", "Database", "Transaction"]
 
 Item = dict[str, Any]
+
+#: Who is told of a change in the feed.
+FEED = "feed"
 
 #: How long a writer waits for another process's transaction.
 _BUSY_SECONDS = 10
@@ -58,16 +61,22 @@ CREATE INDEX visible ON messages (queue, visible_at);
 class Database:
     """One file, or `:memory:`. Safe to share between threads; a file also between processes."""
 
-    def __init__(self, path: Path | str, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, path: Path | str, changed: Callable[[frozenset[str]], None] | None = None
+    ) -> None:
         """Open or create the file, readable by its owner alone; its directory must exist.
 
-        `changed` is called after each transaction that changed something. Raises Unavailable.
+        `changed` is called after each transaction that left work for somebody, with the names of
+        the queues that have new messages, and `FEED`. Raises Unavailable.
         """
         self._changed = changed
         self._lock = RLock()
         if path != ":memory:":
-            # Before SQLite does: its log and its index get the mode of the file.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Before SQLite does: its log and its index get the mode of the file. Only a new file:
+            # to close one that is open elsewhere in this process releases SQLite's locks on it.
+            # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with _errors():
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -89,17 +98,16 @@ class Database:
         """
         with self._lock, _errors():
             self._connection.execute("BEGIN IMMEDIATE")
-            before = self._connection.total_changes
+            written = Transaction(self._connection)
             try:
-                yield Transaction(self._connection)
+                yield written
                 self._connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
                 raise
-            dirty = self._connection.total_changes != before
-        if dirty:
-            self._changed()
+        if written.work and self._changed:
+            self._changed(frozenset(written.work))
 
     def get(self, pk: str, sk: str) -> Item | None:
         """Return the item under this key, or None."""
@@ -124,6 +132,11 @@ class Database:
             else:
                 high = page[-1][0]
 
+    def damage(self) -> str:
+        """Return what SQLite finds wrong with the file; empty if nothing is."""
+        found = str(self.rows("PRAGMA quick_check(1)")[0][0])
+        return "" if found == "ok" else found
+
     def rows(self, select: str, *values: Any) -> list[Any]:
         """Return what a query finds."""
         with self._lock, _errors():
@@ -147,6 +160,8 @@ class Transaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        #: For whom it leaves work: names of queues, and `FEED`.
+        self.work: set[str] = set()
 
     def get(self, pk: str, sk: str) -> Item | None:
         """Return the item under this key, or None."""
@@ -171,6 +186,7 @@ class Transaction:
 
     def feed(self, before: Item | None, after: Item) -> None:
         """Put a change into the feed."""
+        self.work.add(FEED)
         self.execute(
             "INSERT INTO feed (pk, sk, before, after) VALUES (?, ?, ?, ?)",
             after["PK"]["S"],

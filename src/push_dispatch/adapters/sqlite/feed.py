@@ -24,6 +24,11 @@ class Feed:
         select = "SELECT sequence, pk, sk, before, after FROM feed ORDER BY sequence LIMIT ?"
         return [_record(*row) for row in self._db.rows(select, most)]
 
+    def waiting(self) -> int:
+        """Return how many records nobody has handled yet."""
+        count: int = self._db.rows("SELECT COUNT(*) FROM feed")[0][0]
+        return count
+
     def handled(self, record: Mapping[str, Any]) -> None:
         """Forget this record and those before it. Idempotent."""
         sequence = int(record["dynamodb"]["SequenceNumber"])

@@ -86,6 +86,30 @@ class Queues:
         with self._db.transaction() as tx:
             tx.execute_many("DELETE FROM messages WHERE id = ?", [(m.id,) for m in received])
 
+    def release(self) -> int:
+        """Show what was received and not deleted, and return how many messages that are: for a
+        runtime that has just started, when nobody can be handling them any more."""
+        now = self._clock()
+        with self._db.transaction() as tx:
+            select = "UPDATE messages SET visible_at = ? WHERE receives > 0 AND visible_at > ?"
+            return tx.execute(select, now, now).rowcount
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many messages each queue has; those with none are left out."""
+        return dict(self._db.rows("SELECT queue, COUNT(*) FROM messages GROUP BY queue"))
+
+    def bodies(self, queue: str, most: int) -> list[Received]:
+        """Return the oldest messages of a queue; they stay as they are."""
+        select = "SELECT id, body, receives FROM messages WHERE queue = ? ORDER BY id LIMIT ?"
+        return [Received(*row) for row in self._db.rows(select, queue, most)]
+
+    def redrive(self, queue: str) -> int:
+        """Return all dead letters of a queue to it, as new ones; return how many there were."""
+        with self._db.transaction() as tx:
+            tx.work.add(queue)
+            back = "UPDATE messages SET queue = ?, visible_at = ?, receives = 0 WHERE queue = ?"
+            return tx.execute(back, queue, self._clock(), queue + DEAD).rowcount
+
     def next_at(self, queue: str) -> int | None:
         """Return the time in epoch milliseconds at which the next message becomes visible, or
         None if the queue is empty."""
@@ -96,6 +120,7 @@ class Queues:
     def _send(self, queue: str, bodies: Sequence[str], delay_seconds: int) -> None:
         visible = self._clock() + max(0, min(_MAX_DELAY, delay_seconds)) * 1000
         with self._db.transaction() as tx:
+            tx.work.add(queue)
             tx.execute_many(
                 "INSERT INTO messages (queue, body, visible_at) VALUES (?, ?, ?)",
                 [(queue, body, visible) for body in bodies],

@@ -213,6 +213,21 @@ class SqliteStore:
                 item["tick_at"] = {"N": str(at)}
             tx.put(item)
 
+    # -- the sweep -------------------------------------------------------------------------
+
+    def begin_sweep(self, now: int, until: int) -> str | None:
+        with self._db.transaction() as tx:
+            item = tx.get(keys.SWEEP, keys.SWEEP) or _key(keys.SWEEP, keys.SWEEP)
+            if now < _number(item, "leased_until"):
+                return None
+            tx.put({**item, "leased_until": {"N": str(until)}})
+            return str(item["begins_with_pool"]["S"]) if "begins_with_pool" in item else ""
+
+    def end_sweep(self, first: str) -> None:
+        with self._db.transaction() as tx:
+            item = tx.get(keys.SWEEP, keys.SWEEP) or _key(keys.SWEEP, keys.SWEEP)
+            tx.put({**item, "begins_with_pool": {"S": first}})
+
     # -- the audit -------------------------------------------------------------------------
 
     def audited(self, pool: str) -> str:

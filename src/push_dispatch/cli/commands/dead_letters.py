@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -13,9 +15,8 @@ from push_dispatch.cli.output import dim, print_json, say
 from push_dispatch.core.errors import Invalid
 
 if TYPE_CHECKING:
-    from push_dispatch.ops.account import Account
+    from push_dispatch.adapters.sqlite.database import Database
     from push_dispatch.ops.dead_letters import Given, Letter, Redriven
-    from push_dispatch.ops.system import System
 
 __all__ = ["app"]
 
@@ -28,10 +29,8 @@ app = App(name="dead-letters")
 def ls(*, common: Common = Common()) -> None:
     """List the queues of what was given up, and that of requests that were refused."""
     from push_dispatch.cli.tables import show_table
-    from push_dispatch.ops.dead_letters import given_up
 
-    _, _, system = _opened(common)
-    found = given_up(system)
+    found = _opened(common).queues()
     if common.json:
         print_json([_view(given) for given in found])
         return
@@ -52,12 +51,12 @@ def inspect(
 ) -> None:
     """Show some of the messages of a queue, named in full or by a part; they stay there."""
     from push_dispatch.cli.tables import show_table
-    from push_dispatch.ops.dead_letters import queue_named, show
+    from push_dispatch.ops.dead_letters import queue_named
 
     if not 1 <= most <= 10:
         raise Invalid(f"--most {most} is not valid: from 1 to 10")
-    _, account, system = _opened(common)
-    letters = show(account, queue_named(system, queue), most)
+    opened = _opened(common)
+    letters = opened.show(queue_named(opened.queues(), queue), most)
     if common.json:
         print_json([_letter_view(letter) for letter in letters])
         return
@@ -82,14 +81,14 @@ def redrive(
     It is always safe: messages are idempotent, and what is out of date does nothing. What cannot
     be sent stays where it is, and the exit code is 1.
     """
-    from push_dispatch.ops.dead_letters import given_up, queue_named, redrive as send_again
+    from push_dispatch.ops.dead_letters import queue_named
 
-    chosen, account, system = _opened(common)
+    opened = _opened(common)
     if queue is None:
-        wanted = [given for given in given_up(system) if not given.refused]
+        wanted = [given for given in opened.queues() if not given.refused]
     else:
-        wanted = [queue_named(system, queue)]
-    done = [send_again(account, system, given, lambda: _recount(chosen)) for given in wanted]
+        wanted = [queue_named(opened.queues(), queue)]
+    done = [opened.redrive(given) for given in wanted]
     if common.json:
         print_json([{"queue": d.queue, "sent": d.sent, "kept": d.kept} for d in done])
     else:
@@ -98,17 +97,50 @@ def redrive(
     return 1 if any(redriven.kept for redriven in done) else 0
 
 
-def _opened(common: Common) -> tuple[Backend, Account, System]:
-    from push_dispatch.ops.account import Account
-    from push_dispatch.ops.system import System as Found
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The dead letters of the chosen backend."""
 
+    queues: Callable[[], list[Given]]
+    show: Callable[[Given, int], list[Letter]]
+    redrive: Callable[[Given], Redriven]
+
+
+def _opened(common: Common) -> _Opened:
     chosen = backend(common)
+    return _in_aws(chosen) if chosen.database is None else _in_file(chosen.database)
+
+
+def _in_file(database: Database) -> _Opened:
+    from push_dispatch.adapters.sqlite.queues import Queues
+    from push_dispatch.bootstrap import now
+    from push_dispatch.ops import embedded
+
+    queues = Queues(database, now)
+    return _Opened(
+        lambda: embedded.dead_letters(queues),
+        lambda given, most: embedded.show(queues, given, most),
+        lambda given: embedded.redrive(queues, given),
+    )
+
+
+def _in_aws(chosen: Backend) -> _Opened:
+    from push_dispatch.ops import dead_letters as letters
+    from push_dispatch.ops.account import Account
+    from push_dispatch.ops.system import System
+
     if chosen.local is None:
         account = Account(chosen.session)
-        return chosen, account, account.system(chosen.table)
-    account = Account(chosen.session, chosen.local.endpoint)
-    urls = (chosen.local.wake_queue, *chosen.local.platform_queues.values())
-    return chosen, account, Found(queues=account.queues(urls))
+        system = account.system(chosen.table)
+    else:
+        account = Account(chosen.session, chosen.local.endpoint)
+        urls = (chosen.local.wake_queue, *chosen.local.platform_queues.values())
+        system = System(queues=account.queues(urls))
+    return _Opened(
+        lambda: letters.given_up(system),
+        lambda given, most: letters.show(account, given, most),
+        lambda given: letters.redrive(account, system, given, lambda: _recount(chosen)),
+    )
 
 
 def _recount(chosen: Backend) -> None:

@@ -57,10 +57,13 @@ def doctor(
 def _findings(chosen: Backend, *, repair: bool) -> Iterator[Finding]:
     from push_dispatch.ops.account import Account
     from push_dispatch.ops.doctor import examine, examine_local
+    from push_dispatch.ops.embedded import examine_embedded
 
     local, table, ports = chosen.local, chosen.table, chosen.ports
     if local is None:
         return examine(ports, Account(chosen.session), table, repair=repair)
+    if chosen.database is not None:
+        return examine_embedded(ports, chosen.database, local.state, repair=repair)
     account = Account(chosen.session, local.endpoint)
     queues = (local.wake_queue, *local.platform_queues.values())
     return examine_local(ports, account, table, queues, repair=repair)

@@ -29,8 +29,12 @@ def up(
         Path | None,
         Parameter(metavar="DIR", help="Keeps the state for the next time; by default nothing is."),
     ] = None,
+    aws: Annotated[
+        bool,
+        Parameter(help="Keep the state in an emulator of AWS, for AWS's own tools."),
+    ] = False,
 ) -> None:
-    """Run everything on 127.0.0.1 until Ctrl-C: table, stream, queues, functions, processes.
+    """Run everything on 127.0.0.1 until Ctrl-C: state, queues, functions, processes.
 
     Pools of type process execute runs on this machine; other types with the credentials and
     endpoints of this environment. The other commands find it by themselves.
@@ -40,7 +44,7 @@ def up(
 
     check_name(name, "local runtime")
     with folder(data_dir) as where, stop_signals() as stopped:
-        runtime = LocalRuntime(name, where)
+        runtime = LocalRuntime(name, where, aws=aws)
         dim("starting …")
         record = runtime.start()
         try:
@@ -65,8 +69,8 @@ def ls(*, json: Annotated[bool, Parameter(help="Print JSON.")] = False) -> None:
     if json:
         print_json([asdict(record) for record in up])
         return
-    rows = [(record.name, str(record.pid), record.endpoint, record.log) for record in up]
-    show_table(("NAME", "PID", "ENDPOINT", "LOG"), rows, nothing="No local runtime is up.")
+    rows = [(record.name, str(record.pid), record.where, record.log) for record in up]
+    show_table(("NAME", "PID", "STATE", "LOG"), rows, nothing="No local runtime is up.")
 
 
 @app.command
@@ -114,10 +118,9 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def _tell(record: Record, data_dir: Path | None) -> None:
-    state = f"kept in {data_dir}" if data_dir else "gone when it stops (keep it with --data-dir)"
+    kept = "kept" if data_dir else "gone when it stops (keep it with --data-dir)"
     say(f"Local runtime {record.name!r} is up.")
-    say(f"  backend  {record.endpoint}")
-    say(f"  state    {state}")
+    say(f"  state    {record.where}, {kept}")
     say(f"  log      {record.log}")
     say("In another terminal:")
     say("  push-dispatch pool create my-pool --type process --limit 2")

@@ -1,0 +1,56 @@
+"""What does a runtime need from the place that keeps its state, and which places are there?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from push_dispatch.local.signals import Signal
+from push_dispatch.ports import Ports
+
+__all__ = ["Backing", "Handler", "Work"]
+
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A loop's step, and who wakes it before its time; None if nobody does."""
+
+    name: str
+    step: Callable[[], float]
+    signal: Signal | None = None
+
+
+class Backing(Protocol):
+    """Keeps the state, and delivers what it leads to. Embedded: one file. Emulated: MiniStack."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still there."""
+        ...
+
+    def start(self) -> Mapping[str, Any]:
+        """Start, and return the fields of `Record` that say how to reach it. Raises Unavailable."""
+        ...
+
+    def ports(self, environ: Mapping[str, str]) -> Ports:
+        """The ports of the runtime itself, after `start`."""
+        ...
+
+    def work(self, dispatch: Handler, push: Handler) -> list[Work]:
+        """What is to be repeated so that changes and messages reach their functions."""
+        ...
+
+    def recover(self, ports: Ports) -> None:
+        """Find what an earlier runtime has left unfinished. Before any work is done."""
+        ...
+
+    def drain(self) -> None:
+        """Deliver the changes that are there: the loops have stopped."""
+        ...
+
+    def stop(self) -> None:
+        """Close, also after a failed start. Idempotent."""
+        ...

@@ -1,0 +1,110 @@
+"""Where does a local runtime keep its state? In one SQLite file, which survives `kill -9`."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from push_dispatch.adapters.sqlite.database import FEED, Database
+from push_dispatch.adapters.sqlite.feed import Feed
+from push_dispatch.adapters.sqlite.queues import PLATFORMS, WAKES, Queues
+from push_dispatch.adapters.sqlite.store import SqliteStore
+from push_dispatch.bootstrap import embedded_ports, now
+from push_dispatch.handlers import push
+from push_dispatch.handlers.stream import STREAM_FILTERS
+from push_dispatch.local.backing import Handler, Work
+from push_dispatch.local.queues import MessagePump
+from push_dispatch.local.signals import PokeServer, Signal
+from push_dispatch.local.stream import Delivery, FeedPump, log_failed
+from push_dispatch.ports import Ports
+
+__all__ = ["Embedded"]
+
+log = logging.getLogger(__name__)
+
+#: Threads that carry out pushes.
+_PUSHERS = 8
+#: Between two looks for what has expired.
+_EXPIRE_SECONDS = 600
+
+
+class Embedded:
+    """The file `state.db` of a directory, and pokes from whoever writes to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "state.db"
+        #: There while a runtime is up: an unclean stop leaves it behind.
+        self._running = folder / "running"
+        self._signals: dict[str, Signal] = defaultdict(Signal)
+        self._database: Database
+        self._pokes: PokeServer | None = None
+        self._feed: FeedPump
+
+    @property
+    def alive(self) -> bool:
+        return True
+
+    def start(self) -> Mapping[str, Any]:
+        self._database = Database(self._file, self._poke)
+        self._pokes = PokeServer(self._poke)
+        return {"state": str(self._file.absolute()), "pokes": self._pokes.port}
+
+    def ports(self, environ: Mapping[str, str]) -> Ports:
+        return embedded_ports(self._database, environ)
+
+    def work(self, dispatch: Handler, push_: Handler) -> list[Work]:
+        self._feed = FeedPump(Feed(self._database), Delivery(dispatch, STREAM_FILTERS, log_failed))
+        pushers = [
+            Work(f"push-{n}", self._pump(PLATFORMS, push_), self._signals[PLATFORMS])
+            for n in range(_PUSHERS)
+        ]
+        return [
+            Work("stream", self._feed.step, self._signals[FEED]),
+            Work("wake", self._pump(WAKES, dispatch), self._signals[WAKES]),
+            *pushers,
+            Work("expire", self._expire),
+        ]
+
+    def recover(self, ports: Ports) -> None:
+        """Nothing is lost at a kill: changes and messages are in the file. Only what somebody was
+        handling is hidden, and nobody is any more."""
+        del ports
+        unclean = self._running.exists()
+        received = Queues(self._database, now).release()
+        changes = Feed(self._database).waiting()
+        if unclean:
+            log.warning(
+                "the last runtime was not stopped but ended: going on with %s changes that were "
+                "not handled and %s messages that were being handled",
+                changes,
+                received,
+            )
+        self._running.touch(mode=0o600)
+
+    def drain(self) -> None:
+        self._feed.drain()
+
+    def stop(self) -> None:
+        if self._pokes is not None:
+            self._pokes.stop()
+            self._pokes = None
+            self._database.close()
+            self._running.unlink(missing_ok=True)
+
+    def _pump(self, queue: str, handler: Handler) -> Any:
+        queues = Queues(self._database, now)
+        return MessagePump(queues, queue, handler, now, push.MAX_RECEIVES).step
+
+    def _poke(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._signals:
+                self._signals[name].poke()
+
+    def _expire(self) -> float:
+        """What the table's time to live does in AWS."""
+        if gone := SqliteStore(self._database, now).expire():
+            log.info("%s items have expired", gone)
+        return _EXPIRE_SECONDS
