@@ -49,7 +49,7 @@ def test_everything_that_is_wrong_is_found_at_once(deployed: Deployed) -> None:
     dead = deployed.queues["EcsDeadLetters"]
     with (
         _disabled(lambdas, deployed.source("dispatch", "dynamodb")),
-        deployed.unswept(),
+        _no_rule(deployed.client("events"), deployed.sweep_rule),
         _no_policy(iam, role),
         _environment(lambdas, dispatch, PUSH_DISPATCH_WAKE_QUEUE="http://localhost/0/gone"),
         _no_expiry(deployed.client("dynamodb"), deployed.table),
@@ -138,8 +138,19 @@ def test_what_nobody_answers_is_unknown_and_not_well(deployed: Deployed) -> None
 @contextmanager
 def _disabled(lambdas: Any, uuid: str) -> Iterator[None]:
     lambdas.update_event_source_mapping(UUID=uuid, Enabled=False)
-    yield
-    lambdas.update_event_source_mapping(UUID=uuid, Enabled=True)
+    try:
+        yield
+    finally:
+        lambdas.update_event_source_mapping(UUID=uuid, Enabled=True)
+
+
+@contextmanager
+def _no_rule(events: Any, name: str) -> Iterator[None]:
+    events.disable_rule(Name=name)
+    try:
+        yield
+    finally:
+        events.enable_rule(Name=name)
 
 
 @contextmanager
@@ -147,39 +158,49 @@ def _no_policy(iam: Any, role: str) -> Iterator[None]:
     [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
     policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     iam.delete_role_policy(RoleName=role, PolicyName=name)
-    yield
-    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
 
 
 @contextmanager
 def _environment(lambdas: Any, function: Mapping[str, Any], **changed: str) -> Iterator[None]:
     name, before = function["FunctionName"], function["Environment"]["Variables"]
-    changes = ({**before, **changed}, before)
-    for variables in changes:
+
+    def update(variables: Mapping[str, str]) -> None:
         lambdas.update_function_configuration(
             FunctionName=name, Environment={"Variables": variables}
         )
         lambdas.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-        if variables is not before:
-            yield
+
+    update({**before, **changed})
+    try:
+        yield
+    finally:
+        update(before)
 
 
 @contextmanager
 def _no_expiry(dynamodb: Any, table: str) -> Iterator[None]:
-    for enabled in (False, True):
-        dynamodb.update_time_to_live(
-            TableName=table,
-            TimeToLiveSpecification={"Enabled": enabled, "AttributeName": "expires_at"},
-        )
-        if not enabled:
-            yield
+    def update(enabled: bool) -> None:
+        wanted = {"Enabled": enabled, "AttributeName": "expires_at"}
+        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wanted)
+
+    update(False)
+    try:
+        yield
+    finally:
+        update(True)
 
 
 @contextmanager
 def _pool(deployed: Deployed, name: str, type: str) -> Iterator[None]:
     deployed.cli.ok("pool", "create", name, "--type", type)
-    yield
-    deployed.cli.ok("pool", "delete", name, "--force")
+    try:
+        yield
+    finally:
+        deployed.cli.ok("pool", "delete", name, "--force")
 
 
 def _hold(deployed: Deployed, pool: str) -> None:
