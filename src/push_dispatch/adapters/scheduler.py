@@ -1,7 +1,9 @@
 """How do schedules fire in AWS? Each is a schedule of EventBridge Scheduler, in the stack's group.
 
-It invokes the submit function with `{"deployment", "schedule", "time"}`. Scheduler delivers at
-least once; the time it was scheduled for is part of the run's idempotency key.
+It sends `{"deployment", "schedule", "time"}` to the queue of requests, which keeps a firing until
+it could be submitted: an invocation of the function would be given up after three tries within
+three minutes. Scheduler delivers at least once; the time it was scheduled for is part of the run's
+idempotency key.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class EventBridgeSchedules:
     def __init__(
         self, client: EventBridgeSchedulerClient, group: str, target: str, role: str
     ) -> None:
-        """`target` is the ARN of the submit function, `role` the one that may invoke it."""
+        """`target` is the ARN of the queue of requests, `role` the one that may send to it."""
         self._client = client
         self._group = group
         self._target = target
@@ -56,6 +58,16 @@ class EventBridgeSchedules:
             raise Invalid(f"EventBridge Scheduler: {message}", reason="invalid_time") from error
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"EventBridge Scheduler: {error}") from error
+
+    def astray(self) -> list[str]:
+        """Return the names of the group's schedules that do not fire at this target, such as those
+        that were saved by an earlier version. Raises Unavailable."""
+        try:
+            pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._group)
+            found = [schedule for page in pages for schedule in page["Schedules"]]
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"EventBridge Scheduler: {error}") from error
+        return [s["Name"] for s in found if s["Target"]["Arn"] != self._target]
 
     def _put(self, deployment: str, schedule: Schedule) -> None:
         arguments = self._arguments(deployment, schedule)

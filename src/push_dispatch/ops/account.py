@@ -41,10 +41,12 @@ class Account:
         "events:DescribeRule",
         "events:ListRuleNamesByTarget",
         "iam:SimulatePrincipalPolicy",
+        "lambda:GetAccountSettings",
         "lambda:GetFunctionConfiguration",
         "lambda:InvokeFunction",
         "lambda:ListEventSourceMappings",
         "lambda:ListFunctions",
+        "scheduler:ListSchedules",
         "sqs:GetQueueAttributes",
         "sqs:GetQueueUrl",
     )
@@ -89,6 +91,11 @@ class Account:
         """The functions of that table, and the queues that they know of."""
         functions = tuple(self._functions(table))
         return System(functions, self._queues(functions))
+
+    def concurrency(self) -> int:
+        """How many functions of this account and region may run at once, all together."""
+        reply = self.client("lambda").get_account_settings()
+        return int(reply["AccountLimit"]["ConcurrentExecutions"])
 
     def queues(self, urls: Iterable[str]) -> dict[str, Queue]:
         """These queues and those of their dead letters, by ARN; those that do not exist are left

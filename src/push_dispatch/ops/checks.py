@@ -15,6 +15,7 @@ from push_dispatch.ops.system import HANDLERS, Function, Queue, Rule, Source, Sy
 
 __all__ = [
     "check_clock",
+    "check_concurrency",
     "check_dead_letters",
     "check_expiry",
     "check_functions",
@@ -23,6 +24,7 @@ __all__ = [
     "check_queues",
     "check_recovery",
     "check_rules",
+    "check_schedules",
     "check_sign_in",
     "check_streams",
     "check_table",
@@ -31,6 +33,8 @@ __all__ = [
 #: Due times are this machine's, starts are Lambda's.
 _SKEW_SECONDS, _WRONG_SECONDS = 5, 60
 _DEPLOY = "Deploy the system again."
+#: Fewer, and a burst of one queue takes the functions of all others away. New accounts have 10.
+_CONCURRENCY = 50
 #: States of functions that pass by themselves.
 _CHANGING = ("Pending", "InProgress")
 _FILTERS = {"dispatch": STREAM_FILTERS, "notify": NOTIFY_FILTERS}
@@ -46,6 +50,34 @@ def check_clock(here: int, there: int) -> Finding:
     if skew > _SKEW_SECONDS:
         return warning("clock", "", told, remedy)
     return fine("clock", "", told)
+
+
+def check_concurrency(limit: int) -> Finding:
+    """How many functions of the account and region may run at once."""
+    told = f"{limit:,} functions of this account may run at once"
+    if limit >= _CONCURRENCY:
+        return fine("concurrency", "", told)
+    return warning(
+        "concurrency",
+        "",
+        f"{told}: a burst of runs is throttled, and late",
+        "aws service-quotas request-service-quota-increase --service-code lambda"
+        " --quota-code L-B99A9384 --desired-value 1000",
+    )
+
+
+def check_schedules(astray: Sequence[str]) -> Finding:
+    """Which schedules do not fire at the queue of requests."""
+    if not astray:
+        return fine("schedules", "", "they fire at the queue of requests")
+    named = ", ".join(astray[:3]) + (", …" if len(astray) > 3 else "")
+    return warning(
+        "schedules",
+        "",
+        f"{len(astray)} do not fire at the queue of requests, and lose what fires in an outage:"
+        f" {named}",
+        "push-dispatch doctor --repair",
+    )
 
 
 # -- the table --------------------------------------------------------------------------------

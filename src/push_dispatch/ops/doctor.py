@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from push_dispatch.adapters.scheduler import EventBridgeSchedules
+from push_dispatch.control.deployments import active_schedules, deployment_named
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Pool
 from push_dispatch.engine.recount import Recount, put_right, recount
@@ -18,6 +20,7 @@ from push_dispatch.engine.sign_in import SignedIn, sign_in
 from push_dispatch.ops.account import Account, FunctionFailed, code_of
 from push_dispatch.ops.checks import (
     check_clock,
+    check_concurrency,
     check_dead_letters,
     check_expiry,
     check_functions,
@@ -26,6 +29,7 @@ from push_dispatch.ops.checks import (
     check_queues,
     check_recovery,
     check_rules,
+    check_schedules,
     check_sign_in,
     check_streams,
     check_table,
@@ -62,6 +66,10 @@ def examine(ports: Ports, account: Account, table: str, *, repair: bool) -> Iter
         yield from _rules(account, system)
         yield from _permissions(account, system, described["TableArn"])
         yield from _sign_ins(account, system)
+        limit = yield from _ask("concurrency", "", account.concurrency)
+        if limit is not None:
+            yield check_concurrency(limit)
+    yield from _schedules(ports, repair=repair)
     yield from _pools(ports, system.platforms if system else None, repair=repair)
 
 
@@ -172,6 +180,31 @@ def _sign_ins(account: Account, system: System) -> Iterator[Finding]:
             answer = yield from _ask("credentials", function.name, ask)
             for platform, told in (answer or {}).items():
                 yield check_sign_in(SignedIn(platform, told["ok"], told["message"], told["reason"]))
+
+
+def _schedules(ports: Ports, *, repair: bool) -> Iterator[Finding]:
+    """Whether they all fire at the queue of requests; an earlier version let them invoke the
+    function. To repair, those of every deployment are saved again."""
+    schedules = ports.schedules
+    if not isinstance(schedules, EventBridgeSchedules):
+        return
+    astray = yield from _ask("schedules", "", schedules.astray)
+    if astray and repair:
+        saved = yield from _ask("schedules", "", partial(_save_schedules, ports))
+        if saved:
+            remedy = "Delete what no deployment has: aws scheduler delete-schedule"
+            left = yield from _ask("schedules", "", schedules.astray)
+            message = f"repaired: {len(astray) - len(left or ())} fire at the queue of requests now"
+            yield warning("schedules", "", message, remedy if left else "Nothing to do.")
+    elif astray is not None:
+        yield check_schedules(astray)
+
+
+def _save_schedules(ports: Ports) -> bool:
+    for name in ports.store.deployments():
+        deployment = deployment_named(ports, name)
+        ports.schedules.sync(name, active_schedules(deployment), deployment.schedules)
+    return True
 
 
 # -- pools ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -12,10 +13,15 @@ from botocore.config import Config
 from moto import mock_aws
 
 from push_dispatch.adapters.scheduler import EventBridgeSchedules, name_of
+from push_dispatch.control.deployments import Deployment, save_deployment
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.schedule import Schedule
+from push_dispatch.ops.doctor import _schedules
+from push_dispatch.ops.findings import Verdict
+from tests.fakes.world import POOL, World
 
-TARGET = "arn:aws:lambda:us-east-1:123456789012:function:submit"
+TARGET = "arn:aws:sqs:us-east-1:123456789012:requests"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:submit"
 ROLE = "arn:aws:iam::123456789012:role/schedules"
 NIGHTLY = Schedule("nightly", cron="0 3 * * *", timezone="Europe/Berlin")
 HOURLY = Schedule("hourly", every_seconds=3600)
@@ -40,7 +46,7 @@ def stored(client: Any) -> dict[str, dict[str, Any]]:
     return {name: client.get_schedule(GroupName="pd", Name=name) for name in names}
 
 
-def test_each_schedule_invokes_submit_with_its_firing(
+def test_each_schedule_sends_its_firing_to_the_queue(
     client: Any, schedules: EventBridgeSchedules
 ) -> None:
     schedules.sync("etl", [NIGHTLY, HOURLY, ONCE], [])
@@ -73,6 +79,33 @@ def test_a_change_replaces_removes_and_can_be_repeated(
         assert found["etl.nightly"]["ScheduleExpression"] == "cron(0 4 * * ? *)"
     schedules.sync("etl", [], [later])
     assert stored(client) == {}
+
+
+def test_schedules_of_an_earlier_version_are_found_and_saved_again(
+    client: Any, schedules: EventBridgeSchedules
+) -> None:
+    """They invoke the function, which gives a firing up within three minutes."""
+    EventBridgeSchedules(client, "pd", FUNCTION, ROLE).sync("etl", [NIGHTLY, HOURLY], [])
+    assert schedules.astray() == ["etl.hourly", "etl.nightly"]
+    schedules.sync("etl", [NIGHTLY], [NIGHTLY])
+    assert schedules.astray() == ["etl.hourly"]
+    schedules.sync("etl", [NIGHTLY, HOURLY], [NIGHTLY, HOURLY])
+    assert schedules.astray() == []
+
+
+def test_the_doctor_saves_them_again(client: Any, schedules: EventBridgeSchedules) -> None:
+    world = World()
+    old = EventBridgeSchedules(client, "pd", FUNCTION, ROLE)
+    ports = replace(world.ports, schedules=old)
+    save_deployment(ports, Deployment("etl", POOL, command="x", schedules=(NIGHTLY,)))
+    ports = replace(ports, schedules=schedules)
+    [found] = _schedules(ports, repair=False)
+    assert found.verdict is Verdict.WARNING
+    assert "etl.nightly" in found.message
+    [repaired] = _schedules(ports, repair=True)
+    assert "repaired: 1" in repaired.message
+    [found] = _schedules(ports, repair=False)
+    assert found.verdict is Verdict.OK
 
 
 def test_a_service_that_cannot_be_reached_is_said() -> None:

@@ -15,6 +15,7 @@ from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.ops.checks import (
     check_clock,
+    check_concurrency,
     check_dead_letters,
     check_functions,
     check_pool,
@@ -265,3 +266,21 @@ def test_pools_and_credentials_are_judged_by_what_is_there() -> None:
     denied = check_sign_in(SignedIn("aci", ok=False, message="no", reason="access_denied"))
     assert (denied.verdict, denied.message) == (PROBLEM, "no [access_denied]")
     assert denied.remedy == "Grant the permission named in the message."
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(10, WARNING), (49, WARNING), (50, OK), (1000, OK)])
+def test_an_account_with_little_concurrency_is_warned_of(limit: int, verdict: Verdict) -> None:
+    found = check_concurrency(limit)
+    assert found.verdict is verdict
+    assert f"{limit:,}" in found.message
+
+
+def test_a_queue_of_failures_that_a_function_reads_holds_no_dead_letters() -> None:
+    """What dispatch fails to handle comes back to it by the queue that wakes it."""
+    comes_back = replace(stream(STREAM_FILTERS), on_failure=arn("wake"))
+    system = System(
+        (function("dispatch", comes_back, reads("wake")),),
+        {arn("wake"): queue("wake", waiting=3), arn("dead"): queue("dead", dead="")},
+    )
+    assert list(system.dead_letter_queues) == [arn("dead")]
+    assert [found.verdict for found in check_dead_letters(system)] == [OK]
