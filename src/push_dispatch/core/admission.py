@@ -22,7 +22,16 @@ from push_dispatch.core.model import (
     Slot,
 )
 
-__all__ = ["HANDOVER_SECONDS", "Decision", "Snapshot", "Wait", "apply", "colliding", "decide"]
+__all__ = [
+    "HANDOVER_SECONDS",
+    "Decision",
+    "Snapshot",
+    "Wait",
+    "apply",
+    "colliding",
+    "decide",
+    "startable_alone",
+]
 
 #: An admitted run whose place in line is still there after this time was not handed over: the
 #: pass that admitted it died in between. The next one sends it again.
@@ -86,6 +95,18 @@ def colliding(pool: Pool, ledger: Ledger, entries: Sequence[Ready], now: int) ->
     return [e for e in entries if e.slot not in held and _collides(pool, used, e, now)]
 
 
+def startable_alone(snapshot: Snapshot, now: int) -> frozenset[Slot]:
+    """Name the places that would be admitted if each were the only one in line: what holds them
+    back is what is served before them."""
+    desk = _Desk(snapshot, now, MAX_SLOTS)
+    return frozenset(
+        ready.slot
+        for queue in snapshot.pool.queues
+        for ready in snapshot.ready.get(queue.name, ())
+        if ready.slot not in desk.since and desk.reason_to_wait(queue, ready) is None
+    )
+
+
 def apply(snapshot: Snapshot, admitted: Sequence[Ready], now: int) -> Ledger:
     """The ledger after the admission: what the commit writes."""
     pool, ledger = snapshot.pool, snapshot.ledger
@@ -140,14 +161,14 @@ class _Desk:
         if _collides(self.snapshot.pool, self.used, ready, self.now):
             self.collide.append(ready)
             return
-        reason = self._reason_to_wait(queue, ready)
+        reason = self.reason_to_wait(queue, ready)
         if reason is not None:
             self.wait.append(Wait(ready, reason))
         else:
             self.admit.append(ready)
             self.used.add(ready)
 
-    def _reason_to_wait(self, queue: Queue, ready: Ready) -> str | None:
+    def reason_to_wait(self, queue: Queue, ready: Ready) -> str | None:
         """The first clause that holds the run back. The order is that of `reasons.py`: what a
         person decided comes before what is merely full."""
         pool, used = self.snapshot.pool, self.used
@@ -188,7 +209,7 @@ class _Desk:
     def _is_hungry(self, queue: Queue) -> bool:
         """Whether a run of this queue with a key of its own would start now."""
         ready = Ready(queue.name, self.now, "", "", 0)
-        return self._reason_to_wait(queue, ready) is None
+        return self.reason_to_wait(queue, ready) is None
 
 
 @dataclass(slots=True)

@@ -73,6 +73,7 @@ _ALL = (
     _wait("key_limit", "Every slot of the run's concurrency key is held.", "Wait for a run with the same key to end, or raise the limit per key."),
     _wait("rate_limit", "The pool or queue has started as many runs as its period allows.", "Wait for the period to pass, or raise the rate."),
     _wait("deployment_limit", "The deployment runs as often as it may at once.", "Wait for one of its runs to end, or raise the deployment's limit."),
+    _wait("behind_others", "Slots are free, and the runs that are served first take them.", "Wait, or submit with a queue of higher priority; push-dispatch pool explain POOL"),
     _wait("admissible", "The run can start: it will be admitted by the next pass.", "Nothing to do; a pass takes about a second."),
     _wait("handing_over", "The run holds a slot and is on its way to the platform.", "Nothing to do; it is sent again if this takes longer than a minute."),
     _wait("image_pulling", "The engine is pulling the image.", "Nothing to do; pull large images ahead of time."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -26,6 +27,10 @@ __all__ = [
 _HISTORY = 5000
 #: For queues of which no run has ended yet.
 _UNKNOWN_SECONDS = 60
+#: Runs of a load, for each entry and over all of them.
+_LARGEST_LOAD = 1_000_000
+#: Seconds: 30 years.
+_LONGEST = 10**9
 _FIELDS = frozenset({"at", "queue", "duration", "count", "every", "concurrency_key", "deployment"})
 
 
@@ -35,7 +40,11 @@ def from_document_of_runs(document: Mapping[str, Any]) -> list[Arrival]:
     entries = document.get("runs")
     if not isinstance(entries, list):
         raise Invalid("a load is an object with a list `runs`")
-    return [arrival for n, entry in enumerate(entries) for arrival in _entry(n, entry)]
+    arrivals = (arrival for n, entry in enumerate(entries) for arrival in _entry(n, entry))
+    found = list(islice(arrivals, _LARGEST_LOAD + 1))
+    if len(found) > _LARGEST_LOAD:
+        raise Invalid(f"the load has more than {_LARGEST_LOAD:,} runs")
+    return found
 
 
 def from_history(ports: Ports, pool: str) -> list[Arrival]:
@@ -108,22 +117,35 @@ def typical_durations(ports: Ports, pool: str) -> dict[str, int]:
 
 
 def _entry(number: int, entry: Any) -> Iterator[Arrival]:
-    if not isinstance(entry, Mapping) or (unknown := set(entry) - _FIELDS):
-        what = f"unknown fields {', '.join(sorted(unknown))}" if entry else "is no object"
-        raise Invalid(f"runs[{number}]: {what}; known: {', '.join(sorted(_FIELDS))}")
-    numbers = {name: entry.get(name, default) for name, default in (("at", 0), ("duration", 60))}
-    numbers |= {"count": entry.get("count", 1), "every": entry.get("every", 0)}
-    for name, value in numbers.items():
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
-            raise Invalid(f"runs[{number}].{name}: {value!r} is no number of at least 0")
-    for copy in range(int(numbers["count"])):
+    where = f"runs[{number}]"
+    if not isinstance(entry, Mapping):
+        raise Invalid(f"{where}: {entry!r} is not an object with {', '.join(sorted(_FIELDS))}")
+    if unknown := sorted(str(name) for name in entry if name not in _FIELDS):
+        known = ", ".join(sorted(_FIELDS))
+        raise Invalid(f"{where}: unknown fields {', '.join(unknown)}; known: {known}")
+    at, every = _number(entry, "at", 0, where), _number(entry, "every", 0, where)
+    duration = _number(entry, "duration", 60, where)
+    count = entry.get("count", 1)
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= _LARGEST_LOAD:
+        raise Invalid(f"{where}.count: {count!r} is not an integer from 0 to {_LARGEST_LOAD:,}")
+    for name in ("queue", "concurrency_key", "deployment"):
+        if not isinstance(entry.get(name, ""), str):
+            raise Invalid(f"{where}.{name}: {entry[name]!r} is not text")
+    for copy in range(count):
         yield Arrival(
-            at=int(1000 * (numbers["at"] + copy * numbers["every"])),
-            queue=str(entry.get("queue", DEFAULT_QUEUE)),
-            duration=max(1, int(1000 * numbers["duration"])),
-            concurrency_key=str(entry.get("concurrency_key", "")),
-            deployment=str(entry.get("deployment", "")),
+            at=int(1000 * (at + copy * every)),
+            queue=entry.get("queue", DEFAULT_QUEUE),
+            duration=max(1, int(1000 * duration)),
+            concurrency_key=entry.get("concurrency_key", ""),
+            deployment=entry.get("deployment", ""),
         )
+
+
+def _number(entry: Mapping[str, Any], name: str, default: float, where: str) -> float:
+    value = entry.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
+        raise Invalid(f"{where}.{name}: {value!r} is not a number from 0 to {_LONGEST:,}")
+    return value
 
 
 def _firings(

@@ -69,7 +69,7 @@ def queue_view(pool: Pool, queue: Queue, ledger: Ledger) -> dict[str, Any]:
 
 
 def run_view(run: Run, reason: str | None) -> dict[str, Any]:
-    """A run with its attempts. `reason` is why it waits or ended: see `waiting.reasons_of`."""
+    """A run with its attempts. `reason` is why it waits or ended: see `explain.reasons_of`."""
     return {
         "id": run.id,
         "name": run.name,

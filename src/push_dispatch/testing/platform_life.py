@@ -52,6 +52,15 @@ class LifeContract(PlatformSuite):
         assert seen[gone.run_id, 4].status is Status.LOST
         assert all(seen[w.run_id, w.attempt].status is not Status.LOST for w in watched)
 
+    def test_a_handle_that_cannot_be_read_loses_that_attempt_only(self, platform: Platform) -> None:
+        job = self.make_job(1)
+        watched = Watched(platform.push(job), job.run_id, job.attempt)
+        broken = Watched("nonsense", self.make_job(9).run_id, 1)
+        seen = {o.run_id: o.status for o in platform.observe([broken, watched])}
+        assert seen[broken.run_id] is Status.LOST
+        assert seen[job.run_id] is not Status.LOST
+        platform.cancel(broken.handle)
+
     def test_observe_of_nothing_is_nothing(self, platform: Platform) -> None:
         assert platform.observe([]) == []
 

@@ -60,7 +60,7 @@ def test_every_reason_that_is_raised_exists() -> None:
 def test_every_wait_that_is_decided_exists_in_its_order() -> None:
     """What a decision says first is what the table lists first, but for the key's neighbours."""
     source = Path(admission.__file__).read_text(encoding="utf-8")
-    body = source[source.index("def _reason_to_wait") : source.index("def decision")]
+    body = source[source.index("def reason_to_wait") : source.index("def decision")]
     decided = re.findall(r'return "(\w+)"', body)
     waits = [reason.token for reason in _ALL if reason.kind is Kind.WAIT]
 

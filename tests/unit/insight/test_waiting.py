@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
-from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
-from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import Pool, Queue, Run
-from push_dispatch.engine.dispatch import dispatch, hints_of
-from push_dispatch.engine.submit import Request, copies, submit, submit_many
-from push_dispatch.insight.waiting import reasons_of
+from push_dispatch.configure import change_pool, change_queue, create_pool, create_queue
+from push_dispatch.dispatch import dispatch, hints_of
+from push_dispatch.errors import Invalid
+from push_dispatch.explain import explain, explain_pool, reasons_of
+from push_dispatch.messages.memory import MemoryMessages
+from push_dispatch.model import Pool, Queue, Ready, Run
 from push_dispatch.ports import Ports
+from push_dispatch.reasons import REASONS
+from push_dispatch.secrets import secrets_from
+from push_dispatch.store.memory import MemoryStore
+from push_dispatch.submit import Request, copies, submit, submit_many
 
 NOW = 1_800_000_000_000
 
@@ -163,3 +164,36 @@ def test_what_the_table_could_not_take_is_refused(
         world.submit(**request_)
     assert caught.value.reason == reason
     assert not list(world.store.list_runs("p"))
+
+
+# -- one answer, whoever asks ------------------------------------------------------------------
+
+
+def test_lists_and_explanations_give_every_run_the_same_reason(world: World) -> None:
+    """Free slots, full ones, keys, pauses, backed-up lines: never two stories about one run."""
+    for _ in range(20):
+        world.submit(concurrency_key="k")
+    for number in range(20):
+        world.submit(queue=("default", "first")[number % 2], concurrency_key=f"k{number % 7}")
+    world.submit(at=NOW + 60_000)
+    world.submit(start_within=1)
+    change_pool(world.ports, "p", lambda p: replace(p, limit=8, key_limit=1))
+    world.dispatch()
+    seen: set[str] = set()
+    for limit, key_limit in ((12, 1), (10, 3), (4, 3), (40, 3), (40, 30)):
+        change_pool(world.ports, "p", lambda p: replace(p, limit=limit, key_limit=key_limit))  # noqa: B023
+        runs = list(world.store.list_runs("p"))
+        listed = reasons_of(world.ports, "p", runs)
+        assert listed == {run.uuid: explain(world.ports, run.id).reason for run in runs}
+        assert set(listed.values()) <= set(REASONS)
+        seen |= set(listed.values())
+        world.now += 500
+        world.dispatch()
+    assert {"behind_others", "key_limit", "pool_limit", "handing_over", "not_due"} <= seen
+
+
+def test_a_pools_explanation_counts_what_its_runs_are_told(world: World) -> None:
+    runs = [each.run for each in submit_many(world.ports, copies(Request("p"), 5))]
+    world.store.enqueue("p", [Ready.of(run) for run in runs], NOW)
+    (queue,) = [q for q in explain_pool(world.ports, "p").queues if q.queue.name == "default"]
+    assert queue.reasons == {"admissible": 2, "behind_others": 3}

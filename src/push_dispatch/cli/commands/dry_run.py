@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from push_dispatch.cli.output import console, print_json
-from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import Attempt
-from push_dispatch.core.template import render
-from push_dispatch.core.validation import check, enforced
-from push_dispatch.engine.job import job_for, layers_of
-from push_dispatch.engine.submit import Request, pool_named, prepare
+from push_dispatch.errors import Invalid, PushDispatchError
+from push_dispatch.model import Attempt
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
+from push_dispatch.render import job_for, layers_of
+from push_dispatch.reporter import Reporter
+from push_dispatch.submit import Request, pool_named, prepare
+from push_dispatch.template import render
+from push_dispatch.validation import check, enforced
 
 __all__ = ["show_request"]
 
@@ -38,6 +39,31 @@ class _References:
         return ""
 
 
+#: Where jobs report to is known to the functions only, and a token belongs to one attempt.
+_REPORT_URL, _REPORT_TOKEN = "<the deployment's report URL>", "<a token for this attempt>"
+
+
+class _PreviewedReporter(Reporter):
+    """Stands in for the reporter of the deployment, and reads no key."""
+
+    def environment(self, run_id: str, attempt: int) -> dict[str, str]:
+        """Name the variables that the wrapper gets, without a token that would be good."""
+        return {
+            "PUSH_DISPATCH_RUN_ID": run_id,
+            "PUSH_DISPATCH_ATTEMPT": str(attempt),
+            "PUSH_DISPATCH_REPORT_URL": self.url,
+            "PUSH_DISPATCH_REPORT_TOKEN": _REPORT_TOKEN,
+        }
+
+
+def _passes_secrets(ports: Ports, platform: str) -> bool:
+    """Whether the platform takes secrets by reference. False if its library is not here."""
+    try:
+        return bool(getattr(ports.platform(platform), "passes_secrets", False))
+    except PushDispatchError:
+        return False
+
+
 def _document(ports: Ports, request: Request) -> dict[str, Any]:
     pool = pool_named(ports, request.pool)
     run = prepare(ports, pool, request)
@@ -46,7 +72,16 @@ def _document(ports: Ports, request: Request) -> dict[str, Any]:
         raise Invalid(f"pool {pool.name!r} has no base job template", reason="template_invalid")
     check(template, layers_of(run))
     attempt = Attempt(1, entry_for(pool.type).platform, pool.template, pool.type)
-    job = job_for(run, attempt, template, _References(), env=ports.template_env)
+    url = ports.reporter.url if ports.reporter else _REPORT_URL
+    job = job_for(
+        run,
+        attempt,
+        template,
+        _References(),
+        passes_secrets=_passes_secrets(ports, attempt.platform),
+        env=ports.template_env,
+        reporter=_PreviewedReporter(url, lambda: ""),
+    )
     sources = render(template, layers_of(run)).provenance
     return {
         "pool": pool.name,
@@ -56,6 +91,8 @@ def _document(ports: Ports, request: Request) -> dict[str, Any]:
         "deployment": run.deployment or None,
         "configuration": dict(job.configuration),
         "provenance": {path: _source(sources, path) for path, _ in _leaves(job.configuration, "")},
+        # Variables of the environment that the platform fills in by itself, by the secret's name.
+        "secrets": {variable: secret.name for variable, secret in job.secrets.items()},
         "enforced": enforced(template),
         "timeout_seconds": run.timeout_seconds,
         "parameters": dict(run.parameters),
@@ -89,6 +126,10 @@ def _show(document: Mapping[str, Any]) -> None:
     rows = [
         (path, json.dumps(value, ensure_ascii=False), document["provenance"][path])
         for path, value in _leaves(document["configuration"], "")
+    ]
+    rows += [
+        (f"env.{variable}", f"{{{{ secrets.{name} }}}}", "by reference")
+        for variable, name in document["secrets"].items()
     ]
     show_table(("CONFIGURATION", "VALUE", "FROM"), rows, nothing="The configuration is empty.")
     if document["enforced"]:

@@ -1,0 +1,89 @@
+"""Is what `run render` shows what the push sends?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from push_dispatch.cli.rendering import show_request
+from push_dispatch.configure import create_pool
+from push_dispatch.messages.memory import MemoryMessages
+from push_dispatch.model import Attempt, Pool
+from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.templates import default_template
+from push_dispatch.ports import Ports
+from push_dispatch.render import job_for
+from push_dispatch.reporter import Reporter
+from push_dispatch.secrets import secrets_from
+from push_dispatch.store.memory import MemoryStore
+from push_dispatch.submit import Request, pool_named, prepare
+
+RUN = "0199c1f0-0000-7000-8000-000000000001"
+SECRETS = secrets_from({"PUSH_DISPATCH_SECRETS": "env", "PUSH_DISPATCH_SECRET_PW": "planted"})
+KEYED = Reporter("https://reports.example.com/", lambda: "the stack's key")
+
+
+def ports_with(*, passes_secrets: bool) -> Ports:
+    """A pool `p` of type ecs, whose platform takes secrets by reference, or not."""
+    ports = Ports(
+        store=MemoryStore(),
+        messages=MemoryMessages(),
+        clock=lambda: 1_800_000_000_000,
+        new_id=lambda: RUN,
+        platform=lambda _: SimpleNamespace(passes_secrets=passes_secrets),  # type: ignore[arg-type,return-value]
+        secrets=SECRETS,
+        reporter=KEYED,
+    )
+    create_pool(ports, Pool("p", "ecs"), default_template("ecs"))
+    return ports
+
+
+def sent(ports: Ports, request: Request, *, passes_secrets: bool) -> Job:
+    """What the push hands to the platform."""
+    pool = pool_named(ports, "p")
+    attempt = Attempt(1, "ecs", pool.template, pool.type)
+    template = ports.store.template("p", pool.template)
+    run = prepare(ports, pool, request)
+    return job_for(run, attempt, template, SECRETS, passes_secrets=passes_secrets, reporter=KEYED)
+
+
+def preview(ports: Ports, request: Request, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    show_request(ports, request, as_json=True)
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+@pytest.mark.parametrize("kind", ["python", "sh"])
+@pytest.mark.parametrize("passes_secrets", [True, False])
+def test_the_preview_is_what_is_sent(
+    capsys: pytest.CaptureFixture[str], kind: str, *, passes_secrets: bool
+) -> None:
+    ports = ports_with(passes_secrets=passes_secrets)
+    variables = {
+        "image": "busybox",
+        "command": "sh -c 'echo hi'",
+        "reporter": kind,
+        "env": {"PLAIN": "1", "PW": "{{ secrets.PW }}"},
+    }
+    request = Request("p", variables=variables)
+    shown = preview(ports, request, capsys)
+    job = sent(ports, request, passes_secrets=passes_secrets)
+    token = job.configuration["env"]["PUSH_DISPATCH_REPORT_TOKEN"]
+    as_sent = json.dumps(job.configuration).replace(token, "<a token for this attempt>")
+    assert shown["configuration"] == json.loads(as_sent.replace("planted", "{{ secrets.PW }}"))
+    assert shown["secrets"] == ({"PW": "PW"} if passes_secrets else {})
+    assert set(job.secrets) == set(shown["secrets"])
+
+
+def test_a_preview_needs_no_reporter_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line of a deployment in AWS knows neither its URL nor its key."""
+    ports = replace(ports_with(passes_secrets=True), reporter=None)
+    request = Request("p", variables={"image": "i", "command": "true", "reporter": "python"})
+    shown = preview(ports, request, capsys)
+    assert "report URL" in shown["configuration"]["env"]["PUSH_DISPATCH_REPORT_URL"]
+    show_request(ports, request, as_json=False)
+    assert "PUSH_DISPATCH_REPORT_TOKEN" in capsys.readouterr().out
