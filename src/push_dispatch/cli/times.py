@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import Rate
+from push_dispatch.errors import Invalid
+from push_dispatch.model import Rate, check_rate
 
 __all__ = ["duration", "moment", "rate_of", "span"]
 
@@ -52,10 +52,9 @@ def rate_of(text: str, option: str = "--rate") -> Rate:
     starts, slash, period = text.partition("/")
     if not slash or not re.fullmatch(r"[1-9]\d{0,8}", starts, re.ASCII):
         raise Invalid(f"{option} {text!r} is not a rate: write it like 100/1h or 5/10s")
-    seconds = duration(period, option)
-    if seconds < 1:
-        raise Invalid(f"{option} {text!r} is not a rate: a period lasts at least a second")
-    return Rate(int(starts), seconds)
+    rate = Rate(int(starts), duration(period, option))
+    check_rate(rate, option)
+    return rate
 
 
 def span(seconds: float) -> str:

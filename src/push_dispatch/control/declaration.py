@@ -14,12 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment
-from push_dispatch.core.canonical import digest_of
-from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Fallback, Pool, Queue, Rate
-from push_dispatch.core.schedule import Schedule
-from push_dispatch.core.validation import check_template
+from push_dispatch.configure import digest_of
+from push_dispatch.deployments import Deployment
+from push_dispatch.errors import Invalid
+from push_dispatch.model import DEFAULT_QUEUE, Collision, Fallback, Pool, Queue, Rate, check_rate
+from push_dispatch.schedules import Schedule
+from push_dispatch.validation import check_template
 
 __all__ = ["Declaration", "DeclaredPool", "read", "read_file", "schema"]
 
@@ -136,9 +136,9 @@ def _pool(
         description=entry.get("description", ""),
         template=digest_of(template),
         key_limit=entry.get("key_limit"),
-        rate=_rate(entry.get("rate")),
+        rate=_rate(entry.get("rate"), f"pools.{name}"),
         fallbacks=tuple(fallbacks),
-        platform_rate=_rate(entry.get("platform_rate")),
+        platform_rate=_rate(entry.get("platform_rate"), f"pools.{name} (platform_rate)"),
     )
     for declared in templates.values():
         check_template(declared, where=f"pools.{name}: ")
@@ -160,14 +160,14 @@ def _queues(pool: str, entries: Mapping[str, Any]) -> tuple[Queue, ...]:
     queues = []
     for name, entry in given.items():
         priority = entry.pop("priority", None)
-        rate = _rate(entry.pop("rate", None))
+        rate = _rate(entry.pop("rate", None), f"pools.{pool}.queues.{name}")
         number = priority if priority is not None else next(free)
         queues.append(Queue(name=name, priority=number, rate=rate, **entry))
     return tuple(sorted(queues, key=lambda queue: queue.priority))
 
 
-def _rate(entry: Mapping[str, int] | None) -> Rate | None:
-    return Rate(**entry) if entry else None
+def _rate(entry: Mapping[str, int] | None, where: str) -> Rate | None:
+    return check_rate(Rate(**entry), where) if entry else None
 
 
 def _deployment(name: str, entry: Mapping[str, Any]) -> Deployment:

@@ -11,17 +11,19 @@ from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.canonical import digest_of
-from push_dispatch.core.errors import Conflict, Invalid, NotFound, Refused
+from push_dispatch.core.errors import Conflict, NotFound, Refused
 from push_dispatch.core.lifecycle import Stop
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
     Pool,
     Queue,
+    Rate,
     Ready,
     RunState,
     check_limit,
     check_name,
     check_priority,
+    check_rate,
 )
 from push_dispatch.core.validation import check_template
 from push_dispatch.engine.audit import not_audited
@@ -99,6 +101,7 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
         check_limit(changed.key_limit, f"pool {name!r}, per key")
         for queue in changed.queues:
             _check_queue(queue)
+        _check_rates(changed, before=pool)
         try:
             return ports.store.save_pool(changed)
         except Conflict:
@@ -265,6 +268,7 @@ def _check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
     entry_for(pool.type)
     for queue in pool.queues:
         _check_queue(queue)
+    _check_rates(pool)
     check_template(template)
 
 
@@ -273,5 +277,20 @@ def _check_queue(queue: Queue) -> None:
     check_limit(queue.limit, f"queue {queue.name!r}")
     check_limit(queue.key_limit, f"key of queue {queue.name!r}")
     check_priority(queue.priority, f"queue {queue.name!r}")
-    if queue.rate and (queue.rate.starts < 1 or queue.rate.period_seconds < 1):
-        raise Invalid(f"rate of queue {queue.name!r}: both numbers are at least 1")
+
+
+def _check_rates(pool: Pool, before: Pool | None = None) -> None:
+    """Raise Invalid for a rate out of bounds. One that was stored before the bounds were stays
+    until it is changed: it must not keep the pool from being paused."""
+    known = {rate for _, rate in _rates(before)} if before else set()
+    for what, rate in _rates(pool):
+        if rate not in known:
+            check_rate(rate, what)
+
+
+def _rates(pool: Pool) -> list[tuple[str, Rate | None]]:
+    return [
+        (f"pool {pool.name!r}", pool.rate),
+        (f"pool {pool.name!r} (platform_rate)", pool.platform_rate),
+        *((f"queue {queue.name!r}", queue.rate) for queue in pool.queues),
+    ]

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from push_dispatch.core.model import (
+from push_dispatch.model import (
     MAX_SLOTS,
     Collision,
     Holder,
@@ -20,6 +20,7 @@ from push_dispatch.core.model import (
     Rate,
     Ready,
     Slot,
+    Starts,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "colliding",
     "decide",
     "startable_alone",
+    "started_within",
 ]
 
 #: An admitted run whose place in line is still there after this time was not handed over: the
@@ -113,12 +115,14 @@ def apply(snapshot: Snapshot, admitted: Sequence[Ready], now: int) -> Ledger:
     new = tuple(
         Holder(r.run, r.attempt, r.queue, now, r.concurrency_key, r.deployment) for r in admitted
     )
-    starts: dict[str, tuple[int, ...]] = {}
+    starts: dict[str, Starts] = {}
     for scope, rate in _rates(pool):
         kept = _within(ledger.starts.get(scope, ()), rate, now)
         count = sum(1 for r in admitted if scope in ("", r.queue))
-        if kept or count:
-            starts[scope] = (*kept, *([now] * count))
+        if count:
+            kept = _condensed((*kept, (now, count)), rate)
+        if kept:
+            starts[scope] = kept
     return replace(
         ledger,
         version=ledger.version + 1,
@@ -228,7 +232,7 @@ class _Used:
         holders = snapshot.ledger.holders
         starts = Counter(
             {
-                scope: len(_within(snapshot.ledger.starts.get(scope, ()), rate, now))
+                scope: started_within(snapshot.ledger, scope, rate, now)
                 for scope, rate in _rates(snapshot.pool)
             }
         )
@@ -285,6 +289,30 @@ def _rates(pool: Pool) -> list[tuple[str, Rate]]:
     return [("", pool.rate), *rates] if pool.rate else rates
 
 
-def _within(starts: Sequence[int], rate: Rate, now: int) -> tuple[int, ...]:
+def started_within(ledger: Ledger, scope: str, rate: Rate, now: int) -> int:
+    """Count the starts of a scope that its rate still counts."""
+    return sum(count for _, count in _within(ledger.starts.get(scope, ()), rate, now))
+
+
+def _within(starts: Starts, rate: Rate, now: int) -> Starts:
     """The starts that still count: any window of the period may hold `rate.starts` of them."""
-    return tuple(at for at in starts if at > now - rate.period_seconds * 1000)
+    return tuple(entry for entry in starts if entry[0] > now - rate.period_seconds * 1000)
+
+
+#: Different times of starts that a ledger keeps for each rate: its size does not depend on the
+#: rate. Above it, starts of the same `_PARTS`th of the period are counted together.
+_TIMES = 128
+_PARTS = 64
+
+
+def _condensed(starts: Starts, rate: Rate) -> Starts:
+    """The same starts at few enough times, none earlier than it was: no window holds more. Parts
+    lie on a fixed grid, so that doing it again moves no start beyond its own part."""
+    if len(starts) <= _TIMES:
+        return starts
+    part = max(1, rate.period_seconds * 1000 // _PARTS)
+    parts: dict[int, tuple[int, int]] = {}
+    for at, count in starts:
+        last, before = parts.get(at // part, (at, 0))
+        parts[at // part] = (max(last, at), before + count)
+    return tuple(sorted(parts.values()))

@@ -17,7 +17,9 @@ from push_dispatch.core.errors import Invalid
 
 __all__ = [
     "DEFAULT_QUEUE",
+    "MAX_PERIOD_SECONDS",
     "MAX_SLOTS",
+    "MAX_STARTS",
     "TERMINAL",
     "Attempt",
     "Collision",
@@ -32,10 +34,12 @@ __all__ = [
     "Run",
     "RunState",
     "Slot",
+    "Starts",
     "Status",
     "check_limit",
     "check_name",
     "check_priority",
+    "check_rate",
     "is_uuid",
     "parse_run_id",
 ]
@@ -46,6 +50,10 @@ DEFAULT_QUEUE = "default"
 #: A pool without a limit has this one: the ledger is one item, written by the kilobyte
 #: (about 30 bytes a slot), and must stay well under DynamoDB's 400 KB.
 MAX_SLOTS = 5000
+
+#: Bounds of a rate, whichever way it comes in; the JSON Schema has the same.
+MAX_STARTS = 1_000_000
+MAX_PERIOD_SECONDS = 31 * 24 * 3600
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -92,7 +100,13 @@ class Collision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `starts` starts in any window of `period_seconds`."""
+    """At most `starts` starts in any window of `period_seconds`. `check_rate` has the bounds.
+
+    Exact while the starts of a window happened at no more than 128 different times (milliseconds;
+    one pass of dispatch is one time). Beyond that, neighbouring starts are counted together, as if
+    all had happened at the last of them: a window never holds more, and a start becomes free
+    again at most a 64th of the period late.
+    """
 
     starts: int
     period_seconds: int
@@ -165,6 +179,10 @@ class Pool:
         return MAX_SLOTS if self.limit is None else min(self.limit, MAX_SLOTS)
 
 
+#: Times, each with the number of runs that started then.
+Starts = tuple[tuple[int, int], ...]
+
+
 class Slot(NamedTuple):
     """Names one holder: the run and the attempt that the slot was given to."""
 
@@ -200,8 +218,9 @@ class Ledger:
     #: 0 if the pool has no ledger yet; every write moves it by one.
     version: int = 0
     holders: tuple[Holder, ...] = ()
-    #: Recent start times by scope (`""` is the pool, else a queue) where a rate is set.
-    starts: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: _EMPTY)
+    #: Recent starts by scope (`""` is the pool, else a queue) where a rate is set: times, oldest
+    #: first, each with the number of runs that started then.
+    starts: Mapping[str, Starts] = field(default_factory=lambda: _EMPTY)
     #: Version of the configuration under which the last admission was decided.
     configuration: int = 0
 
@@ -427,6 +446,28 @@ def check_limit(limit: int | None, what: str) -> int | None:
         f"limit {limit} of {what} is not valid: a whole number from 0 to {MAX_SLOTS}, or none",
         reason="invalid_limit",
     )
+
+
+def check_rate(rate: Rate | None, what: str) -> Rate | None:
+    """Return `rate` if it is one; raise Invalid.
+
+    A start a millisecond is as fine as the clock is, and what a platform is asked for in a month
+    needs no rate.
+    """
+    if rate is None:
+        return None
+    for name, value, most in (
+        ("starts", rate.starts, MAX_STARTS),
+        ("seconds", rate.period_seconds, MAX_PERIOD_SECONDS),
+    ):
+        if type(value) is not int or not 1 <= value <= most:
+            raise Invalid(f"rate of {what}: {name} {value!r}: an integer from 1 to {most:,}")
+    if rate.starts > rate.period_seconds * 1000:
+        raise Invalid(
+            f"rate of {what}: {rate.starts:,} starts in {rate.period_seconds} s: at most 1,000 a "
+            "second"
+        )
+    return rate
 
 
 def check_priority(priority: int, what: str) -> int:

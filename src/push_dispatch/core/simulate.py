@@ -157,7 +157,7 @@ class _World:
         if self.pool.rate:
             rates[""] = self.pool.rate
         ends = (
-            starts[0] + rates[scope].period_seconds * 1000
+            starts[0][0] + rates[scope].period_seconds * 1000
             for scope, starts in self.ledger.starts.items()
             if scope in rates and starts
         )

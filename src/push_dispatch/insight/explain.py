@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from push_dispatch.admission import Snapshot, decide, startable_alone
+from push_dispatch.admission import Snapshot, decide, startable_alone, started_within
 from push_dispatch.errors import NotFound
 from push_dispatch.model import (
     Holder,
@@ -275,8 +275,7 @@ def _rate_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int]:
     scopes = (("", snapshot.pool.rate), (place.queue, queue.rate if queue else None))
     for scope, rate in scopes:
         if rate is not None:
-            window = now - rate.period_seconds * 1000
-            started = sum(1 for at in snapshot.ledger.starts.get(scope, ()) if at > window)
+            started = started_within(snapshot.ledger, scope, rate, now)
             if started >= rate.starts:
                 return {
                     "starts per period": rate.starts,

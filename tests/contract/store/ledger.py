@@ -30,7 +30,7 @@ class LedgerContract(StoreSuite):
             values.holder(next(ids)),
             values.holder(next(ids), attempt=70_000, queue="high", concurrency_key="a é"),
             values.holder(next(ids), since=0, deployment="nightly", concurrency_key="high"),
-            starts={"": (values.NOW, values.NOW - 5, values.NOW + 7), "high": (values.NOW,)},
+            starts={"": ((values.NOW - 5, 1), (values.NOW, 3)), "high": ((values.NOW, 2000),)},
             configuration=4,
         )
         store.commit(ledger)
@@ -43,7 +43,7 @@ class LedgerContract(StoreSuite):
         assert store.ledger(pool) == ledger
 
     def test_holders_can_all_go(self, store: Store, pool: str, ids: Iterator[str]) -> None:
-        store.commit(values.ledger(pool, 1, values.holder(next(ids)), starts={"": (1,)}))
+        store.commit(values.ledger(pool, 1, values.holder(next(ids)), starts={"": ((1, 1),)}))
         store.commit(Ledger(pool, version=2))
         assert store.ledger(pool) == Ledger(pool, version=2)
 
@@ -57,7 +57,7 @@ class LedgerContract(StoreSuite):
     def test_committing_the_same_twice_is_fine(
         self, store: Store, pool: str, ids: Iterator[str]
     ) -> None:
-        ledger = values.ledger(pool, 1, values.holder(next(ids)), starts={"": (values.NOW,)})
+        ledger = values.ledger(pool, 1, values.holder(next(ids)), starts={"": ((values.NOW, 1),)})
         store.commit(ledger)
         store.commit(ledger)
         assert store.ledger(pool) == ledger

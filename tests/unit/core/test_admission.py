@@ -10,8 +10,8 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, strategies as st
 
-from push_dispatch.core.admission import HANDOVER_SECONDS, Decision, Snapshot, apply, decide
-from push_dispatch.core.model import Collision, Holder, Ledger, Pool, Queue, Rate, Ready
+from push_dispatch.admission import HANDOVER_SECONDS, Decision, Snapshot, apply, decide
+from push_dispatch.model import Collision, Holder, Ledger, Pool, Queue, Rate, Ready, Starts
 
 NOW = 1_800_000_000_000
 QUEUES = (Queue("low", 10), Queue("critical", 1), Queue("high", 5))
@@ -33,7 +33,7 @@ def snapshot(
     pool: Pool,
     line: Sequence[Ready],
     holders: Sequence[Holder] = (),
-    starts: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    starts: Mapping[str, Starts] = MappingProxyType({}),
 ) -> Snapshot:
     by_queue = {q.name: [r for r in line if r.queue == q.name] for q in pool.queues}
     return Snapshot(pool, Ledger("p", 3, tuple(holders), starts), by_queue)
@@ -219,10 +219,10 @@ def test_a_rate_counts_the_starts_of_its_window() -> None:
     limited = pool(rate=Rate(2, 60))
     line = [ready("a"), ready("b")]
 
-    spent = decide(snapshot(limited, line, (), {"": (NOW - 59_999,)}), NOW)
+    spent = decide(snapshot(limited, line, (), {"": ((NOW - 59_999, 1),)}), NOW)
     assert (admitted(spent), waiting(spent)) == (["a"], {"b": "rate_limit"})
 
-    free = decide(snapshot(limited, line, (), {"": (NOW - 60_000,)}), NOW)
+    free = decide(snapshot(limited, line, (), {"": ((NOW - 60_000, 1),)}), NOW)
     assert admitted(free) == ["a", "b"]
 
 
@@ -230,21 +230,23 @@ def test_a_queue_whose_rate_is_spent_holds_nobody_back() -> None:
     queues = (Queue("high", 1, rate=Rate(1, 60)), Queue("low", 2))
     line = [ready("a"), ready("b", "low")]
 
-    assert admitted(decide(snapshot(pool(*queues), line, (), {"high": (NOW,)}), NOW)) == ["b"]
+    assert admitted(decide(snapshot(pool(*queues), line, (), {"high": ((NOW, 1),)}), NOW)) == ["b"]
 
 
 # -- the ledger after it -------------------------------------------------------------------------
 
 
 def test_the_commit_says_what_was_decided() -> None:
-    at_hand = snapshot(pool(rate=Rate(5, 60)), [], [holder("h")], {"": (NOW - 70_000, NOW - 1)})
+    at_hand = snapshot(
+        pool(rate=Rate(5, 60)), [], [holder("h")], {"": ((NOW - 70_000, 1), (NOW - 1, 1))}
+    )
 
     after = apply(at_hand, [ready("r", concurrency_key="k", deployment="d")], NOW)
 
     assert after.version == 4
     assert after.configuration == 7
     assert after.holders == (holder("h"), Holder("r", 1, "high", NOW, "k", "d"))
-    assert after.starts == {"": (NOW - 1, NOW)}
+    assert after.starts == {"": ((NOW - 1, 1), (NOW, 1))}
 
 
 def test_a_pool_without_rates_keeps_no_times() -> None:

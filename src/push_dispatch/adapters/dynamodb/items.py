@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from push_dispatch.core.model import (
     Ready,
     Run,
     RunState,
+    Starts,
     is_uuid,
 )
 
@@ -282,7 +283,7 @@ def ledger_item(ledger: Ledger) -> dict[str, Any]:
         item["holders"] = {"B": packed}
         item["names"] = {"S": dumps(names.known)}
     if ledger.starts:
-        item["starts"] = {"S": dumps({k: _steps(v) for k, v in ledger.starts.items()})}
+        item |= _starts_item(ledger.starts)
     return item
 
 
@@ -300,7 +301,7 @@ def read_ledger(pool: str, item: Item | None) -> Ledger:
         pool,
         version=int(item["version"]["N"]),
         holders=holders,
-        starts=_read_starts(item["starts"]["S"]) if "starts" in item else {},
+        starts=_read_starts(item),
         configuration=int(item["configuration"]["N"]) if "configuration" in item else 0,
     )
 
@@ -324,8 +325,37 @@ def _steps(times: Sequence[int]) -> list[int]:
     return [*times[:1], *(after - before for before, after in pairwise(times))]
 
 
-def _read_starts(text: str) -> dict[str, tuple[int, ...]]:
-    return {scope: tuple(accumulate(steps)) for scope, steps in json.loads(text).items()}
+#: Starts of a ledger that are written one by one, as versions before counted starts read them.
+_SINGLE_STARTS = 1000
+
+
+def _starts_item(starts: Mapping[str, Starts]) -> dict[str, Any]:
+    """One by one while they are few, so that the version before can take over; else counted."""
+    if sum(count for entries in starts.values() for _, count in entries) <= _SINGLE_STARTS:
+        single = {
+            scope: _steps([at for at, count in entries for _ in range(count)])
+            for scope, entries in starts.items()
+        }
+        return {"starts": {"S": dumps(single)}}
+    counted = {
+        scope: [_steps([at for at, _ in entries]), [count for _, count in entries]]
+        for scope, entries in starts.items()
+    }
+    return {"counted_starts": {"S": dumps(counted)}}
+
+
+def _read_starts(item: Item) -> dict[str, Starts]:
+    if "counted_starts" in item:
+        counted = json.loads(item["counted_starts"]["S"])
+        return {
+            scope: tuple(zip(accumulate(steps), counts, strict=True))
+            for scope, (steps, counts) in counted.items()
+        }
+    single = json.loads(item["starts"]["S"]) if "starts" in item else {}
+    return {
+        scope: tuple((at, len(list(same))) for at, same in groupby(accumulate(steps)))
+        for scope, steps in single.items()
+    }
 
 
 # -- pools ------------------------------------------------------------------------------------
