@@ -179,10 +179,27 @@ class Notifier:
 
 
 def signature(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
-    """`v1,` and the base64 of HMAC-SHA256 over id, timestamp and body."""
+    """Sign id, timestamp and body as standardwebhooks.com has it: `v1,` and a base64.
+
+    The key is what the secret encodes if it is `whsec_` and a base64, else its UTF-8 bytes.
+    Raises Invalid if what follows `whsec_` is not base64.
+    """
     signed = b".".join((event_id.encode(), str(timestamp).encode(), body))
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    digest = hmac.new(_key_of(secret), signed, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def _key_of(secret: str) -> bytes:
+    prefix, encoded = "whsec_", secret.removeprefix("whsec_").strip()
+    if not secret.startswith(prefix):
+        return secret.encode()
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise Invalid("a webhook's secret is not valid: after whsec_ comes a base64")
+    return key
 
 
 def _batches(notifications: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
