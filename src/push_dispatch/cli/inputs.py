@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.core.errors import Invalid
+from push_dispatch.errors import Invalid
+from push_dispatch.files import read_document
 
 __all__ = ["read_mapping", "read_pairs"]
 
@@ -19,12 +19,12 @@ def read_mapping(file: Path) -> dict[str, Any]:
     What JSON cannot express (YAML's dates, infinity) is refused here and not changed silently.
     """
     shown = "standard input" if file == Path("-") else str(file)
-    content = _parse(_read(file, shown), shown)
+    content = read_document(file)
     if not isinstance(content, dict):
         raise Invalid(f"{shown} holds no object with names and values")
     try:
         plain: dict[str, Any] = json.loads(json.dumps(content, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise Invalid(f"{shown} holds what JSON cannot express: {error}") from error
     return plain
 
@@ -39,30 +39,6 @@ def read_pairs(pairs: Sequence[str], option: str = "--var") -> dict[str, Any]:
             raise Invalid(f"{option} {pair!r} is not of the form KEY=VALUE")
         values[key] = value if key.startswith("env.") else _json_or_text(value)
     return values
-
-
-def _read(file: Path, shown: str) -> str:
-    try:
-        return sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Invalid(f"{shown} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{shown} is not UTF-8 text") from error
-
-
-def _parse(text: str, shown: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as wrong:
-        if shown.endswith(".json"):
-            raise Invalid(f"{shown} is not JSON: {wrong}") from wrong
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise Invalid(f"{shown} is neither JSON nor YAML: {problem}") from error
 
 
 def _json_or_text(value: str) -> Any:

@@ -6,31 +6,41 @@ Live state is never touched: occupancy is in the ledgers, which no plan writes.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from push_dispatch.control.declaration import Declaration, DeclaredPool
-from push_dispatch.control.deployments import (
-    Deployment,
-    check_deployment,
-    delete_deployment,
-    from_document,
-    save_deployment,
-    to_document,
+from push_dispatch.apply_text import (
+    deployment_changes,
+    new_deployment,
+    new_pool,
+    pool_changes,
+    queue_deleted,
+    template_changes,
 )
-from push_dispatch.control.pools import (
+from push_dispatch.configure import (
     change_pool,
+    check_pool,
     create_pool,
     delete_pool,
     delete_queue,
     pool_named,
+    runs_under_way,
 )
-from push_dispatch.core.model import DEFAULT_QUEUE, Pool, Queue
-from push_dispatch.core.schedule import Schedule, expression_of
+from push_dispatch.declaration import Declaration, DeclaredPool
+from push_dispatch.deployments import (
+    Deployment,
+    active_schedules,
+    check_deployment,
+    delete_deployment,
+    from_document,
+    save_deployment,
+)
+from push_dispatch.errors import Invalid, NotFound, Refused
+from push_dispatch.model import DEFAULT_QUEUE, Pool
 from push_dispatch.ports import Ports
+from push_dispatch.schedules import UnknownSchedules
 
 __all__ = ["Action", "Step", "carry_out", "plan"]
 
@@ -58,21 +68,39 @@ class Step:
     changes: tuple[str, ...] = ()
     pool: DeclaredPool | None = None
     deployment: Deployment | None = None
+    #: Queues of the pool that are deleted.
+    queues: tuple[str, ...] = ()
 
 
-def plan(ports: Ports, declared: Declaration, *, prune: bool = False) -> list[Step]:
+def plan(
+    ports: Ports, declared: Declaration, *, prune: bool = False, allow_empty: bool = False
+) -> list[Step]:
     """The steps that are needed, in order; none if everything is as declared. Reads only.
 
-    With `prune`, pools and deployments that are not declared are deleted. Raises Invalid, NotFound
-    if a declaration could not be carried out.
+    With `prune`, pools, queues and deployments that are not declared are deleted. Raises Invalid or
+    NotFound if the declaration could not be carried out, with everything that is wrong; Refused
+    if a deletion could not: `nothing_declared` unless `allow_empty`, `pool_not_empty`,
+    `pool_in_use`, `schedules_unknown`.
     """
-    steps: list[Step] = []
-    for name, pool in declared.pools.items():
-        steps += _plan_pool(ports, name, pool)
-    for name, deployment in declared.deployments.items():
-        steps += _plan_deployment(ports, declared, name, deployment)
+    if prune and not allow_empty and not declared.pools and not declared.deployments:
+        raise Refused(
+            "the file declares nothing, and --prune would delete everything",
+            reason="nothing_declared",
+        )
+    pools = {name: _wanted(ports, entry, prune=prune) for name, entry in declared.pools.items()}
+    _check(ports, declared, pools)
+    steps = [
+        *(step for name in pools for step in _plan_pool(ports, declared.pools[name], pools[name])),
+        *(
+            step
+            for entry in declared.deployments.values()
+            for step in _plan_deployment(ports, entry)
+        ),
+    ]
     if prune:
         steps += _plan_prune(ports, declared)
+    _check_deletions(ports, declared, steps)
+    _check_schedules(ports, steps)
     return steps
 
 
@@ -84,102 +112,84 @@ def carry_out(ports: Ports, step: Step) -> None:
         case Action.DELETE, _:
             delete_deployment(ports, step.name)
         case Action.CREATE, "pool":
-            _create_pool(ports, _declared(step))
+            _create_pool(ports, step)
         case Action.UPDATE, "pool":
-            _update_pool(ports, _declared(step))
+            _update_pool(ports, step)
         case _:
             if step.deployment is not None:
                 save_deployment(ports, step.deployment)
 
 
-# -- planning ---------------------------------------------------------------------------------
+# -- what is wanted ---------------------------------------------------------------------------
 
 
-def _plan_pool(ports: Ports, name: str, declared: DeclaredPool) -> Iterator[Step]:
-    current = ports.store.pool(name)
+def _wanted(ports: Ports, declared: DeclaredPool, *, prune: bool) -> Pool:
+    current = ports.store.pool(declared.pool.name)
     if current is None:
-        text = f"type {declared.pool.type}, {_limit(declared.pool.limit)}"
-        yield Step(Action.CREATE, "pool", name, (text, *_new_queues(declared.pool)), declared)
-        return
-    changes = tuple(_pool_changes(ports, current, declared.pool))
-    if changes:
-        yield Step(Action.UPDATE, "pool", name, changes, declared)
+        return declared.pool
+    gone = [q.name for q in current.queues if prune and q.name not in declared.named]
+    return _merged(current, declared, [name for name in gone if name != DEFAULT_QUEUE])
 
 
-def _pool_changes(ports: Ports, now: Pool, then: Pool) -> Iterator[str]:
-    held = ports.store.ledger(now.name).holders
-    if now.type != then.type:
-        yield f"type {now.type} → {then.type}: runs that start from now on"
-    if now.limit != then.limit:
-        yield _limit_change(now.limit, then.limit, len(held))
-    if now.paused != then.paused:
-        yield _pause_change(paused=then.paused, held=len(held))
-    if now.template != then.template:
-        yield f"base job template {now.template} → {then.template}: runs that start from now on"
-    for field in ("description", "key_limit", "rate", "platform_rate", "fallbacks"):
-        before, after = getattr(now, field), getattr(then, field)
-        if before != after:
-            yield f"{field.replace('_', ' ')} {_shown(before)} → {_shown(after)}"
-    used = Counter(holder.queue for holder in held)
-    for queue in then.in_order:
-        known = now.queue(queue.name)
-        if known is None:
-            yield f"queue `{queue.name}` created: priority {queue.priority}, {_limit(queue.limit)}"
-        else:
-            yield from _queue_changes(known, queue, used[queue.name])
-    for queue in now.in_order:
-        if then.queue(queue.name) is None:
-            yield _queue_deleted(ports, now.name, queue.name)
-
-
-def _queue_changes(now: Queue, then: Queue, held: int) -> Iterator[str]:
-    name = f"queue `{now.name}`"
-    if now.priority != then.priority:
-        yield f"{name}: priority {now.priority} → {then.priority}"
-    if now.limit != then.limit:
-        yield f"{name}: {_limit_change(now.limit, then.limit, held)}"
-    if now.paused != then.paused:
-        yield f"{name}: {_pause_change(paused=then.paused, held=held)}"
-    for field in ("description", "key_limit", "rate"):
-        before, after = getattr(now, field), getattr(then, field)
-        if before != after:
-            yield f"{name}: {field.replace('_', ' ')} {_shown(before)} → {_shown(after)}"
-
-
-def _plan_deployment(
-    ports: Ports, declared: Declaration, name: str, deployment: Deployment
-) -> Iterator[Step]:
-    target = declared.pools.get(deployment.pool)
-    pool = target.pool if target else pool_named(ports, deployment.pool)
-    check_deployment(pool, deployment, _template(ports, target, pool))
-    document = ports.store.deployment(name)
-    if document is None:
-        text = f"pool {deployment.pool}, queue {deployment.queue}"
-        schedules = tuple(f"schedule `{s.name}`: {_when(s)}" for s in deployment.schedules)
-        yield Step(Action.CREATE, "deployment", name, (text, *schedules), deployment=deployment)
-        return
-    changes = _document_changes(to_document(from_document(name, document)), to_document(deployment))
-    if changes:
-        yield Step(Action.UPDATE, "deployment", name, changes, deployment=deployment)
-
-
-def _document_changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[str, ...]:
-    names = [field.name for field in fields(Deployment)]
-    return tuple(
-        f"{name.replace('_', ' ')} {_shown(now.get(name))} → {_shown(then.get(name))}"
-        for name in names
-        if now.get(name) != then.get(name)
+def _merged(current: Pool, declared: DeclaredPool, gone: Iterable[str]) -> Pool:
+    """The declared pool with the queues that it has beside the declared ones, but for those in
+    `gone`. They keep their priorities, unless a declared queue has the same; `default` goes behind
+    the declared ones, so that no run jumps ahead by naming no queue."""
+    queues = [queue for queue in declared.pool.queues if queue.name in declared.named]
+    last = max((queue.priority for queue in queues), default=0)
+    others = (q for q in current.in_order if q.name not in declared.named and q.name not in gone)
+    for queue in sorted(others, key=lambda q: q.name == DEFAULT_QUEUE):
+        taken = {q.priority for q in queues}
+        ahead = queue.name == DEFAULT_QUEUE and queue.priority < last
+        free = max(taken, default=0) + 1
+        moved = queue.priority in taken or ahead
+        queues.append(replace(queue, priority=free) if moved else queue)
+    return replace(
+        declared.pool,
+        queues=tuple(sorted(queues, key=lambda queue: queue.priority)),
+        deployment_limits=current.deployment_limits,
+        retired=tuple(n for n in current.retired if all(q.name != n for q in queues)),
+        version=current.version,
     )
 
 
-def _template(ports: Ports, declared: DeclaredPool | None, pool: Pool) -> Mapping[str, Any]:
-    if declared is not None:
-        return declared.templates[pool.template]
-    return ports.store.template(pool.name, pool.template) or {}
+# -- planning ---------------------------------------------------------------------------------
 
 
-def _when(schedule: Schedule) -> str:
-    return f"{expression_of(schedule)} {schedule.timezone}"
+def _plan_pool(ports: Ports, declared: DeclaredPool, wanted: Pool) -> Iterator[Step]:
+    name, template = wanted.name, declared.templates[wanted.template]
+    current = ports.store.pool(name)
+    if current is None:
+        changes = tuple(new_pool(wanted, template))
+        yield Step(Action.CREATE, "pool", name, changes, declared)
+        return
+    gone = tuple(q.name for q in current.queues if wanted.queue(q.name) is None)
+    changes = tuple(_pool_changes(ports, current, wanted, template, gone))
+    if changes:
+        yield Step(Action.UPDATE, "pool", name, changes, declared, queues=gone)
+
+
+def _pool_changes(
+    ports: Ports, now: Pool, then: Pool, template: Mapping[str, Any], gone: Iterable[str]
+) -> Iterator[str]:
+    yield from pool_changes(now, then, ports.store.ledger(now.name))
+    if now.template != then.template:
+        yield from template_changes(ports.store.template(now.name, now.template) or {}, template)
+    for queue in gone:
+        waiting = len(ports.store.line(now.name, queue, _COUNT))
+        yield queue_deleted(queue, waiting, more=waiting >= _COUNT)
+
+
+def _plan_deployment(ports: Ports, deployment: Deployment) -> Iterator[Step]:
+    name = deployment.name
+    document = ports.store.deployment(name)
+    if document is None:
+        changes = tuple(new_deployment(deployment))
+        yield Step(Action.CREATE, "deployment", name, changes, deployment=deployment)
+        return
+    changes = tuple(deployment_changes(from_document(name, document), deployment))
+    if changes:
+        yield Step(Action.UPDATE, "deployment", name, changes, deployment=deployment)
 
 
 def _plan_prune(ports: Ports, declared: Declaration) -> Iterator[Step]:
@@ -188,8 +198,79 @@ def _plan_prune(ports: Ports, declared: Declaration) -> Iterator[Step]:
             yield Step(Action.DELETE, "deployment", name, ("its runs stay",))
     for name in ports.store.pool_names():
         if name not in declared.pools:
-            held = len(ports.store.ledger(name).holders)
-            yield Step(Action.DELETE, "pool", name, (f"{held} runs hold slots",))
+            yield Step(Action.DELETE, "pool", name, ("with its queues",))
+
+
+# -- checks: what cannot be finished is not begun -----------------------------------------------
+
+
+def _check(ports: Ports, declared: Declaration, pools: Mapping[str, Pool]) -> None:
+    """Raise what the steps would raise, all of it at once, each with its path."""
+    found: list[tuple[str, Invalid | NotFound | Refused]] = []
+
+    def attempt(path: str, check: Callable[[], object]) -> None:
+        try:
+            check()
+        except (Invalid, NotFound, Refused) as error:
+            found.append((path, error))
+
+    for name, pool in pools.items():
+        template = declared.pools[name].templates[pool.template]
+        attempt(f"pools.{name}", lambda pool=pool, template=template: check_pool(pool, template))  # type: ignore[misc]
+    for name, deployment in declared.deployments.items():
+        attempt(
+            f"deployments.{name}",
+            lambda d=deployment: _check_deployment(ports, declared, pools, d),  # type: ignore[misc]
+        )
+    if len(found) == 1:
+        ((path, error),) = found
+        raise type(error)(f"{path}: {error.message}", reason=error.reason)
+    if found:
+        lines = [f"{path}: {error.message} [{error.reason}]" for path, error in found]
+        raise Invalid("\n".join(["the file cannot be applied", *lines]))
+
+
+def _check_deployment(
+    ports: Ports, declared: Declaration, pools: Mapping[str, Pool], deployment: Deployment
+) -> None:
+    pool = pools.get(deployment.pool)
+    if pool is not None:
+        template = declared.pools[pool.name].templates[pool.template]
+    else:
+        pool = pool_named(ports, deployment.pool)
+        template = dict(ports.store.template(pool.name, pool.template) or {})
+    check_deployment(pool, deployment, template)
+
+
+def _check_deletions(ports: Ports, declared: Declaration, steps: Iterable[Step]) -> None:
+    """Raise Refused, naming every pool that cannot be deleted: then nothing is."""
+    gone = [s.name for s in steps if (s.action, s.kind) == (Action.DELETE, "pool")]
+    problems = [
+        f"pool {one.pool!r} is not in the file, whose deployment {one.name!r} names it"
+        for one in declared.deployments.values()
+        if one.pool in gone
+    ]
+    reason = "pool_in_use" if problems else "pool_not_empty"
+    for name in gone:
+        waiting, busy = runs_under_way(ports, name)
+        if waiting or busy:
+            problems.append(f"pool {name!r}: {len(waiting)} runs wait, {busy} are under way")
+    if problems:
+        raise Refused(
+            "\n".join(["nothing is changed: --prune could not finish", *problems]), reason=reason
+        )
+
+
+def _check_schedules(ports: Ports, steps: Iterable[Step]) -> None:
+    """Raise Refused (`schedules_unknown`) now if schedules could not be saved or deleted."""
+    if not isinstance(ports.schedules, UnknownSchedules):
+        return
+    for step in steps:
+        if step.kind == "deployment":
+            document = ports.store.deployment(step.name)
+            known = from_document(step.name, document).schedules if document else ()
+            active = active_schedules(step.deployment) if step.deployment else ()
+            ports.schedules.sync(step.name, active, known)
 
 
 # -- carrying out -----------------------------------------------------------------------------
@@ -201,76 +282,34 @@ def _declared(step: Step) -> DeclaredPool:
     return step.pool
 
 
-def _create_pool(ports: Ports, declared: DeclaredPool) -> None:
+def _create_pool(ports: Ports, step: Step) -> None:
+    declared = _declared(step)
     if ports.store.pool(declared.pool.name) is not None:
-        _update_pool(ports, declared)
+        _update_pool(ports, step)
         return
     _put_templates(ports, declared)
     create_pool(ports, declared.pool, declared.templates[declared.pool.template])
 
 
-def _update_pool(ports: Ports, declared: DeclaredPool) -> None:
+def _update_pool(ports: Ports, step: Step) -> None:
+    declared = _declared(step)
     _put_templates(ports, declared)
-    wanted = declared.pool
-    current = pool_named(ports, wanted.name)
-    gone = [q.name for q in current.queues if wanted.queue(q.name) is None]
 
     def change(pool: Pool) -> Pool:
         # The queues that go stay until the rest has changed: deleting one moves its runs.
-        kept = tuple(q for q in pool.queues if q.name in gone)
-        lowest = max(q.priority for q in wanted.queues)
-        behind = tuple(replace(q, priority=lowest + n) for n, q in enumerate(kept, 1))
-        return replace(
-            wanted,
-            queues=(*wanted.queues, *behind),
-            deployment_limits=pool.deployment_limits,
-            retired=tuple(n for n in pool.retired if wanted.queue(n) is None),
-            version=pool.version,
-        )
+        wanted = _merged(pool, declared, step.queues)
+        lowest = max(queue.priority for queue in wanted.queues)
+        going = (queue for queue in pool.in_order if queue.name in step.queues)
+        behind = tuple(replace(q, priority=lowest + n) for n, q in enumerate(going, 1))
+        return replace(wanted, queues=(*wanted.queues, *behind))
 
-    change_pool(ports, wanted.name, change)
-    for name in gone:
-        delete_queue(ports, wanted.name, name)
+    pool = change_pool(ports, declared.pool.name, change)
+    for name in step.queues:
+        if pool.queue(name) is not None:
+            delete_queue(ports, pool.name, name)
 
 
 def _put_templates(ports: Ports, declared: DeclaredPool) -> None:
     for digest, template in declared.templates.items():
         if ports.store.template(declared.pool.name, digest) is None:
             ports.store.put_template(declared.pool.name, digest, template)
-
-
-# -- in words ---------------------------------------------------------------------------------
-
-
-def _limit(limit: int | None) -> str:
-    return "no limit" if limit is None else f"limit {limit}"
-
-
-def _limit_change(now: int | None, then: int | None, held: int) -> str:
-    change = f"limit {_shown(now)} → {_shown(then)}"
-    if then is not None and held > then:
-        return f"{change}: {held - then} runs finish above the limit, nothing is stopped"
-    return change
-
-
-def _pause_change(*, paused: bool, held: int) -> str:
-    if paused:
-        return f"paused: nothing starts, {held} runs under way go on"
-    return "resumed"
-
-
-def _queue_deleted(ports: Ports, pool: str, queue: str) -> str:
-    waiting = len(ports.store.line(pool, queue, _COUNT))
-    count = f"{waiting}" if waiting < _COUNT else f"{_COUNT} or more"
-    return f"queue `{queue}` deleted: {count} waiting runs move to `{DEFAULT_QUEUE}`"
-
-
-def _new_queues(pool: Pool) -> Iterator[str]:
-    for queue in pool.in_order:
-        yield f"queue `{queue.name}`: priority {queue.priority}, {_limit(queue.limit)}"
-
-
-def _shown(value: Any) -> str:
-    if value in (None, "", (), []):
-        return "none"
-    return str(value)

@@ -17,6 +17,7 @@ from typing import Any
 from push_dispatch.configure import digest_of
 from push_dispatch.deployments import Deployment
 from push_dispatch.errors import Invalid
+from push_dispatch.files import read_document
 from push_dispatch.model import DEFAULT_QUEUE, Collision, Fallback, Pool, Queue, Rate, check_rate
 from push_dispatch.schedules import Schedule
 from push_dispatch.validation import check_template
@@ -32,6 +33,8 @@ class DeclaredPool:
 
     pool: Pool
     templates: Mapping[str, Template]
+    #: The queues that the file names; the pool has a `default` in any case.
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +48,24 @@ class Declaration:
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
-    text = files("push_dispatch.control").joinpath("pools.schema.json").read_text()
+    text = files("push_dispatch").joinpath("pools.schema.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
 
 
 def read_file(path: Path, default_template: Callable[[str], Template]) -> Declaration:
-    """Read a YAML or JSON file. Templates named by a path are relative to it. Raises Invalid."""
-    import yaml  # noqa: PLC0415 - only this command needs it
-
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise Invalid(f"{path} cannot be read: {error}") from error
-    return read(document or {}, default_template, relative_to=path.parent)
+    """Read a YAML or JSON file; `-` is standard input. Templates named by a path are relative to
+    it. Raises Invalid."""
+    document = read_document(path)
+    empty = document is None  # nothing but comments, or nothing at all
+    return read({} if empty else document, default_template, relative_to=path.parent)
 
 
 def read(
     document: Any, default_template: Callable[[str], Template], *, relative_to: Path
 ) -> Declaration:
     """The declaration in plain data. Raises Invalid, listing every violation with its path."""
+    _refuse_prefects(document)
     _check(document)
 
     def template_of(given: Any, pool_type: str) -> Template:
@@ -82,6 +83,31 @@ def read(
 
 
 # -- checks -----------------------------------------------------------------------------------
+
+
+def _refuse_prefects(document: Any) -> None:
+    """Raise Invalid, with what to write instead, for a project file of Prefect."""
+    if not isinstance(document, Mapping) or "pools" in document:
+        return
+    if "prefect-version" in document or isinstance(document.get("deployments"), list):
+        raise Invalid(_PREFECTS)
+
+
+_PREFECTS = """\
+this is a project file of Prefect (prefect.yaml); what it deploys is declared here as
+  pools:
+    POOL: {type: ecs, limit: 10}          # work pools, by name
+  deployments:                            # by name, not a list
+    NAME:
+      pool: POOL                          # work_pool.name
+      queue: QUEUE                        # work_pool.work_queue_name
+      job_variables: {image: IMAGE}       # work_pool.job_variables
+      entrypoint: flows/etl.py:main       # the same; the code has to be in the image
+      parameters: {}                      # the same
+      tags: []                            # the same
+      limit: 1                            # concurrency_limit
+      schedules: [{cron: "0 9 * * *", timezone: Europe/Berlin}]
+  build, push and pull steps have no counterpart: build the image beforehand"""
 
 
 def _check(document: Any) -> None:
@@ -106,11 +132,9 @@ def _template(
         return default_template(pool_type)
     if isinstance(given, Mapping):
         return given
-    path = relative_to / given
-    try:
-        template: Template = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Invalid(f"base job template {path} cannot be read: {error}") from error
+    template = read_document(relative_to / given)
+    if not isinstance(template, Mapping):
+        raise Invalid(f"base job template {relative_to / given} is not an object")
     return template
 
 
@@ -142,13 +166,13 @@ def _pool(
     )
     for declared in templates.values():
         check_template(declared, where=f"pools.{name}: ")
-    return DeclaredPool(pool, templates)
+    return DeclaredPool(pool, templates, frozenset(entry.get("queues") or {}))
 
 
 def _queues(pool: str, entries: Mapping[str, Any]) -> tuple[Queue, ...]:
-    """Given priorities stay what they are; the other queues get the first free ones, in order."""
+    """Given priorities stay what they are; the other queues get the first free ones, in order. A
+    `default` that the file does not name comes last: no run jumps ahead by naming no queue."""
     given = {name: dict(entry or {}) for name, entry in entries.items()}
-    given.setdefault(DEFAULT_QUEUE, {})
     taken = [entry["priority"] for entry in given.values() if "priority" in entry]
     for priority in taken:
         if taken.count(priority) > 1:
@@ -163,6 +187,9 @@ def _queues(pool: str, entries: Mapping[str, Any]) -> tuple[Queue, ...]:
         rate = _rate(entry.pop("rate", None), f"pools.{pool}.queues.{name}")
         number = priority if priority is not None else next(free)
         queues.append(Queue(name=name, priority=number, rate=rate, **entry))
+    if DEFAULT_QUEUE not in given:
+        last = max((queue.priority for queue in queues), default=0)
+        queues.append(Queue(DEFAULT_QUEUE, last + 1))
     return tuple(sorted(queues, key=lambda queue: queue.priority))
 
 

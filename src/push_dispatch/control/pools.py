@@ -19,6 +19,7 @@ from push_dispatch.core.model import (
     Queue,
     Rate,
     Ready,
+    Run,
     RunState,
     check_limit,
     check_name,
@@ -35,13 +36,17 @@ __all__ = [
     "change_pool",
     "change_queue",
     "check_new_pool",
+    "check_pool",
     "create_pool",
     "create_queue",
     "delete_pool",
     "delete_queue",
+    "deployments_of",
+    "digest_of",
     "keep_template",
     "pool_named",
     "queue_named",
+    "runs_under_way",
     "with_priority",
     "with_queue",
 ]
@@ -61,7 +66,7 @@ def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
     Raises Invalid (`invalid_name`, `invalid_limit`, `invalid_priority`, `unknown_type`,
     `invalid_template`), Refused (`pool_exists`).
     """
-    _check_pool(pool, template)
+    check_pool(pool, template)
     digest = digest_of(template)
     ports.store.put_template(pool.name, digest, template)
     ports.store.create_pool(replace(pool, template=digest))
@@ -70,7 +75,7 @@ def create_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Pool:
 
 def check_new_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> None:
     """Raise what `create_pool` would raise now, and change nothing."""
-    _check_pool(pool, template)
+    check_pool(pool, template)
     if ports.store.pool(pool.name):
         raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
 
@@ -112,32 +117,49 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
 def delete_pool(ports: Ports, name: str, *, force: bool = False) -> int:
     """Delete a pool and return how many waiting runs that has cancelled.
 
-    Raises NotFound, Refused (`pool_not_empty`): runs wait without `force`, or hold slots, which
-    also `force` does not take away.
+    Raises NotFound, Refused: `pool_in_use` if deployments name it, `pool_not_empty` if runs wait,
+    both without `force` only; `pool_not_empty` if runs hold slots.
     """
     pool = pool_named(ports, name)
-    waiting, busy = [], 0
-    for run in ports.store.list_runs(name, states=_UNDER_WAY):
-        if run.state is RunState.SCHEDULED:
-            waiting.append(run)
-        else:
-            busy += 1
+    waiting, busy = runs_under_way(ports, name)
     if busy or (waiting and not force):
         raise Refused(
             f"pool {name!r} is not empty: {len(waiting)} runs wait, {busy} are under way",
             reason="pool_not_empty",
         )
+    if not force and (users := deployments_of(ports, name)):
+        raise Refused(
+            f"pool {name!r} is named by {len(users)} deployments: {', '.join(users)}",
+            reason="pool_in_use",
+        )
     # Nothing may start while the runs are cancelled one by one.
     pool = change_pool(ports, name, lambda p: replace(p, paused=True))
     for run in waiting:
         transition(ports, name, run.uuid, Stop("cancelled_by_user"), run=run)
-    if ports.store.ledger(name).holders:
-        held = len(ports.store.ledger(name).holders)
-        after = ports.store.runs(name, (h.run for h in ports.store.ledger(name).holders))
+    held = ports.store.ledger(name).holders
+    if held:
+        after = ports.store.runs(name, (h.run for h in held))
         if any(run.state in _UNDER_WAY for run in after.values()):
-            raise Refused(f"pool {name!r}: {held} slots are held", reason="pool_not_empty")
+            raise Refused(f"pool {name!r}: {len(held)} slots are held", reason="pool_not_empty")
     ports.store.delete_pool(pool)
     return len(waiting)
+
+
+def runs_under_way(ports: Ports, pool: str) -> tuple[list[Run], int]:
+    """The runs of a pool that wait, and the number of those that hold a slot."""
+    waiting, busy = [], 0
+    for run in ports.store.list_runs(pool, states=_UNDER_WAY):
+        if run.state is RunState.SCHEDULED:
+            waiting.append(run)
+        else:
+            busy += 1
+    return waiting, busy
+
+
+def deployments_of(ports: Ports, pool: str) -> list[str]:
+    """The names of the deployments that name this pool."""
+    found = ports.store.deployments().items()
+    return sorted(name for name, document in found if document.get("pool") == pool)
 
 
 def pool_named(ports: Ports, name: str) -> Pool:
@@ -261,7 +283,8 @@ def with_priority(pool: Pool, name: str, priority: int) -> Pool:
     return replace(pool, queues=tuple(shifted))
 
 
-def _check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
+def check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
+    """Raise Invalid if there could not be such a pool, whatever its name."""
     check_name(pool.name, "pool")
     check_limit(pool.limit, f"pool {pool.name!r}")
     check_limit(pool.key_limit, f"pool {pool.name!r}, per key")

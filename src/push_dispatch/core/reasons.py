@@ -136,6 +136,8 @@ _ALL = (
     _refusal("provision_incomplete", "What the pool needs of its platform is not there, or only a part of it.", "Correct what the message names, and type the same command again: it goes on."),
     _refusal("queue_exists", "The pool has a queue of that name.", "Choose another name, or change it with queue update."),
     _refusal("pool_not_empty", "Runs of the pool wait or run.", "Cancel them first, or delete with --force."),
+    _refusal("pool_in_use", "Deployments name the pool.", "Delete them or move them to another pool first: push-dispatch deployment ls. Or delete with --force."),
+    _refusal("nothing_declared", "The file declares nothing, and everything else would be deleted.", "Look at what wrote the file; --allow-empty deletes everything all the same."),
     _refusal("default_queue", "The default queue cannot be deleted.", "Pause it or set its limit to 0 instead."),
     _refusal("logs_unavailable", "The platform's logs cannot be read from here.", "Look into the platform's own console."),
     _refusal("already_ended", "The run has already ended.", "Nothing to do."),

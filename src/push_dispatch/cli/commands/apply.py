@@ -10,9 +10,11 @@ from cyclopts import Parameter
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import dim, print_json, say
+from push_dispatch.errors import PushDispatchError
 
 if TYPE_CHECKING:
-    from push_dispatch.control.apply import Step
+    from push_dispatch.apply import Step
+    from push_dispatch.ports import Ports
 
 __all__ = ["apply"]
 
@@ -22,19 +24,30 @@ _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 def apply(
     *,
     file: Annotated[
-        Path, Parameter(name=("--file", "-f"), metavar="FILE", help="YAML or JSON, see `--schema`.")
+        Path,
+        Parameter(
+            name=("--file", "-f"),
+            metavar="FILE",
+            help="YAML or JSON, see `--schema`; by default ./pools.yaml.",
+        ),
     ] = Path("pools.yaml"),
     dry_run: Annotated[bool, Parameter(help="Print the plan, and change nothing.")] = False,
-    prune: Annotated[bool, Parameter(help="Delete pools and deployments not in the file.")] = False,
+    prune: Annotated[
+        bool, Parameter(help="Delete pools, queues and deployments not in the file.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, Parameter(help="With --prune: also if the file declares nothing.")
+    ] = False,
     schema: Annotated[bool, Parameter(help="Print the file's JSON Schema, for editors.")] = False,
     common: Common = Common(),
 ) -> None:
     """Print a plan in terms of the runs concerned, and carry it out. Applying twice does nothing.
 
-    Runs that have started are never stopped, and live counters never touched.
+    Runs that have started are never stopped, and live counters never touched. A plan that cannot be
+    finished is refused before anything changes.
     """
-    from push_dispatch.control.apply import carry_out, plan
-    from push_dispatch.control.declaration import read_file, schema as schema_of_file
+    from push_dispatch.apply import plan
+    from push_dispatch.declaration import read_file, schema as schema_of_file
     from push_dispatch.platforms.templates import default_template
 
     if schema:
@@ -42,17 +55,29 @@ def apply(
         return
     declared = read_file(file, default_template)
     ports = connect(common)
-    steps = plan(ports, declared, prune=prune)
+    steps = plan(ports, declared, prune=prune, allow_empty=allow_empty)
+    if not common.json:
+        _tell(steps)
+    if not dry_run:
+        _carry_out(ports, steps)
     if common.json:
         print_json({"applied": not dry_run, "steps": [_view(step) for step in steps]})
-    else:
-        _tell(steps)
-    if dry_run:
-        return
-    for step in steps:
-        carry_out(ports, step)
-    if steps and not common.json:
+    elif steps and not dry_run:
         say(f"Applied {len(steps)} {'change' if len(steps) == 1 else 'changes'}.")
+
+
+def _carry_out(ports: Ports, steps: list[Step]) -> None:
+    from push_dispatch.apply import carry_out
+
+    for done, step in enumerate(steps):
+        try:
+            carry_out(ports, step)
+        except PushDispatchError as error:
+            # Something has changed since the plan was made.
+            where = f"{step.action.value} {step.kind} {step.name}, after {done} of {len(steps)}"
+            raise type(error)(f"{where}: {error.message}", reason=error.reason) from (
+                error.__cause__ or error
+            )
 
 
 def _tell(steps: list[Step]) -> None:

@@ -200,7 +200,10 @@ def delete(
     name: str,
     /,
     *,
-    force: Annotated[bool, Parameter(help="Do not ask, and cancel the runs that wait.")] = False,
+    force: Annotated[
+        bool,
+        Parameter(help="Do not ask, cancel the runs that wait, also if deployments name it."),
+    ] = False,
     common: Common = Common(),
 ) -> None:
     """Delete a pool and its queues. Runs that hold a slot keep it from being deleted."""
