@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 from push_dispatch.cli.failures import Failure, report
 from push_dispatch.cli.output import dim, print_json, say, stderr_console
 from push_dispatch.cli.times import span
-from push_dispatch.errors import Invalid, NotFound, PushDispatchError, Refused
-from push_dispatch.explain import reasons_of
-from push_dispatch.listing import run_named
-from push_dispatch.model import Attempt, Run, RunState, parse_run_id
+from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
+from push_dispatch.core.reasons import describe
+from push_dispatch.insight.explain import reasons_of
+from push_dispatch.insight.listing import run_named
 from push_dispatch.platforms.base import ReadsLogs
 from push_dispatch.ports import Ports
-from push_dispatch.reasons import describe
 
 if TYPE_CHECKING:
     from rich.status import Status

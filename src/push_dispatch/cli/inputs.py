@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.errors import Invalid
-from push_dispatch.files import read_document
+from push_dispatch.control.files import read_document
+from push_dispatch.core.errors import Invalid
 
 __all__ = ["read_mapping", "read_pairs"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from push_dispatch.errors import Invalid
-from push_dispatch.model import Rate, check_rate
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import Rate, check_rate
 
 __all__ = ["duration", "moment", "rate_of", "span"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from push_dispatch.apply_text import (
+from push_dispatch.control.apply_text import (
     deployment_changes,
     new_deployment,
     new_pool,
@@ -19,7 +19,16 @@ from push_dispatch.apply_text import (
     queue_deleted,
     template_changes,
 )
-from push_dispatch.configure import (
+from push_dispatch.control.declaration import Declaration, DeclaredPool
+from push_dispatch.control.deployments import (
+    Deployment,
+    active_schedules,
+    check_deployment,
+    delete_deployment,
+    from_document,
+    save_deployment,
+)
+from push_dispatch.control.pools import (
     change_pool,
     check_pool,
     create_pool,
@@ -28,19 +37,10 @@ from push_dispatch.configure import (
     pool_named,
     runs_under_way,
 )
-from push_dispatch.declaration import Declaration, DeclaredPool
-from push_dispatch.deployments import (
-    Deployment,
-    active_schedules,
-    check_deployment,
-    delete_deployment,
-    from_document,
-    save_deployment,
-)
-from push_dispatch.errors import Invalid, NotFound, Refused
-from push_dispatch.model import DEFAULT_QUEUE, Pool
+from push_dispatch.core.errors import Invalid, NotFound, Refused
+from push_dispatch.core.model import DEFAULT_QUEUE, Pool
 from push_dispatch.ports import Ports
-from push_dispatch.schedules import UnknownSchedules
+from push_dispatch.ports.schedules import UnknownSchedules
 
 __all__ = ["Action", "Step", "carry_out", "plan"]
 

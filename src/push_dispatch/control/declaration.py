@@ -14,13 +14,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.configure import digest_of
-from push_dispatch.deployments import Deployment
-from push_dispatch.errors import Invalid
-from push_dispatch.files import read_document
-from push_dispatch.model import DEFAULT_QUEUE, Collision, Fallback, Pool, Queue, Rate, check_rate
-from push_dispatch.schedules import Schedule
-from push_dispatch.validation import check_template
+from push_dispatch.control.deployments import Deployment
+from push_dispatch.control.files import read_document
+from push_dispatch.core.canonical import digest_of
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import (
+    DEFAULT_QUEUE,
+    Collision,
+    Fallback,
+    Pool,
+    Queue,
+    Rate,
+    check_rate,
+)
+from push_dispatch.core.schedule import Schedule
+from push_dispatch.core.validation import check_template
 
 __all__ = ["Declaration", "DeclaredPool", "read", "read_file", "schema"]
 
@@ -48,7 +56,7 @@ class Declaration:
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
-    text = files("push_dispatch").joinpath("pools.schema.json").read_text("utf-8")
+    text = files("push_dispatch.control").joinpath("pools.schema.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
 

@@ -42,7 +42,6 @@ __all__ = [
     "delete_pool",
     "delete_queue",
     "deployments_of",
-    "digest_of",
     "keep_template",
     "pool_named",
     "queue_named",

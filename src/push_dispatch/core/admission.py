@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from push_dispatch.model import (
+from push_dispatch.core.model import (
     MAX_SLOTS,
     Collision,
     Holder,

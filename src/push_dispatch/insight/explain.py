@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from push_dispatch.admission import Snapshot, decide, startable_alone, started_within
-from push_dispatch.errors import NotFound
-from push_dispatch.model import (
+from push_dispatch.core.admission import Snapshot, decide, startable_alone, started_within
+from push_dispatch.core.errors import NotFound
+from push_dispatch.core.model import (
     Holder,
     Ledger,
     Pool,
@@ -24,9 +24,9 @@ from push_dispatch.model import (
     Slot,
     parse_run_id,
 )
+from push_dispatch.core.reasons import Kind, describe
+from push_dispatch.core.simulate import Arrival, simulate
 from push_dispatch.ports import Ports
-from push_dispatch.reasons import Kind, describe
-from push_dispatch.simulate import Arrival, simulate
 
 __all__ = [
     "Explanation",

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from push_dispatch.configure import pool_named
-from push_dispatch.errors import NotFound
-from push_dispatch.explain import reasons_of
-from push_dispatch.model import Run, RunState, parse_run_id
+from push_dispatch.control.pools import pool_named
+from push_dispatch.core.errors import NotFound
+from push_dispatch.core.model import Run, RunState, parse_run_id
+from push_dispatch.insight.explain import reasons_of
+from push_dispatch.insight.views import run_view
 from push_dispatch.ports import Ports
-from push_dispatch.views import run_view
 
 __all__ = ["newest_runs", "run_named", "run_views"]
 

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, strategies as st
 
-from push_dispatch.admission import HANDOVER_SECONDS, Decision, Snapshot, apply, decide
-from push_dispatch.model import Collision, Holder, Ledger, Pool, Queue, Rate, Ready, Starts
+from push_dispatch.core.admission import HANDOVER_SECONDS, Decision, Snapshot, apply, decide
+from push_dispatch.core.model import Collision, Holder, Ledger, Pool, Queue, Rate, Ready, Starts
 
 NOW = 1_800_000_000_000
 QUEUES = (Queue("low", 10), Queue("critical", 1), Queue("high", 5))

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.configure import change_pool, change_queue, create_pool, create_queue
-from push_dispatch.dispatch import dispatch, hints_of
-from push_dispatch.errors import Invalid
-from push_dispatch.explain import explain, explain_pool, reasons_of
-from push_dispatch.messages.memory import MemoryMessages
-from push_dispatch.model import Pool, Queue, Ready, Run
+from push_dispatch.adapters.memory.messages import MemoryMessages
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import Pool, Queue, Ready, Run
+from push_dispatch.core.reasons import REASONS
+from push_dispatch.engine.dispatch import dispatch, hints_of
+from push_dispatch.engine.submit import Request, copies, submit, submit_many
+from push_dispatch.insight.explain import explain, explain_pool, reasons_of
 from push_dispatch.ports import Ports
-from push_dispatch.reasons import REASONS
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.submit import Request, copies, submit, submit_many
 
 NOW = 1_800_000_000_000
 

@@ -10,10 +10,10 @@ from cyclopts import Parameter
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import dim, print_json, say
-from push_dispatch.errors import PushDispatchError
+from push_dispatch.core.errors import PushDispatchError
 
 if TYPE_CHECKING:
-    from push_dispatch.apply import Step
+    from push_dispatch.control.apply import Step
     from push_dispatch.ports import Ports
 
 __all__ = ["apply"]
@@ -46,8 +46,8 @@ def apply(
     Runs that have started are never stopped, and live counters never touched. A plan that cannot be
     finished is refused before anything changes.
     """
-    from push_dispatch.apply import plan
-    from push_dispatch.declaration import read_file, schema as schema_of_file
+    from push_dispatch.control.apply import plan
+    from push_dispatch.control.declaration import read_file, schema as schema_of_file
     from push_dispatch.platforms.templates import default_template
 
     if schema:
@@ -67,7 +67,7 @@ def apply(
 
 
 def _carry_out(ports: Ports, steps: list[Step]) -> None:
-    from push_dispatch.apply import carry_out
+    from push_dispatch.control.apply import carry_out
 
     for done, step in enumerate(steps):
         try:

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from push_dispatch.cli.output import console, print_json
-from push_dispatch.errors import Invalid, PushDispatchError
-from push_dispatch.model import Attempt
+from push_dispatch.core.errors import Invalid, PushDispatchError
+from push_dispatch.core.model import Attempt
+from push_dispatch.core.template import render
+from push_dispatch.core.validation import check, enforced
+from push_dispatch.engine.job import job_for, layers_of
+from push_dispatch.engine.submit import Request, pool_named, prepare
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
-from push_dispatch.render import job_for, layers_of
-from push_dispatch.reporter import Reporter
-from push_dispatch.submit import Request, pool_named, prepare
-from push_dispatch.template import render
-from push_dispatch.validation import check, enforced
+from push_dispatch.ports.reporter import Reporter
 
 __all__ = ["show_request"]
 

@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.apply import carry_out, plan
-from push_dispatch.configure import change_pool, create_pool, create_queue, delete_pool
-from push_dispatch.declaration import Declaration, read
-from push_dispatch.deployments import Deployment, save_deployment
-from push_dispatch.errors import Invalid, PushDispatchError, Refused
-from push_dispatch.messages.memory import MemoryMessages
-from push_dispatch.model import Pool, Queue
+from push_dispatch.adapters.memory.messages import MemoryMessages
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.control.apply import carry_out, plan
+from push_dispatch.control.declaration import Declaration, read
+from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.pools import change_pool, create_pool, create_queue, delete_pool
+from push_dispatch.core.errors import Invalid, PushDispatchError, Refused
+from push_dispatch.core.model import Pool, Queue
+from push_dispatch.core.schedule import Schedule
+from push_dispatch.engine.submit import Request, submit
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
-from push_dispatch.schedules import Schedule, UnknownSchedules
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.submit import Request, submit
+from push_dispatch.ports.schedules import UnknownSchedules
 
 PROCESS = {"type": "process"}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.errors import Invalid
-from push_dispatch.load import from_document_of_runs
+from push_dispatch.core.errors import Invalid
+from push_dispatch.insight.load import from_document_of_runs
 
 
 @pytest.mark.parametrize(

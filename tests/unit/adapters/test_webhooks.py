@@ -14,11 +14,11 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from push_dispatch.errors import Invalid
-from push_dispatch.model import Run
-from push_dispatch.notify import Notifier, Webhook, notification_of, signature
-from push_dispatch.secrets import EnvSecrets
-from push_dispatch.store import Change
+from push_dispatch.adapters.notifier import Notifier, Webhook, notification_of, signature
+from push_dispatch.adapters.secret_stores import EnvSecrets
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import Run
+from push_dispatch.ports.store import Change
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.cli.rendering import show_request
-from push_dispatch.configure import create_pool
-from push_dispatch.messages.memory import MemoryMessages
-from push_dispatch.model import Attempt, Pool
+from push_dispatch.adapters.memory.messages import MemoryMessages
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.cli.commands.dry_run import show_request
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.model import Attempt, Pool
+from push_dispatch.engine.job import job_for
+from push_dispatch.engine.submit import Request, pool_named, prepare
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
-from push_dispatch.render import job_for
-from push_dispatch.reporter import Reporter
-from push_dispatch.secrets import secrets_from
-from push_dispatch.store.memory import MemoryStore
-from push_dispatch.submit import Request, pool_named, prepare
+from push_dispatch.ports.reporter import Reporter
 
 RUN = "0199c1f0-0000-7000-8000-000000000001"
 SECRETS = secrets_from({"PUSH_DISPATCH_SECRETS": "env", "PUSH_DISPATCH_SECRET_PW": "planted"})

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from push_dispatch.deployments import Deployment, to_document
-from push_dispatch.model import DEFAULT_QUEUE, Fallback, Ledger, Pool, Queue, Rate
-from push_dispatch.schedules import Schedule, expression_of
-from push_dispatch.validation import enforced
+from push_dispatch.control.deployments import Deployment, to_document
+from push_dispatch.core.model import DEFAULT_QUEUE, Fallback, Ledger, Pool, Queue, Rate
+from push_dispatch.core.schedule import Schedule, expression_of
+from push_dispatch.core.validation import enforced
 
 __all__ = [
     "deployment_changes",

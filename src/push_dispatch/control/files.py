@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.errors import Invalid
+from push_dispatch.core.errors import Invalid
 
 __all__ = ["parse", "read_document", "read_text"]
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.admission import Snapshot, apply, decide
+from push_dispatch.adapters.dynamodb.items import ledger_item, read_ledger, size_of
 from push_dispatch.cli.times import rate_of
-from push_dispatch.configure import change_pool, change_queue, create_pool
-from push_dispatch.declaration import read, schema
-from push_dispatch.errors import Invalid
-from push_dispatch.model import (
+from push_dispatch.control.declaration import read, schema
+from push_dispatch.control.pools import change_pool, change_queue, create_pool
+from push_dispatch.core.admission import Snapshot, apply, decide
+from push_dispatch.core.canonical import dumps
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import (
     MAX_PERIOD_SECONDS,
     MAX_STARTS,
     Ledger,
@@ -27,7 +29,6 @@ from push_dispatch.model import (
     check_rate,
 )
 from push_dispatch.platforms.templates import default_template
-from push_dispatch.store.items import dumps, ledger_item, read_ledger, size_of
 from tests.fakes.world import POOL, World
 
 NOW = 1_800_000_000_000
