@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +28,7 @@ from push_dispatch.control.deployments import (
     delete_deployment,
     from_document,
     save_deployment,
+    schedules_of,
 )
 from push_dispatch.control.pools import (
     change_pool,
@@ -239,7 +241,9 @@ def _check_deployment(
     else:
         pool = pool_named(ports, deployment.pool)
         template = dict(ports.store.template(pool.name, pool.template) or {})
-    check_deployment(pool, deployment, template)
+    now = datetime.fromtimestamp(ports.clock() / 1000, UTC)
+    known = schedules_of(ports.store.deployment(deployment.name))
+    check_deployment(pool, deployment, template, now=now, known=known)
 
 
 def _check_deletions(ports: Ports, declared: Declaration, steps: Iterable[Step]) -> None:
@@ -267,8 +271,7 @@ def _check_schedules(ports: Ports, steps: Iterable[Step]) -> None:
         return
     for step in steps:
         if step.kind == "deployment":
-            document = ports.store.deployment(step.name)
-            known = from_document(step.name, document).schedules if document else ()
+            known = schedules_of(ports.store.deployment(step.name))
             active = active_schedules(step.deployment) if step.deployment else ()
             ports.schedules.sync(step.name, active, known)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from push_dispatch.control.occurrences import check_cron
+from push_dispatch.control.occurrences import check_fires, next_time
 from push_dispatch.control.pools import change_pool, pool_named
 from push_dispatch.core.errors import Invalid, NotFound
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, check_limit, check_name
@@ -25,6 +26,7 @@ __all__ = [
     "from_document",
     "request_of",
     "save_deployment",
+    "schedules_of",
     "to_document",
 ]
 
@@ -72,19 +74,30 @@ def save_deployment(ports: Ports, deployment: Deployment) -> None:
     """
     pool = pool_named(ports, deployment.pool)
     template = ports.store.template(pool.name, pool.template)
-    check_deployment(pool, deployment, template or {})
     before = ports.store.deployment(deployment.name)
+    known, now = schedules_of(before), _moment(ports)
+    check_deployment(pool, deployment, template or {}, now=now, known=known)
+    # What is over would be refused: EventBridge takes no time of the past.
+    active = [s for s in active_schedules(deployment) if next_time(s, now) is not None]
     # First: what is refused there is not stored here.
-    ports.schedules.sync(deployment.name, active_schedules(deployment), _schedules_of(before))
+    ports.schedules.sync(deployment.name, active, known)
     ports.store.put_deployment(deployment.name, to_document(deployment))
     if before is not None and before["pool"] != deployment.pool:
         _set_limit(ports, before["pool"], deployment.name, None)
     _set_limit(ports, deployment.pool, deployment.name, deployment.limit)
 
 
-def check_deployment(pool: Pool, deployment: Deployment, template: Mapping[str, Any]) -> None:
+def check_deployment(
+    pool: Pool,
+    deployment: Deployment,
+    template: Mapping[str, Any],
+    *,
+    now: datetime,
+    known: Collection[Schedule] = (),
+) -> None:
     """Raises Invalid, or NotFound (`queue_not_found`), if runs of it could not be made: by its
-    schedules as they are, or by somebody who adds what is missing."""
+    schedules as they are, or by somebody who adds what is missing. A schedule that it had before,
+    one of `known`, may be over."""
     name = check_name(deployment.name, "deployment")
     check_limit(deployment.limit, f"deployment {name!r}")
     if deployment.command and deployment.entrypoint:
@@ -97,8 +110,8 @@ def check_deployment(pool: Pool, deployment: Deployment, template: Mapping[str, 
     names = [schedule.name for schedule in deployment.schedules]
     for schedule in deployment.schedules:
         check_schedule(schedule)
-        if schedule.cron:
-            check_cron(schedule.cron)
+        if schedule not in known:
+            check_fires(schedule, now)
         if names.count(schedule.name) > 1:
             raise Invalid(f"deployment {name!r} has two schedules named {schedule.name!r}")
     if deployment.schedules:
@@ -106,6 +119,11 @@ def check_deployment(pool: Pool, deployment: Deployment, template: Mapping[str, 
             check(template, _layers(deployment, schedule.job_variables))
     else:
         check({**template, "variables": _optional(template)}, _layers(deployment, {}))
+
+
+def schedules_of(document: Mapping[str, Any] | None) -> tuple[Schedule, ...]:
+    """The schedules in a stored document; none if there is none."""
+    return from_document("", document).schedules if document else ()
 
 
 def deployment_named(ports: Ports, name: str) -> Deployment:
@@ -221,8 +239,8 @@ def _command_of(entrypoint: str) -> str:
     return shlex.join(["python3", "-c", _CALL.format(module=module, function=function)])
 
 
-def _schedules_of(document: Mapping[str, Any] | None) -> tuple[Schedule, ...]:
-    return from_document("", document).schedules if document else ()
+def _moment(ports: Ports) -> datetime:
+    return datetime.fromtimestamp(ports.clock() / 1000, UTC)
 
 
 def _set_limit(ports: Ports, pool: str, name: str, limit: int | None) -> None:

@@ -1,19 +1,19 @@
 """When does a deployment make runs by itself? Cron with a time zone, an interval, or one time.
 
 In AWS a schedule is an EventBridge Scheduler schedule; locally the same expressions are evaluated
-by libraries (`push_dispatch.control.occurrences`). Either fires the same request with an
+by `push_dispatch.control.occurrences`. Either fires the same request with an
 idempotency key made of deployment, schedule and time, so that firing twice makes one run.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from push_dispatch.core.cron import parse_cron
 from push_dispatch.core.errors import Invalid
 
 __all__ = [
@@ -22,6 +22,10 @@ __all__ = [
     "expression_of",
     "idempotency_key_of",
 ]
+
+
+#: Seconds of an interval: ten years.
+_LONGEST = 10 * 366 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +60,15 @@ def check_schedule(schedule: Schedule) -> None:
             "use an IANA name such as Europe/Berlin",
             reason="invalid_time",
         )
-    if schedule.every_seconds is not None and (
-        schedule.every_seconds < 60 or schedule.every_seconds % 60
-    ):
+    seconds = schedule.every_seconds
+    if seconds is not None and (seconds % 60 or not 60 <= seconds <= _LONGEST):
         raise Invalid(
-            f"schedule {schedule.name!r}: every {schedule.every_seconds} s is not valid; "
-            "an interval is a whole number of minutes",
+            f"schedule {schedule.name!r}: every {seconds} s is not valid; an interval is a whole "
+            "number of minutes, of at most ten years",
             reason="invalid_time",
         )
-    if schedule.jitter_seconds < 0:
-        raise Invalid(f"schedule {schedule.name!r}: jitter is at least 0 seconds")
+    if not 0 <= schedule.jitter_seconds <= _LONGEST:
+        raise Invalid(f"schedule {schedule.name!r}: jitter is 0 to {_LONGEST:,} seconds")
     expression_of(schedule)
 
 
@@ -75,38 +78,11 @@ def expression_of(schedule: Schedule) -> str:
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
     """
     if schedule.cron:
-        return f"cron({six_fields(schedule.cron)})"
+        return f"cron({parse_cron(schedule.cron).fields})"
     if schedule.every_seconds is not None:
         minutes = schedule.every_seconds // 60
         return f"rate({minutes} minute{'s' if minutes > 1 else ''})"
     return f"at({_local_time(schedule).isoformat(timespec='seconds')})"
-
-
-def six_fields(cron: str) -> str:
-    """Five crontab fields as EventBridge's six; six are returned as they are.
-
-    Two differences: EventBridge counts weekdays from 1 (Sunday), and one of day-of-month and
-    day-of-week must be `?`, so a crontab that restricts both (which means "either") has no
-    equivalent. Raises Invalid.
-    """
-    fields = cron.split()
-    if len(fields) == 6:
-        return " ".join(fields)
-    if len(fields) != 5:
-        raise Invalid(
-            f"cron {cron!r} has {len(fields)} fields; 5 (crontab) or 6 (EventBridge) are valid",
-            reason="invalid_time",
-        )
-    minute, hour, day, month, weekday = fields
-    if day not in ("*", "?") and weekday not in ("*", "?"):
-        raise Invalid(
-            f"cron {cron!r} restricts day of month and day of week, which EventBridge cannot "
-            "express: make two schedules",
-            reason="invalid_time",
-        )
-    if weekday in ("*", "?"):
-        return f"{minute} {hour} {day if day != '?' else '*'} {month} ? *"
-    return f"{minute} {hour} ? {month} {_weekdays(weekday)} *"
 
 
 def idempotency_key_of(deployment: str, schedule: str, time: str) -> str:
@@ -120,23 +96,6 @@ def due_time(schedule: Schedule) -> datetime:
 
 
 # -- details ----------------------------------------------------------------------------------
-
-
-def _weekdays(text: str) -> str:
-    """Crontab's 0 to 7 (0 and 7 are Sunday) as EventBridge's 1 to 7; names and steps stay."""
-
-    def shifted(match: re.Match[str]) -> str:
-        number = int(match.group())
-        if number > 7:
-            raise Invalid(f"weekday {number} is not valid: 0 to 7", reason="invalid_time")
-        return str(number % 7 + 1)
-
-    days, slash, step = text.partition("/")
-    low, dash, high = days.partition("-")
-    if dash and low.isdigit() and high == "7":
-        # SUN is 1 in EventBridge and ranges do not wrap: 5-7 is FRI, SAT and SUN.
-        days = ",".join(str(n) for n in range(int(low), 8))
-    return re.sub(r"\d+", shifted, days) + slash + step
 
 
 def _local_time(schedule: Schedule) -> datetime:

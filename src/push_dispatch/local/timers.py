@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice, takewhile
 from typing import Any
 
 from push_dispatch.control.deployments import Deployment, from_document
 from push_dispatch.control.occurrences import occurrences
-from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.core.errors import Unavailable
 from push_dispatch.ports import Ports
 
 __all__ = ["ScheduleTimer"]
@@ -29,16 +30,29 @@ class ScheduleTimer:
         self._until = ports.clock()
 
     def step(self) -> float:
-        """Fire what has become due since the last step."""
+        """Fire what has become due since the last step. A schedule that fails touches no other.
+        Raises Unavailable if the store cannot be reached: all of it is due again."""
         now = self._ports.clock()
+        unavailable: Unavailable | None = None
         for firing in self._due(self._until, now):
-            self._fire(firing)
+            try:
+                self._fire(firing)
+            except Unavailable as error:
+                unavailable = error
+            except Exception:
+                log.exception("schedule %(schedule)s of %(deployment)s cannot fire", firing)
+        if unavailable is not None:
+            raise unavailable
         self._until = now
         return 1
 
     def _due(self, after: int, until: int) -> Iterator[dict[str, Any]]:
         for name, document in self._ports.store.deployments().items():
-            deployment = from_document(name, document)
+            try:
+                deployment = from_document(name, document)
+            except (TypeError, ValueError) as error:
+                log.warning("deployment %s cannot be read: %s", name, error)
+                continue
             if not deployment.paused:
                 yield from _firings(deployment, _moment(after), _moment(until))
 
@@ -48,16 +62,19 @@ def _firings(deployment: Deployment, after: datetime, until: datetime) -> Iterat
         if not schedule.active:
             continue
         try:
-            for count, moment in enumerate(occurrences(schedule, after)):
-                if moment > until or count == _MOST:
-                    break
-                yield {
-                    "deployment": deployment.name,
-                    "schedule": schedule.name,
-                    "time": moment.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-                }
-        except PushDispatchError as error:
-            log.warning("schedule %s of %s: %s", schedule.name, deployment.name, error.message)
+            times = list(
+                islice(takewhile(lambda t: t <= until, occurrences(schedule, after)), _MOST)
+            )
+        except Exception:
+            # Not only what is known to go wrong: the others have to fire whatever it is.
+            log.exception("schedule %s of %s", schedule.name, deployment.name)
+            continue
+        for moment in times:
+            yield {
+                "deployment": deployment.name,
+                "schedule": schedule.name,
+                "time": moment.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            }
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -12,6 +12,7 @@ from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.deployments import Deployment, save_deployment
 from push_dispatch.control.pools import create_pool
+from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Pool, Run
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.handlers import submit
@@ -87,3 +88,57 @@ def test_a_laptop_that_slept_does_not_make_up_for_the_night() -> None:
     backend.deploy(Schedule(every_seconds=60))
     assert len(backend.after(8 * 3600)) == 10
     assert len(backend.after(60)) == 11
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"cron": "0 0 30 2 *"},  # never again
+        {"cron": "0 9 * * 5#9"},  # not valid
+        {"at": "2027-99-99T00:00"},
+        {"every_seconds": 60, "timezone": "Mars/Olympus"},
+        {"every_seconds": 60, "unknown": 1},  # of another version
+    ],
+    ids=str,
+)
+def test_a_schedule_that_cannot_be_evaluated_touches_no_other(broken: dict[str, Any]) -> None:
+    """However it came into the table: what is saved today is checked before."""
+    backend = Backend()
+    backend.store.put_deployment("a-bad", {"pool": "p", "schedules": [{"name": "x", **broken}]})
+    backend.deploy(Schedule(every_seconds=60))
+    backend.store.put_deployment("z-bad", {"pool": "p", "schedules": [{"name": "x", **broken}]})
+    assert len(backend.after(60)) == 1
+    assert len(backend.after(60)) == 2
+
+
+def test_a_firing_that_fails_keeps_no_other_from_firing() -> None:
+    backend = Backend()
+    backend.deploy(Schedule("a", every_seconds=60), Schedule("b", every_seconds=60))
+    fired: list[str] = []
+
+    def fire(firing: Mapping[str, Any]) -> object:
+        if firing["schedule"] == "a" and not fired:
+            raise RuntimeError("a bug")
+        fired.append(firing["schedule"])
+        return backend._fire(firing)
+
+    backend.timer = ScheduleTimer(backend.ports, fire)
+    assert len(backend.after(60)) == 1
+    assert len(backend.after(60)) == 3
+
+
+def test_what_a_store_out_of_reach_kept_from_firing_fires_later() -> None:
+    backend = Backend()
+    backend.deploy(Schedule("a", every_seconds=60), Schedule("b", every_seconds=60))
+    down = True
+
+    def fire(firing: Mapping[str, Any]) -> object:
+        if down and firing["schedule"] == "a":
+            raise Unavailable("the store is down")
+        return backend._fire(firing)
+
+    backend.timer = ScheduleTimer(backend.ports, fire)
+    with pytest.raises(Unavailable):
+        backend.after(60)
+    down = False
+    assert len(backend.after(1)) == 2

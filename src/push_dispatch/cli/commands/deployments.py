@@ -210,7 +210,11 @@ def _view(deployment: Deployment) -> dict[str, Any]:
 
 
 def _schedule(schedule: Any) -> str:
+    from push_dispatch.core.errors import Invalid
     from push_dispatch.core.schedule import expression_of
 
     zone = "" if schedule.timezone == "UTC" else f" {schedule.timezone}"
-    return f"{expression_of(schedule)}{zone}"
+    try:
+        return f"{expression_of(schedule)}{zone}"
+    except Invalid:  # stored by another version
+        return f"{schedule.cron or schedule.at} (not valid)"

@@ -39,6 +39,7 @@ def preview(
     clocks leaves out is skipped, one that comes twice fires once.
     """
     from push_dispatch.control.deployments import deployment_named
+    from push_dispatch.control.occurrences import check_fires
     from push_dispatch.core.schedule import check_schedule
 
     if count < 1:
@@ -46,6 +47,7 @@ def preview(
     expression = schedule_of("default", cron, every, at, timezone)
     if expression is not None:
         check_schedule(expression)
+        check_fires(expression, datetime.now(UTC))
         schedules: tuple[Schedule, ...] = (expression,)
     elif deployment is None:
         raise Invalid("name a deployment, or one of --cron, --every and --at")
@@ -58,7 +60,7 @@ def preview(
     for moment, name in times:
         say(f"{moment:%Y-%m-%d %H:%M:%S %z}  {moment.tzname()}  {name}")
     if not times:
-        say("Nothing is scheduled.")
+        say("No further time." if schedules else "Nothing is scheduled.")
 
 
 def schedule_of(
