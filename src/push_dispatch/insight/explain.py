@@ -127,7 +127,7 @@ def explain(ports: Ports, run_id: str) -> Explanation:
     if run is None:
         raise NotFound(f"there is no run {run_id}", reason="run_not_found")
     if run.state is not RunState.SCHEDULED:
-        return _settled(run, _settled_reason(run))
+        return _settled(run)
     place = Ready.of(run)
     snapshot = _snapshot(ports, pool_name, [place])
     reason = _decided(ports, snapshot, [run])[uuid]
@@ -223,7 +223,8 @@ def _settled_reason(run: Run) -> str:
     return run.reason or run.stop or _STATE_REASONS[run.state]
 
 
-def _settled(run: Run, reason: str) -> Explanation:
+def _settled(run: Run, reason: str = "") -> Explanation:
+    reason = reason or _settled_reason(run)
     about = describe(reason)
     current = run.current
     waits = current.message if current and not run.state.ended else None
