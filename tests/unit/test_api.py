@@ -49,7 +49,8 @@ def api() -> Api:
 
 
 def submitted(api: Api, **document: Any) -> str:
-    status, run = api("POST", "/runs", {"pool": POOL, **document})
+    wanted = {"pool": POOL, "job_variables": {"command": "true"}, **document}
+    status, run = api("POST", "/runs", wanted)
     assert status == 201, run
     return str(run["id"])
 
@@ -66,9 +67,12 @@ def test_a_run_is_submitted_shown_and_cancelled(api: Api) -> None:
 @pytest.mark.parametrize("by_header", [True, False])
 def test_asking_again_with_the_same_key_makes_one_run(api: Api, by_header: bool) -> None:
     key = {"idempotency-key": "k"} if by_header else {}
-    document = {"pool": POOL} | ({} if by_header else {"idempotency_key": "k"})
+    document: dict[str, Any] = {"pool": POOL} | ({} if by_header else {"idempotency_key": "k"})
+    document["job_variables"] = {"command": "true"}
     first = api("POST", "/runs", document, key)
     again = api("POST", "/runs", document, key)
+    other = api("POST", "/runs", {**document, "retries": 3}, key)
+    assert (other[0], other[1]["id"], other[1]["differs"]) == (200, first[1]["id"], ["retries"])
     assert (first[0], again[0]) == (201, 200)
     assert first[1]["id"] == again[1]["id"]
     assert len(api.world.runs()) == 1

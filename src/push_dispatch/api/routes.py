@@ -120,7 +120,7 @@ def list_runs(pool: str | None = None, state: States = None, limit: Limit = 20) 
     summary="Submit a run",
     description="The body is a Run Requested document. The header Idempotency-Key, or"
     " idempotency_key in the body, makes it safe to ask again: the run that is there already is"
-    " answered with 200 instead of 201.",
+    " answered with 200 instead of 201, and `differs` names what it has otherwise.",
     responses={201: {"description": "The run"}, 200: {"description": "The run that was there"}},
 )
 def submit_run(document: Annotated[Document, Body()]) -> Response[Document]:
@@ -128,6 +128,8 @@ def submit_run(document: Annotated[Document, Body()]) -> Response[Document]:
     key = app.current_event.headers.get("idempotency-key") or ""
     done = submit(ports, requested(ports, document, idempotency_key=key), check=check)
     [view] = run_views(ports, [done.run])
+    if done.differs:
+        view["differs"] = list(done.differs)
     return Response(201 if done.created else 200, content_types.APPLICATION_JSON, view)
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
-__all__ = ["Common"]
+__all__ = ["Common", "whole"]
+
+
+def whole(type_: object, tokens: Sequence[Token]) -> int:  # noqa: ARG001 - the converter's protocol
+    """Read an integer: a converter for options. `1.5` is not one. Raises ValueError."""
+    (token,) = tokens
+    if not re.fullmatch(r"[+-]?[0-9]{1,15}", token.value):
+        raise ValueError(f"{token.value!r} is not an integer")
+    return int(token.value)
+
 
 _BACKEND = Group(
     "Backend",

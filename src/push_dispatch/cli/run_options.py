@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from push_dispatch.cli.options import whole
 from push_dispatch.cli.times import duration, moment
 from push_dispatch.core.errors import Invalid
 from push_dispatch.engine.submit import Request
@@ -46,8 +47,12 @@ class Wanted:
         Parameter(name="--in", metavar="DURATION", help="Start after that: 90s, 5m, 1h30m."),
     ] = None
     key: Annotated[str | None, Parameter(help="The same key never creates two runs.")] = None
-    retries: Annotated[int | None, Parameter(help="Further attempts if the process fails.")] = None
-    crash_retries: Annotated[int | None, Parameter(help="Further attempts if it crashes.")] = None
+    retries: Annotated[
+        int | None, Parameter(converter=whole, help="Further attempts if the process fails.")
+    ] = None
+    crash_retries: Annotated[
+        int | None, Parameter(converter=whole, help="Further attempts if it crashes.")
+    ] = None
     retry_delay: Annotated[
         str | None,
         Parameter(metavar="DURATION", help="Before the first retry (10s); doubles each time."),

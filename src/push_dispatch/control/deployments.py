@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from push_dispatch.control.occurrences import check_fires, next_time
@@ -15,7 +17,8 @@ from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, check_limit
 from push_dispatch.core.schedule import Schedule, check_schedule
 from push_dispatch.core.template import Layer
 from push_dispatch.core.validation import check
-from push_dispatch.engine.submit import Request
+from push_dispatch.engine.submit import Request, check_request
+from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
 
 __all__ = [
@@ -102,6 +105,9 @@ def check_deployment(
     check_limit(deployment.limit, f"deployment {name!r}")
     if deployment.command and deployment.entrypoint:
         raise Invalid(f"deployment {name!r} has both a command and an entrypoint: name one")
+    if deployment.entrypoint:
+        _command_of(deployment.entrypoint)
+    check_request(request_of(deployment))
     if pool.queue(deployment.queue) is None:
         raise NotFound(
             f"deployment {name!r}: pool {pool.name!r} has no queue {deployment.queue!r}",
@@ -116,7 +122,8 @@ def check_deployment(
             raise Invalid(f"deployment {name!r} has two schedules named {schedule.name!r}")
     if deployment.schedules:
         for schedule in deployment.schedules:
-            check(template, _layers(deployment, schedule.job_variables))
+            layers = _layers(deployment, schedule.job_variables)
+            check(template, layers, needs_command(pool.type))
     else:
         check({**template, "variables": _optional(template)}, _layers(deployment, {}))
 
@@ -224,19 +231,41 @@ def _optional(template: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "required"}
 
 
+#: What `python3 -c` executes: `module:function` as Python finds it, Prefect's `path.py:function` by
+#: its path, with the other modules of its folder.
 _CALL = (
-    "import importlib, json, os; "
-    "getattr(importlib.import_module({module!r}), {function!r})"
+    "import importlib.util, json, operator, os, sys; {load}"
+    "operator.attrgetter({function!r})(module)"
     "(**json.loads(os.environ.get('PUSH_DISPATCH_PARAMETERS') or '{{}}'))"
 )
+_BY_NAME = "module = importlib.import_module({module!r}); "
+_BY_PATH = (
+    "sys.path.insert(0, os.path.abspath({folder!r})); "
+    "spec = importlib.util.spec_from_file_location({name!r}, {path!r}); "
+    "module = importlib.util.module_from_spec(spec); "
+    "sys.modules.setdefault({name!r}, module); spec.loader.exec_module(module); "
+)
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def _command_of(entrypoint: str) -> str:
-    """`path.py` is executed, `module:function` is called with the parameters."""
-    module, colon, function = entrypoint.partition(":")
+    """`path.py` is executed; `path.py:function` and `module:function` are called with the
+    parameters. Raises Invalid."""
+    module, colon, function = entrypoint.rpartition(":")
     if not colon:
         return shlex.join(["python3", entrypoint])
-    return shlex.join(["python3", "-c", _CALL.format(module=module, function=function)])
+    path = PurePosixPath(module)
+    by_path = path.suffix == ".py"
+    if not _DOTTED.fullmatch(function) or not (by_path or _DOTTED.fullmatch(module)):
+        raise Invalid(
+            f"entrypoint {entrypoint!r} is not valid: write path.py, flows/etl.py:main or "
+            "flows.etl:main"
+        )
+    if by_path:
+        load = _BY_PATH.format(folder=str(path.parent), name=path.stem, path=module)
+    else:
+        load = _BY_NAME.format(module=module)
+    return shlex.join(["python3", "-c", _CALL.format(load=load, function=function)])
 
 
 def _moment(ports: Ports) -> datetime:

@@ -440,7 +440,7 @@ def check_name(name: str, what: str) -> str:
 
 def check_limit(limit: int | None, what: str) -> int | None:
     """`limit` if it is one; raises Invalid (`invalid_limit`)."""
-    if limit is None or 0 <= limit <= MAX_SLOTS:
+    if limit is None or (type(limit) is int and 0 <= limit <= MAX_SLOTS):
         return limit
     raise Invalid(
         f"limit {limit} of {what} is not valid: a whole number from 0 to {MAX_SLOTS}, or none",
@@ -472,7 +472,7 @@ def check_rate(rate: Rate | None, what: str) -> Rate | None:
 
 def check_priority(priority: int, what: str) -> int:
     """`priority` if it is one; raises Invalid (`invalid_priority`)."""
-    if priority >= 1:
+    if type(priority) is int and priority >= 1:
         return priority
     raise Invalid(
         f"priority {priority} of {what} is not valid: a whole number from 1 on, 1 is served first",

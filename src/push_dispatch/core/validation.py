@@ -8,6 +8,7 @@ nearest name), a variable that the pool enforces, a default that breaks its own 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -39,12 +40,16 @@ class Violation:
         return f"{self.path}: {self.problem}" if self.path else self.problem
 
 
-def check(template: Mapping[str, Any], layers: Sequence[Layer]) -> None:
+def check(
+    template: Mapping[str, Any],
+    layers: Sequence[Layer],
+    needs_command: bool = False,  # noqa: FBT001, FBT002 - by position: see `submit.Check`
+) -> None:
     """Raise Invalid, listing all violations, if the job variables do not fit the template.
 
     The reason is `enforced_variable` if nothing else is wrong, `invalid_variables` otherwise.
     """
-    found = violations(template, layers)
+    found = violations(template, layers, needs_command=needs_command)
     if found:
         reasons = {violation.reason for violation in found}
         reason = reasons.pop() if len(reasons) == 1 else "invalid_variables"
@@ -58,8 +63,11 @@ def check_template(template: Mapping[str, Any], where: str = "") -> None:
         raise Invalid(message, reason="invalid_template")
 
 
-def violations(template: Mapping[str, Any], layers: Sequence[Layer]) -> list[Violation]:
-    """What is wrong with the job variables, weakest layer first."""
+def violations(
+    template: Mapping[str, Any], layers: Sequence[Layer], *, needs_command: bool = False
+) -> list[Violation]:
+    """What is wrong with the job variables, weakest layer first; and whether there is no command
+    although the platform needs one."""
     schema = _schema(template)
     try:
         merged = merge_variables(template, layers)
@@ -71,6 +79,7 @@ def violations(template: Mapping[str, Any], layers: Sequence[Layer]) -> list[Vio
         *_overridden(schema, asked),
         *_blocks(asked, merged),
         *_misfits(schema, {k: v for k, v in merged.items() if not _is_block(v)}),
+        *_command(template, merged, needed=needs_command),
     ]
 
 
@@ -117,9 +126,32 @@ def _shape(template: Mapping[str, Any]) -> Iterator[Violation]:
         yield Violation("variables.properties", "is no object")
         return
     yield from _schema_errors(schema)
-    for path, locked in _enforced(schema, ""):
+    known = dict(_enforced(schema, ""))
+    for path, locked in known.items():
         if not isinstance(locked, (bool, list)):
             yield Violation(f"variables.{path}.{ENFORCED}", "is neither true nor a list of values")
+    in_place = {_property_path(path) for path in known}
+    for path in _places(schema, ENFORCED, "variables"):
+        if path not in in_place:
+            text = f"enforces nothing here: variables.properties.NAME.{ENFORCED} is true or a list"
+            yield Violation(f"{path}.{ENFORCED}", text)
+
+
+def _property_path(path: str) -> str:
+    return "".join(f".properties.{name}" for name in path.split(".")).join(("variables", ""))
+
+
+def _places(part: Any, key: str, path: str) -> Iterator[str]:
+    """Where in a schema a key is, but for what is data."""
+    if isinstance(part, Mapping):
+        if part.get(key):
+            yield path
+        for name, inner in part.items():
+            if name not in ("default", "const", "enum", "examples", key):
+                yield from _places(inner, key, f"{path}.{name}")
+    elif isinstance(part, list):
+        for number, inner in enumerate(part):
+            yield from _places(inner, key, f"{path}[{number}]")
 
 
 def _schema_errors(schema: Mapping[str, Any]) -> Iterator[Violation]:
@@ -231,6 +263,35 @@ def _misfits(schema: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[V
     for error in sorted(validator.iter_errors(given), key=lambda e: list(map(str, e.path))):
         if not _is_secret(error.instance):
             yield Violation(_path(error), _problem(error))
+
+
+def _command(
+    template: Mapping[str, Any], merged: Mapping[str, Any], *, needed: bool
+) -> Iterator[Violation]:
+    """A command that no platform could execute."""
+    command, reporter = merged.get("command"), merged.get("reporter")
+    if isinstance(command, str) and _stands_alone(template.get("job_configuration"), "command"):
+        try:
+            command = shlex.split(command)
+        except ValueError as error:
+            yield Violation("command", f"cannot be split into words: {str(error).lower()}")
+            return
+    if not command and (needed or reporter) and "command" in _names(template):
+        why = "this platform starts nothing without one" if needed else "the reporter needs one"
+        yield Violation("command", f"is missing, and {why}: put it behind --")
+
+
+def _names(template: Mapping[str, Any]) -> set[str]:
+    return set(placeholders(template.get("job_configuration", {})))
+
+
+def _stands_alone(part: Any, name: str) -> bool:
+    """Whether a variable is a whole value somewhere: then it is split as a shell does."""
+    if isinstance(part, str):
+        return re.fullmatch(rf"\{{\{{\s*{name}\s*\}}\}}", part) is not None
+    if isinstance(part, Mapping):
+        return any(_stands_alone(inner, name) for inner in part.values())
+    return isinstance(part, list) and any(_stands_alone(inner, name) for inner in part)
 
 
 def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -5,25 +5,36 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from push_dispatch.core.errors import Invalid, NotFound, Unavailable
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, Ready, Run, RunState
+from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
 
 if TYPE_CHECKING:
     from push_dispatch.core.template import Layer
 
-__all__ = ["Check", "Request", "Submitted", "copies", "prepare", "submit", "submit_many"]
+__all__ = [
+    "Check",
+    "Request",
+    "Submitted",
+    "check_request",
+    "copies",
+    "prepare",
+    "submit",
+    "submit_many",
+]
 
 log = logging.getLogger(__name__)
 
-#: Raises Invalid if job variables, weakest layer first, do not fit a base job template. Handed
-#: over by those who submit (`validation.check`), so that the path of a run stays light.
-Check = Callable[[Mapping[str, Any], "Sequence[Layer]"], None]
+#: Raises Invalid if job variables, weakest layer first, do not fit a base job template, or if a
+#: command is needed (the third argument) and there is none. Handed over by those who submit
+#: (`validation.check`), so that the path of a run stays light.
+Check = Callable[[Mapping[str, Any], "Sequence[Layer]", bool], None]
 
 #: Places in line sort by 13 digits of milliseconds: until November 2286.
 _LAST_TIME = 10**13 - 1
@@ -65,6 +76,9 @@ class Submitted:
 
     run: Run
     created: bool
+    #: If it did not: what was asked for that the run under the same key has otherwise, such as
+    #: `command`; nothing of it was stored.
+    differs: tuple[str, ...] = ()
 
 
 def submit(ports: Ports, request: Request, *, check: Check | None = None) -> Submitted:
@@ -108,8 +122,7 @@ def prepare(ports: Ports, pool: Pool, request: Request) -> Run:
             f"pool {pool.name!r} has no queue {request.queue!r}; it has: {names}",
             reason="queue_not_found",
         )
-    _check_numbers(request)
-    _check_texts(request)
+    check_request(request)
     now = ports.clock()
     due = now if request.at is None else max(now, request.at)
     order = ports.new_id()
@@ -159,7 +172,39 @@ def _now(ports: Ports, run: Run) -> Run:
 def _store(ports: Ports, runs: Sequence[Run]) -> list[Submitted]:
     stored = ports.store.add_runs(runs)
     _enqueue_keyed(ports, stored)
-    return [Submitted(run, run.order == ours.order) for ours, run in zip(runs, stored, strict=True)]
+    return [_submitted(ours, run) for ours, run in zip(runs, stored, strict=True)]
+
+
+#: What makes a request with the same key another one.
+_CONTENT = (
+    "variables",
+    "deployment_variables",
+    "parameters",
+    "deployment",
+    "name",
+    "tags",
+    "concurrency_key",
+    "timeout_seconds",
+    "retries",
+    "crash_retries",
+    "retry_delay_seconds",
+)
+
+
+def _submitted(ours: Run, stored: Run) -> Submitted:
+    if stored.order == ours.order:
+        return Submitted(stored, created=True)
+    return Submitted(stored, created=False, differs=tuple(_differences(ours, stored)))
+
+
+def _differences(ours: Run, stored: Run) -> Iterator[str]:
+    for name in _CONTENT:
+        wanted, found = getattr(ours, name), getattr(stored, name)
+        if isinstance(wanted, Mapping):
+            names = dict.fromkeys((*wanted, *found))
+            yield from (str(key) for key in names if wanted.get(key) != found.get(key))
+        elif wanted != found:
+            yield name.replace("_", " ")
 
 
 def _enqueue_keyed(ports: Ports, runs: Sequence[Run]) -> None:
@@ -190,7 +235,13 @@ def _check_variables(
         template = templates[run.pool]
         if template is None:
             raise Invalid(f"pool {run.pool!r} has no base job template", reason="template_invalid")
-        check(template, layers_of(run))
+        check(template, layers_of(run), needs_command(pools[run.pool].type))
+
+
+def check_request(request: Request) -> None:
+    """Raise Invalid if a number or a text is out of bounds, whatever the pool."""
+    _check_numbers(request)
+    _check_texts(request)
 
 
 def _check_numbers(request: Request) -> None:
@@ -203,7 +254,7 @@ def _check_numbers(request: Request) -> None:
         ("timeout", request.timeout_seconds, 1),
         ("start within", request.start_within, 1),
     ):
-        if value is not None and not least <= value <= _LARGEST:
+        if value is not None and not (type(value) is int and least <= value <= _LARGEST):
             raise Invalid(f"{name} {value} is not valid: a whole number from {least} to {_LARGEST}")
 
 

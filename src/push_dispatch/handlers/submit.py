@@ -57,7 +57,8 @@ def _one(ports: Ports, event: Mapping[str, Any], rejected_queue: str) -> dict[st
         logger.warning("request refused", extra={"reason": error.reason, "error": error.message})
         _reject(rejected_queue, event, error)
         return {"run": None, "reason": error.reason, "message": error.message}
-    logger.info("submitted", extra={"run": submitted.run.id, "is_new": submitted.created})
+    told = {"run": submitted.run.id, "is_new": submitted.created, "differs": submitted.differs}
+    logger.info("submitted", extra=told)
     return {"run": submitted.run.id, "created": submitted.created}
 
 

@@ -19,7 +19,7 @@ from push_dispatch.core.errors import Invalid
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
 
-__all__ = ["ENTRY_POINTS", "Entry", "entries", "entry_for", "load"]
+__all__ = ["ENTRY_POINTS", "Entry", "entries", "entry_for", "load", "needs_command"]
 
 #: Third parties declare a platform as an entry point of this group: name -> class.
 ENTRY_POINTS = "push_dispatch.platforms"
@@ -37,6 +37,8 @@ class Entry:
     extra: str | None = None
     #: A module of that library, to see whether it is there without importing it.
     needs: tuple[str, ...] = ()
+    #: Whether it starts nothing without a command: it knows no image that may have its own.
+    needs_command: bool = False
 
     @property
     def installed(self) -> bool:
@@ -68,14 +70,35 @@ _BUILT_IN = (
         "aci",
         ("azure.mgmt.containerinstance", "azure.identity"),
     ),
-    Entry("modal", f"{_PACKAGE}.modal:Modal", ("modal:push", "modal"), "modal", ("modal",)),
+    Entry(
+        "modal",
+        f"{_PACKAGE}.modal:Modal",
+        ("modal:push", "modal"),
+        "modal",
+        ("modal",),
+        needs_command=True,
+    ),
     Entry(
         "kubernetes", f"{_PACKAGE}.kubernetes:Kubernetes", ("kubernetes",), "kubernetes", ("yaml",)
     ),
     Entry("vertex", f"{_PACKAGE}.vertex:Vertex", ("vertex-ai",), "vertex", ("google.auth",)),
     Entry("docker", f"{_PACKAGE}.docker:Docker", ("docker",), "docker", ("docker",)),
-    Entry("coiled", f"{_PACKAGE}.coiled:Coiled", ("coiled", "coiled:push"), "coiled", ("urllib3",)),
-    Entry("process", f"{_PACKAGE}.process:Process", ("process",), "local", ("psutil",)),
+    Entry(
+        "coiled",
+        f"{_PACKAGE}.coiled:Coiled",
+        ("coiled", "coiled:push"),
+        "coiled",
+        ("urllib3",),
+        needs_command=True,
+    ),
+    Entry(
+        "process",
+        f"{_PACKAGE}.process:Process",
+        ("process",),
+        "local",
+        ("psutil",),
+        needs_command=True,
+    ),
     Entry(
         "managed",
         f"{_PACKAGE}.ecs.managed:Managed",
@@ -104,6 +127,14 @@ def entry_for(pool_type: str) -> Entry:
         if pool_type in entry.types:
             return entry
     raise Invalid(_unknown(pool_type), reason="unknown_type")
+
+
+def needs_command(pool_type: str) -> bool:
+    """Whether runs of such a pool cannot start without a command. False if nobody here knows."""
+    try:
+        return entry_for(pool_type).needs_command
+    except Invalid:
+        return False
 
 
 def load(platform: str, environ: Mapping[str, str]) -> Platform:

@@ -132,7 +132,7 @@ def test_variables_are_checked_once_for_all_copies_and_before_anything_is_stored
 ) -> None:
     checked: list[Mapping[str, Any]] = []
 
-    def check(template: Mapping[str, Any], layers: Any) -> None:
+    def check(template: Mapping[str, Any], layers: Any, needs_command: bool) -> None:
         checked.append(template)
         if layers[-1].variables.get("image") == "bad":
             raise Invalid("image 'bad' is not allowed", reason="invalid_variables")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from push_dispatch.cli.backend import Backend, backend
-from push_dispatch.cli.options import Common
+from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import dim, print_json, say
 from push_dispatch.core.errors import Invalid
 
@@ -46,7 +46,9 @@ def inspect(
     queue: str,
     /,
     *,
-    most: Annotated[int, Parameter(name="--most", metavar="N", help="At most ten.")] = 10,
+    most: Annotated[
+        int, Parameter(converter=whole, name="--most", metavar="N", help="At most ten.")
+    ] = 10,
     common: Common = Common(),
 ) -> None:
     """Show some of the messages of a queue, named in full or by a part; they stay there."""

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.commands.schedules import schedule_of
-from push_dispatch.cli.options import Common
+from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
 from push_dispatch.cli.run_options import Command, Wanted, request_for
 from push_dispatch.core.model import Collision
@@ -30,14 +30,16 @@ def create(
     /,
     *command: Command,
     pool: Annotated[str, Parameter(alias="-p")],
-    entrypoint: Annotated[str, Parameter(help="path.py, or module:function.")] = "",
+    entrypoint: Annotated[
+        str, Parameter(help="path.py, path.py:function or module:function.")
+    ] = "",
     image: str = "",
     wanted: Wanted = Wanted(),
     parameter_schema: Annotated[
         Path | None, Parameter(metavar="FILE", help="JSON Schema that parameters must fit.")
     ] = None,
     limit: Annotated[
-        int | None, Parameter(alias="-l", metavar="N", help="Runs of it at once.")
+        int | None, Parameter(converter=whole, alias="-l", metavar="N", help="Runs of it at once.")
     ] = None,
     collision: Annotated[
         Collision, Parameter(help="What becomes of a run at the limit: ENQUEUE or CANCEL_NEW.")
@@ -136,7 +138,9 @@ def run(
     /,
     *command: Command,
     wanted: Wanted = Wanted(),
-    count: Annotated[int | None, Parameter(metavar="N", help="Submit N of them.")] = None,
+    count: Annotated[
+        int | None, Parameter(converter=whole, metavar="N", help="Submit N of them.")
+    ] = None,
     wait: Annotated[bool, Parameter(help="Wait for the end; 1 if a run did not complete.")] = False,
     dry_run: Annotated[
         bool, Parameter(help="Show what would be sent, and submit nothing.")

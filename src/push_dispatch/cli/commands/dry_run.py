@@ -13,7 +13,7 @@ from push_dispatch.core.template import render
 from push_dispatch.core.validation import check, enforced
 from push_dispatch.engine.job import job_for, layers_of
 from push_dispatch.engine.submit import Request, pool_named, prepare
-from push_dispatch.platforms.registry import entry_for
+from push_dispatch.platforms.registry import entry_for, needs_command
 from push_dispatch.ports import Ports
 from push_dispatch.ports.reporter import Reporter
 
@@ -70,7 +70,7 @@ def _document(ports: Ports, request: Request) -> dict[str, Any]:
     template = ports.store.template(pool.name, pool.template)
     if template is None:
         raise Invalid(f"pool {pool.name!r} has no base job template", reason="template_invalid")
-    check(template, layers_of(run))
+    check(template, layers_of(run), needs_command(pool.type))
     attempt = Attempt(1, entry_for(pool.type).platform, pool.template, pool.type)
     url = ports.reporter.url if ports.reporter else _REPORT_URL
     job = job_for(

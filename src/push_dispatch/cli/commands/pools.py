@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from push_dispatch.cli.backend import connect
-from push_dispatch.cli.options import Common
+from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
 from push_dispatch.core.errors import Invalid, Refused
 
@@ -27,6 +27,7 @@ _COUNTED = 1000
 Limit = Annotated[
     int | None,
     Parameter(
+        converter=whole,
         name=("--concurrency-limit", "--limit", "-l"),
         metavar="N",
         help="Runs at once, over all queues; 0 starts nothing.",
@@ -37,7 +38,8 @@ Template = Annotated[
 ]
 Description = Annotated[str | None, Parameter(help="For people.")]
 KeyLimit = Annotated[
-    int | None, Parameter(metavar="N", help="Runs at once that share a concurrency key.")
+    int | None,
+    Parameter(converter=whole, metavar="N", help="Runs at once that share a concurrency key."),
 ]
 Provision = Annotated[
     bool,
@@ -184,7 +186,9 @@ def resume(name: str, /, *, common: Common = Common()) -> None:
 
 
 @app.command(alias="set-concurrency-limit")
-def set_limit(name: str, limit: int, /, *, common: Common = Common()) -> None:
+def set_limit(
+    name: str, limit: Annotated[int, Parameter(converter=whole)], /, *, common: Common = Common()
+) -> None:
     """Set how many runs may run at once; 0 starts nothing. Stops nothing."""
     _change(connect(common), name, f"The limit of pool {name} is {limit}.", common, limit=limit)
 

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.commands.pools import KeyLimit, StartRate, confirm, line_of, view_of
-from push_dispatch.cli.options import Common
+from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Pool, Queue
@@ -21,6 +21,7 @@ PoolName = Annotated[str, Parameter(name=("--pool", "-p"), help="The pool that i
 Limit = Annotated[
     int | None,
     Parameter(
+        converter=whole,
         name=("--limit", "--concurrency-limit", "-l"),
         metavar="N",
         help="Runs of the queue at once; 0 starts nothing.",
@@ -29,6 +30,7 @@ Limit = Annotated[
 Priority = Annotated[
     int | None,
     Parameter(
+        converter=whole,
         alias="-q",
         metavar="N",
         help="1 is served first. Queues from a taken priority on make room.",
@@ -132,7 +134,14 @@ def resume(name: str, /, *, pool: PoolName, common: Common = Common()) -> None:
 
 
 @app.command(alias="set-concurrency-limit")
-def set_limit(name: str, limit: int, /, *, pool: PoolName, common: Common = Common()) -> None:
+def set_limit(
+    name: str,
+    limit: Annotated[int, Parameter(converter=whole)],
+    /,
+    *,
+    pool: PoolName,
+    common: Common = Common(),
+) -> None:
     """Set how many runs of the queue may run at once; 0 starts nothing. Stops nothing."""
     _change(name, pool, f"The limit of queue {name} is {limit}.", common, limit=limit)
 

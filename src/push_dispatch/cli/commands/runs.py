@@ -7,13 +7,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from push_dispatch.cli.backend import connect
-from push_dispatch.cli.options import Common
-from push_dispatch.cli.output import print_json, say
+from push_dispatch.cli.options import Common, whole
+from push_dispatch.cli.output import dim, print_json, say
 from push_dispatch.cli.run_options import Command, Wanted, request_for
 from push_dispatch.cli.times import duration
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import RunState
-from push_dispatch.engine.submit import Request
+from push_dispatch.engine.submit import Request, Submitted
 from push_dispatch.ports import Ports
 
 __all__ = ["app", "submit_all"]
@@ -30,7 +30,8 @@ def submit(
     *command: Command,
     wanted: Wanted = Wanted(),
     count: Annotated[
-        int | None, Parameter(metavar="N", help="Submit N of them; --key gets a number.")
+        int | None,
+        Parameter(converter=whole, metavar="N", help="Submit N of them; --key gets a number."),
     ] = None,
     wait: Annotated[bool, Parameter(help="Wait for the end; 1 if a run did not complete.")] = False,
     dry_run: Annotated[
@@ -86,7 +87,9 @@ def ls(
         tuple[RunState, ...],
         Parameter(help="In this state. May be repeated."),
     ] = (),
-    limit: Annotated[int, Parameter(alias="-l", metavar="N", help="The newest N.")] = 20,
+    limit: Annotated[
+        int, Parameter(converter=whole, alias="-l", metavar="N", help="The newest N.")
+    ] = 20,
     common: Common = Common(),
 ) -> None:
     """List runs, newest first, and why they wait or how they ended."""
@@ -154,7 +157,9 @@ def logs(
     /,
     *,
     follow: Annotated[bool, Parameter(alias="-f", help="Go on until the run has ended.")] = False,
-    attempt: Annotated[int | None, Parameter(metavar="N", help="By default the last one.")] = None,
+    attempt: Annotated[
+        int | None, Parameter(converter=whole, metavar="N", help="By default the last one.")
+    ] = None,
     common: Common = Common(),
 ) -> None:
     """Print what a run has written. With --json one object a line."""
@@ -180,10 +185,13 @@ def submit_all(
         show_request(ports, request, as_json=common.json)
         return 0
     requests = [request] if count is None else copies(request, count)
-    runs = [done.run for done in submit_many(ports, requests, check=check)]
-    if not common.json:
-        for run in runs:
-            say(run.id)
+    submitted = submit_many(ports, requests, check=check)
+    runs = [done.run for done in submitted]
+    for done in submitted:
+        if not common.json:
+            say(done.run.id)
+        if not done.created:
+            dim(_existed(done))
     if wait:
         return wait_for(ports, [run.id for run in runs], None, as_json=common.json)
     if common.json:
@@ -192,4 +200,8 @@ def submit_all(
     return 0
 
 
-# -- details ----------------------------------------------------------------------------------
+def _existed(done: Submitted) -> str:
+    """What is said when a key has made a run before."""
+    run, other = done.run, ", ".join(done.differs)
+    text = f"{run.id} exists under this --key and is {run.state.value}: nothing was submitted"
+    return f"{text}, although this request has another content: {other}" if other else text

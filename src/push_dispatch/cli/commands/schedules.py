@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from push_dispatch.cli.backend import connect
-from push_dispatch.cli.options import Common
+from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
 from push_dispatch.core.errors import Invalid
 
@@ -30,7 +30,7 @@ def preview(
     every: Annotated[str | None, Parameter(metavar="DURATION")] = None,
     at: Annotated[str | None, Parameter(metavar="LOCAL-TIME")] = None,
     timezone: str = "UTC",
-    count: Annotated[int, Parameter(alias="-n", metavar="N")] = 10,
+    count: Annotated[int, Parameter(converter=whole, alias="-n", metavar="N")] = 10,
     common: Common = Common(),
 ) -> None:
     """List the next times of a deployment's schedules, or of an expression that is not saved yet.
