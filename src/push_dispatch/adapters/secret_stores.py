@@ -110,7 +110,9 @@ class FileSecrets:
             value = json.loads(self.path.read_text())[name]
         except (OSError, ValueError, TypeError) as error:
             raise KeyError(name) from error
-        return str(value)
+        if value is None:
+            raise KeyError(name)
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def arn(self, name: str) -> str:  # noqa: ARG002 - files have none
         """See `Secrets.arn`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,10 +23,15 @@ __all__ = [
     "render",
     "resolve_secrets",
     "secret_references",
+    "split",
 ]
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")
 _SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}")
+
+#: What a template calls a command, and what holds names that are not the template's.
+_COMMANDS = {"command", "args", "entrypoint", "entryPoint"}
+_NAMES = {"env", "environment", "labels", "annotations", "tags"}
 
 #: Placeholders that the renderer leaves to others: resolved at the push, or refused before.
 _LEFT_ALONE = ("secrets.", "prefect.blocks.", "prefect.variables.", "ctx.")
@@ -99,16 +105,44 @@ def secret_references(configuration: Any) -> set[str]:
     return set()
 
 
-def resolve_secrets(configuration: Any, lookup: Callable[[str], str]) -> Any:
-    """A copy with every secret reference replaced by its value. What `lookup` raises passes
-    through. A value is never looked at again."""
+def resolve_secrets(configuration: Any, lookup: Callable[[str], str], key: str = "") -> Any:
+    """Return a copy with every secret reference replaced by its value. What `lookup` raises passes
+    through. A value is never looked at again.
+
+    A command that refers to a secret becomes a list of words first, so that one secret is always
+    one word or part of one, whatever is in it. Raises ValueError, with the reference in place of
+    the secret, if such a command cannot be split.
+    """
     if isinstance(configuration, str):
+        if key in _COMMANDS and _SECRET.search(configuration):
+            return resolve_secrets(split(configuration), lookup)
         return _SECRET.sub(lambda match: lookup(match.group(1)), configuration)
     if isinstance(configuration, Mapping):
-        return {key: resolve_secrets(value, lookup) for key, value in configuration.items()}
+        # Names of environment variables and labels say nothing about their values.
+        named = key in _NAMES
+        return {
+            name: resolve_secrets(value, lookup, "" if named else name)
+            for name, value in configuration.items()
+        }
     if isinstance(configuration, (list, tuple)):
         return [resolve_secrets(value, lookup) for value in configuration]
     return configuration
+
+
+def split(command: str) -> list[str]:
+    """Split a command into words as a POSIX shell does, with a secret reference as one word or
+    part of one. Raises ValueError, which quotes the command as it is."""
+    references: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        references.append(match.group())
+        return f"\0{len(references) - 1}\0"
+
+    try:
+        words = shlex.split(_SECRET.sub(hide, command.replace("\0", "")))
+    except ValueError as error:
+        raise ValueError(f"the command {command!r} cannot be split: {error}") from error
+    return [re.sub("\0(\\d+)\0", lambda m: references[int(m[1])], word) for word in words]
 
 
 # -- variables --------------------------------------------------------------------------------

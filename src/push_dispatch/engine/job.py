@@ -82,6 +82,8 @@ def job_for(
         filled = resolve_secrets(configuration, secrets.read)
     except KeyError as error:
         raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+    except ValueError as error:  # quotes what stands in the template, without its secrets
+        raise Rejected(str(error), reason="template_invalid") from error
     return Job(
         name=name_of(run.uuid, attempt.number),
         run_id=run.id,
@@ -107,13 +109,19 @@ def _reporting(template: Mapping[str, Any], layers: list[Layer], kind: str) -> L
 
 
 def _with_context(configuration: dict[str, Any], run: Run) -> dict[str, Any]:
-    """Tell the process who it is, by environment variables that its own may override."""
+    """Tell the process who it is, by environment variables that its own may override.
+
+    Raises Rejected (`template_invalid`).
+    """
+    own = configuration.get("env") or {}
+    if not isinstance(own, Mapping):
+        raise Rejected("env is not an object of names and values", reason="template_invalid")
     env = {"PUSH_DISPATCH_RUN_ID": run.id, "PUSH_DISPATCH_POOL": run.pool}
     if run.traceparent:
         env["TRACEPARENT"] = run.traceparent
     if run.parameters:
         env["PUSH_DISPATCH_PARAMETERS"] = dumps(dict(run.parameters))
-    return {**configuration, "env": env | (configuration.get("env") or {})}
+    return {**configuration, "env": {**env, **own}}
 
 
 _ONLY_A_SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}\Z")

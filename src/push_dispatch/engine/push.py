@@ -21,6 +21,7 @@ from push_dispatch.core.errors import (
     Invalid,
     NoCapacity,
     NotFound,
+    PlatformError,
     PushDispatchError,
     Rejected,
     Throttled,
@@ -188,7 +189,8 @@ def _send(sending: _Sending) -> Outcome:
         gate.failed()
         return _throttled(sending, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it may have started something
-        gate.failed()
+        if isinstance(error, PlatformError):
+            gate.failed()  # a bug of ours says nothing about the platform
         return _uncertain(sending, error)
     if handle is None:
         sending.advance(Reject(message.attempt, "cancelled_by_user", "stopped before the start"))

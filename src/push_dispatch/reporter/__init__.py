@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from push_dispatch.core.errors import Rejected
+from push_dispatch.core.template import split
 from push_dispatch.ports.reporter import Reporter
 
 __all__ = ["KINDS", "environment_for", "wrapped"]
@@ -32,9 +33,10 @@ def wrapped(kind: str, command: Any) -> str:
     if kind not in KINDS:
         raise _invalid(f"reporter is {kind!r}: it must be one of {', '.join(KINDS)}")
     try:
-        words = shlex.split(command) if isinstance(command, str) else list(command or ())
+        # A secret is filled in later, and stays one word.
+        words = split(command) if isinstance(command, str) else list(command or ())
     except ValueError as error:
-        raise _invalid(f"command {command!r} cannot be split: {error}") from error
+        raise _invalid(str(error)) from error
     if not words:
         raise _invalid("the reporter needs a command to run: the image's own is unknown here")
     return shlex.join([*_starter(kind), *map(str, words)])
