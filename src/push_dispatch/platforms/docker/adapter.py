@@ -16,19 +16,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.platforms.base import Job, Observation, Status, Watched
+from push_dispatch.platforms.base import Job, Observation, Watched
 from push_dispatch.platforms.docker.images import Images
 from push_dispatch.platforms.docker.refusal import ERRORS
-from push_dispatch.platforms.docker.request import (
-    ATTEMPT,
-    STARTING,
-    Order,
-    is_ours,
-    killed_at_a_limit,
-    order_for,
-    read,
-)
+from push_dispatch.platforms.docker.request import ATTEMPT, Order, is_ours, order_for
+from push_dispatch.platforms.docker.verdict import STARTING, killed_at_a_limit, read
 from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.platforms.shared import asked, building, lines, lost, unknown
 
 if TYPE_CHECKING:
     from docker import APIClient, DockerClient
@@ -62,7 +56,8 @@ class Docker:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. Create, inspect, start; the image is pulled on the side."""
-        order = order_for(job)
+        with building():
+            order = order_for(job)
         with self._asking(job.name):
             if order.pull in {"Always", "IfPossible"}:
                 # Looked up first: a push that is repeated must not pull again.
@@ -81,10 +76,12 @@ class Docker:
         """See `FindsByName`. A container that was created and never started is the first half of
         a push, which is completed."""
         try:
+            with building():
+                order = order_for(job)
             with self._asking(job.name):
-                return self._adopt(job, order_for(job))
+                return self._adopt(job, order)
         except Rejected as error:
-            raise Uncertain(error.message, reason=error.reason) from error
+            raise asked(error) from error
 
     def _refresh(self, order: Order) -> None:
         try:
@@ -149,7 +146,7 @@ class Docker:
             with self._asking("the list of containers"):
                 found = self._api.containers(filters={"label": ATTEMPT})
         except PlatformError as error:
-            return [_unknown(watched, error) for watched in jobs]
+            return [unknown(watched, error.message) for watched in jobs]
         alive = {container["Id"]: container for container in found}
         return [self._observe(watched, alive.get(watched.handle)) for watched in jobs]
 
@@ -164,15 +161,9 @@ class Docker:
                 if container and killed_at_a_limit(container):
                     tells_memory = not self._is_podman
         except PlatformError as error:
-            return _unknown(watched, error)
+            return unknown(watched, error.message)
         if container is None:
-            return Observation(
-                watched.run_id,
-                watched.attempt,
-                Status.LOST,
-                handle=watched.handle,
-                message="the container is gone",
-            )
+            return lost(watched, "the container is gone")
         return read(watched, container, tells_memory=tells_memory)
 
     # -- cancel ----------------------------------------------------------------------------------
@@ -183,7 +174,7 @@ class Docker:
             with self._asking(handle):
                 self._stop(handle)
         except Rejected as error:
-            raise Uncertain(error.message, reason=error.reason) from error
+            raise asked(error) from error
 
     def _stop(self, handle: str) -> None:
         """Ask for it without waiting, which docker-py's own `stop` cannot do: the engine answers
@@ -213,7 +204,7 @@ class Docker:
         """See `ReadsLogs`. Nothing once the container is removed."""
         with self._asking(handle):
             if self._inspect(handle) is not None:
-                yield from _lines(self._api.logs(handle, stream=True, follow=False))
+                yield from lines(self._api.logs(handle, stream=True, follow=False))
 
     def clean_up(self, handle: str) -> None:
         """See `CleansUp`."""
@@ -325,22 +316,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield seen
         inner = [argument for argument in seen.args if isinstance(argument, BaseException)]
         seen = inner[-1] if inner else seen.__cause__ or seen.__context__
-
-
-def _unknown(watched: Watched, error: PlatformError) -> Observation:
-    return Observation(
-        watched.run_id,
-        watched.attempt,
-        Status.UNKNOWN,
-        handle=watched.handle,
-        message=error.message,
-    )
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.decode("utf-8", "replace") for line in whole)
-    if rest:
-        yield rest.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Which container is made of a run's job configuration, and what does one say of its attempt?
+"""Which container is made of a run's job configuration?
 
 Pure functions. The configuration has the shape of Prefect's docker worker; what it has no name for
 goes through `container_create_kwargs` to docker-py's `containers.create` as it is.
@@ -6,25 +6,15 @@ goes through `container_create_kwargs` to docker-py's `containers.create` as it 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
-from push_dispatch.platforms.base import Job, Observation, Status, Watched
+from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.shared import invalid, texts, words
 
-__all__ = [
-    "ATTEMPT",
-    "STARTING",
-    "Order",
-    "is_ours",
-    "killed_at_a_limit",
-    "order_for",
-    "read",
-]
+__all__ = ["ATTEMPT", "Order", "is_ours", "order_for"]
 
 #: Labels of a container: its attempt, whose presence marks it as ours, and its run.
 ATTEMPT = "push-dispatch.attempt"
@@ -53,13 +43,13 @@ def order_for(job: Job) -> Order:
     configuration = job.configuration
     image = configuration.get("image")
     if not image:
-        raise _invalid("no image is given: set the job variable `image`")
+        raise invalid("no image is given: set the job variable `image`")
     networks = tuple(configuration.get("networks") or ())
     if networks and configuration.get("network_mode"):
-        raise _invalid("`networks` and `network_mode` exclude each other")
+        raise invalid("`networks` and `network_mode` exclude each other")
     return Order(
         image=str(image),
-        command=_command(configuration.get("command")),
+        command=words(configuration.get("command")) or None,
         arguments=_arguments(job, networks),
         networks=networks[1:],
         pull=configuration.get("image_pull_policy") or _default_policy(str(image)),
@@ -79,8 +69,10 @@ def is_ours(container: Mapping[str, Any], job: Job) -> bool:
 def _arguments(job: Job, networks: tuple[str, ...]) -> dict[str, Any]:
     configuration = job.configuration
     extra = dict(configuration.get("container_create_kwargs") or {})
-    env = {**_pairs(extra.pop("environment", None)), **(configuration.get("env") or {})}
-    labels = {**_pairs(extra.pop("labels", None)), **(configuration.get("labels") or {})}
+    own = configuration.get("env") or {}
+    env = texts(_pairs(extra.pop("environment", None))) | texts(own)
+    unset = {name for name, value in own.items() if value is None}
+    labels = _pairs(extra.pop("labels", None)) | texts(configuration.get("labels"), "labels")
     named = {
         "network": networks[0] if networks else None,
         "network_mode": configuration.get("network_mode"),
@@ -89,13 +81,17 @@ def _arguments(job: Job, networks: tuple[str, ...]) -> dict[str, Any]:
         "memswap_limit": configuration.get("memswap_limit"),
         "privileged": configuration.get("privileged") or None,
     }
+    if configuration.get("network_mode") in {None, "bridge", "default"}:
+        # As Prefect does it: a name for the engine's host, which Docker Desktop has by itself.
+        hosts = {"host.docker.internal": "host-gateway"}
+        extra["extra_hosts"] = hosts | _hosts(extra.get("extra_hosts"))
     fixed = {
         "name": job.name,
         "detach": True,
         # Its exit code is read from what is left of it; `clean_up` removes it afterwards.
         "auto_remove": False,
-        "environment": {k: str(v) for k, v in env.items() if v is not None},
-        "labels": {k: str(v) for k, v in labels.items()} | _labels(job),
+        "environment": {name: value for name, value in env.items() if name not in unset},
+        "labels": texts(labels, "labels") | _labels(job),
     }
     return extra | {k: v for k, v in named.items() if v is not None} | fixed
 
@@ -111,6 +107,13 @@ def _pairs(value: Any) -> dict[str, Any]:
     return dict(value or {})
 
 
+def _hosts(hosts: Any) -> dict[str, Any]:
+    """docker-py takes them as `["name:address"]`, too."""
+    if isinstance(hosts, list):
+        return {item.partition(":")[0]: item.partition(":")[2] for item in map(str, hosts)}
+    return dict(hosts or {})
+
+
 def _volumes(volumes: Any) -> Any:
     """Binds from here (`./data:/data`) are absolute for the engine."""
     if not isinstance(volumes, list):
@@ -121,15 +124,6 @@ def _volumes(volumes: Any) -> Any:
 def _absolute(volume: str) -> str:
     source, colon, rest = volume.partition(":")
     return f"{Path(source).resolve()}{colon}{rest}" if source.startswith(".") else volume
-
-
-def _command(command: Any) -> list[str] | None:
-    if command is None or isinstance(command, list):
-        return command
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise _invalid(f"command {command!r} cannot be split: {error}") from error
 
 
 def _default_policy(image: str) -> str:
@@ -147,65 +141,3 @@ def _credentials(block: Any) -> Mapping[str, str] | None:
         "password": str(block.get("password") or ""),
         "serveraddress": str(block.get("registry_url") or ""),
     }
-
-
-def _invalid(message: str) -> Rejected:
-    return Rejected(message, reason="template_invalid")
-
-
-# -- what a container says --------------------------------------------------------------------
-
-#: Podman knows more states than Docker: configured, initialized, stopping, stopped.
-STARTING = {"created", "configured", "initialized"}
-_RUNNING = {"running", "paused", "restarting", "stopping"}
-_ENDED = {"exited", "stopped", "dead", "removing"}
-#: Exit codes that the engine gives to what could not be executed; the process has none.
-_NOT_EXECUTED = {126, 127}
-
-
-def read(
-    watched: Watched, container: Mapping[str, Any], *, tells_memory: bool = True
-) -> Observation:
-    """The attempt as its inspected container shows it; `tells_memory` says whether the engine can
-    be relied on to flag what it killed for its memory."""
-    state = container.get("State") or {}
-    status = str(state.get("Status") or "").lower()
-    seen = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, handle=watched.handle)
-    if status in STARTING:
-        return replace(seen, status=Status.STARTING)
-    seen = replace(seen, started_at=_milliseconds(state.get("StartedAt")))
-    if status in _RUNNING:
-        return replace(seen, status=Status.RUNNING)
-    if status not in _ENDED:
-        return replace(seen, message=f"the engine says {status!r}")
-    ended = replace(
-        seen,
-        status=Status.ENDED,
-        exit_code=state.get("ExitCode"),
-        ended_at=_milliseconds(state.get("FinishedAt")),
-        message=state.get("Error") or None,
-    )
-    if state.get("OOMKilled"):
-        return replace(ended, reason="out_of_memory")
-    if not tells_memory and killed_at_a_limit(container):
-        limit = container["HostConfig"]["Memory"]
-        message = f"killed by SIGKILL, with a memory limit of {limit} bytes"
-        return replace(ended, reason="out_of_memory", message=message)
-    if status == "dead":
-        return replace(ended, reason="infrastructure_failure")
-    if ended.message and ended.exit_code in _NOT_EXECUTED:
-        return replace(ended, reason="command_not_found", retryable=False)
-    return ended
-
-
-def killed_at_a_limit(container: Mapping[str, Any]) -> bool:
-    """Whether it looks like a kill for memory that was not flagged as one."""
-    state, limit = container.get("State") or {}, (container.get("HostConfig") or {}).get("Memory")
-    return bool(limit) and state.get("ExitCode") == 137 and not state.get("OOMKilled")
-
-
-def _milliseconds(timestamp: str | None) -> int | None:
-    """Docker's zero time, the year 1, is for what has not happened."""
-    if not timestamp or timestamp.startswith("0001-"):
-        return None
-    return round(datetime.fromisoformat(timestamp).timestamp() * 1000)

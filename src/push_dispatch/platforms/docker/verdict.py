@@ -1,0 +1,66 @@
+"""What does an inspected container say about the attempt? Pure functions.
+
+The exit code decides, unless the process was killed (137, 143) or never ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from push_dispatch.platforms.base import Observation, Status, Watched
+from push_dispatch.platforms.shared import milliseconds
+
+__all__ = ["STARTING", "killed_at_a_limit", "read"]
+
+#: Podman knows more states than Docker: configured, initialized, stopping, stopped.
+STARTING = {"created", "configured", "initialized"}
+_RUNNING = {"running", "paused", "restarting", "stopping"}
+_ENDED = {"exited", "stopped", "dead", "removing"}
+#: Exit codes of a process that was asked (SIGTERM) or made (SIGKILL) to end.
+_KILLED = {143, 137}
+#: Exit codes that the engine gives to what could not be executed; the process has none.
+_NOT_EXECUTED = {126, 127}
+
+
+def read(
+    watched: Watched, container: Mapping[str, Any], *, tells_memory: bool = True
+) -> Observation:
+    """The attempt as its inspected container shows it; `tells_memory` says whether the engine can
+    be relied on to flag what it killed for its memory."""
+    state = container.get("State") or {}
+    status = str(state.get("Status") or "").lower()
+    seen = Observation(watched.run_id, watched.attempt, Status.UNKNOWN, handle=watched.handle)
+    if status in STARTING:
+        return replace(seen, status=Status.STARTING)
+    seen = replace(seen, started_at=milliseconds(state.get("StartedAt")))
+    if status in _RUNNING:
+        return replace(seen, status=Status.RUNNING)
+    if status not in _ENDED:
+        return replace(seen, message=f"the engine says {status!r}")
+    ended = replace(
+        seen,
+        status=Status.ENDED,
+        exit_code=state.get("ExitCode"),
+        ended_at=milliseconds(state.get("FinishedAt")),
+        message=state.get("Error") or None,
+    )
+    if state.get("OOMKilled") and ended.exit_code in _KILLED:
+        # Else it was a child: the process itself has lived to tell.
+        return replace(ended, reason="out_of_memory")
+    if not tells_memory and killed_at_a_limit(container):
+        limit = container["HostConfig"]["Memory"]
+        message = f"killed by SIGKILL, with a memory limit of {limit} bytes"
+        return replace(ended, reason="out_of_memory", message=message)
+    if status == "dead":
+        return replace(ended, reason="infrastructure_failure")
+    if ended.message and ended.exit_code in _NOT_EXECUTED:
+        return replace(ended, reason="command_not_found", retryable=False)
+    return ended
+
+
+def killed_at_a_limit(container: Mapping[str, Any]) -> bool:
+    """Whether it looks like a kill for memory that was not flagged as one."""
+    state, limit = container.get("State") or {}, (container.get("HostConfig") or {}).get("Memory")
+    return bool(limit) and state.get("ExitCode") == 137 and not state.get("OOMKilled")
