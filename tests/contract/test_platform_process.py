@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from push_dispatch.core.errors import Rejected
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled
 from push_dispatch.platforms.base import Job, Platform, Status
 from push_dispatch.platforms.process import Process
+from push_dispatch.platforms.process.attempt import Attempt
 from push_dispatch.testing.platform_contract import PlatformContract, eventually, settle
 from tests.fakes.processes import KILLED, Processes, push_until
 from tests.forks import PROCESSES
@@ -82,7 +87,10 @@ class TestProcess(PlatformContract):
         ("configuration", "reason", "words"),
         [
             ({"command": ""}, "platform_rejected", "no command"),
-            ({"command": "echo 'open"}, "platform_rejected", "cannot be split"),
+            ({"command": "echo 'open"}, "template_invalid", "cannot be split"),
+            ({"command": {"a": 1}}, "template_invalid", "neither a text nor a list"),
+            ({"env": ["A=1"]}, "template_invalid", "env is not an object"),
+            ({"env": {"BIG": "x" * 200_000}}, "overrides_too_long", "too long"),
             ({"command": "no-such-command-here"}, "command_not_found", "does not exist"),
             ({"working_dir": "/nowhere/at/all"}, "platform_rejected", "no directory"),
         ],
@@ -100,6 +108,7 @@ class TestProcess(PlatformContract):
             platform.push(job)
         assert caught.value.reason == reason
         assert fake.leftovers() == []
+        assert "no-such-command-here" not in caught.value.message, "a secret may be in it"
 
     def test_outside_a_local_runtime_it_says_so(self, fake: Processes) -> None:
         with pytest.raises(Rejected) as caught:
@@ -120,6 +129,89 @@ class TestProcess(PlatformContract):
         platform.cancel(handle)
         eventually(lambda: self.see(platform, job, handle).status is Status.ENDED)
         assert self.see(platform, job, handle).exit_code == 137
+
+    def test_cancelled_means_that_the_whole_group_is_gone(
+        self, fake: Processes, tmp_path: Path
+    ) -> None:
+        """The leader dies of SIGTERM, its child ignores it."""
+        platform = Process(fake.environ | {"PUSH_DISPATCH_PROCESS_GRACE": "0.3"})
+        platform.watch(fake.heard.append)
+        child = tmp_path / "child"
+        script = f"(trap '' TERM; echo $$ > /dev/null; exec sleep 600) & echo $! > {child}; wait"
+        job = self.make_job(1, command=["sh", "-c", script])
+        handle = platform.push(job)
+        eventually(lambda: child.exists() and child.read_text().strip() != "")
+        stubborn = psutil.Process(int(child.read_text()))
+        eventually(lambda: stubborn.name() == "sleep")
+        attempt = Attempt(fake.attempts / job.name)
+        platform.cancel(handle)
+        eventually(lambda: attempt.process() is None)
+        first = self.see(platform, job, handle)
+        assert first.status is Status.RUNNING or not _runs(stubborn), "its slot is not free yet"
+        eventually(lambda: self.see(platform, job, handle).status is Status.ENDED)
+        assert not _runs(stubborn)
+
+    def test_a_restarted_runtime_ends_what_the_last_one_had_begun_to_stop(
+        self, fake: Processes, tmp_path: Path
+    ) -> None:
+        child = tmp_path / "child"
+        script = f"(trap '' TERM; exec sleep 600) & echo $! > {child}; wait"
+        job = self.make_job(1, command=["sh", "-c", script])
+        first = Process(fake.environ)
+        handle = first.push(job)
+        eventually(lambda: child.exists() and child.read_text().strip() != "")
+        stubborn = psutil.Process(int(child.read_text()))
+        eventually(lambda: stubborn.name() == "sleep")
+        Attempt(fake.attempts / job.name).terminate()
+        other = Process(fake.environ | {"PUSH_DISPATCH_PROCESS_GRACE": "0.1"})
+        other.watch(fake.heard.append)
+        eventually(lambda: self.see(other, job, handle).status is Status.ENDED)
+        assert not _runs(stubborn)
+        first._children[job.name].wait(10)
+
+    def test_what_a_finished_command_leaves_behind_is_its_own_affair(
+        self, platform: Platform, fake: Processes, tmp_path: Path
+    ) -> None:
+        child = tmp_path / "child"
+        job = self.make_job(1, command=["sh", "-c", f"sleep 600 & echo $! > {child}"])
+        handle = platform.push(job)
+        eventually(lambda: self.see(platform, job, handle).status is Status.ENDED)
+        left = psutil.Process(int(child.read_text()))
+        assert _runs(left)
+        left.kill()
+
+    @pytest.mark.parametrize(
+        ("number", "error", "reason"),
+        [
+            (errno.ENOSPC, NoCapacity, "no_capacity"),
+            (errno.EROFS, Rejected, "platform_not_configured"),
+            (errno.EAGAIN, Throttled, "platform_throttled"),
+        ],
+    )
+    def test_what_the_system_refuses_has_its_reason(
+        self,
+        platform: Platform,
+        fake: Processes,
+        monkeypatch: pytest.MonkeyPatch,
+        number: int,
+        error: type[PlatformError],
+        reason: str,
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        job = self.make_job(1)
+        with monkeypatch.context() as patched:
+            patched.setattr(Attempt, "prepare", fail)
+            with pytest.raises(error, match=os.strerror(number)) as caught:
+                platform.push(job)
+        assert caught.value.reason == reason
+        # Once there is room, it goes on by itself.
+        platform.push(job)
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def _push_and_die(fake: Processes, job: Job, step: int) -> None:

@@ -6,9 +6,9 @@ Processes outlive the runtime that started them, and the next one takes them up 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-import shlex
 import shutil
 import subprocess
 import time
@@ -18,10 +18,12 @@ from pathlib import Path
 from threading import Lock, Thread, Timer
 from typing import Any, ClassVar
 
-from push_dispatch.core.errors import Rejected, Throttled
+from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.process.attempt import CLAIM_SECONDS, Attempt
+from push_dispatch.platforms.process.request import command_of, directory_of, environment_of
+from push_dispatch.platforms.shared import building, lost
 
 __all__ = ["Process", "stop_all"]
 
@@ -52,21 +54,21 @@ class Process:
 
     def push(self, job: Job) -> str:
         """Start the attempt's process. See `Platform.push`; the handle is the job's name."""
-        command = _command(job)
-        cwd = _directory(job)
+        with building():
+            command, cwd, own = command_of(job), directory_of(job), environment_of(job)
         attempt = self._attempt(job.name)
         if not attempt.taken:
-            attempt.prepare(job.run_id, job.attempt)
-            env = {**_own_environment(), **_environment(job)}
+            env = {**_own_environment(), **own}
             _check_executable(command[0], env, cwd)
             try:
+                attempt.prepare(job.run_id, job.attempt)
                 child = attempt.start(command, env, cwd)
             except OSError as error:
-                # Out of processes or memory: an executable that cannot be run exits with 126.
-                raise Throttled(f"the process cannot be started: {error}") from error
+                raise _not_started(error) from error
             with self._lock:
                 self._children[job.name] = child
-            _wait_until_taken(attempt, child)
+            if not _wait_until_taken(attempt, child):
+                raise Throttled("the process cannot be started: its folder cannot be written")
         self._watch(attempt)
         return job.name
 
@@ -75,10 +77,11 @@ class Process:
         return [self._seen(job) for job in jobs]
 
     def cancel(self, handle: str) -> None:
-        """SIGTERM now, SIGKILL after the grace period. See `Platform.cancel`."""
+        """SIGTERM now, SIGKILL after the grace period, to the whole process group, whose end is the
+        attempt's. See `Platform.cancel`."""
         attempt = self._attempt(handle)
         attempt.terminate()
-        if attempt.process() is not None:
+        if attempt.group() is not None:
             self._kill_later(attempt)
 
     def find(self, job: Job) -> str | None:
@@ -152,7 +155,7 @@ class Process:
         # A child of an earlier runtime, or a second wrapper's neighbour. Looked at and not waited
         # for: whoever has adopted it may never reap it.
         pause = 0.01
-        while attempt.process() is not None:
+        while attempt.process() is not None or attempt.lingers():
             time.sleep(pause)
             pause = min(0.2, pause * 1.5)
 
@@ -177,10 +180,7 @@ class Process:
         return Attempt(self._folder / Path(name).name)
 
     def _seen(self, job: Watched) -> Observation:
-        seen = self._attempt(job.handle).observe()
-        if seen is None:
-            return Observation(job.run_id, job.attempt, Status.LOST, job.handle)
-        return seen
+        return self._attempt(job.handle).observe() or lost(job)
 
     def _kill_later(self, attempt: Attempt) -> None:
         timer = Timer(self._grace, attempt.kill)
@@ -219,47 +219,50 @@ def _wait_for(child: subprocess.Popen[bytes] | None, seconds: float) -> None:
         child.wait(seconds)
 
 
-def _wait_until_taken(attempt: Attempt, child: subprocess.Popen[bytes]) -> None:
-    """A millisecond or two: what `push` returns, `find` finds."""
+def _wait_until_taken(attempt: Attempt, child: subprocess.Popen[bytes]) -> bool:
+    """A millisecond or two: what `push` returns, `find` finds. False if the wrapper has ended and
+    could not take it."""
     deadline = time.monotonic() + CLAIM_SECONDS
     while not attempt.taken and child.poll() is None and time.monotonic() < deadline:
         _wait_for(child, 0.001)
-
-
-def _command(job: Job) -> list[str]:
-    given = job.configuration.get("command")
-    try:
-        command = shlex.split(given) if isinstance(given, str) else [str(g) for g in given or ()]
-    except ValueError as error:
-        raise Rejected(
-            f"the command {given!r} cannot be split: {error}", reason="platform_rejected"
-        ) from error
-    if not command:
-        raise Rejected("the run has no command to execute", reason="platform_rejected")
-    return command
-
-
-def _directory(job: Job) -> Path:
-    folder = Path(job.configuration.get("working_dir") or Path.cwd()).expanduser()
-    if not folder.is_dir():
-        raise Rejected(f"working_dir {str(folder)!r} is no directory", reason="platform_rejected")
-    return folder
+    return attempt.taken or child.poll() is None
 
 
 def _check_executable(command: str, env: Mapping[str, str], cwd: Path) -> None:
-    """Before it is started, for the clear error; afterwards it would be exit code 127."""
+    """Before it is started, for the clear error; afterwards it would be exit code 127. The message
+    does not quote the command: a secret may be in it."""
     path = str(cwd / command) if os.sep in command else command
     if shutil.which(path, path=env.get("PATH")) is None:
-        raise Rejected(f"the command {command!r} does not exist here", reason="command_not_found")
+        where = "the working directory" if os.sep in command else "the PATH"
+        raise Rejected(
+            f"the command does not exist here: its first word is no executable file of {where}",
+            reason="command_not_found",
+        )
+
+
+def _not_started(error: OSError) -> PlatformError:
+    """Return the error of a process that could not be made."""
+    match error.errno:
+        case errno.E2BIG:
+            return Rejected(
+                "the command and the environment are too long for the system: put large values "
+                "into a file or a secret",
+                reason="overrides_too_long",
+            )
+        case errno.ENOSPC | errno.EDQUOT:
+            return NoCapacity(f"the disk of PUSH_DISPATCH_PROCESS_DIR is full: {error}")
+        case errno.EACCES | errno.EPERM | errno.EROFS | errno.ENOTDIR:
+            return Rejected(
+                f"PUSH_DISPATCH_PROCESS_DIR cannot be written: {error}",
+                reason="platform_not_configured",
+            )
+        case _:
+            # Out of processes or memory: an executable that cannot be run exits with 126.
+            return Throttled(f"the process cannot be started: {error}")
 
 
 def _own_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PUSH_DISPATCH_")}
-
-
-def _environment(job: Job) -> dict[str, str]:
-    env = job.configuration.get("env") or {}
-    return {name: str(value) for name, value in env.items() if value is not None}
 
 
 def _event(seen: Observation) -> Event:

@@ -33,7 +33,7 @@ set -C
 { : > "$dir/claimed"; } 2> /dev/null || exit 0
 set +C
 trap : TERM INT HUP
-echo $$ > "$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
+{ echo $$ > "$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"; } 2> /dev/null || exit 0
 exec 3>&2 2> /dev/null
 if [ -e "$dir/stop" ]; then code=143; else "$@" 2>&3 3>&-; code=$?; fi
 echo $code > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
@@ -92,13 +92,16 @@ class Attempt:
         seen = {"run_id": about["run_id"], "attempt": about["attempt"], "handle": self.name}
         started = _changed_at(self.dir / "pid")
         code = _number(self.dir / "exit")
+        running = Observation(**seen, status=Status.RUNNING, started_at=started)
         if code is not None:
+            if self.lingers():
+                return running
             ended = _changed_at(self.dir / "exit")
             return Observation(
                 **seen, status=Status.ENDED, exit_code=code, started_at=started, ended_at=ended
             )
-        if self.process() is not None:
-            return Observation(**seen, status=Status.RUNNING, started_at=started)
+        if self.process() is not None or self.lingers():
+            return running
         if self._starting():
             return Observation(**seen, status=Status.STARTING)
         if self._take() or (self.dir / "exit").exists():
@@ -115,18 +118,25 @@ class Attempt:
         )
 
     def process(self) -> psutil.Process | None:
-        """The wrapper, if it is alive. Another process that got its number meanwhile is not it:
-        that one started after the file with the number was written."""
-        pid = _number(self.dir / "pid")
-        if pid is None:
+        """The wrapper, if it is alive."""
+        process = self._wrapper()
+        return process if process is not None and _is_alive(process) else None
+
+    def _wrapper(self) -> psutil.Process | None:
+        """The wrapper, if its number is still its own: a process that got the number meanwhile
+        started after the file with the number was written."""
+        number = _number(self.dir / "pid")
+        if number is None:
             return None
         try:
-            process = psutil.Process(pid)
+            process = psutil.Process(number)
             written = (self.dir / "pid").stat().st_mtime
-            ours = process.create_time() <= written + 1 and str(self.dir) in process.cmdline()
-            return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+            early = process.create_time() <= written + 1
+            # A zombie has no command line any more.
+            ours = not _is_alive(process) or str(self.dir) in process.cmdline()
         except (psutil.Error, OSError):
             return None
+        return process if early and ours else None
 
     # -- stopping ---------------------------------------------------------------------------------
 
@@ -142,15 +152,34 @@ class Attempt:
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the command and everything it started in its session."""
+        """Kill the command and everything it started in its session, its leader dead or alive."""
         self._signal(signal.SIGKILL)
 
+    def group(self) -> int | None:
+        """Return the number of the process group if a process of it is alive.
+
+        The wrapper leads its session, so the group has its number, which the kernel gives to
+        nobody else as long as one process of the group is left.
+        """
+        number = _number(self.dir / "pid")
+        if number is None or (self._wrapper() is None and psutil.pid_exists(number)):
+            return None  # not started yet, or all of it is gone and the number is another's
+        try:
+            os.killpg(number, 0)
+        except (ProcessLookupError, PermissionError):
+            return None
+        # Zombies count as well for the kernel: nobody may ever reap them.
+        return number if any(map(_is_alive, _members(number))) else None
+
+    def lingers(self) -> bool:
+        """Whether it was told to stop and something of it still runs."""
+        return self.stopping and self.group() is not None
+
     def _signal(self, number: signal.Signals) -> None:
-        process = self.process()
-        if process is not None:
-            # The wrapper leads its session, so its group has its number.
+        group = self.group()
+        if group is not None:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, number)
+                os.killpg(group, number)
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -214,3 +243,16 @@ def _changed_at(path: Path) -> int | None:
         return path.stat().st_mtime_ns // 1_000_000
     except FileNotFoundError:
         return None
+
+
+def _members(group: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(OSError):
+            if os.getpgid(process.pid) == group:
+                yield process
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
