@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs import Ecs
+from push_dispatch.platforms.shared import building, invalid, words
 
 __all__ = ["Managed"]
 
@@ -43,7 +44,9 @@ class Managed(Ecs):
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. Rejected (`platform_not_configured`) without a cluster."""
-        return super().push(replace(job, configuration=self._complete(job.configuration)))
+        with building():
+            complete = self._complete(job.configuration)
+        return super().push(replace(job, configuration=complete))
 
     def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
         """See `EstimatesCost.estimate_cost`."""
@@ -110,20 +113,16 @@ def _sized(configuration: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _command(configuration: Mapping[str, Any]) -> str | None:
+def _command(configuration: Mapping[str, Any]) -> list[str]:
     """The command, after the packages are installed; a failing installation is its exit code."""
-    command: str | None = configuration.get("command")
+    command = words(configuration.get("command"))
     packages = [str(package) for package in configuration.get("pip_packages") or []]
     if not packages:
         return command
     if not command:
-        raise Rejected(
-            "pip_packages needs a command: the image's own is not known here",
-            reason="template_invalid",
-        )
+        raise invalid("pip_packages needs a command: the image's own is not known here")
     install = shlex.join(["python", "-m", "pip", "install", "--quiet", *packages])
-    script = f'{install} && exec "$@"'
-    return f"sh -c {shlex.quote(script)} sh {command}"
+    return ["sh", "-c", f'{install} && exec "$@"', "sh", *command]
 
 
 def _split(text: str) -> list[str]:
