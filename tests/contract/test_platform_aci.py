@@ -39,6 +39,11 @@ DOCUMENTED = [
     (GPUS, Rejected, "platform_rejected"),
     (QUOTA, NoCapacity, "no_capacity"),
     (Answer(400, QUOTA.body), NoCapacity, "no_capacity"),
+    (
+        failure(409, "ResourceGroupBeingDeleted", "The group 'x' is in deprovisioning state."),
+        Rejected,
+        "platform_rejected",
+    ),
     (failure(409, "ServiceUnavailable", NOT_HERE), NoCapacity, "no_capacity"),
     (
         failure(409, "RegistryErrorResponse", "An error response is received from the registry."),

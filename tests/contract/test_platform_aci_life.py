@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one row a cause: a table reads better than its wrapped form
 from __future__ import annotations
 
 import pytest
@@ -22,6 +23,11 @@ class TestEnds(AciSuite):
             (137, "Error", None),
             (127, 'exec: "nope": executable file not found in $PATH', "command_not_found"),
             (1, "no such file or directory", None),
+            (3, "OOMKilled", None),
+            (3, 'exec: "nope": executable file not found in $PATH', None),
+            (127, "Error", None),
+            (0, "OOMKilled", None),
+            (137, "see https://oom-killed.dev/out of memory", None),
             (0, "Completed", None),
         ],
     )
@@ -79,6 +85,60 @@ class TestEnds(AciSuite):
             None,
             "stopped_on_request",
         )
+
+    def test_sidecar_says_nothing_of_the_attempt(self, aci: Aci, fake: FakeAci) -> None:
+        template = self.configuration()["arm_template"]
+        [resource] = template["resources"]
+        properties = resource["properties"]
+        size = {"requests": {"cpu": 1.0, "memoryInGB": 1.0}}
+        own = {"image": "acme/proxy", "resources": size, "environmentVariables": []}
+        sidecar = {"name": "proxy", "properties": {**own, "command": ["proxy"]}}
+        listed = [sidecar, *properties["containers"]]
+        resource = {**resource, "properties": {**properties, "containers": listed}}
+        job = self.make_job(1, arm_template={**template, "resources": [resource]})
+        handle = aci.push(job)
+        group = fake.groups[job.name]
+        group.main = 1
+        first, second = group.body["properties"]["containers"]
+        assert first["properties"] == sidecar["properties"]
+        assert second["properties"]["command"]
+        fake.begin(job.name)
+        assert self.see(aci, job, handle).status is Status.RUNNING
+        fake.write_log(job.name, "of the job")
+        assert list(aci.logs(handle)) == ["of the job"]
+        fake.finish(job.name, 7)
+        assert self.see(aci, job, handle).exit_code == 7
+
+    @pytest.mark.parametrize(
+        ("message", "kind", "reason"),
+        [
+            ("Error: Failed to start container aci-x, Error response: to create containerd task: failed to create container", "Normal", "infrastructure_failure"),
+            ("Failed to mount Azure File Volume", "Warning", "infrastructure_failure"),
+            ('Error: Failed to start container aci-x: exec: "nope": executable file not found in $PATH', "Normal", "command_not_found"),
+        ],
+    )  # fmt: skip
+    def test_container_that_never_starts_ends_the_attempt(
+        self, aci: Aci, fake: FakeAci, message: str, kind: str, reason: str
+    ) -> None:
+        job = self.make_job(1)
+        handle = aci.push(job)
+        fake.fail_to_start(job.name, message, kind, since=SOON)
+        assert self.see(aci, job, handle).status is Status.STARTING
+        fake.fail_to_start(job.name, message, kind, since=LONG_AGO)
+        end = self.see(aci, job, handle)
+        assert (end.status, end.reason) == (Status.ENDED, reason)
+        assert message in (end.message or "")
+
+    def test_lack_of_capacity_is_told_whatever_the_kind_of_event(
+        self, aci: Aci, fake: FakeAci
+    ) -> None:
+        job = self.make_job(1)
+        handle = aci.push(job)
+        message = "The requested resource is not available in the location 'uksouth'"
+        fake.fail_creation(job.name, message)
+        fake.groups[job.name].events[-1] |= {"type": "Normal", "name": "InsufficientCapacity."}
+        end = self.see(aci, job, handle)
+        assert (end.status, end.reason) == (Status.ENDED, "no_capacity")
 
     @pytest.mark.parametrize(
         ("message", "retryable"),

@@ -49,6 +49,33 @@ class TestRequests(AciSuite):
         assert "hunter2" not in shown
         assert '"k"' not in shown
 
+    def test_environment_that_is_no_text_is_json(self, aci: Aci, fake: FakeAci) -> None:
+        job = self.make_job(1, env={"T": True, "O": {"x": 1}, "GONE": None})
+        aci.push(job)
+        assert fake.environment(job.name) == {"T": "true", "O": '{"x": 1}'}
+
+    def test_command_and_entrypoint_may_be_lists(self, aci: Aci, fake: FakeAci) -> None:
+        body = self.put(aci, fake, command=["echo", "two words"], entrypoint=["tini", "--"])
+        container = body["properties"]["containers"][0]["properties"]
+        assert container["command"] == ["tini", "--", "echo", "two words"]
+
+    @pytest.mark.parametrize(
+        ("variables", "words"),
+        [
+            ({"env": ["A=1"]}, "env is not an object"),
+            ({"labels": ["a"]}, "labels is not an object"),
+            ({"cpu": "lots"}, "no request can be made"),
+            ({"command": {"a": 1}}, "command is neither"),
+        ],
+    )
+    def test_input_that_makes_no_group_is_final(
+        self, aci: Aci, fake: FakeAci, variables: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(Rejected, match=words) as caught:
+            aci.push(self.make_job(1, **variables))
+        assert caught.value.reason == "template_invalid"
+        assert fake.calls() == 0
+
     def test_secret_that_cannot_be_read_starts_nothing(self, aci: Aci, fake: FakeAci) -> None:
         def missing() -> str:
             raise KeyError("db")

@@ -98,6 +98,15 @@ class FakeAci(AciService):
                     {"name": event, "type": kind, "message": text, "firstTimestamp": since}
                 )
 
+    def fail_to_start(self, name: str, message: str, kind: str, since: str) -> None:
+        """The container cannot be started, which Azure tells as this kind of event."""
+        with self.lock:
+            group = self.groups[name]
+            group.provisioning, group.state = "Creating", "Pending"
+            group.current = {"state": "Waiting", "detailStatus": ""}
+            event = {"name": "", "type": kind, "message": message, "firstTimestamp": since}
+            group.events.append(event)
+
     def fail_creation(self, name: str, message: str) -> None:
         """The creation has failed; Azure keeps trying all the same."""
         with self.lock:

@@ -35,6 +35,8 @@ class Group:
     current: dict[str, Any] = field(default_factory=dict)
     previous: dict[str, Any] = field(default_factory=dict)
     restarts: int = 0
+    #: Which container runs the attempt; of the others it is only known that they have ended well.
+    main: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -54,7 +56,9 @@ class Group:
         if self.previous:
             view["previousState"] = self.previous
         if self.current or self.events:
-            properties["containers"][0]["properties"]["instanceView"] = view
+            over = {"currentState": {"state": "Terminated", "exitCode": 0}}
+            for index, container in enumerate(properties["containers"]):
+                container["properties"]["instanceView"] = view if index == self.main else over
         for credential in properties.get("imageRegistryCredentials", []):
             credential.pop("password", None)
         return body
@@ -161,7 +165,7 @@ class AciService(RestServer):
         return Answer(204)
 
     def _logs(self, name: str, group: Group, container: str | None) -> Answer:
-        if group.body["properties"]["containers"][0]["name"] != container:
+        if group.body["properties"]["containers"][group.main]["name"] != container:
             return failure(404, "ContainerNotFound", f"no container {container}")
         if not group.current:
             return transitioning(name)

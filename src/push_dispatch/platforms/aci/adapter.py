@@ -11,9 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, ClassVar
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -22,25 +20,30 @@ from push_dispatch.core.errors import PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.aci.clients import Clients
 from push_dispatch.platforms.aci.cost import estimate
-from push_dispatch.platforms.aci.refusal import asked, row_of, translated
+from push_dispatch.platforms.aci.refusal import row_of, translated
 from push_dispatch.platforms.aci.request import (
     ATTEMPT,
     RUN,
     Place,
     group_for,
+    main_container,
     place_of,
-    read_secrets,
 )
 from push_dispatch.platforms.aci.sign_in import whom
 from push_dispatch.platforms.aci.verdict import Seen, read
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
+from push_dispatch.platforms.shared import (
+    asked,
+    building,
+    lost,
+    observe_each,
+    place_in,
+    secret_values,
+)
 
 __all__ = ["Aci"]
-
-#: Groups that are asked about at once: Azure has no request for several with their states.
-_AT_ONCE = 8
 
 
 class Aci:
@@ -84,8 +87,9 @@ class Aci:
     def push(self, job: Job) -> str:
         """See `Platform.push`. Two requests; one more for the first job of a resource group whose
         location the template does not name."""
-        place = place_of(job)
-        group = group_for(job, read_secrets(job))
+        with building():
+            place = place_of(job)
+            group = group_for(job, secret_values(job))
         with translated():
             if found := self._adopt(place, job):
                 return found
@@ -158,28 +162,19 @@ class Aci:
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One request per attempt: a list would lack the states."""
-        if not jobs:
-            return []
-        if len(jobs) == 1:
-            return [self._observe(jobs[0])]
-        with ThreadPoolExecutor(min(_AT_ONCE, len(jobs))) as pool:
-            return list(pool.map(self._observe, jobs))
+        return observe_each(jobs, Place.parse, self._observe)
 
-    def _observe(self, watched: Watched) -> Observation:
-        without = partial(Observation, watched.run_id, watched.attempt, handle=watched.handle)
-        try:
-            place = Place.parse(watched.handle)
-        except ValueError as error:
-            return without(Status.LOST, message=str(error))
+    def _observe(self, watched: Watched, place: Place) -> Observation:
         try:
             with translated():
                 seen = self._see(place, watched)
                 if seen is not None and seen.restless:
                     self._halt(place)
         except PlatformError as error:
-            status = Status.LOST if _is_gone(error.__cause__) else Status.UNKNOWN
-            return without(status, message=error.message)
-        return seen.observation if seen else without(Status.LOST)
+            if _is_gone(error.__cause__):
+                return lost(watched, error.message)
+            raise
+        return seen.observation if seen else lost(watched)
 
     def _see(self, place: Place, watched: Watched) -> Seen | None:
         group = self._get(place)
@@ -190,9 +185,7 @@ class Aci:
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. A group whose process has ended is left alone, so that how it
         ended stays known; one that is still being created is deleted."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return
         with _asking():
             seen = self._see(place, Watched(handle, "", 0))
@@ -215,9 +208,7 @@ class Aci:
 
     def clean_up(self, handle: str) -> None:
         """See `CleansUp`. Ended groups count against a quota of 100 until they are deleted."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return
         with _asking():
             self._delete(place)
@@ -248,9 +239,7 @@ class Aci:
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Azure keeps 4 MB while the process runs, the last 16 KB or 1000 lines
         once the group is stopped, and nothing once it is deleted."""
-        try:
-            place = Place.parse(handle)
-        except ValueError:
+        if (place := place_in(Place.parse, handle)) is None:
             return
         content = ""
         with _asking():
@@ -264,7 +253,7 @@ class Aci:
         group = self._get(place)
         if group is None:
             return ""
-        container = group["properties"]["containers"][0]["name"]
+        container = str(main_container(group)["name"])
         try:
             logs = self._clients.ask(
                 place.subscription,

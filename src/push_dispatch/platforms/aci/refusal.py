@@ -15,9 +15,9 @@ from typing import Any
 from azure.core import exceptions as sdk
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
-from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.platforms.refusals import Reaction, Row, judge, wording
 
-__all__ = ["ERRORS", "asked", "is_sign_in", "refused", "row_of", "translated"]
+__all__ = ["ERRORS", "is_sign_in", "refused", "row_of", "translated"]
 
 #: Sources: https://learn.microsoft.com/azure/container-instances/container-instances-troubleshooting,
 #: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors and
@@ -33,6 +33,7 @@ ERRORS: tuple[Row, ...] = (
     Row((), ("missingsubscriptionregistration",), Reaction.PERMANENT, "platform_rejected", "Run az provider register --namespace Microsoft.ContainerInstance once per subscription."),
     Row((), ("readonlydisabledsubscription",), Reaction.PERMANENT, "platform_rejected", "The subscription is disabled: enable it, or use another one."),
     Row((), ("requestdisallowedbypolicy",), Reaction.PERMANENT, "platform_rejected", "A policy of the subscription refuses this container group: change the pool's template."),
+    Row((404, 409), ("resourcegroupbeingdeleted", "is in deprovisioning state"), Reaction.PERMANENT, "platform_rejected", "The resource group is being deleted: set the job variable resource_group_name to another one."),
     Row((409,), ("scopelocked",), Reaction.PERMANENT, "platform_rejected", "Remove the lock from the resource group: container groups are created and deleted there."),
     Row((401,), (), Reaction.PERMANENT, "access_denied", "Check AZURE_TENANT_ID, AZURE_CLIENT_ID and the federated credential or the secret."),
     Row((403,), (), Reaction.PERMANENT, "access_denied", "Grant the application the actions that are listed in Aci.azure_actions on the resource group."),
@@ -77,16 +78,9 @@ def is_sign_in(error: sdk.ClientAuthenticationError) -> bool:
     return request is None or "/oauth2/" in str(request.url)
 
 
-def asked(error: PlatformError) -> PlatformError:
-    """Of a question that was refused nothing can be concluded, whatever the refusal."""
-    if isinstance(error, Throttled | Uncertain):
-        return error
-    return Uncertain(error.message, reason=error.reason)
-
-
 def row_of(error: sdk.HttpResponseError) -> Row:
     """The row of an answer; without an answer nothing is known."""
-    return judge(ERRORS, error.status_code or 0, _told(error))
+    return judge(ERRORS, error.status_code or 0, wording(_told(error)))
 
 
 def _not_signed_in(error: sdk.ClientAuthenticationError) -> PlatformError:

@@ -9,21 +9,30 @@ policy that never starts the process again.
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.aci.arm import resource_in
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.shared import invalid, main_of, merged_env, texts, words
 
-__all__ = ["ATTEMPT", "RUN", "START_SECONDS", "Place", "group_for", "place_of", "read_secrets"]
+__all__ = [
+    "ATTEMPT",
+    "RUN",
+    "START_SECONDS",
+    "Place",
+    "group_for",
+    "main_container",
+    "place_of",
+]
 
-#: Tags of a container group: whose it is, and how long it may fail to pull its image.
+#: Tags of a container group: whose it is, which container runs the attempt, and how long it may
+#: fail to start.
 RUN = "push-dispatch-run"
 ATTEMPT = "push-dispatch-attempt"
 START_SECONDS = "push-dispatch-start-seconds"
+MAIN = "push-dispatch-container"
 
 _CONTAINER = "job"
 #: As Prefect's task_start_timeout_seconds.
@@ -66,7 +75,7 @@ def place_of(job: Job) -> Place:
     for key in ("subscription_id", "resource_group_name"):
         named[key] = str(job.configuration.get(key) or "").strip()
         if not re.fullmatch(r"[^/?#\s]{1,90}", named[key]):
-            raise _invalid(f"{key} is {named[key]!r}: set the job variable of this name")
+            raise invalid(f"{key} is {named[key]!r}: set the job variable of this name")
     return Place(named["subscription_id"], named["resource_group_name"], job.name)
 
 
@@ -81,8 +90,9 @@ def group_for(job: Job, secrets: Mapping[str, str]) -> dict[str, Any]:
     properties = resource.setdefault("properties", {})
     containers = properties.get("containers")
     if not containers:
-        raise _invalid("arm_template has no properties.containers")
-    container = containers[0]
+        raise invalid("arm_template has no properties.containers")
+    places = [container.get("properties") or {} for container in containers]
+    container = containers[main_of(places, configuration)]
     container["name"] = container.get("name") or _CONTAINER
     _fill(container.setdefault("properties", {}), configuration, secrets)
     _surround(resource, properties, configuration)
@@ -93,18 +103,19 @@ def group_for(job: Job, secrets: Mapping[str, str]) -> dict[str, Any]:
     resource["tags"] = _tags(resource.get("tags"), configuration.get("labels")) | {
         RUN: job.run_id,
         ATTEMPT: str(job.attempt),
+        MAIN: container["name"],
         START_SECONDS: str(configuration.get("task_start_timeout_seconds") or _START_SECONDS),
     }
     kept = ("location", "tags", "identity", "properties", "zones")
     return {key: resource[key] for key in kept if resource.get(key)}
 
 
-def read_secrets(job: Job) -> dict[str, str]:
-    """The values of the run's secrets. Raises Rejected (`secret_unavailable`)."""
-    try:
-        return {name: secret.read() for name, secret in job.secrets.items()}
-    except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+def main_container(group: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the container of a group that runs its attempt; the first where nothing says which."""
+    containers = (group.get("properties") or {}).get("containers") or [{}]
+    name = (group.get("tags") or {}).get(MAIN)
+    found: Mapping[str, Any] = next((c for c in containers if c.get("name") == name), containers[0])
+    return found
 
 
 # -- parts of the group -----------------------------------------------------------------------
@@ -113,7 +124,7 @@ def read_secrets(job: Job) -> dict[str, str]:
 def _resource(configuration: Mapping[str, Any], name: str) -> dict[str, Any]:
     template = configuration.get("arm_template")
     if not isinstance(template, Mapping):
-        raise _invalid("arm_template is missing: it has the container group that is created")
+        raise invalid("arm_template is missing: it has the container group that is created")
     return resource_in(template, {"container_group_name": name, "container_name": _CONTAINER})
 
 
@@ -124,12 +135,12 @@ def _fill(
     if image := configuration.get("image"):
         container["image"] = image
     if not container.get("image"):
-        raise _invalid("no image is given: set the job variable `image`")
+        raise invalid("no image is given: set the job variable `image`")
     command = _command(configuration, container.pop("command", None))
     if command:
         container["command"] = command
-    own = container.get("environmentVariables") or []
-    container["environmentVariables"] = _environment(own, configuration.get("env") or {}, secrets)
+    own, env = container.get("environmentVariables"), configuration.get("env")
+    container["environmentVariables"] = _environment(own, env, secrets)
     requests = container.setdefault("resources", {}).setdefault("requests", {})
     for key, variable in (("cpu", "cpu"), ("memoryInGB", "memory")):
         if configuration.get(variable) is not None:
@@ -144,30 +155,15 @@ def _fill(
 def _command(configuration: Mapping[str, Any], written: Any) -> list[str]:
     """The entrypoint of the template before the command: a command in ACI replaces the image's
     own entrypoint. Empty if the image is to say."""
-    command = configuration.get("command") or written or []
-    parts = _split(command) if isinstance(command, str) else [str(part) for part in command]
-    entrypoint = configuration.get("entrypoint")
-    return [*_split(entrypoint), *parts] if entrypoint else parts
+    command = words(configuration.get("command") or written)
+    return [*words(configuration.get("entrypoint"), "entrypoint"), *command]
 
 
-def _split(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise _invalid(f"command {command!r} cannot be split: {error}") from error
-
-
-def _environment(
-    own: Sequence[Mapping[str, Any]], env: Mapping[str, Any], secrets: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _environment(own: Any, env: Any, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
     """Of one name the run's value wins over the template's, and a secret over both."""
-    merged = {str(entry["name"]): dict(entry) for entry in own}
-    for name, value in env.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            kind = "secureValue" if name in _SECURE else "value"
-            merged[name] = {"name": name, kind: str(value)}
+    merged = merged_env(own, env, "arm_template: environmentVariables")
+    for name in _SECURE & set(env or {}) & set(merged):
+        merged[name] = {"name": name, "secureValue": merged[name]["value"]}
     merged |= {name: {"name": name, "secureValue": value} for name, value in secrets.items()}
     return list(merged.values())
 
@@ -191,7 +187,7 @@ def _registry(registry: Mapping[str, Any]) -> dict[str, Any]:
     server = registry.get("registry_url")
     keys = ("identity",) if registry.get("identity") else ("username", "password")
     if not server or not all(registry.get(key) for key in keys):
-        raise _invalid(
+        raise invalid(
             "image_registry needs registry_url and either identity or username and password"
         )
     return {"server": server, **{key: registry[key] for key in keys}}
@@ -199,10 +195,6 @@ def _registry(registry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tags(own: Mapping[str, Any] | None, labels: Mapping[str, Any] | None) -> dict[str, str]:
     """Source: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources."""
-    both = {**(own or {}), **(labels or {})}
-    tags = {re.sub(r"[<>%&\\?/]", "-", str(key))[:512]: str(both[key])[:256] for key in both}
+    both = texts(own, "tags") | texts(labels, "labels")
+    tags = {re.sub(r"[<>%&\\?/]", "-", key)[:512]: value[:256] for key, value in both.items()}
     return dict(list(tags.items())[:_LABELS])
-
-
-def _invalid(message: str) -> Rejected:
-    return Rejected(message, reason="template_invalid")

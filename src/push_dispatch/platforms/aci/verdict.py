@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
-from push_dispatch.platforms.aci.request import START_SECONDS
+from push_dispatch.platforms.aci.request import START_SECONDS, main_container
 from push_dispatch.platforms.base import Watched
+from push_dispatch.platforms.refusals import wording
+from push_dispatch.platforms.shared import milliseconds
 
 __all__ = ["Seen", "read"]
 
@@ -40,25 +41,29 @@ class _End:
     retryable: bool = True
 
 
-#: What events and detail statuses tell, first match first.
+_NO_IMAGE = _End("image_pull_failed", retryable=False)
+#: What events and detail statuses tell, first match first; without names in them.
 _BY_TEXT = (
-    (r"oom.?killed|out of memory", _End("out_of_memory")),
-    (r"spot.?(preemption|evict)|preempted", _End("spot_interruption")),
-    (r"pull.*(not found|manifest unknown|unauthorized|denied)", _End("image_pull_failed", False)),
+    (r"\boom.?killed|\bout of memory\b", _End("out_of_memory")),
+    (r"\bspot.?(preemption|evict)|\bpreempted\b", _End("spot_interruption")),
+    (r"\bpull.*\b(not found|manifest unknown|unauthorized|denied)", _NO_IMAGE),
     (r"failed to pull|back-?off pulling|err.?image.?pull", _End("image_pull_failed")),
-    (r"executable file not found|no such file or directory", _End("command_not_found", False)),
-    (r"quota|insufficient|capacity|not available in the location", _End("no_capacity")),
-)
-
-#: Which of these are why a process has this exit code.
-_ALWAYS = {"out_of_memory", "spot_interruption"}
-_NEVER_RAN = {*_ALWAYS, "command_not_found"}
-_CAUSES: dict[int, set[str]] = {0: set(), 126: _NEVER_RAN, 127: _NEVER_RAN, 128: _NEVER_RAN}
+    (
+        r"executable file not found|\b(exec|stat)\b.*no such file or directory",
+        _End("command_not_found", False),
+    ),
+    (r"\bquota\b|insufficient.?capacity|not available in the location", _End("no_capacity")),
+)  # fmt: skip
+#: Reasons of a process that was killed, and of one that never ran, by its exit code; any other code
+#: is the process's own word.
+_CAUSES = {code: {"out_of_memory", "spot_interruption"} for code in (137, 143)} | {
+    code: {"command_not_found"} for code in (126, 127, 128)
+}
 
 
 def read(group: Mapping[str, Any], watched: Watched, now: float) -> Seen:
-    """What is known of the attempt, by the group's first container, which runs it. `now` in epoch
-    seconds says for how long an image could not be pulled."""
+    """Return what is known of the attempt, by the container that runs it. `now` in epoch seconds
+    says for how long it could not start."""
     seen = Observation(watched.run_id, watched.attempt, Status.STARTING, watched.handle)
     view = _container_view(group)
     current, before = view.get("currentState") or {}, view.get("previousState") or {}
@@ -72,7 +77,7 @@ def read(group: Mapping[str, Any], watched: Watched, now: float) -> Seen:
     if _has_ended(current):
         return Seen(_ended(seen, current, group))
     if current.get("state") == "Running":
-        started = _milliseconds(current.get("startTime"))
+        started = milliseconds(current.get("startTime"))
         return Seen(replace(seen, status=Status.RUNNING, started_at=started))
     return _not_started(seen, group, now)
 
@@ -86,7 +91,7 @@ def _stopped(seen: Observation, state: Mapping[str, Any], group: Mapping[str, An
     return replace(
         _failed(seen, end, told),
         exit_code=state.get("exitCode"),
-        ended_at=_milliseconds(state.get("finishTime")),
+        ended_at=milliseconds(state.get("finishTime")),
     )
 
 
@@ -97,7 +102,7 @@ def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]
     end = _match(told)
     if code is None:
         end = end or _End("infrastructure_failure")
-    elif end is not None and end.reason not in _CAUSES.get(code, _ALWAYS):
+    elif end is not None and end.reason not in _CAUSES.get(code, ()):
         end = None  # a trouble on the way, such as an image that came at the second try
     return replace(
         seen,
@@ -106,8 +111,8 @@ def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]
         reason=end.reason if end else None,
         retryable=end.retryable if end else True,
         message=(told if end else detail)[-_MESSAGE_LENGTH:] or None,
-        started_at=_milliseconds(state.get("startTime")),
-        ended_at=_milliseconds(state.get("finishTime")),
+        started_at=milliseconds(state.get("startTime")),
+        ended_at=milliseconds(state.get("finishTime")),
     )
 
 
@@ -119,10 +124,9 @@ def _not_started(seen: Observation, group: Mapping[str, Any], now: float) -> See
     if "Failed" in {provisioning, _view(group).get("state")}:
         end = end or _End("infrastructure_failure")
         return Seen(_failed(seen, end, told or "the creation failed"), restless=True)
-    if end is not None and end.reason == "image_pull_failed":
-        patience = (group.get("tags") or {}).get(START_SECONDS) or _START_SECONDS
-        if now - _first_trouble(group, now) > float(patience):
-            return Seen(_failed(seen, end, told), restless=True)
+    patience = (group.get("tags") or {}).get(START_SECONDS) or _START_SECONDS
+    if told and now - _first_trouble(group, now) > float(patience):
+        return Seen(_failed(seen, end or _End("infrastructure_failure"), told), restless=True)
     return Seen(replace(seen, message=told[-_MESSAGE_LENGTH:] or None))
 
 
@@ -146,8 +150,7 @@ def _view(of: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _container_view(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    containers = (group.get("properties") or {}).get("containers") or [{}]
-    return _view(containers[0])
+    return _view(main_container(group))
 
 
 def _has_ended(state: Mapping[str, Any]) -> bool:
@@ -155,7 +158,8 @@ def _has_ended(state: Mapping[str, Any]) -> bool:
 
 
 def _match(text: str) -> _End | None:
-    return next((end for pattern, end in _BY_TEXT if re.search(pattern, text, re.IGNORECASE)), None)
+    told = wording(text)
+    return next((end for words, end in _BY_TEXT if re.search(words, told, re.IGNORECASE)), None)
 
 
 def _told(group: Mapping[str, Any], detail: str = "") -> str:
@@ -166,17 +170,19 @@ def _told(group: Mapping[str, Any], detail: str = "") -> str:
 
 def _troubles(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     events = [*(_view(group).get("events") or []), *(_container_view(group).get("events") or [])]
-    return [e for e in events if e.get("type") == "Warning" or e.get("name") in _TROUBLES]
+    return [event for event in events if _is_bad(event)]
 
 
-#: Bad news although Azure calls them normal.
-_TROUBLES = {"BackOff", "SpotPreemption"}
+def _is_bad(event: Mapping[str, Any]) -> bool:
+    """Azure calls some bad news normal."""
+    told = f"{event.get('name')} {event.get('message')}"
+    return event.get("type") == "Warning" or re.search(_TROUBLE, told) is not None
+
+
+#: How bad news begin: the event's name, or its message.
+_TROUBLE = r"^(BackOff|SpotPreemption|Insufficient|Failed|Error)|^\w* (Error:|Failed to )"
 
 
 def _first_trouble(group: Mapping[str, Any], now: float) -> float:
-    times = [_milliseconds(event.get("firstTimestamp")) for event in _troubles(group)]
+    times = [milliseconds(event.get("firstTimestamp")) for event in _troubles(group)]
     return min((time / 1000 for time in times if time is not None), default=now)
-
-
-def _milliseconds(time: str | None) -> int | None:
-    return None if time is None else int(datetime.fromisoformat(time).timestamp() * 1000)
