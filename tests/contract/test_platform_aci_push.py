@@ -64,7 +64,8 @@ class TestRequests(AciSuite):
         [
             ({"env": ["A=1"]}, "env is not an object"),
             ({"labels": ["a"]}, "labels is not an object"),
-            ({"cpu": "lots"}, "no request can be made"),
+            ({"cpu": "lots"}, "resources.requests.cpu is 'lots'"),
+            ({"arm_template": {"resources": "x"}}, "resources is not a list"),
             ({"command": {"a": 1}}, "command is neither"),
         ],
     )

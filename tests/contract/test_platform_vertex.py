@@ -116,8 +116,16 @@ class TestRequests(VertexSuite):
         [
             ({"region": None}, "region is None"),
             ({"project": None}, "project is None"),
-            ({"job_spec": {}}, "no worker_pool_specs"),
-            ({"job_spec": {"worker_pool_specs": "x"}}, "no job of Vertex AI"),
+            ({"job_spec": {}}, "job_spec.workerPoolSpecs is not a list"),
+            ({"job_spec": {"worker_pool_specs": "x"}}, "job_spec.workerPoolSpecs is not a list"),
+            ({"job_spec": {"worker_pool_specs": ["x"]}}, r"workerPoolSpecs\[0\] is not an object"),
+            (
+                {"job_spec": {"worker_pool_specs": [{"container_spec": "x"}]}},
+                "containerSpec is not",
+            ),
+            ({"env": ["A=1"]}, "env is not an object"),
+            ({"labels": ["a"]}, "labels is not an object"),
+            ({"image": None, "job_spec": {"worker_pool_specs": [{}]}}, "no image is given"),
         ],
     )
     def test_what_is_no_job_is_refused_before_anything_is_asked(

@@ -21,12 +21,15 @@ from push_dispatch.platforms.base import Job, Observation, Status, Watched
 __all__ = [
     "asked",
     "building",
+    "inner",
     "invalid",
     "lines",
     "lost",
     "main_of",
     "merged_env",
     "milliseconds",
+    "number",
+    "objects",
     "observe_each",
     "parsed",
     "place_in",
@@ -67,6 +70,41 @@ def building() -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         message = f"no request can be made of the job configuration: {type(error).__name__}"
         raise invalid(f"{message}: {error}") from error
+
+
+def inner(holder: dict[str, Any], key: str, path: str) -> dict[str, Any]:
+    """Return the object under `key`, made if unset. `path` is where the holder is.
+
+    Raises Rejected (`template_invalid`) if it is no object.
+    """
+    if holder.get(key) is None:
+        holder[key] = {}
+    found = holder[key]
+    if not isinstance(found, dict):
+        raise invalid(f"{path}.{key} is not an object")
+    return found
+
+
+def objects(holder: Mapping[str, Any], key: str, path: str) -> list[dict[str, Any]]:
+    """Return the objects of the list under `key`, at least one.
+
+    Raises Rejected (`template_invalid`) if it is no list, empty, or has something else in it.
+    """
+    found = holder.get(key)
+    if not isinstance(found, list) or not found:
+        raise invalid(f"{path}.{key} is not a list with at least one object")
+    for index, item in enumerate(found):
+        if not isinstance(item, dict):
+            raise invalid(f"{path}.{key}[{index}] is not an object")
+    return found
+
+
+def number(value: Any, path: str) -> float:
+    """Return a number, which may be written as text. Raises Rejected (`template_invalid`)."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise invalid(f"{path} is {value!r}: it must be a number") from None
 
 
 def words(command: Any, field: str = "command") -> list[str]:

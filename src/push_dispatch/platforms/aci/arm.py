@@ -28,6 +28,8 @@ def resource_in(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
     Raises Rejected (`template_invalid`).
     """
     resources = template.get("resources") or []
+    if not isinstance(resources, list) or not all(isinstance(one, Mapping) for one in resources):
+        raise _invalid("resources is not a list of objects")
     if len(resources) != 1 or str(resources[0].get("type", "")).lower() != _TYPE:
         raise _invalid("it must have one resource, a Microsoft.ContainerInstance/containerGroups")
     declared = template.get("parameters") or {}
@@ -63,8 +65,9 @@ def _resolved(value: Any, declared: Mapping[str, Any], given: Mapping[str, Any])
 
 
 def _is_command(key: str, value: Any) -> bool:
-    """A job variable's text, which may look like an expression: `[ -f x ]` is a test in a shell."""
-    return key == "command" and isinstance(value, str) and not _PARAMETER.fullmatch(value)
+    """A job variable's words, which may look like expressions: `[ -f x ]` is a test in a shell."""
+    is_parameter = isinstance(value, str) and _PARAMETER.fullmatch(value)
+    return key == "command" and isinstance(value, str | list) and not is_parameter
 
 
 def _invalid(problem: str) -> Rejected:

@@ -15,7 +15,16 @@ from typing import Any
 
 from push_dispatch.platforms.aci.arm import resource_in
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import invalid, main_of, merged_env, texts, words
+from push_dispatch.platforms.shared import (
+    inner,
+    invalid,
+    main_of,
+    merged_env,
+    number,
+    objects,
+    texts,
+    words,
+)
 
 __all__ = [
     "ATTEMPT",
@@ -35,6 +44,8 @@ START_SECONDS = "push-dispatch-start-seconds"
 MAIN = "push-dispatch-container"
 
 _CONTAINER = "job"
+#: Where the group is, for messages.
+_GROUP = "arm_template.resources[0]"
 #: As Prefect's task_start_timeout_seconds.
 _START_SECONDS = 240
 #: Set as secure values even when they come as plain variables: whoever may read the container
@@ -87,14 +98,13 @@ def group_for(job: Job, secrets: Mapping[str, str]) -> dict[str, Any]:
     """
     configuration = job.configuration
     resource = _resource(configuration, job.name)
-    properties = resource.setdefault("properties", {})
-    containers = properties.get("containers")
-    if not containers:
-        raise invalid("arm_template has no properties.containers")
-    places = [container.get("properties") or {} for container in containers]
-    container = containers[main_of(places, configuration)]
+    properties = inner(resource, "properties", _GROUP)
+    containers = objects(properties, "containers", f"{_GROUP}.properties")
+    places = [inner(container, "properties", f"{_GROUP}.containers[]") for container in containers]
+    main = main_of(places, configuration)
+    container = containers[main]
     container["name"] = container.get("name") or _CONTAINER
-    _fill(container.setdefault("properties", {}), configuration, secrets)
+    _fill(places[main], configuration, secrets)
     _surround(resource, properties, configuration)
     properties.setdefault("osType", "Linux")
     # The default is Always. Even with Never a container that fails may be started again, which
@@ -141,12 +151,13 @@ def _fill(
         container["command"] = command
     own, env = container.get("environmentVariables"), configuration.get("env")
     container["environmentVariables"] = _environment(own, env, secrets)
-    requests = container.setdefault("resources", {}).setdefault("requests", {})
+    place = f"{_GROUP}.containers[].resources"
+    requests = inner(inner(container, "resources", place), "requests", place)
     for key, variable in (("cpu", "cpu"), ("memoryInGB", "memory")):
         if configuration.get(variable) is not None:
             requests[key] = configuration[variable]
         # ACI has no default for either.
-        requests[key] = float(requests.get(key) or 1)
+        requests[key] = number(requests.get(key) or 1, f"{place}.requests.{key}")
     if configuration.get("gpu_count"):
         gpu = {"count": configuration["gpu_count"], "sku": configuration.get("gpu_sku")}
         requests["gpu"] = {key: value for key, value in gpu.items() if value}
@@ -161,7 +172,7 @@ def _command(configuration: Mapping[str, Any], written: Any) -> list[str]:
 
 def _environment(own: Any, env: Any, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
     """Of one name the run's value wins over the template's, and a secret over both."""
-    merged = merged_env(own, env, "arm_template: environmentVariables")
+    merged = merged_env(own, env, f"{_GROUP}.containers[].environmentVariables")
     for name in _SECURE & set(env or {}) & set(merged):
         merged[name] = {"name": name, "secureValue": merged[name]["value"]}
     merged |= {name: {"name": name, "secureValue": value} for name, value in secrets.items()}

@@ -16,7 +16,15 @@ from typing import Any
 
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run.v1 import is_v1, v2_of
-from push_dispatch.platforms.shared import invalid, main_of, merged_env, text_of, words
+from push_dispatch.platforms.shared import (
+    inner,
+    invalid,
+    main_of,
+    merged_env,
+    objects,
+    text_of,
+    words,
+)
 
 __all__ = ["ATTEMPT", "RUN", "Place", "body_for", "cleaned", "place_of"]
 
@@ -33,6 +41,8 @@ _REGION = "us-central1"
 _LONGEST_SECONDS = 604_800
 #: Of a resource; some are ours and Google's.
 _LABELS = 48
+#: Where the main container is, for messages.
+_CONTAINER = "job_body.template.template.containers[]"
 _NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/jobs/([^/]+)/executions/([^/]+)")
 
 
@@ -113,11 +123,9 @@ def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def _body_for(job: Job) -> dict[str, Any]:
     body = cleaned(job.configuration)
-    execution = _in(body, "template")
-    task = _in(execution, "template")
-    containers = task.get("containers")
-    if not containers or not all(isinstance(container, dict) for container in containers):
-        raise invalid("job_body has no template.template.containers")
+    execution = inner(body, "template", "job_body")
+    task = inner(execution, "template", "job_body.template")
+    containers = objects(task, "containers", "job_body.template.template")
     main = containers[main_of(containers, job.configuration)]
     _fill(main, job.configuration)
     _surround(task, main, job)
@@ -146,24 +154,15 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _in(holder: dict[str, Any], key: str) -> dict[str, Any]:
-    inner: Any = holder.setdefault(key, {})
-    if not isinstance(inner, dict):
-        raise invalid(f"job_body: {key} must be an object")
-    return inner
-
-
 def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
     """The container that runs the attempt."""
     container["image"] = container.get("image") or configuration.get("image")
     if not container["image"]:
         raise invalid("no image is given: set the job variable `image`")
     for key in ("command", "args"):
-        container[key] = words(
-            container.get(key) or configuration.get(key), f"job_body: containers[].{key}"
-        )
+        container[key] = words(container.get(key) or configuration.get(key), f"{_CONTAINER}.{key}")
     container["env"] = _environment(container.get("env"), configuration)
-    limits = _in(_in(container, "resources"), "limits")
+    limits = inner(inner(container, "resources", _CONTAINER), "limits", f"{_CONTAINER}.resources")
     limits |= {name: text_of(limit) for name, limit in limits.items()}  # `cpu: 2` is meant as "2"
     if configuration.get("gpu_type"):
         limits.setdefault("nvidia.com/gpu", "1")
@@ -172,7 +171,7 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
 def _environment(own: Any, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of one name the run's value wins over the template's, and a reference to a secret of Secret
     Manager over both."""
-    merged = merged_env(own, configuration.get("env"), "job_body: containers[].env")
+    merged = merged_env(own, configuration.get("env"), f"{_CONTAINER}.env")
     for name, reference in _references(configuration).items():
         if not isinstance(reference, Mapping) or not reference.get("secret"):
             raise invalid(f"the secret for {name} must be an object with `secret` and `version`")

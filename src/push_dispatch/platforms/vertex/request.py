@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import invalid, merged_env, words
+from push_dispatch.platforms.shared import inner, invalid, merged_env, number, objects, texts, words
 
 __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
 
@@ -92,20 +92,16 @@ def body_for(job: Job) -> dict[str, Any]:
 def _body_for(job: Job) -> dict[str, Any]:
     configuration = job.configuration
     spec = _camel(configuration.get("job_spec") or {})
-    pools = spec.get("workerPoolSpecs")
-    if not pools:
-        raise invalid("job_spec has no worker_pool_specs")
-    for pool in pools:
-        container = pool["containerSpec"]
-        _fill(container, configuration)
+    for pool in objects(spec, "workerPoolSpecs", "job_spec"):
+        _fill(inner(pool, "containerSpec", "job_spec.worker_pool_specs[]"), configuration)
         pool["replicaCount"] = str(pool.get("replicaCount") or 1)
-        _without_no_accelerator(pool.get("machineSpec") or {})
+        _without_no_accelerator(inner(pool, "machineSpec", "job_spec.worker_pool_specs[]"))
     if account := spec.pop("serviceAccountName", None):
         spec["serviceAccount"] = account
     hours = spec.pop("maximumRunTimeHours", None)
     spec["scheduling"] = _scheduling(spec.get("scheduling") or {}, hours, job)
-    labels = configuration.get("labels") or {}
-    own = {_slug(str(key)): _slug(str(value)) for key, value in labels.items()}
+    labels = texts(configuration.get("labels"), "labels")
+    own = {_slug(key): _slug(value) for key, value in labels.items()}
     kept = dict([pair for pair in own.items() if pair[0][:1].isalpha()][:_LABELS])
     name = str(configuration.get("name") or job.name)[:128]
     return {"displayName": name, "labels": kept | labels_of(job), "jobSpec": spec}
@@ -123,7 +119,9 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
 
 def _scheduling(given: Mapping[str, Any], hours: Any, job: Job) -> dict[str, Any]:
     """Vertex AI starts a job anew that failed for an internal error, unseen: never here."""
-    seconds = job.timeout_seconds or (int(float(hours) * 3600) if hours else None)
+    seconds = job.timeout_seconds or (
+        int(number(hours, "job_spec.maximum_run_time_hours") * 3600) if hours else None
+    )
     timeout = {"timeout": f"{min(seconds, _WEEK)}s"} if seconds else {}
     never = {"restartJobOnWorkerRestart": False, "disableRetries": True}
     return {**_camel(given.get("scheduling") or given), **timeout, **never}
