@@ -18,7 +18,12 @@ __all__ = ["Reaction", "Row", "judge", "wording"]
 #: Names that somebody has chosen: addresses, paths, projects, and what stands in quotes.
 _NAMES = (
     (re.compile(r"""(?<!\w)(['"`])[^'"`\s]*[-/@:][^'"`\s]*\1"""), r"\1\1"),
-    (re.compile(r"(?<!\S)(?!i/o\b)[^\s'\"(]*[/@][^\s'\")]*", re.IGNORECASE), ""),
+    (
+        re.compile(
+            r"""(?<![^\s'"()\[\],])(?!i/o\b)[^\s'"()\[\],]*[/@][^\s'"()\[\],]*""", re.IGNORECASE
+        ),
+        "",
+    ),
     (re.compile(r"\b(projects?|project id) +(?!id\b)[\w:.-]+", re.IGNORECASE), r"\1"),
 )
 

@@ -8,7 +8,7 @@ https://learn.microsoft.com/azure/container-instances/container-instances-restar
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,7 +122,8 @@ def _not_started(seen: Observation, group: Mapping[str, Any], now: float) -> See
     end = _match(told)
     provisioning = (group.get("properties") or {}).get("provisioningState")
     if "Failed" in {provisioning, _view(group).get("state")}:
-        end = end or _End("infrastructure_failure")
+        told = told or _words(_events(group))
+        end = end or _match(told) or _End("infrastructure_failure")
         return Seen(_failed(seen, end, told or "the creation failed"), restless=True)
     patience = (group.get("tags") or {}).get(START_SECONDS) or _START_SECONDS
     if told and now - _first_trouble(group, now) > float(patience):
@@ -164,13 +165,16 @@ def _match(text: str) -> _End | None:
 
 def _told(group: Mapping[str, Any], detail: str = "") -> str:
     """Everything that went wrong, in the platform's own words."""
-    words = [str(event.get("message") or event.get("name") or "") for event in _troubles(group)]
+    return _words([event for event in _events(group) if _is_bad(event)], detail)
+
+
+def _words(events: Iterable[Mapping[str, Any]], detail: str = "") -> str:
+    words = [str(event.get("message") or event.get("name") or "") for event in events]
     return " · ".join(dict.fromkeys(word for word in [*words, detail] if word))
 
 
-def _troubles(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    events = [*(_view(group).get("events") or []), *(_container_view(group).get("events") or [])]
-    return [event for event in events if _is_bad(event)]
+def _events(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*(_view(group).get("events") or []), *(_container_view(group).get("events") or [])]
 
 
 def _is_bad(event: Mapping[str, Any]) -> bool:
@@ -184,5 +188,7 @@ _TROUBLE = r"^(BackOff|SpotPreemption|Insufficient|Failed|Error)|^\w* (Error:|Fa
 
 
 def _first_trouble(group: Mapping[str, Any], now: float) -> float:
-    times = [milliseconds(event.get("firstTimestamp")) for event in _troubles(group)]
+    times = [
+        milliseconds(event.get("firstTimestamp")) for event in _events(group) if _is_bad(event)
+    ]
     return min((time / 1000 for time in times if time is not None), default=now)

@@ -21,8 +21,9 @@ __all__ = ["read"]
 _OVER = {"stopped", "error"}
 #: What the reason of the cluster's state tells, first match first, and whether again.
 _BY_TEXT = (
-    (r"\b(spot|preempt|interrupted)", "spot_interruption", True),
-    (r"\b(capacity|insufficient|quota|stockout|core limit)", "no_capacity", True),
+    (r"\bspot\b.*\b(interrupt|terminat|reclaim)|\bpreempted", "spot_interruption", True),
+    (r"account is currently blocked", "platform_rejected", False),
+    (r"capacity|insufficient|\bquota\b|stockout|core limit", "no_capacity", True),
     (r"\bimage\b.*\b(not found|denied|unauthorized)|manifest unknown", "image_pull_failed", False),
     (r"\bout of memory\b|\boom.?kill", "out_of_memory", True),
     (r"\b(stopped|closed|shut down|requested) by\b|\bcancel", "stopped_on_request", True),

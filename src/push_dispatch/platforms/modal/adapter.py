@@ -7,6 +7,7 @@ first version, whose creation Modal's own client waits for up to 21 minutes; her
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +53,8 @@ _BUILDER = "2025.06"
 _BUILD_SECONDS = 10
 #: Ends of a build that another one may not have.
 _BUILD_AGAIN = {"TERMINATED", "TIMEOUT", "INTERNAL_FAILURE"}
+#: … but for one that was stopped because nobody pays for it.
+_UNPAID = r"\b(credits?|budget|billing|spend limit)\b"
 #: Pages of the list of sandboxes that are read at most.
 _PAGES = 50
 _LOG_LINES = 1000
@@ -218,14 +221,14 @@ class Modal:
                 after_seconds=_BUILD_SECONDS,
             )
         status = status_of(answer.result)
-        if status in _BUILD_AGAIN:
+        why = answer.result.exception or f"see: modal image logs {answer.image_id}"
+        if status in _BUILD_AGAIN and not re.search(_UNPAID, why, re.IGNORECASE):
             raise Throttled(
                 f"Modal's build of {image.commands[0]!r} has ended with {status}: once more",
                 reason="image_pulling",
                 after_seconds=_BUILD_SECONDS,
             )
         if status != "SUCCESS":
-            why = answer.result.exception or f"see: modal image logs {answer.image_id}"
             raise Rejected(f"{image.commands[0]!r}: {why}", reason="image_pull_failed")
         return str(answer.image_id)
 

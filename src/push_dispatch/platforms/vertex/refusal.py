@@ -19,7 +19,7 @@ ERRORS: tuple[Row, ...] = (
     Row((429,), (), Reaction.RETRY, "platform_throttled", "It is sent again after a while."),
     Row((403,), ("service_disabled", "has not been used in project", "is disabled"), Reaction.PERMANENT, "platform_rejected", "Run gcloud services enable aiplatform.googleapis.com once per project."),
     Row((400, 403), ("artifactregistry.",), Reaction.PERMANENT, "image_pull_failed", "Grant roles/artifactregistry.reader on the image's repository to the function's service account and to Vertex AI's service agent."),
-    Row((400, 403), ("actas", "service account"), Reaction.PERMANENT, "access_denied", "Grant roles/iam.serviceAccountUser on the job's own service account (job variable service_account_name)."),
+    Row((400, 403), ("actas", "act as service", "service account"), Reaction.PERMANENT, "access_denied", "Grant roles/iam.serviceAccountUser on the job's own service account (job variable service_account_name)."),
     Row((403,), (), Reaction.PERMANENT, "access_denied", "Grant the permissions that are listed in Vertex.google_permissions on the project."),
     Row((401,), (), Reaction.PERMANENT, "access_denied", "Check the audience of the workload identity pool, or the service account key."),
     Row((400,), ("image",), Reaction.PERMANENT, "image_pull_failed", "Check the image's name and tag, and that it is in Artifact Registry or on Docker Hub."),

@@ -95,7 +95,7 @@ def _body_for(job: Job) -> dict[str, Any]:
     for pool in objects(spec, "workerPoolSpecs", "job_spec"):
         _fill(inner(pool, "containerSpec", "job_spec.worker_pool_specs[]"), configuration)
         pool["replicaCount"] = str(pool.get("replicaCount") or 1)
-        _without_no_accelerator(inner(pool, "machineSpec", "job_spec.worker_pool_specs[]"))
+        _count_accelerators(inner(pool, "machineSpec", "job_spec.worker_pool_specs[]"))
     if account := spec.pop("serviceAccountName", None):
         spec["serviceAccount"] = account
     hours = spec.pop("maximumRunTimeHours", None)
@@ -127,8 +127,11 @@ def _scheduling(given: Mapping[str, Any], hours: Any, job: Job) -> dict[str, Any
     return {**_camel(given.get("scheduling") or given), **timeout, **never}
 
 
-def _without_no_accelerator(machine: dict[str, Any]) -> None:
-    if not machine.get("acceleratorType"):
+def _count_accelerators(machine: dict[str, Any]) -> None:
+    """The API refuses one of the two alone."""
+    if machine.get("acceleratorType"):
+        machine.setdefault("acceleratorCount", 1)
+    else:
         machine.pop("acceleratorCount", None)
 
 
