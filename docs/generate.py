@@ -7,6 +7,7 @@ A test compares the pages with what this would write.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -171,6 +172,29 @@ def api() -> Iterator[str]:
             yield f"| `{method.upper()} {path}{query}` | {operation['summary']} |"
 
 
+_ABOUT_VARIABLES = """\
+# What each job variable does
+
+For each type of pool, the variables of its default template: what they do in Prefect's own worker,
+and here. All of them are accepted, so that templates and deployments made for a worker can be used
+as they are; what has no effect here says why. Beside them, on each platform, the environment has
+`PUSH_DISPATCH_RUN_ID` and `PUSH_DISPATCH_POOL`, and none of Prefect's own variables.
+
+Generated from `variables.json`, which a test compares with what the adapters send.
+"""
+
+
+def variables() -> Iterator[str]:
+    """`platforms/variables.md`."""
+    yield from _ABOUT_VARIABLES.splitlines()
+    for kind, rows in json.loads((_HERE / "platforms/variables.json").read_text("utf-8")).items():
+        yield f"\n## {kind}\n"
+        yield "| variable | Prefect | push-dispatch |"
+        yield "|---|---|---|"
+        for name, (there, here) in rows.items():
+            yield f"| `{name}` | {_cell(there)} | {_cell(here)} |"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -179,6 +203,7 @@ def _cell(text: str) -> str:
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "api.md": api,
     "metrics.md": metrics,
+    "platforms/variables.md": variables,
     "reasons.md": reasons,
     "state-machine.md": state_machine,
 }
