@@ -53,7 +53,10 @@ def _resolved(value: Any, declared: Mapping[str, Any], given: Mapping[str, Any])
         return None
     parameter = _PARAMETER.fullmatch(value)
     if parameter is None:
-        raise _invalid(f"{value!r} cannot be evaluated here: write its value, or a job variable")
+        # Not the whole of it: a secret may have been filled in.
+        function = re.match(r"\[\s*\w*", value)
+        start = function[0] if function else "["
+        raise _invalid(f"`{start}…` cannot be evaluated here: write its value, or a job variable")
     name = parameter[1]
     if name in given:
         return given[name]
