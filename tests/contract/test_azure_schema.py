@@ -29,8 +29,8 @@ def against(value: Any, kind: str, path: str) -> Iterator[str]:
         if not isinstance(value, wanted):
             yield f"{path}: {value!r} is no {wanted.__name__}"
             return
-        items: Any = value.items() if wanted is dict else enumerate(value)
-        for key, item in items:
+        given: Any = value
+        for key, item in given.items() if wanted is dict else enumerate(given):
             yield from against(item, match[2], f"{path}[{key}]")
     elif kind in _PLAIN:
         if not isinstance(value, _PLAIN[kind]) or (isinstance(value, bool) and kind != "bool"):
