@@ -67,7 +67,7 @@ VERBS = [
     Verb("add_run", lambda s, p: s.add_run(values.run(p, UUID))),
     Verb(
         "save_run",
-        lambda s, p: s.save_run(values.run(p, UUID, rev=1, state=RunState.PENDING)),
+        lambda s, p: s.save_run(values.run(p, UUID, rev=1, state=RunState.COMPLETED)),
         lambda s, p: s.add_run(values.run(p, UUID)),
     ),
     Verb("enqueue", lambda s, p: s.enqueue(p, [values.place(UUID), LATER], NOW)),
@@ -211,7 +211,7 @@ class FaultContract(StoreSuite):
         rival = replace(run, rev=1, state=RunState.CANCELLED)
         faults.before_next("PutItem", lambda: store.save_run(rival))
         with pytest.raises(Conflict):
-            store.save_run(replace(run, rev=1, state=RunState.PENDING))
+            store.save_run(replace(run, rev=1, state=RunState.COMPLETED))
         assert store.run(pool, UUID) == rival
 
     def test_rival_submission_under_the_same_key_wins(

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.dynamodb import keys
+from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.core.errors import Conflict, Unavailable
-from push_dispatch.core.model import DEFAULT_QUEUE, Pool, RunState
+from push_dispatch.core.lifecycle import end_malformed
+from push_dispatch.core.model import DEFAULT_QUEUE, Pool, Ready, RunState
 from push_dispatch.ports.store import Store
 from tests.contract.dynamo_faults import FaultContract
 from tests.contract.store import values
@@ -58,11 +59,83 @@ class DynamoContract(FaultContract, StoreContract):
         run = store.run(pool, UUID)
         assert run is not None
         assert (run.due, run.rev) == (5, 0)
-        claimed = replace(run, rev=1, state=RunState.PENDING)
+        claimed = replace(run, rev=1, message="claimed")
         store.save_run(claimed)
         with pytest.raises(Conflict):
             store.save_run(replace(run, rev=1, state=RunState.CANCELLED))
         assert store.run(pool, UUID) == claimed
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            {"variables": {"S": "null"}},
+            {"due": {"N": "1800000000000000"}},
+            {"attempt": {"N": "-5"}},
+            {"rev": {"S": "one"}},
+            {"rev": {"N": "1.5"}, "stop": {"S": "x"}},
+        ],
+        ids=str,
+    )
+    def test_a_malformed_run_is_listed_and_mended_once(
+        self, store: Store, client: Any, table: str, pool: str, broken: dict[str, Any]
+    ) -> None:
+        self.put(client, table, pool, UUID, **({"state": {"S": "SCHEDULED"}} | broken))
+        run = store.run(pool, UUID)
+        assert run is not None
+        assert next(iter(broken)) in run.unreadable
+        assert list(store.list_runs(pool)) == [run] == list(store.runs(pool, [UUID]).values())
+        ended = end_malformed(run, 5)
+        store.mend_run(ended)
+        assert store.run(pool, UUID) == ended
+        assert (ended.state, ended.reason) == (RunState.CRASHED, "invalid_input")
+        with pytest.raises(Conflict):
+            store.mend_run(ended)
+        # From now on it is like any other.
+        store.save_run(replace(ended, rev=ended.rev + 1, message="seen"))
+
+    def test_a_malformed_run_that_was_corrected_meanwhile_stays_so(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        self.put(client, table, pool, UUID, state={"S": "SCHEDULED"}, due={"N": "-1"})
+        run = store.run(pool, UUID)
+        assert run is not None
+        self.put(client, table, pool, UUID, state={"S": "SCHEDULED"}, due={"N": "5"})
+        with pytest.raises(Conflict):
+            store.mend_run(end_malformed(run, 5))
+
+    def test_runs_with_the_same_order_and_time_have_places_of_their_own(
+        self, store: Store, pool: str
+    ) -> None:
+        runs = [values.run(pool, uuid, due=5, order="batch-1") for uuid in (UUID, UUID[:-1] + "f")]
+        assert runs[0].uuid != runs[1].uuid
+        places = [Ready.of(run) for run in runs]
+        store.enqueue(pool, places, 0)
+        assert store.line(pool, DEFAULT_QUEUE, 10) == sorted(places, key=lambda p: p.run)
+        store.dequeue(pool, places[:1])
+        assert store.line(pool, DEFAULT_QUEUE, 10) == places[1:]
+
+    def test_places_of_the_version_before_are_read_and_removed(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        place = Ready.of(values.run(pool, UUID, due=5, order="batch-1"))
+        item = items.ready_item(pool, place, 0)
+        item["SK"]["S"] = item["SK"]["S"].removesuffix(f"#{UUID}")
+        client.put_item(TableName=table, Item=item)
+        [read] = store.line(pool, DEFAULT_QUEUE, 10)
+        assert read == place
+        store.dequeue(pool, [read])
+        assert store.line(pool, DEFAULT_QUEUE, 10) == []
+
+    def test_a_malformed_place_is_removed_and_hides_no_other(
+        self, store: Store, client: Any, table: str, pool: str
+    ) -> None:
+        place = Ready.of(values.run(pool, UUID, due=7))
+        store.enqueue(pool, [place], 0)
+        item = items.ready_item(pool, place, 0) | {"run": {"S": "nobody"}}
+        item["SK"] = {"S": keys.ready_prefix(DEFAULT_QUEUE) + f"{5:013d}#x"}
+        client.put_item(TableName=table, Item=item)
+        store.line(pool, DEFAULT_QUEUE, 1)
+        assert store.line(pool, DEFAULT_QUEUE, 1) == [place]
 
     def test_unknown_attributes_of_a_run_are_passed_over(
         self, store: Store, client: Any, table: str, pool: str
@@ -76,7 +149,7 @@ class DynamoContract(FaultContract, StoreContract):
     ) -> None:
         store = DynamoStore(client, table, retention_days=days)
         run = store.add_run(values.run(pool, UUID))
-        running = replace(run, rev=run.rev + 1, state=RunState.RUNNING)
+        running = replace(run, rev=run.rev + 1, message="running")
         ended = replace(running, rev=run.rev + 2, state=RunState.FAILED, ended_at=5_000_999)
         key = {"PK": {"S": keys.runs(pool)}, "SK": {"S": UUID}}
         expiries = []

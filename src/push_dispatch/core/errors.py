@@ -19,6 +19,7 @@ __all__ = [
     "Throttled",
     "Unavailable",
     "Uncertain",
+    "Unreadable",
 ]
 
 
@@ -68,6 +69,12 @@ class Unavailable(PushDispatchError):
     """The backend cannot be reached or is throttling: try again later."""
 
     default_reason = "backend_unavailable"
+
+
+class Unreadable(PushDispatchError):
+    """An item of the table is malformed: correct it, or remove it."""
+
+    default_reason = "invalid_input"
 
 
 # -- a platform -------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ __all__ = [
     "Reject",
     "Stop",
     "advance",
+    "end_malformed",
     "overdue",
 ]
 
@@ -183,6 +184,17 @@ def advance(run: Run, event: Event, now: int) -> Run:
     if after.state not in allowed:
         raise RuntimeError(f"{run.state} -> {after.state} on {type(event).__name__} is not allowed")
     return replace(after, rev=run.rev + 1)
+
+
+def end_malformed(run: Run, now: int) -> Run:
+    """The run after it was found to be malformed in the table: ended, or on its way to its end if
+    an attempt of it may be alive."""
+    sound = replace(run, unreadable="")
+    if run.state is RunState.SCHEDULED:
+        event: Event = Reject(run.next_attempt, "invalid_input", run.unreadable)
+    else:
+        event = Stop("invalid_input")
+    return replace(advance(sound, event, now), rev=run.rev + 1)
 
 
 def overdue(run: Run, now: int) -> tuple[str, int] | None:

@@ -39,7 +39,11 @@ __all__ = [
     "check_limit",
     "check_name",
     "check_priority",
+<<<<<<< HEAD
     "check_rate",
+=======
+    "is_name",
+>>>>>>> e80c844 (store: let no malformed item stop its neighbours)
     "is_uuid",
     "parse_run_id",
 ]
@@ -356,6 +360,9 @@ class Run:
     #: The newest attempts, oldest first.
     attempts: tuple[Attempt, ...] = ()
     ended_at: int | None = None
+    #: What is malformed in the stored item; never stored. Such a run is never started: whoever
+    #: comes across it ends it (see `transition.end_unreadable`).
+    unreadable: str = ""
 
     @property
     def id(self) -> str:
@@ -397,6 +404,8 @@ class Ready:
     concurrency_key: str = ""
     deployment: str = ""
     collision: Collision = Collision.ENQUEUE
+    #: Whether the key of its item ends with the run's id: places of versions before 0.2 do not.
+    names_run: bool = field(default=True, compare=False)
 
     @classmethod
     def of(cls, run: Run) -> Ready:
@@ -428,7 +437,7 @@ def check_name(name: str, what: str) -> str:
     Names appear in keys, run ids and the platforms' correlation fields (ECS `startedBy` takes 128
     characters of letters, digits and `-_/`), hence the small alphabet.
     """
-    if _NAME.match(name):
+    if is_name(name):
         return name
     shown = name if len(name) <= 40 else f"{name[:40]}… ({len(name)} characters)"
     raise Invalid(
@@ -478,6 +487,11 @@ def check_priority(priority: int, what: str) -> int:
         f"priority {priority} of {what} is not valid: a whole number from 1 on, 1 is served first",
         reason="invalid_priority",
     )
+
+
+def is_name(text: str) -> bool:
+    """Whether the text may name a pool, a queue or a deployment."""
+    return _NAME.match(text) is not None
 
 
 def is_uuid(text: str) -> bool:

@@ -23,7 +23,7 @@ from push_dispatch.core.errors import Conflict, NotFound
 from push_dispatch.core.lifecycle import Expire, Reject
 from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Run, RunState, Slot
 from push_dispatch.engine.gate import has_gate
-from push_dispatch.engine.transition import move, transition, transition_all
+from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
@@ -70,6 +70,8 @@ class Hints:
     stopping: list[Run] = field(default_factory=list)
     #: Runs that have become due and are cancelled if their deployment runs already.
     due: set[str] = field(default_factory=set)
+    #: Runs that are malformed in the table.
+    unreadable: list[Run] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ def dispatch(
     Unavailable, or Conflict after losing many races: then the hints must be delivered again.
     """
     hints = hints or Hints()
+    _end_unreadable(ports, hints.unreadable)
     _stop_attempts(ports, hints.stopping)
     pool = ports.store.pool(pool_name)
     if pool is None:
@@ -130,7 +133,9 @@ def dispatch(
 def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
     if after is None:
         return
-    if after.state.ended:
+    if after.unreadable:
+        hints.unreadable.append(after)
+    elif after.state.ended:
         # Also the attempt that it was waiting for: the slot may have been given to it already.
         hints.ended.add(Slot(after.uuid, after.next_attempt))
         if before is not None and before.state is RunState.SCHEDULED:
@@ -146,6 +151,17 @@ def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
         before is None or (before.state, before.stop) != (after.state, after.stop)
     ):
         hints.stopping.append(after)
+
+
+def _end_unreadable(ports: Ports, runs: Sequence[Run]) -> None:
+    """The change that this makes comes here again, and gives their slots and places back."""
+    for run in runs:
+        try:
+            end_unreadable(ports, run)
+        except Conflict as error:
+            log.info("%s", error.message)  # Somebody has corrected or ended it.
+        else:
+            log.error("%s is ended: %s", run.id, run.unreadable)
 
 
 def _stop_attempts(ports: Ports, runs: Sequence[Run]) -> None:
@@ -304,7 +320,12 @@ class _Line:
 
 
 def _waits(run: Run | None, entry: Ready) -> bool:
-    return run is not None and run.waits_for(entry.attempt) and Ready.of(run) == entry
+    return (
+        run is not None
+        and not run.unreadable
+        and run.waits_for(entry.attempt)
+        and Ready.of(run) == entry
+    )
 
 
 # -- after the commit -------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from push_dispatch.core.model import Attempt, Run, RunState, Slot, parse_run_id
 from push_dispatch.engine.gate import gate_of, next_fallback
 from push_dispatch.engine.job import job_for
 from push_dispatch.engine.stop import stop_attempt
-from push_dispatch.engine.transition import transition
+from push_dispatch.engine.transition import readable, transition
 from push_dispatch.platforms.base import FindsByName, Job, Platform
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
@@ -77,7 +77,7 @@ def push(ports: Ports, message: Push) -> Outcome:
     Raises Unavailable if the store or the queue cannot be reached: deliver the message again.
     """
     pool, uuid = parse_run_id(message.run)
-    run = ports.store.run(pool, uuid)
+    run = readable(ports, pool, uuid)
     if run is None or run.has_ended(message.attempt):
         # Cancelled between admission and push, perhaps after the stream told of its end: the slot
         # may have been given out since, so dispatch must hear of the end once more.

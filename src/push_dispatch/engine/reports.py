@@ -14,6 +14,7 @@ from typing import Literal
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.model import Observation, Run, RunState, Status, parse_run_id
 from push_dispatch.engine.finish import finish
+from push_dispatch.engine.transition import readable
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Watch
 from push_dispatch.ports.reporter import token_for
@@ -57,7 +58,7 @@ def report(ports: Ports, said: Report, token: str) -> Answer:
     if not hmac.compare_digest(wanted.encode(), token.encode()):
         raise Refused("the token is not that of this attempt", reason="access_denied")
     pool, uuid = parse_run_id(said.run)
-    run = ports.store.run(pool, uuid)
+    run = readable(ports, pool, uuid)
     if run is None:
         raise NotFound(f"there is no run {said.run}", reason="run_not_found")
     match said.what:

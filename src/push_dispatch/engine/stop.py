@@ -6,6 +6,7 @@ import logging
 
 from push_dispatch.core.errors import PlatformError
 from push_dispatch.core.model import Run, RunState, parse_run_id
+from push_dispatch.engine.transition import readable
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import StopAttempt
 
@@ -21,7 +22,7 @@ def stop(ports: Ports, message: StopAttempt) -> None:
     """Carry out an order to stop, if it still stands. Idempotent. The run keeps its slot until
     its infrastructure is known to have ended."""
     pool, uuid = parse_run_id(message.run)
-    run = ports.store.run(pool, uuid)
+    run = readable(ports, pool, uuid)
     if run and run.state is RunState.CANCELLING and run.attempt == message.attempt:
         stop_attempt(ports, run)
 

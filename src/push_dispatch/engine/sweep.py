@@ -25,7 +25,7 @@ from push_dispatch.engine.dispatch import (
     wake_when_due,
 )
 from push_dispatch.engine.gate import has_gate
-from push_dispatch.engine.transition import move, transition
+from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch
 
@@ -86,7 +86,7 @@ def sweep(ports: Ports, *, first: str = "", until: int | None = None) -> Swept:
         except PushDispatchError as error:
             log.warning("sweep of pool %s: %s", name, error.message)
             swept.failed.append(name)
-        except Exception:
+        except Exception:  # a bug of ours, or an item that nobody has thought of
             log.exception("sweep of pool %s", name)
             swept.failed.append(name)
     return swept
@@ -234,6 +234,9 @@ def measure(ports: Ports, name: str, passed: Passed, repaired: Mapping[str, int]
 def _holders_with_runs(ports: Ports, name: str) -> list[tuple[Holder, Run | None]]:
     holders = ports.store.ledger(name).holders
     runs = ports.store.runs(name, (holder.run for holder in holders))
+    for run in [run for run in runs.values() if run.unreadable]:
+        # Nobody else could free its slot.
+        runs[run.uuid] = end_unreadable(ports, run)
     return [(holder, runs.get(holder.run)) for holder in holders]
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from push_dispatch.core.errors import Conflict, NotFound
-from push_dispatch.core.lifecycle import Event, Move, advance
+from push_dispatch.core.lifecycle import Event, Move, advance, end_malformed
 from push_dispatch.core.model import DEFAULT_QUEUE, Ready, Run, RunState
 from push_dispatch.ports import Ports
 
-__all__ = ["move", "transition", "transition_all"]
+__all__ = ["end_unreadable", "move", "readable", "transition", "transition_all"]
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _PARALLEL = 8
 
 def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | None = None) -> Run:
     """Apply `event` to the run and return the run as stored afterwards: unchanged if the event
-    does not apply (any more). Idempotent.
+    does not apply (any more). Idempotent. A run that is malformed in the table is ended first.
 
     `run` is the run as last seen by the caller, which saves a read. Raises NotFound
     (`run_not_found`), Unavailable.
@@ -31,10 +31,11 @@ def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | N
         run = run or ports.store.run(pool, uuid)
         if run is None:
             raise NotFound(f"there is no run {pool}.{uuid}", reason="run_not_found")
-        after = advance(run, event, ports.clock())
-        if after is run:
-            return run
         try:
+            run = end_unreadable(ports, run)
+            after = advance(run, event, ports.clock())
+            if after is run:
+                return run
             ports.store.save_run(after)
         except Conflict:
             run = None
@@ -77,3 +78,24 @@ def move(ports: Ports, pool: str, entries: Sequence[Ready]) -> set[str]:
     kept = set(moved)
     ports.store.dequeue(pool, [entry for entry in entries if entry not in kept])
     return {entry.run for entry in moved}
+
+
+def end_unreadable(ports: Ports, run: Run) -> Run:
+    """End a run that is malformed in the table, with the reason `invalid_input`: it would hold up
+    its slot, its place in line, and whoever reads it. If its attempt may be alive it is stopped
+    first, as by a cancellation. The same run if nothing is wrong with it.
+
+    Idempotent. Raises Conflict if somebody has written it since, Unavailable.
+    """
+    if not run.unreadable:
+        return run
+    ended = end_malformed(run, ports.clock())
+    ports.store.mend_run(ended)
+    return ended
+
+
+def readable(ports: Ports, pool: str, uuid: str) -> Run | None:
+    """The run, after it has been ended if it is malformed in the table; None if there is none.
+    Raises Conflict, Unavailable."""
+    run = ports.store.run(pool, uuid)
+    return None if run is None else end_unreadable(ports, run)

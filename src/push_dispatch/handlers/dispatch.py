@@ -8,7 +8,7 @@ from typing import Any
 
 from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
-from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.core.errors import PushDispatchError, Unreadable
 from push_dispatch.engine.dispatch import Hints, Passed, dispatch, hints_of
 from push_dispatch.handlers.stream import changes_of
 from push_dispatch.ports import Ports
@@ -69,6 +69,11 @@ def _dispatch(ports: Ports, pool: str, hints: Hints, ids: list[str]) -> list[str
     """The records to deliver again: none if all went well."""
     try:
         passed = dispatch(ports, pool, hints)
+    except Unreadable as error:
+        # Delivered again it would be just as malformed, and the shard would wait for it. Once the
+        # configuration is corrected, the audits find whom this batch would have put in line.
+        logger.error("dispatch failed", extra={"pool": pool, "error": error.message})
+        return []
     except PushDispatchError as error:
         logger.warning(
             "dispatch failed", extra={"pool": pool, "reason": error.reason, "error": str(error)}

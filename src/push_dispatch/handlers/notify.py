@@ -39,7 +39,7 @@ def handle(
     for number, change in changes_of(event["Records"]):
         if isinstance(change, Exception):
             logger.error("unreadable stream record", extra={"sequence": number})
-        elif change:
+        elif change and not (change.after and change.after.unreadable):  # it is ended: that is told
             changes[number] = change
             if notification := notification_of(change):
                 told.append((number, notification))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from push_dispatch.adapters.dynamodb import items, keys
+from push_dispatch.core.model import Run
 from push_dispatch.ports.store import Change
 
 __all__ = ["STREAM_FILTERS", "change_of", "changes_of"]
@@ -51,6 +52,12 @@ def change_of(image: Mapping[str, Any]) -> Change | None:
         before, after = image.get("OldImage"), image.get("NewImage")
         if after is None or "state" not in after:
             return None
-        return Change(pool, items.read_run(before) if before else None, items.read_run(after))
+        return Change(pool, _before(before), items.read_run(after))
     pool = keys.pool_of(partition)
     return Change(pool) if pool is not None and sort == keys.CONFIG else None
+
+
+def _before(image: Mapping[str, Any] | None) -> Run | None:
+    """What was malformed before tells nothing: its place in line is found to be stale."""
+    run = items.read_run(image) if image and "state" in image else None
+    return None if run is None or run.unreadable else run

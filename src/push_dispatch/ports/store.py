@@ -111,6 +111,11 @@ class Store(Protocol):
         Raises Conflict."""
         ...
 
+    def mend_run(self, run: Run) -> None:
+        """Replace the item of a run that was `unreadable` when it was read, if it still is and
+        nobody has written it since. Raises Conflict."""
+        ...
+
     def list_runs(
         self,
         pool: str,

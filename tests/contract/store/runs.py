@@ -131,7 +131,7 @@ class RunContract(StoreSuite):
     def test_first_of_two_writers_wins(self, store: Store, pool: str, ids: Iterator[str]) -> None:
         run = values.run(pool, next(ids))
         store.add_run(run)
-        winner = replace(run, rev=1, state=RunState.PENDING)
+        winner = replace(run, rev=1, state=RunState.COMPLETED)
         store.save_run(winner)
         with pytest.raises(Conflict):
             store.save_run(replace(run, rev=1, state=RunState.CANCELLED))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from push_dispatch.adapters.memory.store import MemoryStore
+from push_dispatch.control.pools import create_pool
+from push_dispatch.core.errors import Refused
 from push_dispatch.core.lifecycle import START_SECONDS
-from push_dispatch.core.model import Run, RunState
+from push_dispatch.core.model import Ledger, Pool, Run, RunState
+from push_dispatch.engine.cancel import cancel
 from push_dispatch.engine.submit import Request, submit
-from tests.fakes.world import POOL, World
+from push_dispatch.engine.sweep import sweep
+from push_dispatch.ports.store import Change
+from tests.fakes.world import POOL, TEMPLATE, World
 
 
 @pytest.fixture
@@ -122,3 +130,63 @@ def test_who_is_silent_and_alive_after_its_time_is_stopped(world: World) -> None
     assert (the_run(world).state, the_run(world).stop) == (RunState.CANCELLING, "timed_out")
     stopped(world)
     assert (the_run(world).state, the_run(world).reason) == (RunState.CRASHED, "timed_out")
+
+
+# -- malformed items -----------------------------------------------------------------------------
+
+
+def malformed(world: World, run: Run) -> None:
+    """Somebody has written something else into its item."""
+    world.store._runs[POOL, run.uuid] = replace(run, unreadable="due: not a number")
+    world.store.changes.append(Change(POOL, run, world.store._runs[POOL, run.uuid]))
+
+
+def test_a_malformed_run_that_waits_is_ended_and_stops_nobody(world: World) -> None:
+    submit(world.ports, Request(POOL))
+    malformed(world, the_run(world))
+    submit(world.ports, Request(POOL))
+    world.drain()
+    second, first = world.runs()
+    assert (first.state, first.reason) == (RunState.CRASHED, "invalid_input")
+    assert "due: not a number" in (first.message or "")
+    assert second.state is RunState.COMPLETED
+
+
+@pytest.mark.parametrize("stream_knows", [True, False])
+def test_a_malformed_run_that_is_under_way_is_stopped_and_gives_its_slot_back(
+    world: World, stream_knows: bool
+) -> None:
+    pushed(world, Request(POOL))
+    malformed(world, the_run(world))
+    if not stream_knows:
+        world.store.changes.clear()
+        world.sweep()
+    world.deliver_all()
+    assert (the_run(world).state, the_run(world).stop) == (RunState.CANCELLING, "invalid_input")
+    assert len(world.store.ledger(POOL).holders) == 1, "its container may be alive"
+    stopped(world)
+    assert (the_run(world).state, the_run(world).reason) == (RunState.CANCELLED, "invalid_input")
+
+
+def test_a_malformed_run_can_be_cancelled(world: World) -> None:
+    submit(world.ports, Request(POOL))
+    malformed(world, the_run(world))
+    world.store.changes.clear()
+    with pytest.raises(Refused, match="invalid_input"):
+        cancel(world.ports, the_run(world).id)
+    assert the_run(world).state is RunState.CRASHED
+
+
+def test_a_pool_that_raises_anything_stops_no_other(world: World) -> None:
+    create_pool(world.ports, Pool("a-before-p", "process"), TEMPLATE)
+
+    class Broken(MemoryStore):
+        def ledger(self, pool: str) -> Ledger:
+            if pool == "a-before-p":
+                raise ZeroDivisionError
+            return world.store.ledger(pool)
+
+    broken = Broken(_pools=world.store._pools, _runs=world.store._runs, _line=world.store._line)
+    swept = sweep(replace(world.ports, store=broken))
+    assert swept.failed == ["a-before-p"]
+    assert swept.pools == 2

@@ -40,3 +40,7 @@ SWEEP_FREE = "attribute_not_exists(leased_until) OR leased_until <= :now"
 
 #: Nobody has taken a start since the pacer was read.
 PACER_UNCHANGED = "full_at = :full_at OR (:full_at = :zero AND attribute_not_exists(full_at))"
+
+#: The run's revision is the attribute that was read, malformed as it may be, or still absent.
+REV_AS_STORED = "rev = :rev"
+REV_ABSENT = "attribute_exists(PK) AND attribute_not_exists(rev)"

@@ -16,23 +16,20 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
+from push_dispatch.adapters.dynamodb.pool_reader import pool_from_document, read_json, read_pool
+from push_dispatch.adapters.dynamodb.readers import read_ready, read_run
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import (
-    DEFAULT_QUEUE,
     Attempt,
     Collision,
-    Fallback,
     Holder,
     Ledger,
     Pool,
     Queue,
-    Rate,
     Ready,
     Run,
-    RunState,
     Starts,
-    is_uuid,
 )
 
 if TYPE_CHECKING:
@@ -109,27 +106,6 @@ def new_run_item(run: Run) -> dict[str, Any]:
     return item
 
 
-def read_run(item: Item) -> Run:
-    """The run in an item. Raises KeyError or ValueError if it is none."""
-    pool = keys.pool_of_runs(item["PK"]["S"])
-    if pool is None:
-        raise ValueError(f"{item['PK']} is not the partition of a pool's runs")
-    uuid = item["SK"]["S"]
-    if not is_uuid(uuid):
-        # The ledger packs 16 bytes: another spelling would come back as the id of another run.
-        raise ValueError(f"{uuid!r} is no uuid in lower case with dashes")
-    values: dict[str, Any] = {
-        name: _DECODE[kind](item[name]) for name, kind in _RUN_ATTRIBUTES.items() if name in item
-    }
-    values.setdefault("queue", DEFAULT_QUEUE)
-    values.setdefault("order", uuid)
-    values.setdefault("due", 0)
-    values.setdefault("submitted_at", values["due"])
-    if "attempts" in item:
-        values["attempts"] = tuple(_attempt(a) for a in json.loads(item["attempts"]["S"]))
-    return Run(pool=pool, uuid=uuid, **values)
-
-
 _TEXT, _NUMBER, _JSON, _TUPLE, _STATE, _COLLISION = range(6)
 
 _RUN_ATTRIBUTES: Mapping[str, int] = {
@@ -172,14 +148,6 @@ _ENCODE: Mapping[int, Callable[[Any], dict[str, Any]]] = {
     _STATE: lambda value: {"S": value.value},
     _COLLISION: lambda value: {"S": value.value},
 }
-_DECODE: Mapping[int, Callable[[Any], Any]] = {
-    _TEXT: lambda value: value["S"],
-    _NUMBER: lambda value: int(value["N"]),
-    _JSON: lambda value: json.loads(value["S"]),
-    _TUPLE: lambda value: tuple(json.loads(value["S"])),
-    _STATE: lambda value: RunState(value["S"]),
-    _COLLISION: lambda value: Collision(value["S"]),
-}
 
 
 def _defaults(cls: type[Any]) -> dict[str, Any]:
@@ -196,10 +164,6 @@ _RUN_DEFAULTS = _defaults(Run)
 _ATTEMPT_DEFAULTS = _defaults(Attempt)
 _POOL_DEFAULTS = _defaults(Pool)
 _QUEUE_DEFAULTS = _defaults(Queue)
-
-
-def _attempt(document: dict[str, Any]) -> Attempt:
-    return Attempt(**{**document, "tried": tuple(document.get("tried", ()))})
 
 
 def _without_defaults(attempt: Attempt) -> dict[str, Any]:
@@ -234,22 +198,6 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
         item["tick_pool"] = {"S": keys.tick(pool)}
         item["tick_at"] = {"N": str(at)}
     return item
-
-
-def read_ready(item: Item) -> Ready:
-    """The place in line in an item."""
-    _, queue, due, order = item["SK"]["S"].split("#", 3)
-    return Ready(
-        queue=queue,
-        due=int(due),
-        order=order,
-        run=item["run"]["S"],
-        attempt=int(item["attempt"]["N"]),
-        expires=int(item["expires"]["N"]) if "expires" in item else None,
-        concurrency_key=item["concurrency_key"]["S"] if "concurrency_key" in item else "",
-        deployment=item["deployment"]["S"] if "deployment" in item else "",
-        collision=Collision(item["collision"]["S"]) if "collision" in item else Collision.ENQUEUE,
-    )
 
 
 # -- the ledger -------------------------------------------------------------------------------
@@ -371,19 +319,6 @@ def pool_item(pool: Pool) -> dict[str, Any]:
     }
 
 
-def read_pool(item: Item) -> Pool:
-    """The pool in an item."""
-    name = keys.pool_of(item["PK"]["S"]) or ""
-    version = int(item["version"]["N"]) if "version" in item else 0
-    return pool_from_document(name, read_json(item, "document"), version)
-
-
-def read_json(item: Item, name: str) -> dict[str, Any]:
-    """The JSON object in an attribute."""
-    document: dict[str, Any] = json.loads(item[name]["S"])
-    return document
-
-
 def pool_document(pool: Pool) -> dict[str, Any]:
     """A pool as plain data, without its name and version. Only what differs from the defaults."""
     own = _plain(pool, _POOL_DEFAULTS)
@@ -407,26 +342,3 @@ def _plain_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-
-def pool_from_document(name: str, document: Mapping[str, Any], version: int) -> Pool:
-    """The pool that `pool_document` has described."""
-    values = dict(document)
-    queues = [_queue(entry) for entry in values.pop("queues", [])]
-    if all(queue.name != DEFAULT_QUEUE for queue in queues):
-        taken = {queue.priority for queue in queues}
-        free = next(n for n in range(1, len(taken) + 2) if n not in taken)
-        queues.append(Queue(DEFAULT_QUEUE, free))
-    for rate in ("rate", "platform_rate"):
-        if values.get(rate):
-            values[rate] = Rate(**values[rate])
-    values["fallbacks"] = tuple(Fallback(**entry) for entry in values.get("fallbacks") or ())
-    values["retired"] = tuple(values.get("retired") or ())
-    return Pool(name=name, version=version, queues=tuple(queues), **values)
-
-
-def _queue(document: Mapping[str, Any]) -> Queue:
-    values = dict(document)
-    if values.get("rate"):
-        values["rate"] = Rate(**values["rate"])
-    return Queue(**values)

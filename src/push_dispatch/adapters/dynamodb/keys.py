@@ -113,5 +113,7 @@ def ready_prefix(queue: str) -> str:
 
 
 def ready(entry: Ready) -> str:
-    """Sort key of a place in line: by due time, then by submission."""
-    return f"{ready_prefix(entry.queue)}{entry.due:013d}#{entry.order}"
+    """Sort key of a place in line: by due time, then by submission. It names the run, because two
+    runs that others have put here may have the same order."""
+    place = f"{ready_prefix(entry.queue)}{entry.due:013d}#{entry.order}"
+    return f"{place}#{entry.run}" if entry.names_run and entry.order != entry.run else place

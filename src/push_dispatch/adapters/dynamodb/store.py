@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
+from push_dispatch.adapters.dynamodb.kinds import MALFORMED
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Invalid, Refused, Unavailable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 __all__ = ["DynamoStore"]
+
+log = logging.getLogger(__name__)
 
 _READ_BATCH = 100
 #: Templates that a process keeps in memory.
@@ -181,15 +185,27 @@ class DynamoStore:
 
     def save_run(self, run: Run) -> None:
         """See `Store.save_run`."""
-        item = items.run_item(run)
-        if self._retention_days and run.state.ended and run.ended_at is not None:
-            # Counted from the end: a repeated write, which looks for its own item, writes the same.
-            item |= _expiring(run.ended_at // 1000, self._retention_days)
+        item = self._ended_item(run)
         try:
             self._put(item, conditions.RUN_UNCHANGED, rev=run.rev - 1)
         except _Lost as lost:
             if lost.stored != item:
                 raise Conflict(f"run {run.id} was changed at the same time") from None
+
+    def mend_run(self, run: Run) -> None:
+        """See `Store.mend_run`. Its revision may be what is malformed, so the item is read again
+        and the condition names the attribute as it is stored, whatever its type."""
+        stored = self._get(keys.runs(run.pool), run.uuid)
+        known = items.read_run(stored) if stored else None
+        if stored is None or known is None or not known.unreadable or known.rev != run.rev - 1:
+            raise Conflict(f"run {run.id} was changed at the same time")
+        condition, values = conditions.REV_ABSENT, {}
+        if "rev" in stored:
+            condition, values = conditions.REV_AS_STORED, {":rev": stored["rev"]}
+        try:
+            self._put_under(self._ended_item(run), condition, values)
+        except _Lost:
+            raise Conflict(f"run {run.id} was changed at the same time") from None
 
     def list_runs(
         self,
@@ -232,6 +248,14 @@ class DynamoStore:
         item = self._get(keys.logs(pool), keys.log(uuid, attempt))
         return item["text"]["S"] if item else None
 
+    def _ended_item(self, run: Run) -> dict[str, Any]:
+        """The item of a run, with the time of its removal if it has ended."""
+        item = items.run_item(run)
+        if self._retention_days and run.state.ended and run.ended_at is not None:
+            # Counted from the end: a repeated write, which looks for its own item, writes the same.
+            item |= _expiring(run.ended_at // 1000, self._retention_days)
+        return item
+
     # -- places in line --------------------------------------------------------------------
 
     def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
@@ -256,7 +280,7 @@ class DynamoStore:
         if low > high:
             return []
         found = self._query(keys.pool(pool), between=(low, high), limit=limit)
-        return [items.read_ready(item) for item in found]
+        return self._places(found)
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
         """See `Store.dequeue`."""
@@ -283,7 +307,20 @@ class DynamoStore:
                 },
                 Limit=limit,
             )
-        return [items.read_ready(item) for item in reply["Items"]]
+        return self._places(reply["Items"])
+
+    def _places(self, found: Iterable[items.Item]) -> list[Ready]:
+        """The places in line in items. One that cannot be read names no run, and it would stand
+        in the way for ever: it is removed. The run that it was for is found by the audits."""
+        places, malformed = [], []
+        for item in found:
+            try:
+                places.append(items.read_ready(item))
+            except MALFORMED as error:
+                log.warning("removing a malformed place in line, %s: %s", item["SK"], error)
+                malformed.append((item["PK"]["S"], item["SK"]["S"]))
+        self._delete_all(malformed)
+        return places
 
     def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
         """See `Store.ticked`."""
@@ -414,12 +451,17 @@ class DynamoStore:
 
     def _put(self, item: Mapping[str, Any], condition: str | None = None, **values: int) -> None:
         """Put under a condition; raises _Lost with what is stored instead if it does not hold."""
+        self._put_under(item, condition, _values(**values) if values else {})
+
+    def _put_under(
+        self, item: Mapping[str, Any], condition: str | None, values: Mapping[str, Any]
+    ) -> None:
         guard: dict[str, Any] = {}
         if condition is not None:
             guard["ConditionExpression"] = condition
             guard["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         if values:
-            guard["ExpressionAttributeValues"] = _values(**values)
+            guard["ExpressionAttributeValues"] = values
         with _errors():
             try:
                 self._client.put_item(TableName=self._table, Item=item, **guard)

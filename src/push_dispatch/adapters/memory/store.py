@@ -142,6 +142,15 @@ class MemoryStore:
             self._runs[run.pool, run.uuid] = run
             self.changes.append(Change(run.pool, stored, run))
 
+    def mend_run(self, run: Run) -> None:
+        """See `Store.mend_run`. Here a run is unreadable if a test has said so."""
+        with self._lock:
+            stored = self._runs.get((run.pool, run.uuid))
+            if stored is None or not stored.unreadable or stored.rev != run.rev - 1:
+                raise Conflict(f"run {run.id} was changed at the same time")
+            self._runs[run.pool, run.uuid] = run
+            self.changes.append(Change(run.pool, stored, run))
+
     def list_runs(
         self,
         pool: str,

@@ -1,0 +1,114 @@
+"""Which documents do we take at all? Bounds that hold at every door, whatever is written inside.
+
+Everything that people and programs hand over ends as JSON in one DynamoDB item, so what JSON or
+UTF-8 cannot express, and what no honest document needs, is refused before anything looks at it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+__all__ = ["LAST_TIME", "MAX_DEPTH", "MAX_NODES", "check_document", "parse_json", "printable"]
+
+#: Epoch milliseconds have at most 13 digits (November 2286): keys sort them as text.
+LAST_TIME = 10**13 - 1
+#: Levels of objects and lists inside each other.
+MAX_DEPTH = 100
+#: Values in a document, each alias of YAML counted as often as it stands for.
+MAX_NODES = 200_000
+#: Python reads and writes no whole numbers of more than 4,300 digits.
+_MAX_BITS = 14_000
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+#: C0 and C1 controls but tab and newline: a terminal obeys them.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises ValueError, with a message for people, if it is none or
+    not within the bounds of `check_document`."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    if _is_suspicious(text):
+        check_document(value)
+    return value
+
+
+def check_document(value: Any) -> None:
+    """Raise ValueError, saying where, if a value is nothing that JSON and UTF-8 can express, is
+    nested too deep or is too large. Takes time in proportion to what it accepts."""
+    nodes = 0
+    # A stack of our own: a document must not decide how deep Python recurses.
+    left: list[tuple[Any, str, int]] = [(value, "", 0)]
+    while left:
+        node, path, depth = left.pop()
+        nodes += 1
+        if nodes > MAX_NODES:
+            raise ValueError(f"it has more than {MAX_NODES:,} values")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+        if isinstance(node, dict):
+            for key, inner in node.items():
+                _check_key(key, path)
+                left.append((inner, f"{path}.{key}" if path else key, depth + 1))
+        elif isinstance(node, (list, tuple)):
+            left += [(inner, f"{path}[{n}]", depth + 1) for n, inner in enumerate(node)]
+        else:
+            _check_scalar(node, path)
+
+
+def printable(text: str) -> str:
+    r"""The text with its control characters made visible, such as `\x1b`: what others have written
+    must not steer the terminal of whoever reads it."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _check_key(key: Any, path: str) -> None:
+    if not isinstance(key, str):
+        raise ValueError(f"{_at(path)}the name {key!r} is not text: put it in quotes")  # noqa: TRY004
+    _check_text(key, path)
+
+
+def _check_scalar(value: Any, path: str) -> None:
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{_at(path)}{value} is not a number that JSON can express")
+    elif isinstance(value, int):
+        if value.bit_length() > _MAX_BITS:
+            raise ValueError(f"{_at(path)}a number has more than 4,000 digits")
+    elif value is not None:
+        kind = type(value).__name__
+        raise ValueError(f"{_at(path)}{value!r} is a {kind}, which JSON cannot express: quote it")
+
+
+def _check_text(text: str, path: str) -> None:
+    if _SURROGATE.search(text):
+        raise ValueError(f"{_at(path[:60])}text is not valid Unicode (half of a surrogate pair)")
+
+
+def _at(path: str) -> str:
+    return f"{path}: " if path else ""
+
+
+def _is_suspicious(text: str | bytes) -> bool:
+    """Whether a JSON text may break a bound: most runs need no second look."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogatepass")
+    return (
+        len(text) > MAX_NODES
+        or text.count("{") + text.count("[") > MAX_DEPTH
+        or "\\ud" in text.casefold()
+        or _SURROGATE.search(text) is not None
+        or re.search(r"[0-9.]{300}|[eE][+]?[0-9]{3}", text) is not None
+    )
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number that JSON can express")
