@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
 from push_dispatch import __version__
 from push_dispatch.control.documents import requested, schema
-from push_dispatch.control.pools import change_pool, change_queue, pool_named
+from push_dispatch.control.pools import change_pool, change_queue, pool_named, pools_of
 from push_dispatch.core.errors import Conflict, Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import RunState
 from push_dispatch.core.validation import check
@@ -61,9 +61,7 @@ def openapi() -> Document:
 
 @app.get("/pools", summary="All pools with their queues and the slots they hold")
 def list_pools() -> list[Document]:
-    store = _ports().store
-    pools = [store.pool(name) for name in store.pool_names()]
-    return [pool_view(pool, store.ledger(pool.name)) for pool in pools if pool]
+    return [pool_view(pool, ledger) for pool, ledger in pools_of(_ports())]
 
 
 @app.get("/pools/<pool>", summary="A pool")

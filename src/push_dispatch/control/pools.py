@@ -6,15 +6,17 @@ the old one can be committed. Changing a limit never stops a run.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.canonical import digest_of
-from push_dispatch.core.errors import Conflict, NotFound, Refused
+from push_dispatch.core.errors import Conflict, NotFound, Refused, Unreadable
 from push_dispatch.core.lifecycle import Stop
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
+    Ledger,
     Pool,
     Queue,
     Rate,
@@ -44,11 +46,14 @@ __all__ = [
     "deployments_of",
     "keep_template",
     "pool_named",
+    "pools_of",
     "queue_named",
     "runs_under_way",
     "with_priority",
     "with_queue",
 ]
+
+log = logging.getLogger(__name__)
 
 _TRIES = 20
 _UNDER_WAY = frozenset(
@@ -167,6 +172,21 @@ def pool_named(ports: Ports, name: str) -> Pool:
     if pool is None:
         raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
     return pool
+
+
+def pools_of(ports: Ports) -> list[tuple[Pool, Ledger]]:
+    """Every pool with its ledger, in the order of names. One that is malformed in the table is left
+    out, with a warning in the log that says what is wrong with it: the others are not its fault.
+    Raises Unavailable."""
+    found = []
+    for name in ports.store.pool_names():
+        try:
+            pool = ports.store.pool(name)
+            if pool is not None:
+                found.append((pool, ports.store.ledger(name)))
+        except Unreadable as error:
+            log.warning("%s", error.message)
+    return found
 
 
 # -- queues -----------------------------------------------------------------------------------

@@ -39,11 +39,8 @@ __all__ = [
     "check_limit",
     "check_name",
     "check_priority",
-<<<<<<< HEAD
     "check_rate",
-=======
     "is_name",
->>>>>>> e80c844 (store: let no malformed item stop its neighbours)
     "is_uuid",
     "parse_run_id",
 ]

@@ -13,7 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
 from push_dispatch.control.deployments import active_schedules, deployment_named
-from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.control.pools import pools_of
+from push_dispatch.core.errors import PushDispatchError, Unreadable
 from push_dispatch.core.model import Pool
 from push_dispatch.engine.recount import Recount, put_right, recount
 from push_dispatch.engine.sign_in import SignedIn, sign_in
@@ -232,8 +233,7 @@ def _pools(ports: Ports, deployed: Container[str] | None, *, repair: bool) -> It
 
 def _used(ports: Ports) -> set[str]:
     """The platforms of all pools."""
-    pools = (ports.store.pool(name) for name in ports.store.pool_names())
-    return {platform for pool in pools if pool for platform in _platforms(pool)}
+    return {platform for pool, _ in pools_of(ports) for platform in _platforms(pool)}
 
 
 def _platforms(pool: Pool) -> list[str]:
@@ -289,6 +289,8 @@ def _ask(
         else:
             remedy = "Ask somebody who may." if "AccessDenied" in code else "Try again."
             yield unknown(check, subject, f"could not be looked at: {error}", remedy)
+    except Unreadable as error:
+        yield problem(check, subject, error.message, "Correct the item in the table.")
     except (BotoCoreError, PushDispatchError) as error:
         yield unknown(check, subject, f"could not be looked at: {error}", "Try again.")
     return None

@@ -14,6 +14,7 @@ from typing import Any
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.control.deployments import active_schedules, from_document
+from push_dispatch.control.pools import pools_of
 from push_dispatch.core.errors import Invalid, Refused, Unavailable
 from push_dispatch.engine.recount import put_right, recount
 from push_dispatch.ops.account import Account
@@ -96,9 +97,8 @@ def _sync(ports: Ports, deployments: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _put_right(ports: Ports) -> None:
     """The copy was made in the middle of whatever was going on."""
-    for name in ports.store.pool_names():
-        if pool := ports.store.pool(name):
-            put_right(ports, recount(ports, pool, every_run=True, settled_seconds=0))
+    for pool, _ in pools_of(ports):
+        put_right(ports, recount(ports, pool, every_run=True, settled_seconds=0))
 
 
 def _pages(account: Account, table: str) -> Iterator[list[Item]]:

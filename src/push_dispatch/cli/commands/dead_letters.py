@@ -147,12 +147,11 @@ def _in_aws(chosen: Backend) -> _Opened:
 
 def _recount(chosen: Backend) -> None:
     """What `doctor --repair` does."""
+    from push_dispatch.control.pools import pools_of
     from push_dispatch.engine.recount import put_right, recount
 
-    store = chosen.ports.store
-    for name in store.pool_names():
-        if pool := store.pool(name):
-            put_right(chosen.ports, recount(chosen.ports, pool, every_run=True))
+    for pool, _ in pools_of(chosen.ports):
+        put_right(chosen.ports, recount(chosen.ports, pool, every_run=True))
 
 
 def _tell(redriven: Redriven) -> None:

@@ -125,11 +125,10 @@ def create(
 def ls(*, common: Common = Common()) -> None:
     """List the pools."""
     from push_dispatch.cli.tables import show_pools
+    from push_dispatch.control.pools import pools_of
     from push_dispatch.insight.views import pool_view
 
-    ports = connect(common)
-    pools = [ports.store.pool(name) for name in ports.store.pool_names()]
-    views = [pool_view(pool, ports.store.ledger(pool.name)) for pool in pools if pool]
+    views = [pool_view(pool, ledger) for pool, ledger in pools_of(connect(common))]
     print_json(views) if common.json else show_pools(views)
 
 
