@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from push_dispatch.control.occurrences import check_fires, next_time
 from push_dispatch.control.pools import change_pool, pool_named
-from push_dispatch.core.errors import Invalid, NotFound
+from push_dispatch.core.errors import Invalid, NotFound, Unreadable
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, check_limit, check_name
 from push_dispatch.core.schedule import Schedule, check_schedule
 from push_dispatch.core.template import Layer
@@ -24,6 +25,7 @@ from push_dispatch.ports import Ports
 __all__ = [
     "Deployment",
     "active_schedules",
+    "all_deployments",
     "delete_deployment",
     "deployment_named",
     "from_document",
@@ -32,6 +34,8 @@ __all__ = [
     "schedules_of",
     "to_document",
 ]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def save_deployment(ports: Ports, deployment: Deployment) -> None:
     # First: what is refused there is not stored here.
     ports.schedules.sync(deployment.name, active, known)
     ports.store.put_deployment(deployment.name, to_document(deployment))
-    if before is not None and before["pool"] != deployment.pool:
+    if before and before.get("pool", deployment.pool) != deployment.pool:
         _set_limit(ports, before["pool"], deployment.name, None)
     _set_limit(ports, deployment.pool, deployment.name, deployment.limit)
 
@@ -209,13 +213,35 @@ def to_document(deployment: Deployment) -> dict[str, Any]:
 
 
 def from_document(name: str, document: Mapping[str, Any]) -> Deployment:
-    """The deployment that `to_document` has described. Raises TypeError for unknown fields."""
-    values = dict(document)
-    values["tags"] = tuple(values.get("tags", ()))
-    values["schedules"] = tuple(Schedule(**entry) for entry in values.get("schedules", ()))
-    if "collision" in values:
-        values["collision"] = Collision(values["collision"])
-    return Deployment(name=name, **values)
+    """The deployment that `to_document` has described, without fields that are not known here: a
+    newer version may have written it. Raises Unreadable."""
+    try:
+        values = _known(Deployment, document)
+        values["tags"] = tuple(values.get("tags", ()))
+        entries = values.get("schedules", ())
+        values["schedules"] = tuple(Schedule(**_known(Schedule, entry)) for entry in entries)
+        if "collision" in values:
+            values["collision"] = Collision(values["collision"])
+        return Deployment(**{**values, "name": name})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Unreadable(f"deployment {name!r} is malformed in the table: {error}") from error
+
+
+def all_deployments(ports: Ports) -> list[Deployment]:
+    """Every deployment, in the order of names. One that is malformed in the table is left out, with
+    a warning in the log that says what is wrong with it. Raises Unavailable."""
+    found = []
+    for name, document in sorted(ports.store.deployments().items()):
+        try:
+            found.append(from_document(name, document))
+        except Unreadable as error:
+            log.warning("%s", error.message)
+    return found
+
+
+def _known(cls: type[Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    names = {entry.name for entry in fields(cls)}
+    return {key: value for key, value in document.items() if key in names}
 
 
 # -- details ----------------------------------------------------------------------------------

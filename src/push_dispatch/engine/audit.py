@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 
+from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Ready, Run, RunState, first_id_at
+from push_dispatch.engine.transition import end_unreadable
 from push_dispatch.ports import Ports
 
 __all__ = ["SETTLED_SECONDS", "audit", "not_audited"]
@@ -42,6 +45,7 @@ def audit(ports: Ports, pool: str) -> int:
     enqueued = 0
     last = ""
     for page in _pages(runs):
+        _end_unreadable(ports, page)
         enqueued += _enqueue_lost(ports, pool, page)
         last = page[-1].uuid
     if last:
@@ -64,11 +68,22 @@ def _pages(runs: Iterator[Run]) -> Iterator[list[Run]]:
 
 
 def _enqueue_lost(ports: Ports, pool: str, page: Sequence[Run]) -> int:
-    lost = _lost(ports, pool, [Ready.of(r) for r in page if r.state is RunState.SCHEDULED])
+    lost = _lost(ports, pool, [Ready.of(r) for r in page if _waits(r)])
     if lost:
         log.warning("pool %s: %s runs were in no line, such as %s", pool, len(lost), lost[0].run)
         ports.store.enqueue(pool, lost, ports.clock())
     return len(lost)
+
+
+def _waits(run: Run) -> bool:
+    return run.state is RunState.SCHEDULED and not run.unreadable
+
+
+def _end_unreadable(ports: Ports, page: Sequence[Run]) -> None:
+    """Those whose state is malformed, too, come through no filter of the stream."""
+    for run in page:
+        with suppress(Conflict):
+            end_unreadable(ports, run)
 
 
 def _lost(ports: Ports, pool: str, waiting: Sequence[Ready]) -> list[Ready]:

@@ -8,7 +8,7 @@ from itertools import islice
 from statistics import median
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment, from_document
+from push_dispatch.control.deployments import Deployment, all_deployments
 from push_dispatch.control.occurrences import occurrences
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Slot
@@ -90,8 +90,7 @@ def scheduled(ports: Ports, pool: Pool, until: int) -> list[Arrival]:
                         name=ready.run,
                     )
                 )
-    for name, document in ports.store.deployments().items():
-        deployment = from_document(name, document)
+    for deployment in all_deployments(ports):
         if deployment.pool == pool.name and not deployment.paused:
             arrivals += _firings(deployment, durations, now, until)
     return arrivals

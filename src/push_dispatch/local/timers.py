@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice, takewhile
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment, from_document
+from push_dispatch.control.deployments import Deployment, all_deployments
 from push_dispatch.control.occurrences import occurrences
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.ports import Ports
@@ -47,12 +47,7 @@ class ScheduleTimer:
         return 1
 
     def _due(self, after: int, until: int) -> Iterator[dict[str, Any]]:
-        for name, document in self._ports.store.deployments().items():
-            try:
-                deployment = from_document(name, document)
-            except (TypeError, ValueError) as error:
-                log.warning("deployment %s cannot be read: %s", name, error)
-                continue
+        for deployment in all_deployments(self._ports):
             if not deployment.paused:
                 yield from _firings(deployment, _moment(after), _moment(until))
 

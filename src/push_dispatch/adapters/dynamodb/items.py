@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
+from push_dispatch.adapters.dynamodb.kinds import MALFORMED
 from push_dispatch.adapters.dynamodb.pool_reader import pool_from_document, read_json, read_pool
 from push_dispatch.adapters.dynamodb.readers import read_ready, read_run
 from push_dispatch.core.canonical import dumps
-from push_dispatch.core.errors import Invalid
+from push_dispatch.core.errors import Invalid, Unreadable
 from push_dispatch.core.model import (
     Attempt,
     Collision,
@@ -236,9 +237,19 @@ def ledger_item(ledger: Ledger) -> dict[str, Any]:
 
 
 def read_ledger(pool: str, item: Item | None) -> Ledger:
-    """The ledger in an item; an empty one if there is none."""
+    """The ledger in an item; an empty one if there is none. Raises Unreadable."""
     if item is None:
         return Ledger(pool)
+    try:
+        return _ledger(pool, item)
+    except (*MALFORMED, IndexError, struct.error) as error:
+        raise Unreadable(
+            f"the ledger of pool {pool!r} in the table is malformed: {error}; "
+            "delete the item and type push-dispatch doctor --repair"
+        ) from error
+
+
+def _ledger(pool: str, item: Item) -> Ledger:
     names: Sequence[str] = json.loads(item["names"]["S"]) if "names" in item else [""]
     packed = bytes(item["holders"]["B"]) if "holders" in item else b""
     holders = tuple(

@@ -92,10 +92,10 @@ def create(
 def ls(*, common: Common = Common()) -> None:
     """List the deployments."""
     from push_dispatch.cli.tables import show_table
-    from push_dispatch.control.deployments import from_document
+    from push_dispatch.control.deployments import all_deployments
 
     ports = connect(common)
-    found = [from_document(name, d) for name, d in sorted(ports.store.deployments().items())]
+    found = all_deployments(ports)
     if common.json:
         print_json([_view(deployment) for deployment in found])
         return
