@@ -17,7 +17,12 @@ from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
-from push_dispatch.adapters.dynamodb.pool_reader import pool_from_document, read_json, read_pool
+from push_dispatch.adapters.dynamodb.pool_reader import (
+    pool_from_document,
+    read_document,
+    read_json,
+    read_pool,
+)
 from push_dispatch.adapters.dynamodb.readers import read_ready, read_run
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Invalid, Unreadable
@@ -45,6 +50,7 @@ __all__ = [
     "pool_document",
     "pool_from_document",
     "pool_item",
+    "read_document",
     "read_json",
     "read_ledger",
     "read_pool",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Item = Mapping[str, AttributeValueTypeDef]
 
-__all__ = ["pool_from_document", "read_json", "read_pool"]
+__all__ = ["pool_from_document", "read_document", "read_json", "read_pool"]
 
 
 def read_pool(item: Item) -> Pool:
@@ -43,6 +43,14 @@ def read_pool(item: Item) -> Pool:
 def read_json(item: Item, name: str) -> dict[str, Any]:
     """The JSON object in an attribute. Raises ValueError or KeyError."""
     return dict(json_object(item[name]))
+
+
+def read_document(item: Item) -> Mapping[str, Any]:
+    """The document of a deployment; an empty one, which is no deployment, if it is malformed."""
+    try:
+        return read_json(item, "document")
+    except MALFORMED:
+        return {}
 
 
 def pool_from_document(name: str, document: Mapping[str, Any], version: int) -> Pool:

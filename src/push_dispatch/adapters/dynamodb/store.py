@@ -134,12 +134,12 @@ class DynamoStore:
     def deployment(self, name: str) -> Mapping[str, Any] | None:
         """See `Store.deployment`."""
         item = self._get(keys.DEPLOYMENTS, keys.deployment(name))
-        return _document(item) if item else None
+        return items.read_document(item) if item else None
 
     def deployments(self) -> dict[str, Mapping[str, Any]]:
         """See `Store.deployments`."""
         found = self._query(keys.DEPLOYMENTS)
-        return {item["SK"]["S"]: _document(item) for item in found}
+        return {item["SK"]["S"]: items.read_document(item) for item in found}
 
     def delete_deployment(self, name: str) -> None:
         """See `Store.delete_deployment`."""
@@ -543,14 +543,6 @@ class _Lost(Exception):
     def __init__(self, stored: Any) -> None:
         self.stored: Mapping[str, Any] = stored or {}
         super().__init__()
-
-
-def _document(item: items.Item) -> Mapping[str, Any]:
-    """The document of a deployment; an empty one, which is no deployment, if it is malformed."""
-    try:
-        return items.read_json(item, "document")
-    except MALFORMED:
-        return {}
 
 
 def _key(partition: str, sort: str) -> dict[str, Any]:

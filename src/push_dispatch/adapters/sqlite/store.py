@@ -93,7 +93,7 @@ class SqliteStore:
 
     def deployments(self) -> dict[str, Mapping[str, Any]]:
         found = self._db.between(keys.DEPLOYMENTS, "", _LAST)
-        return {item["SK"]["S"]: items.read_json(item, "document") for item in found}
+        return {item["SK"]["S"]: items.read_document(item) for item in found}
 
     def delete_deployment(self, name: str) -> None:
         with self._db.transaction() as tx:
@@ -119,11 +119,7 @@ class SqliteStore:
         return {uuid: run for uuid, run in found if run is not None}
 
     def save_run(self, run: Run) -> None:
-        item = items.run_item(run)
-        if self._retention_days and run.state.ended and run.ended_at is not None:
-            # Counted from the end: a repeated write, which looks for its own item, writes the same.
-            expires = run.ended_at // 1000 + self._retention_days * _DAY
-            item |= {"expires_at": {"N": str(expires)}}
+        item = self._ended_item(run)
         with self._db.transaction() as tx:
             stored = tx.get(keys.runs(run.pool), run.uuid)
             if stored == item:
@@ -133,6 +129,25 @@ class SqliteStore:
                 raise Conflict(f"run {run.id} was changed at the same time")
             tx.put(item)
             tx.feed(stored, item)
+
+    def mend_run(self, run: Run) -> None:
+        item = self._ended_item(run)
+        with self._db.transaction() as tx:
+            stored = tx.get(keys.runs(run.pool), run.uuid)
+            known = items.read_run(stored) if stored else None
+            if known is None or not known.unreadable or known.rev != run.rev - 1:
+                raise Conflict(f"run {run.id} was changed at the same time")
+            tx.put(item)
+            tx.feed(stored, item)
+
+    def _ended_item(self, run: Run) -> Item:
+        """The item of a run, with the time of its removal if it has ended."""
+        item = items.run_item(run)
+        if self._retention_days and run.state.ended and run.ended_at is not None:
+            # Counted from the end: a repeated write, which looks for its own item, writes the same.
+            expires = run.ended_at // 1000 + self._retention_days * _DAY
+            item |= {"expires_at": {"N": str(expires)}}
+        return item
 
     def list_runs(
         self,
