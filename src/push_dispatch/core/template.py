@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "SECRETS",
     "Layer",
     "Rendered",
     "merge_variables",
@@ -24,9 +25,13 @@ __all__ = [
     "resolve_secrets",
     "secret_references",
     "split",
+    "stray_references",
 ]
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")
+#: The schema of a variable says with this key that its value may refer to secrets.
+SECRETS = "x-secrets"
+
 _SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}")
 
 #: What a template calls a command, and what holds names that are not the template's.
@@ -103,6 +108,30 @@ def secret_references(configuration: Any) -> set[str]:
     if isinstance(configuration, Sequence):
         return {name for value in configuration for name in secret_references(value)}
     return set()
+
+
+def stray_references(template: Mapping[str, Any], overrides: Sequence[Layer]) -> list[str]:
+    """The job variables with a secret reference in a place where none may stand, in the order of
+    their names.
+
+    References go into `env`, into a command (whose words no platform quotes), and into variables
+    of which the pool's owner says in their schema that they take them (`"x-secrets": true`).
+    Anywhere else a value would end up in names, labels and error messages, and whoever may submit
+    a run could read it there without running anything.
+    """
+    declared = template.get("variables", {}).get("properties", {})
+    asked = _merge({}, overrides).values
+    return sorted(
+        name
+        for name, value in asked.items()
+        if secret_references(value)
+        and not (name == "env" and isinstance(value, Mapping))
+        and not (name in _COMMANDS or _takes_secrets(declared.get(name)))
+    )
+
+
+def _takes_secrets(declared: Any) -> bool:
+    return isinstance(declared, Mapping) and declared.get(SECRETS) is True
 
 
 def resolve_secrets(configuration: Any, lookup: Callable[[str], str], key: str = "") -> Any:

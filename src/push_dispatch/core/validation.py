@@ -15,7 +15,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.core.errors import Invalid
-from push_dispatch.core.template import Layer, merge_variables, placeholders, secret_references
+from push_dispatch.core.template import (
+    SECRETS,
+    Layer,
+    merge_variables,
+    placeholders,
+    secret_references,
+    stray_references,
+)
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -78,6 +85,7 @@ def violations(
         *_unknown(template, asked),
         *_overridden(schema, asked),
         *_blocks(asked, merged),
+        *_strays(template, layers),
         *_misfits(schema, {k: v for k, v in merged.items() if not _is_block(v)}),
         *_command(template, merged, needed=needs_command),
     ]
@@ -248,6 +256,12 @@ def _blocks(
         if name in blocks or any(p.startswith(_PREFECTS) for p in placeholders(value)):
             text = "lives in Prefect's own server: use {{ secrets.NAME }}, or the value itself"
             yield Violation(name, text)
+
+
+def _strays(template: Mapping[str, Any], layers: Sequence[Layer]) -> Iterator[Violation]:
+    for name in stray_references(template, layers):
+        allowed = f'put it into env, or declare the variable in the template with "{SECRETS}": true'
+        yield Violation(name, f"a secret may not stand here: {allowed}")
 
 
 def _is_block(value: Any) -> bool:

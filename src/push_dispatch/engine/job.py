@@ -17,6 +17,7 @@ from push_dispatch.core.template import (
     placeholders,
     render,
     resolve_secrets,
+    stray_references,
 )
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports.reporter import Reporter
@@ -69,9 +70,13 @@ def job_for(
         kind = merge_variables(template, layers).get("reporter")
         if kind:
             layers.append(_reporting(template, layers, kind))
+        if strays := stray_references(template, layers_of(run)):
+            raise ValueError(f"a secret may not stand in {', '.join(strays)}: put it into env")
         configuration = render(template, layers, env_allowlist=env).configuration
     except (ValueError, TypeError, KeyError) as error:
         raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
+    if not isinstance(configuration.get("env") or {}, Mapping):
+        raise Rejected("env is not an object of names and values", reason="template_invalid")
     configuration = _with_context(configuration, run)
     if kind:
         ours = environment_for(reporter, kind, run.id, attempt.number)

@@ -31,12 +31,14 @@ from push_dispatch.core.lifecycle import Claim, Event, FallBack, GiveBack, Pushe
 from push_dispatch.core.model import Attempt, Run, RunState, Slot, parse_run_id
 from push_dispatch.engine.gate import gate_of, next_fallback
 from push_dispatch.engine.job import job_for
+from push_dispatch.engine.redactor import Redactor
 from push_dispatch.engine.stop import stop_attempt
 from push_dispatch.engine.transition import readable, transition
 from push_dispatch.platforms.base import FindsByName, Job, Platform
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, Wake
+from push_dispatch.ports.reporter import TOKEN
 
 __all__ = ["LEASE_SECONDS", "Outcome", "give_up", "push"]
 
@@ -89,7 +91,8 @@ def push(ports: Ports, message: Push) -> Outcome:
     run, fresh = claimed
     attempt = run.current
     assert attempt is not None  # noqa: S101 - claimed a line ago
-    return _send(_Sending(ports, message, run, attempt, fresh=fresh))
+    redactor = Redactor(ports.secrets)
+    return _send(_Sending(ports, message, run, attempt, fresh=fresh, redactor=redactor))
 
 
 def give_up(ports: Ports, message: Push, why: str) -> None:
@@ -148,6 +151,8 @@ class _Sending:
     attempt: Attempt
     #: Nothing was sent for this attempt so far, for certain.
     fresh: bool
+    #: Reads the job's secrets; every word about the push goes through it.
+    redactor: Redactor
 
     @property
     def is_late(self) -> bool:
@@ -213,11 +218,12 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
         run,
         attempt,
         template,
-        ports.secrets,
+        sending.redactor,
         passes_secrets=passes_secrets,
         env=ports.template_env,
         reporter=ports.reporter,
     )
+    sending.redactor.add(job.configuration["env"].get(TOKEN, ""))
     return platform, job
 
 
@@ -239,15 +245,16 @@ def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
 
 
 def _rejected(sending: _Sending, error: PushDispatchError) -> Outcome:
-    sending.advance(Reject(sending.message.attempt, error.reason, error.message))
+    why = sending.redactor.masked(error)
+    sending.advance(Reject(sending.message.attempt, error.reason, why))
     return Outcome.REJECTED
 
 
 def _not_prepared(sending: _Sending, error: Exception) -> Outcome:
     message = sending.message
-    log.warning("push of %s attempt %d: %s", message.run, message.attempt, error, exc_info=error)
+    _warn(sending, error)
     if message.tries >= _PREPARATIONS and (sending.fresh or sending.is_late):
-        text = f"given up after {message.tries} tries: {error}"
+        text = f"given up after {message.tries} tries: {sending.redactor.masked(error)}"
         sending.advance(Reject(message.attempt, "push_failed", text))
         return Outcome.REJECTED
     claim, pause = sending.attempt.claim, _pause(message.tries)
@@ -266,10 +273,11 @@ def _no_capacity(sending: _Sending, error: NoCapacity) -> Outcome:
     """The next fallback under the same slot, else the slot goes back."""
     ports, message, run = sending.ports, sending.message, sending.run
     following = next_fallback(ports.store.pool(run.pool), message)
+    said = sending.redactor.masked(error)
     if following is None or run.stop is not None:
-        sending.advance(GiveBack(message.attempt, error.reason, error.message, _NO_CAPACITY_DELAY))
+        sending.advance(GiveBack(message.attempt, error.reason, said, _NO_CAPACITY_DELAY))
         return Outcome.NO_CAPACITY
-    why = f"{message.type}: {error.reason} ({error.message})"
+    why = f"{message.type}: {error.reason} ({said})"
     platform = entry_for(following.type).platform
     sending.advance(FallBack(message.attempt, platform, following.type, following.template, why))
     _later(
@@ -291,13 +299,20 @@ def _no_capacity(sending: _Sending, error: NoCapacity) -> Outcome:
 def _uncertain(sending: _Sending, error: Exception) -> Outcome:
     """It may have been started: the same claim looks it up before it sends again."""
     ports, message, attempt = sending.ports, sending.message, sending.attempt
-    log.warning("push of %s attempt %d: %s", message.run, message.attempt, error, exc_info=error)
+    _warn(sending, error)
     # Never on the word of a push that may have started it: this was the look, if there is one.
     if sending.is_late:
         reason = error.reason if isinstance(error, Uncertain) else "push_failed"
-        sending.advance(Reject(message.attempt, reason, str(error)))
+        sending.advance(Reject(message.attempt, reason, sending.redactor.masked(error)))
         return Outcome.REJECTED
     return _later(ports, message, _pause(message.tries), claim=attempt.claim, uncertain=True)
+
+
+def _warn(sending: _Sending, error: Exception) -> None:
+    """Where it came from, too, but not by `exc_info`: a traceback ends with what errors say."""
+    message = sending.message
+    trace = sending.redactor.trace(error)
+    log.warning("push of %s attempt %d failed\n%s", message.run, message.attempt, trace)
 
 
 def _later(

@@ -7,7 +7,10 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Reporter", "token_for"]
+__all__ = ["TOKEN", "Reporter", "token_for"]
+
+#: The environment variable with the token of the attempt.
+TOKEN = "PUSH_DISPATCH_REPORT_TOKEN"  # noqa: S105 - its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Reporter:
             "PUSH_DISPATCH_RUN_ID": run_id,
             "PUSH_DISPATCH_ATTEMPT": str(attempt),
             "PUSH_DISPATCH_REPORT_URL": self.url,
-            "PUSH_DISPATCH_REPORT_TOKEN": token_for(self.key(), run_id, attempt),
+            TOKEN: token_for(self.key(), run_id, attempt),
         }
 
 

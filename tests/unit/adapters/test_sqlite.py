@@ -234,7 +234,7 @@ def test_dead_letters_can_be_read_and_sent_again(queues: Queues, clock: Clock) -
 def test_the_feed_has_what_the_stream_delivers(database: Database, store: SqliteStore) -> None:
     store.create_pool(Pool("etl", "process"))
     run = store.add_run(values.run("etl", UUID))
-    claimed = replace(run, rev=run.rev + 1, state=RunState.PENDING, attempt=1)
+    claimed = replace(run, rev=run.rev + 1, message="claimed")
     store.save_run(claimed)
     feed = Feed(database)
     records = feed.read(10)

@@ -96,8 +96,19 @@ def test_asking_for_the_enforced_value_overrides_nothing() -> None:
     assert enforced(TEMPLATE) == {"image": True, "env.STAGE": True, "cpu": [2, 4]}
 
 
-def test_a_secret_reference_is_taken_where_its_value_would_be() -> None:
-    check(TEMPLATE, run(size="{{ secrets.SIZE }}"))
+def test_a_secret_reference_is_taken_in_env_and_where_the_template_says_so() -> None:
+    check(TEMPLATE, run(env={"KEY": "x:{{ secrets.KEY }}"}))
+    found = wrong(run(size="{{ secrets.SIZE }}", memory="x{{ secrets.SIZE }}", env="{{secrets.x}}"))
+    assert {
+        name for name, problem in found.items() if "a secret may not stand here" in problem
+    } == {
+        "size",
+        "memory",
+        "env",
+    }
+    properties: dict[str, Any] = TEMPLATE["variables"]["properties"]
+    taking = {**properties, "size": {**properties["size"], "x-secrets": True}}
+    check({**TEMPLATE, "variables": {"properties": taking}}, run(size="{{ secrets.SIZE }}"))
 
 
 def test_a_block_of_prefects_server_is_refused() -> None:
