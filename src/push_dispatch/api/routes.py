@@ -6,6 +6,7 @@ lets anybody in without a signature. The answers are those of the command line w
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from typing import Annotated, Any
@@ -15,8 +16,10 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
 from push_dispatch import __version__
+from push_dispatch.adapters.telemetry import logger
 from push_dispatch.control.documents import requested, schema
 from push_dispatch.control.pools import change_pool, change_queue, pool_named, pools_of
+from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import Conflict, Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import RunState
 from push_dispatch.core.validation import check
@@ -44,7 +47,36 @@ def asked(ports: Ports, event: Document, context: Any) -> Document:
     """The answer to one request, in the payload format 2.0. What goes wrong has a body with
     `reason` and `message`."""
     app.context["ports"] = ports
-    return app.resolve(event, context)
+    if wrong := _wrong_body(event):
+        return _plain(400, "invalid_input", wrong)
+    try:
+        return app.resolve(event, context)
+    except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        logger.exception("request failed")
+        return _plain(500, "internal_error", "something went wrong: see the function's log")
+
+
+def _wrong_body(event: Document) -> str:
+    """Why the body cannot be read at all; empty if there is none, or nothing wrong with it."""
+    body = event.get("body")
+    if not body:
+        return ""
+    try:
+        parse_json(base64.b64decode(body) if event.get("isBase64Encoded") else body)
+    except ValueError as error:
+        return f"the body is not the JSON document that is expected: {error}"
+    # The framework would parse forms, and fail where they are not well-formed.
+    event["headers"] = {**(event.get("headers") or {}), "content-type": "application/json"}
+    return ""
+
+
+def _plain(status: int, reason: str, message: str) -> Document:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": content_types.APPLICATION_JSON},
+        "body": json.dumps({"reason": reason, "message": message}),
+        "isBase64Encoded": False,
+    }
 
 
 def openapi() -> Document:

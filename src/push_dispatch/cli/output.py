@@ -7,31 +7,38 @@ Colours appear on a terminal only, and `NO_COLOR` is respected.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from push_dispatch.core.bounds import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["console", "dim", "error_line", "print_json", "say", "stderr_console"]
 
+_UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Piped, a table is as wide as its content: nothing is wrapped or cut.
 _PIPED_WIDTH = 10_000
 
 
 def say(text: str) -> None:
-    """One line of result."""
-    print(text)
+    """One line of result. A terminal is not steered by it, but for the colours of a job's log."""
+    print(printable(text, colours=True) if sys.stdout.isatty() else text)
 
 
 def print_json(value: Any) -> None:
     """A result for programs."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # JSON escapes C0 controls only; a terminal obeys more.
+    print(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def dim(text: str) -> None:
     """A remark that is not a result."""
+    text = printable(text)
     if sys.stderr.isatty():
         stderr_console().print(text, style="dim", markup=False, highlight=False)
     else:
@@ -42,6 +49,7 @@ def dim(text: str) -> None:
 def error_line(message: str, reason: str) -> None:
     """`error: MESSAGE [reason]`."""
     token = f" [{reason}]" if reason else ""
+    message = printable(message)
     if sys.stderr.isatty():
         stderr_console().print("[bold red]error:[/] ", end="")
         stderr_console().print(f"{message}{token}", markup=False, highlight=False, soft_wrap=True)
@@ -53,9 +61,20 @@ def error_line(message: str, reason: str) -> None:
 def console() -> Console:
     """Standard output, for tables and live views."""
     from rich.console import Console
+    from rich.text import Text
 
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+    class Printable(Console):
+        """Text is shown as it is, and steers nothing; cells of tables see to it themselves."""
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            for each in objects:
+                if isinstance(each, Text):
+                    each.plain = printable(each.plain)
+            shown = [printable(o) if isinstance(o, str) else o for o in objects]
+            super().print(*shown, **options)
+
+    found = Printable(highlight=False)
+    return found if found.is_terminal else Printable(highlight=False, width=_PIPED_WIDTH)
 
 
 @cache

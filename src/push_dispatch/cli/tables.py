@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from push_dispatch.cli.output import console
 from push_dispatch.cli.times import span
+from push_dispatch.core.bounds import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -161,7 +162,7 @@ def _cell(value: Any) -> RenderableType:
     """Text as it is: brackets in it are no markup."""
     from rich.text import Text
 
-    return Text(value) if isinstance(value, str) else value
+    return Text(printable(value)) if isinstance(value, str) else value
 
 
 def _slots(view: View) -> str:

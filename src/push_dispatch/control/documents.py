@@ -16,8 +16,10 @@ from importlib.resources import files
 from typing import Any
 
 from push_dispatch.control.deployments import Deployment, deployment_named, request_of
+from push_dispatch.core.bounds import check_document
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.schedule import idempotency_key_of
+from push_dispatch.core.schemas import misfits
 from push_dispatch.engine.submit import Request
 from push_dispatch.ports import Ports
 
@@ -72,6 +74,7 @@ def fired(ports: Ports, firing: Mapping[str, Any]) -> Request | None:
     None if the deployment or its schedule is gone or paused meanwhile. Firing twice for the same
     time asks for the same run.
     """
+    _check_firing(firing)
     document = ports.store.deployment(firing["deployment"])
     deployment = deployment_named(ports, firing["deployment"]) if document else None
     if deployment is None or deployment.paused:
@@ -88,14 +91,19 @@ def fired(ports: Ports, firing: Mapping[str, Any]) -> Request | None:
     return replace(request, variables=schedule.job_variables)
 
 
+def _check_firing(firing: Mapping[str, Any]) -> None:
+    for name in ("deployment", "schedule", "time"):
+        if not isinstance(firing.get(name), str):
+            raise Invalid(f"a schedule's firing names its {name} as text")
+
+
 def check_parameters(deployment: Deployment, parameters: Mapping[str, Any]) -> None:
     """Raises Invalid (`invalid_parameters`), listing all that the schema does not allow."""
     if not deployment.parameter_schema:
         return
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only some deployments have one
-
     merged = {**deployment.parameters, **parameters}
-    errors = list(Draft202012Validator(deployment.parameter_schema).iter_errors(merged))
+    what = f"the parameter schema of deployment {deployment.name!r}"
+    errors = misfits(deployment.parameter_schema, merged, what, reason="invalid_parameters")
     if errors:
         lines = "; ".join(f"{_path(error.absolute_path)}: {error.message}" for error in errors)
         raise Invalid(
@@ -107,9 +115,11 @@ def check_parameters(deployment: Deployment, parameters: Mapping[str, Any]) -> N
 
 
 def _check(document: Any) -> None:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - not on the path of a run
-
-    errors = list(Draft202012Validator(schema()).iter_errors(document))
+    try:
+        check_document(document)
+    except ValueError as error:
+        raise Invalid(f"the request is not valid: {error}") from error
+    errors = misfits(schema(), document, "the request", reason="invalid_input")
     if errors:
         lines = "; ".join(f"{_path(error.absolute_path)}: {error.message}" for error in errors)
         raise Invalid(f"the request is not valid: {lines}")
@@ -134,4 +144,7 @@ def _milliseconds(text: str) -> int:
         raise Invalid(f"{text!r} is not a time in ISO 8601", reason="invalid_time") from error
     if moment.tzinfo is None:
         raise Invalid(f"{text!r} has no time zone; add one such as Z", reason="invalid_time")
-    return int(moment.astimezone(UTC).timestamp() * 1000)
+    try:
+        return int(moment.astimezone(UTC).timestamp() * 1000)
+    except OverflowError as error:
+        raise Invalid(f"{text!r} is out of range", reason="invalid_time") from error

@@ -9,9 +9,18 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["LAST_TIME", "MAX_DEPTH", "MAX_NODES", "check_document", "parse_json", "printable"]
+__all__ = [
+    "LAST_TIME",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "check_document",
+    "parse_json",
+    "printable",
+    "short",
+]
 
 #: Epoch milliseconds have at most 13 digits (November 2286): keys sort them as text.
 LAST_TIME = 10**13 - 1
@@ -22,9 +31,16 @@ MAX_NODES = 200_000
 #: Python reads and writes no whole numbers of more than 4,300 digits.
 _MAX_BITS = 14_000
 
+#: Characters of a message that is kept with a run.
+MAX_WORDS = 2000
+
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-#: C0 and C1 controls but tab and newline: a terminal obeys them.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+#: What a terminal obeys, and one visible character for each: C0 (but tab and newline), C1, and the
+#: marks that change the direction of text.
+_VISIBLE = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
+_VISIBLE |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+_VISIBLE |= dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD)
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -52,7 +68,7 @@ def check_document(value: Any) -> None:
             raise ValueError(f"it has more than {MAX_NODES:,} values")
         if depth > MAX_DEPTH:
             raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-        if isinstance(node, dict):
+        if isinstance(node, Mapping):
             for key, inner in node.items():
                 _check_key(key, path)
                 left.append((inner, f"{path}.{key}" if path else key, depth + 1))
@@ -62,10 +78,21 @@ def check_document(value: Any) -> None:
             _check_scalar(node, path)
 
 
-def printable(text: str) -> str:
-    r"""The text with its control characters made visible, such as `\x1b`: what others have written
-    must not steer the terminal of whoever reads it."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+def printable(text: str, *, colours: bool = False) -> str:
+    """The text with each control character as a visible one, such as `␛`: what others have written
+    must not steer the terminal of whoever reads it. Its length stays the same. With `colours`, the
+    sequences that only colour what follows stay."""
+    if not colours:
+        return text.translate(_VISIBLE)
+    parts = _COLOUR.split(text)
+    marks = [*_COLOUR.findall(text), ""]
+    return "".join(p.translate(_VISIBLE) + m for p, m in zip(parts, marks, strict=True))
+
+
+def short(text: str) -> str:
+    """Somebody's words, cut to what a run's item has room for, and as valid Unicode."""
+    cut = text if len(text) <= MAX_WORDS else f"{text[: MAX_WORDS - 1]}…"
+    return _SURROGATE.sub("\ufffd", cut)
 
 
 def _check_key(key: Any, path: str) -> None:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from push_dispatch.core.bounds import check_document
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.schemas import misfits, schema_problems
 from push_dispatch.core.template import (
     SECRETS,
     Layer,
@@ -32,6 +34,8 @@ __all__ = ["Violation", "check", "check_template", "enforced", "template_violati
 #: A variable's schema says with this key that runs may not override it: `true`, or the list of
 #: the values that they may choose from.
 ENFORCED = "x-enforced"
+#: Unknown variables that are listed one by one.
+_SHOWN = 20
 _PREFECTS = ("prefect.blocks.", "prefect.variables.")
 
 
@@ -65,6 +69,11 @@ def check(
 
 def check_template(template: Mapping[str, Any], where: str = "") -> None:
     """Raise Invalid (`invalid_template`), listing all violations, if no pool can have it."""
+    try:
+        check_document(template)
+    except ValueError as error:
+        message = f"{where}the base job template is not valid: {error}"
+        raise Invalid(message, reason="invalid_template") from error
     if found := template_violations(template):
         message = _listed(f"{where}the base job template is not valid", found)
         raise Invalid(message, reason="invalid_template")
@@ -77,8 +86,10 @@ def violations(
     although the platform needs one."""
     schema = _schema(template)
     try:
+        for layer in layers:
+            check_document(layer.variables)
         merged = merge_variables(template, layers)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         return [Violation("", str(error))]
     asked = {layer.source: merge_variables({}, [layer]) for layer in layers}
     return [
@@ -163,12 +174,8 @@ def _places(part: Any, key: str, path: str) -> Iterator[str]:
 
 
 def _schema_errors(schema: Mapping[str, Any]) -> Iterator[Violation]:
-    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - rarely needed
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        yield Violation(".".join(["variables", *map(str, error.path)]), error.message)
+    for path, problem in schema_problems(schema):
+        yield Violation(f"variables.{path}" if path else "variables", problem)
 
 
 def _dangling(template: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Violation]:
@@ -197,10 +204,13 @@ def _unknown(
     known = set(schema.get("properties", {}))
     known |= {re.split(r"[.\[]", name)[0] for name in placeholders(configuration)}
     known |= {"env"} & set(configuration)
-    for name in dict.fromkeys(name for values in asked.values() for name in values):
-        if name not in known:
-            allowed = _nearest(name, known) or f"; it knows: {', '.join(sorted(known)) or 'none'}"
-            yield Violation(name, f"the template knows no such variable{allowed}")
+    names = dict.fromkeys(name for values in asked.values() for name in values)
+    unknown = [name for name in names if name not in known]
+    for name in unknown[:_SHOWN]:
+        allowed = _nearest(name, known) or f"; it knows: {', '.join(sorted(known)) or 'none'}"
+        yield Violation(name, f"the template knows no such variable{allowed}")
+    if more := unknown[_SHOWN:]:
+        yield Violation("", f"{len(more):,} more variables that the template does not know")
 
 
 def _overridden(
@@ -269,12 +279,10 @@ def _is_block(value: Any) -> bool:
 
 
 def _misfits(schema: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Violation]:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - not on the path of a run
-
     required = set(schema.get("required", ()))
     given = {name: v for name, v in values.items() if v is not None or name in required}
-    validator = Draft202012Validator(_without(schema, "additionalProperties"))
-    for error in sorted(validator.iter_errors(given), key=lambda e: list(map(str, e.path))):
+    what = "the variables of the template"
+    for error in misfits(_without(schema, "additionalProperties"), given, what):
         if not _is_secret(error.instance):
             yield Violation(_path(error), _problem(error))
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from push_dispatch.core.bounds import LAST_TIME, short
 from push_dispatch.core.errors import NotFound, PlatformError
 from push_dispatch.core.lifecycle import Observe, Stop, overdue
 from push_dispatch.core.model import Observation, Run, Status, parse_run_id
@@ -37,6 +38,7 @@ def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> 
     repeated and reordered observations change nothing. Without `clean_up` what the platform keeps
     of an ended attempt is left to a later look."""
     pool, uuid = parse_run_id(observation.run_id)
+    observation = _sound(observation)
     try:
         run = transition(ports, pool, uuid, Observe(observation))
     except NotFound:
@@ -45,6 +47,18 @@ def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> 
     if observation.status is Status.ENDED and clean_up:
         _clean_up(ports, run, observation)
     return run
+
+
+def _sound(seen: Observation) -> Observation:
+    """What was seen, as the table and every view can keep it: a time that a clock cannot show is
+    none, and a platform's words are short."""
+    message = None if seen.message is None else short(seen.message)
+    started_at, ended_at = _moment(seen.started_at), _moment(seen.ended_at)
+    return replace(seen, started_at=started_at, ended_at=ended_at, message=message)
+
+
+def _moment(at: int | None) -> int | None:
+    return at if at is not None and 0 < at <= LAST_TIME else None
 
 
 def look(ports: Ports, message: Look) -> list[Run]:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from push_dispatch.core.bounds import short
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.ports.secrets import Secrets
 
@@ -56,7 +57,8 @@ class Redactor:
 
     def masked(self, error: Exception) -> str:
         """What an error says, without the values."""
-        return self.mask(error.message if isinstance(error, PushDispatchError) else str(error))
+        said = error.message if isinstance(error, PushDispatchError) else str(error)
+        return short(self.mask(said))
 
     def trace(self, error: Exception) -> str:
         """Where an error was raised, and what it and its causes say, without the values."""

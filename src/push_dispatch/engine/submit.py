@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ Check = Callable[[Mapping[str, Any], "Sequence[Layer]", bool], None]
 #: Places in line sort by 13 digits of milliseconds: until November 2286.
 _LAST_TIME = 10**13 - 1
 _LARGEST = 10**9
+_HALF = re.compile("[\ud800-\udfff]")
 #: Runs that are stored before the next ones get their ids.
 _AT_ONCE = 1000
 
@@ -145,7 +147,7 @@ def prepare(ports: Ports, pool: Pool, request: Request) -> Run:
         concurrency_key=request.concurrency_key,
         traceparent=request.traceparent,
         timeout_seconds=request.timeout_seconds,
-        expires=None if request.start_within is None else due + request.start_within * 1000,
+        expires=_expiry(due, request.start_within),
         retries=request.retries,
         crash_retries=request.crash_retries,
         retry_delay_seconds=request.retry_delay_seconds,
@@ -258,6 +260,10 @@ def _check_numbers(request: Request) -> None:
             raise Invalid(f"{name} {value} is not valid: a whole number from {least} to {_LARGEST}")
 
 
+def _expiry(due: int, start_within: int | None) -> int | None:
+    return None if start_within is None else min(_LAST_TIME, due + start_within * 1000)
+
+
 def _check_texts(request: Request) -> None:
     for what, text, most in (
         ("run name", request.name, 200),
@@ -265,6 +271,8 @@ def _check_texts(request: Request) -> None:
         ("concurrency key", request.concurrency_key, 100),
         *(("tag", tag, 100) for tag in request.tags),
     ):
+        if _HALF.search(text):
+            raise Invalid(f"{what} is not valid Unicode (half of a surrogate pair)")
         if len(text) > most:
             raise Invalid(
                 f"{what} {text[:30] + '…'!r} has {len(text)} characters: at most {most} are taken"

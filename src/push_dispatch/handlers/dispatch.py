@@ -55,7 +55,7 @@ def _read_wakes(records: list[Mapping[str, Any]], ids: dict[str, list[str]]) -> 
     for record in records:
         try:
             wake = decode(record["body"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             logger.error("unreadable wake", extra={"body": record["body"], "error": str(error)})
             continue
         if isinstance(wake, Wake):

@@ -13,6 +13,7 @@ from typing import Any
 
 from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.engine.reports import Report, report
 from push_dispatch.ports import Ports
@@ -49,9 +50,9 @@ def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     scheme, _, token = headers.get("authorization", "").partition(" ")
     body = event.get("body") or ""
-    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body
     try:
-        said = json.loads(raw)
+        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body
+        said = parse_json(raw)
         given = Report(
             run=str(said["run"]),
             attempt=int(said["attempt"]),
@@ -59,8 +60,9 @@ def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
             by=str(said["by"])[:100],
             exit_code=None if said.get("exit_code") is None else int(said["exit_code"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Invalid(f"the body must be a report as JSON: {error!r}") from error
+        f"{given.run}{given.by}{token}".encode()
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise Invalid(f"the body must be a report as JSON: {error!r:.200}") from error
     if given.what not in _KINDS:
         raise Invalid(f"what is {given.what!r}: it must be one of {', '.join(_KINDS)}")
     return given, token if scheme.lower() == "bearer" else ""

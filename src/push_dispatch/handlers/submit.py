@@ -12,6 +12,7 @@ import boto3
 from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.control.documents import fired, requested
+from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.validation import check
 from push_dispatch.engine.submit import Request, submit
@@ -40,14 +41,22 @@ def handle(ports: Ports, event: Mapping[str, Any], *, rejected_queue: str = "") 
 
 def _record(ports: Ports, record: Mapping[str, Any], rejected_queue: str) -> bool:
     try:
-        _one(ports, json.loads(record["body"]), rejected_queue)
+        _one(ports, _event(record["body"]), rejected_queue)
     except Exception:
         logger.exception("request failed", extra={"body": record["body"]})
         return False
     return True
 
 
-def _one(ports: Ports, event: Mapping[str, Any], rejected_queue: str) -> dict[str, Any]:
+def _event(body: str) -> Any:
+    """The event in a body; the body itself if it is none, which is then rejected with a reason."""
+    try:
+        return parse_json(body)
+    except ValueError:
+        return body
+
+
+def _one(ports: Ports, event: Any, rejected_queue: str) -> dict[str, Any]:
     try:
         request = _request(ports, event)
         if request is None:
@@ -62,7 +71,9 @@ def _one(ports: Ports, event: Mapping[str, Any], rejected_queue: str) -> dict[st
     return {"run": submitted.run.id, "created": submitted.created}
 
 
-def _request(ports: Ports, event: Mapping[str, Any]) -> Request | None:
+def _request(ports: Ports, event: Any) -> Request | None:
+    if not isinstance(event, Mapping):
+        raise Invalid("an event is a JSON object, nested at most 100 levels deep")
     if "schedule" in event:
         return fired(ports, event)
     # The bus delivers at least once: the event's id tells that it is the same request.
@@ -70,12 +81,12 @@ def _request(ports: Ports, event: Mapping[str, Any]) -> Request | None:
     return requested(ports, event.get("detail", event), idempotency_key=key)
 
 
-def _reject(queue: str, event: Mapping[str, Any], error: Invalid | NotFound | Refused) -> None:
+def _reject(queue: str, event: Any, error: Invalid | NotFound | Refused) -> None:
     if not queue:
         return
     _sqs().send_message(
         QueueUrl=queue,
-        MessageBody=json.dumps(event),
+        MessageBody=event if isinstance(event, str) else json.dumps(event),
         MessageAttributes={
             "reason": {"DataType": "String", "StringValue": error.reason},
             "message": {"DataType": "String", "StringValue": error.message[:1024]},

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
+from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.model import Slot
 
 __all__ = [
@@ -109,16 +110,27 @@ def encode(message: Message | Wake) -> str:
 
 def decode(body: str) -> Message | Wake:
     """The message in a body. Raises ValueError, KeyError or TypeError if it is none."""
-    document = json.loads(body)
+    document = parse_json(body)
+    if not isinstance(document, dict):
+        raise ValueError("a message is a JSON object")  # noqa: TRY004 - callers catch one kind
     match document.pop("verb"):
         case "look":
             return Look(document["platform"], tuple(Watch(**w) for w in document["attempts"]))
         case "wake":
-            ended = tuple(Slot(*slot) for slot in document.get("ended", ()))
-            return Wake(document["pool"], ended, tuple(document.get("due", ())))
+            ended = tuple(Slot(str(run), int(n)) for run, n in document.get("ended", ()))
+            due = tuple(map(str, document.get("due", ())))
+            return Wake(_text(document, "pool"), ended, due)
         case verb:
             cls = {"push": Push, "stop": StopAttempt}[verb]
             # While a new version is being deployed, messages of both are on their way.
             known = {field.name for field in fields(cls)}
+            _text(document, "run")
             message: Message = cls(**{k: v for k, v in document.items() if k in known})
             return message
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    found = document[name]
+    if not isinstance(found, str):
+        raise ValueError(f"{name} is not text")  # noqa: TRY004
+    return found
