@@ -36,6 +36,8 @@ from push_dispatch.ports import Ports
 
 __all__ = ["asked", "openapi"]
 
+_CONTENT = "content-type"
+
 Document = dict[str, Any]
 Limit = Annotated[int, Query(ge=1, le=1000, description="The newest N.")]
 States = Annotated[list[RunState] | None, Query(description="In one of these states.")]
@@ -58,6 +60,9 @@ def asked(ports: Ports, event: Document, context: Any) -> Document:
 
 def _wrong_body(event: Document) -> str:
     """Why the body cannot be read at all; empty if there is none, or nothing wrong with it."""
+    # The framework would parse forms, too, and fail where they are not well-formed.
+    headers = {k: v for k, v in (event.get("headers") or {}).items() if k.lower() != _CONTENT}
+    event["headers"] = {**headers, _CONTENT: content_types.APPLICATION_JSON}
     body = event.get("body")
     if not body:
         return ""
@@ -65,8 +70,6 @@ def _wrong_body(event: Document) -> str:
         parse_json(base64.b64decode(body) if event.get("isBase64Encoded") else body)
     except ValueError as error:
         return f"the body is not the JSON document that is expected: {error}"
-    # The framework would parse forms, and fail where they are not well-formed.
-    event["headers"] = {**(event.get("headers") or {}), "content-type": "application/json"}
     return ""
 
 

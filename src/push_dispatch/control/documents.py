@@ -55,7 +55,7 @@ def requested(ports: Ports, document: Any, *, idempotency_key: str = "") -> Requ
     Raises Invalid, listing every violation, or NotFound (`deployment_not_found`).
     """
     _check(document)
-    fields = {name: document[name] for name in _SAME if name in document}
+    fields = {name: _whole(document[name]) for name in _SAME if name in document}
     fields["at"] = _time(ports, document)
     fields["tags"] = tuple(document.get("tags", ()))
     fields["variables"] = document.get("job_variables", {})
@@ -123,6 +123,11 @@ def _check(document: Any) -> None:
     if errors:
         lines = "; ".join(f"{_path(error.absolute_path)}: {error.message}" for error in errors)
         raise Invalid(f"the request is not valid: {lines}")
+
+
+def _whole(value: Any) -> Any:
+    """JSON Schema takes 5.0 for an integer; everything behind this door takes 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _path(parts: Any) -> str:
