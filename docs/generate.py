@@ -16,6 +16,7 @@ from push_dispatch.core import lifecycle
 from push_dispatch.core.lifecycle import TRANSITIONS
 from push_dispatch.core.model import RunState
 from push_dispatch.core.reasons import REASONS, Kind
+from push_dispatch.platforms.registry import entries
 from push_dispatch.ports.meter import METRICS
 
 __all__ = ["PAGES"]
@@ -195,6 +196,52 @@ def variables() -> Iterator[str]:
             yield f"| `{name}` | {_cell(there)} | {_cell(here)} |"
 
 
+_CAPABILITIES = {
+    "finds_by_name": "finds a run by name",
+    "reads_logs": "reads logs",
+    "reports_events": "has events",
+    "cleans_up": "cleans up",
+    "logs_go_too": "logs go, too",
+    "estimates_cost": "knows prices",
+    "signs_in": "checks credentials",
+    "passes_secrets": "passes secrets on",
+}
+_ABOUT_CAPABILITIES = """\
+# What the platforms can do
+
+All of them start, watch and stop runs, and start each attempt at most once. Beyond that:
+"""
+_BESIDE_CAPABILITIES = """
+- **finds a run by name**: a push whose reply got lost is looked up. Without it the platform itself
+  takes the same name only once.
+- **reads logs**: `run logs`.
+- **has events**: an end is known within a second or two, without the [reporter](../reporter.md).
+- **cleans up**: what counts against a quota is deleted after the end.
+- **logs go, too**: cleaning up deletes them, so the last 32 KB are stored with the run before.
+- **knows prices**: `run inspect` and `simulate` estimate costs.
+- **checks credentials**: `doctor` signs in.
+- **passes secrets on**: they are handed to the platform's own mechanism; elsewhere their values are
+  among the run's environment variables.
+
+`push-dispatch platform ls --json` says the same, also of platforms of third parties. Generated from
+`platforms/built_in.py`.
+"""
+
+
+def capabilities() -> Iterator[str]:
+    """`platforms/capabilities.md`."""
+    yield from _ABOUT_CAPABILITIES.splitlines()
+    yield ""
+    yield f"| platform | {' | '.join(_CAPABILITIES.values())} |"
+    yield f"|---|{'---|' * len(_CAPABILITIES)}"
+    for entry in entries():
+        can = entry.capabilities
+        if can is not None:
+            cells = ["yes" if getattr(can, name) else "" for name in _CAPABILITIES]
+            yield f"| {entry.platform} | {' | '.join(cells)} |"
+    yield from _BESIDE_CAPABILITIES.splitlines()
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -204,6 +251,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "api.md": api,
     "metrics.md": metrics,
     "platforms/variables.md": variables,
+    "platforms/capabilities.md": capabilities,
     "reasons.md": reasons,
     "state-machine.md": state_machine,
 }

@@ -18,6 +18,7 @@ from push_dispatch.core.reasons import describe
 from push_dispatch.insight.explain import reasons_of
 from push_dispatch.insight.listing import run_named
 from push_dispatch.platforms.base import ReadsLogs
+from push_dispatch.platforms.capabilities import log_reader
 from push_dispatch.ports import Ports
 
 if TYPE_CHECKING:
@@ -210,8 +211,8 @@ class _Reader:
         if kept is not None:
             self._print_new(attempt.number, kept.split("\n"))
             return
-        platform = self._ports.platform(attempt.platform)
-        if not isinstance(platform, ReadsLogs):
+        platform = log_reader(self._ports.platform(attempt.platform))
+        if platform is None:
             raise Refused(
                 f"platform {attempt.platform!r} has no logs that can be read",
                 reason="logs_unavailable",

@@ -127,6 +127,7 @@ _ALL = (
     _refusal("enforced_variable", "The pool does not let runs override this variable.", "Leave it out, or ask whoever owns the pool."),
     _refusal("run_too_large", "The run's document is larger than the table can hold.", "Put large inputs elsewhere and pass a reference."),
     _refusal("unknown_type", "There is no platform of that type.", "push-dispatch platform ls"),
+    _refusal("platform_misdeclared", "The class of the platform declares what it cannot do, or does not declare what it can.", "Correct its class attribute `capabilities` as the message says."),
     _refusal("platform_not_installed", "The client library of the platform is not installed.", "Install the extra that the message names."),
     _refusal("pool_not_found", "There is no pool of that name.", "push-dispatch pool ls"),
     _refusal("queue_not_found", "There is no queue of that name in the pool.", "push-dispatch queue ls --pool POOL"),

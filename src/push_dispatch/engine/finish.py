@@ -16,7 +16,8 @@ from push_dispatch.core.errors import NotFound, PlatformError
 from push_dispatch.core.lifecycle import Observe, Stop, overdue
 from push_dispatch.core.model import Observation, Run, Status, parse_run_id
 from push_dispatch.engine.transition import transition
-from push_dispatch.platforms.base import CleansUp, ReadsLogs, Watched
+from push_dispatch.platforms.base import Watched
+from push_dispatch.platforms.capabilities import capabilities_of, cleaner, log_reader
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look
 
@@ -104,10 +105,11 @@ def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:
         return
     try:
         platform = ports.platform(attempt.platform)
-        if isinstance(platform, CleansUp):
-            if getattr(platform, "logs_go_too", False) and isinstance(platform, ReadsLogs):
-                _keep_log(ports, run, attempt.number, platform.logs(attempt.handle))
-            platform.clean_up(attempt.handle)
+        if cleans := cleaner(platform):
+            logs = log_reader(platform)
+            if logs and capabilities_of(platform).logs_go_too:
+                _keep_log(ports, run, attempt.number, logs.logs(attempt.handle))
+            cleans.clean_up(attempt.handle)
     except PlatformError as error:
         log.warning("cleaning up after %s: %s", run.id, error.message)
 

@@ -34,7 +34,8 @@ from push_dispatch.engine.job import job_for
 from push_dispatch.engine.redactor import Redactor
 from push_dispatch.engine.stop import stop_attempt
 from push_dispatch.engine.transition import readable, transition
-from push_dispatch.platforms.base import FindsByName, Job, Platform
+from push_dispatch.platforms.base import Job, Platform
+from push_dispatch.platforms.capabilities import capabilities_of, finder
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, Wake
@@ -213,13 +214,12 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
     ports, attempt, run = sending.ports, sending.attempt, sending.run
     platform = ports.platform(attempt.platform)
     template = ports.store.template(run.pool, attempt.template)
-    passes_secrets = getattr(platform, "passes_secrets", False)
     job = job_for(
         run,
         attempt,
         template,
         sending.redactor,
-        passes_secrets=passes_secrets,
+        passes_secrets=capabilities_of(platform).passes_secrets,
         env=ports.template_env,
         reporter=ports.reporter,
     )
@@ -229,16 +229,15 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
 
 def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
     """The handle; None if the run was cancelled and is sure not to have been started."""
-    if not sending.fresh and isinstance(platform, FindsByName):
+    finds = finder(platform)
+    if not sending.fresh and finds:
         with sending.timed("find"):
-            found = platform.find(job)
+            found = finds.find(job)
         if found is not None:
             return found
-    if sending.run.state is RunState.CANCELLING and (
-        sending.fresh or isinstance(platform, FindsByName)
-    ):
+    if sending.run.state is RunState.CANCELLING and (sending.fresh or finds):
         return None
-    if sending.is_late and isinstance(platform, FindsByName):
+    if sending.is_late and finds:
         raise Rejected("given up after an hour: nothing was started", reason="push_failed")
     with sending.timed("push"):
         return platform.push(job)

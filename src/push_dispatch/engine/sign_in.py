@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from push_dispatch.core.errors import PushDispatchError
-from push_dispatch.platforms.base import SignsIn
+from push_dispatch.platforms.capabilities import signer_in
 from push_dispatch.ports import Ports
 
 __all__ = ["SignedIn", "sign_in"]
@@ -33,8 +33,8 @@ def sign_in(ports: Ports, platform_name: str) -> SignedIn:
     """Ask the platform of that name. Never raises because of a platform: one that is unknown, not
     installed or broken is not `ok` either. Takes a few seconds at most."""
     try:
-        platform = ports.platform(platform_name)
-        if not isinstance(platform, SignsIn):
+        platform = signer_in(ports.platform(platform_name))
+        if platform is None:
             told = (
                 f"{platform_name} cannot be asked: it has no credentials, or no way to check them"
             )

@@ -9,7 +9,7 @@ from typing import Any
 from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.engine.finish import finish
-from push_dispatch.platforms.base import ReportsEvents
+from push_dispatch.platforms.capabilities import event_parser
 from push_dispatch.ports import Ports
 
 __all__ = ["handle", "handler"]
@@ -42,7 +42,7 @@ def _handle(ports: Ports, record: Mapping[str, Any]) -> bool:
 
 
 def _apply(ports: Ports, event: Mapping[str, Any]) -> None:
-    platform = ports.platform(SOURCES[event["source"]])
-    observation = platform.parse(event) if isinstance(platform, ReportsEvents) else None
+    platform = event_parser(ports.platform(SOURCES[event["source"]]))
+    observation = platform.parse(event) if platform else None
     if observation is not None:
         finish(ports, observation)

@@ -10,7 +10,7 @@ from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Attempt, Run
 from push_dispatch.core.template import render
 from push_dispatch.engine.job import layers_of
-from push_dispatch.platforms.base import EstimatesCost
+from push_dispatch.platforms.capabilities import price_list
 from push_dispatch.ports import Ports
 
 __all__ = ["cost_of"]
@@ -26,9 +26,9 @@ def cost_of(ports: Ports, run: Run) -> float | None:
 
 def _attempt(ports: Ports, run: Run, attempt: Attempt) -> float | None:
     try:
-        platform = ports.platform(attempt.platform)
+        platform = price_list(ports.platform(attempt.platform))
         template = ports.store.template(run.pool, attempt.template)
-        if template is None or not isinstance(platform, EstimatesCost):
+        if template is None or platform is None:
             return None
         configuration = render(template, layers_of(run), env_allowlist=ports.template_env)
         seconds = ((attempt.ended_at or 0) - (attempt.started_at or 0)) / 1000

@@ -1,7 +1,7 @@
 """What must a platform be able to do?
 
 A platform is any class with the three verbs of `Platform`; no base class is inherited. What only
-some platforms can do is a one-method protocol of its own, found with `isinstance`. Errors are
+some platforms can do is a one-method protocol of its own, declared by `Capabilities`. Errors are
 those of `push_dispatch.core.errors`: `Rejected`, `Throttled`, `NoCapacity`, `Uncertain`, each named
 after what the caller does next. Anything else that escapes from `push` is taken as `Uncertain`.
 """
@@ -16,6 +16,7 @@ from push_dispatch.core.model import Observation, Status
 from push_dispatch.ports.secrets import Secret
 
 __all__ = [
+    "Capabilities",
     "CleansUp",
     "EstimatesCost",
     "FindsByName",
@@ -48,16 +49,46 @@ class Job:
     #: Seconds after which the attempt is stopped from outside; platforms that can enforce it, do.
     timeout_seconds: int | None = None
     #: Environment variables that are secrets, by name, for platforms that declare
-    #: `passes_secrets`: they hand the reference, or the value as a secret, to the platform's own
-    #: mechanism. For all others the values are in the configuration's `env`.
+    #: `Capabilities.passes_secrets`: they hand the reference, or the value as a secret, to the
+    #: platform's own mechanism. For all others the values are in the configuration's `env`.
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     #: When this attempt was claimed, in epoch milliseconds: tells a platform whether its
     #: idempotency window is still open.
     claimed_at: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a platform can do beyond the three verbs: the class attribute `capabilities`.
+
+    The first six are methods, and have to be there if they are declared, and only then. A platform
+    from before there was this declaration has none: see `platforms.capabilities`.
+    """
+
+    #: `FindsByName.find` settles an uncertain push. A platform without it has to start one attempt
+    #: when the same name is pushed twice, all by itself.
+    finds_by_name: bool = False
+    #: `ReadsLogs.logs` reads what the attempt wrote.
+    reads_logs: bool = False
+    #: `ReportsEvents.parse` understands the platform's own notifications.
+    reports_events: bool = False
+    #: `CleansUp.clean_up` removes what counts against a quota after the end.
+    cleans_up: bool = False
+    #: `EstimatesCost.estimate_cost` knows a price list.
+    estimates_cost: bool = False
+    #: `SignsIn.sign_in` says whether the credentials are good.
+    signs_in: bool = False
+    #: Secrets in `Job.secrets` go to the platform's own mechanism, not into the environment.
+    passes_secrets: bool = False
+    #: `clean_up` deletes the logs, too: their end is kept with the run before.
+    logs_go_too: bool = False
+
+
 class Platform(Protocol):
-    """Starts, watches and stops attempts on one kind of infrastructure."""
+    """Starts, watches and stops attempts on one kind of infrastructure.
+
+    One that can do more declares so in a class attribute `capabilities`, of type `Capabilities`.
+    """
 
     #: The platform's own name, such as `ecs`: names its queue, its function and its extra.
     name: ClassVar[str]
@@ -124,11 +155,7 @@ class CleansUp(Protocol):
     """Removes what the platform keeps after the end of an attempt and counts against a quota."""
 
     def clean_up(self, handle: str) -> None:
-        """Delete the leftovers of an ended attempt. Idempotent; silent when nothing is left.
-
-        A platform whose logs go with them declares `logs_go_too = True`: their end is kept with
-        the run before.
-        """
+        """Delete the leftovers of an ended attempt. Idempotent; silent when nothing is left."""
         ...
 
 

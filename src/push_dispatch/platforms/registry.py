@@ -15,6 +15,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.platforms import built_in
+from push_dispatch.platforms.base import Capabilities
+from push_dispatch.platforms.capabilities import check_capabilities
 
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
@@ -37,6 +40,8 @@ class Entry:
     extra: str | None = None
     #: A module of that library, to see whether it is there without importing it.
     needs: tuple[str, ...] = ()
+    #: What it can do beyond the three verbs. None for those of third parties, whose classes say so.
+    capabilities: Capabilities | None = None
     #: Whether it starts nothing without a command: it knows no image that may have its own.
     needs_command: bool = False
 
@@ -55,13 +60,14 @@ _PACKAGE = "push_dispatch.platforms"
 
 #: The order is that of the documentation.
 _BUILT_IN = (
-    Entry("ecs", f"{_PACKAGE}.ecs:Ecs", ("ecs", "ecs:push"), "ecs", ("boto3",)),
+    Entry("ecs", f"{_PACKAGE}.ecs:Ecs", ("ecs", "ecs:push"), "ecs", ("boto3",), built_in.ECS),
     Entry(
         "cloud-run",
         f"{_PACKAGE}.cloud_run:CloudRun",
         ("cloud-run-v2", "cloud-run-v2:push", "cloud-run", "cloud-run:push"),
         "cloud-run",
         ("google.cloud.run_v2",),
+        built_in.CLOUD_RUN,
     ),
     Entry(
         "aci",
@@ -69,6 +75,7 @@ _BUILT_IN = (
         ("azure-container-instance", "azure-container-instance:push"),
         "aci",
         ("azure.mgmt.containerinstance", "azure.identity"),
+        built_in.ACI,
     ),
     Entry(
         "modal",
@@ -76,19 +83,35 @@ _BUILT_IN = (
         ("modal:push", "modal"),
         "modal",
         ("modal",),
+        built_in.MODAL,
         needs_command=True,
     ),
     Entry(
-        "kubernetes", f"{_PACKAGE}.kubernetes:Kubernetes", ("kubernetes",), "kubernetes", ("yaml",)
+        "kubernetes",
+        f"{_PACKAGE}.kubernetes:Kubernetes",
+        ("kubernetes",),
+        "kubernetes",
+        ("yaml",),
+        built_in.KUBERNETES,
     ),
-    Entry("vertex", f"{_PACKAGE}.vertex:Vertex", ("vertex-ai",), "vertex", ("google.auth",)),
-    Entry("docker", f"{_PACKAGE}.docker:Docker", ("docker",), "docker", ("docker",)),
+    Entry(
+        "vertex",
+        f"{_PACKAGE}.vertex:Vertex",
+        ("vertex-ai",),
+        "vertex",
+        ("google.auth",),
+        built_in.VERTEX,
+    ),
+    Entry(
+        "docker", f"{_PACKAGE}.docker:Docker", ("docker",), "docker", ("docker",), built_in.DOCKER
+    ),
     Entry(
         "coiled",
         f"{_PACKAGE}.coiled:Coiled",
         ("coiled", "coiled:push"),
         "coiled",
         ("urllib3",),
+        built_in.COILED,
         needs_command=True,
     ),
     Entry(
@@ -97,6 +120,7 @@ _BUILT_IN = (
         ("process",),
         "local",
         ("psutil",),
+        built_in.PROCESS,
         needs_command=True,
     ),
     Entry(
@@ -105,6 +129,7 @@ _BUILT_IN = (
         ("prefect:managed", "managed"),
         "ecs",
         ("boto3",),
+        built_in.ECS,
     ),
 )
 
@@ -140,17 +165,19 @@ def needs_command(pool_type: str) -> bool:
 def load(platform: str, environ: Mapping[str, str]) -> Platform:
     """A new instance of the platform; imports its client library, which may take a second.
 
-    Raises Invalid with reason `unknown_type`, or `platform_not_installed` with the command that
-    installs what is missing.
+    Raises Invalid with reason `unknown_type`, `platform_not_installed` with the command that
+    installs what is missing, or `platform_misdeclared`.
     """
     entry = entry_for(platform)
     module, _, name = entry.target.partition(":")
     try:
         factory = getattr(import_module(module), name)
-        return cast("Platform", factory(environ))
+        made = cast("Platform", factory(environ))
     except ImportError as error:
         message = f"platform {entry.platform!r} cannot be imported ({error}). {entry.hint}".strip()
         raise Invalid(message, reason="platform_not_installed") from error
+    check_capabilities(made)
+    return made
 
 
 def _third_parties() -> Iterator[Entry]:

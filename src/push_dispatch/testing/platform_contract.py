@@ -27,13 +27,13 @@ from __future__ import annotations
 
 import pytest
 
-from push_dispatch.platforms.base import (
-    CleansUp,
-    EstimatesCost,
-    Platform,
-    ReadsLogs,
-    ReportsEvents,
-    Status,
+from push_dispatch.platforms.base import Platform, Status
+from push_dispatch.platforms.capabilities import (
+    check_capabilities,
+    cleaner,
+    event_parser,
+    log_reader,
+    price_list,
 )
 from push_dispatch.testing.platform_fake import (
     ChecksCredentials,
@@ -63,58 +63,61 @@ class PlatformContract(PushContract, LifeContract, SignInContract):
 
     # -- optional capabilities -------------------------------------------------------------------
 
+    def test_what_is_declared_is_there_and_nothing_else(self, platform: Platform) -> None:
+        check_capabilities(platform)
+
     def test_logs_are_what_was_written(self, platform: Platform, fake: PlatformFake) -> None:
-        if not isinstance(platform, ReadsLogs):
+        if (reader := log_reader(platform)) is None:
             pytest.skip("reads no logs")
         assert isinstance(fake, RecordsLogs)
         job = self.make_job(1)
         handle = platform.push(job)
-        assert list(platform.logs(handle)) == []
+        assert list(reader.logs(handle)) == []
         fake.begin(job.name)
         lines = [f"line {n}: äöü" for n in range(25)]
         for line in lines:
             fake.write_log(job.name, line)
         fake.finish(job.name, 0)
-        assert list(platform.logs(handle)) == lines
-        assert list(platform.logs(self.unknown_handle(fake))) == []
+        assert list(reader.logs(handle)) == lines
+        assert list(reader.logs(self.unknown_handle(fake))) == []
 
     def test_events_tell_the_same_as_observe(self, platform: Platform, fake: PlatformFake) -> None:
-        if not isinstance(platform, ReportsEvents):
+        if (parser := event_parser(platform)) is None:
             pytest.skip("reports no events")
         assert isinstance(fake, RecordsEvents)
         job = self.make_job(1)
         handle = platform.push(job)
         fake.begin(job.name)
         fake.finish(job.name, 3)
-        parsed = [seen for event in fake.events(job.name) if (seen := platform.parse(event))]
+        parsed = [seen for event in fake.events(job.name) if (seen := parser.parse(event))]
         assert {(seen.run_id, seen.attempt) for seen in parsed} == {(job.run_id, job.attempt)}
         assert {seen.handle for seen in parsed} == {handle}
         last = parsed[-1]
         assert (last.status, last.exit_code, last.reason) == (Status.ENDED, 3, None)
-        assert platform.parse({}) is None
-        assert platform.parse({"source": "elsewhere", "detail": {"name": job.name}}) is None
+        assert parser.parse({}) is None
+        assert parser.parse({"source": "elsewhere", "detail": {"name": job.name}}) is None
 
     def test_clean_up_leaves_nothing_and_may_be_repeated(
         self, platform: Platform, fake: PlatformFake
     ) -> None:
-        if not isinstance(platform, CleansUp):
+        if (cleans := cleaner(platform)) is None:
             pytest.skip("nothing to clean up")
         job = self.make_job(1)
         handle = platform.push(job)
         fake.begin(job.name)
         fake.finish(job.name, 0)
         eventually(lambda: self.see(platform, job, handle).status is Status.ENDED)
-        platform.clean_up(handle)
+        cleans.clean_up(handle)
         assert fake.leftovers() == []
-        platform.clean_up(handle)
-        platform.clean_up(self.unknown_handle(fake))
+        cleans.clean_up(handle)
+        cleans.clean_up(self.unknown_handle(fake))
 
     def test_cost_grows_with_time(self, platform: Platform) -> None:
-        if not isinstance(platform, EstimatesCost):
+        if (prices := price_list(platform)) is None:
             pytest.skip("estimates no cost")
         configuration = self.make_job(1).configuration
-        hour = platform.estimate_cost(configuration, 3600)
-        day = platform.estimate_cost(configuration, 86_400)
+        hour = prices.estimate_cost(configuration, 3600)
+        day = prices.estimate_cost(configuration, 86_400)
         assert hour is not None
         assert day is not None
         assert 0 < hour < day

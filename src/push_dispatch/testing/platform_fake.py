@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from push_dispatch.core.errors import NoCapacity, Rejected, Throttled
-from push_dispatch.platforms.base import FindsByName, Job, Platform
+from push_dispatch.platforms.base import Job, Platform
+from push_dispatch.platforms.capabilities import finder
 
 __all__ = [
     "ChecksCredentials",
@@ -95,8 +96,8 @@ def settle(platform: Platform, job: Job, tries: int = 6) -> str:
     unclear = False
     for _ in range(tries):
         try:
-            if unclear and isinstance(platform, FindsByName):
-                found = platform.find(job)
+            if unclear and (finds := finder(platform)):
+                found = finds.find(job)
                 if found is not None:
                     return found
             return platform.push(job)

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from push_dispatch.core.errors import NoCapacity, Rejected, Throttled, Uncertain
-from push_dispatch.platforms.base import FindsByName, Job, Platform
+from push_dispatch.platforms.base import Job, Platform
+from push_dispatch.platforms.capabilities import finder
 from push_dispatch.testing.platform_fake import PlatformFake, settle
 from push_dispatch.testing.platform_suite import PlatformSuite
 
@@ -126,24 +127,25 @@ class PushContract(PlatformSuite):
             platform.push(job)
         except Exception:  # noqa: BLE001 - as in `settle`
             other = self.connect(fake)
-            found = other.find(job) if isinstance(other, FindsByName) else None
+            finds = finder(other)
+            found = finds.find(job) if finds else None
             assert found or other.push(job)
         assert fake.starts(job.name) == 1
 
     def test_find_adopts_only_what_was_started(
         self, platform: Platform, fake: PlatformFake
     ) -> None:
-        if not isinstance(platform, FindsByName):
+        if (finds := finder(platform)) is None:
             pytest.skip("finds nothing by name")
         job = self.make_job(1)
-        assert platform.find(job) is None
+        assert finds.find(job) is None
         assert fake.starts(job.name) == 0
         handle = platform.push(job)
-        assert platform.find(job) == handle
-        assert platform.find(self.make_job(2)) is None
+        assert finds.find(job) == handle
+        assert finds.find(self.make_job(2)) is None
         fake.begin(job.name)
         fake.finish(job.name, 0)
-        assert platform.find(job) == handle
+        assert finds.find(job) == handle
         assert fake.starts(job.name) == 1
 
     # -- a platform that says no, or nothing -----------------------------------------------------
@@ -165,11 +167,10 @@ class PushContract(PlatformSuite):
         assert not isinstance(caught.value, Rejected | NoCapacity)
 
     def test_find_on_an_unreachable_platform_is_uncertain(self) -> None:
-        platform = self.disconnected()
-        if not isinstance(platform, FindsByName):
+        if (finds := finder(self.disconnected())) is None:
             pytest.skip("finds nothing by name")
         with pytest.raises((Uncertain, Throttled)):
-            platform.find(self.make_job(1))
+            finds.find(self.make_job(1))
 
 
 def _next_attempt(job: Job) -> Job:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from push_dispatch.core.errors import Rejected, Throttled, Uncertain
-from push_dispatch.platforms.base import Platform, SignsIn
+from push_dispatch.platforms.base import Platform
+from push_dispatch.platforms.capabilities import signer_in
 from push_dispatch.testing.platform_fake import ChecksCredentials, PlatformFake
 from push_dispatch.testing.platform_suite import PlatformSuite
 
@@ -32,7 +33,7 @@ class SignInContract(PlatformSuite):
     def test_sign_in_says_as_whom_and_where_and_starts_nothing(
         self, platform: Platform, fake: PlatformFake
     ) -> None:
-        if not isinstance(platform, SignsIn):
+        if signer_in(platform) is None:
             pytest.skip("signs in nowhere")
         told = _asked(self.with_credentials(fake))
         assert 0 < len(told) <= 300
@@ -43,7 +44,7 @@ class SignInContract(PlatformSuite):
         self, platform: Platform, fake: PlatformFake
     ) -> None:
         """Also for an instance that was signed in before."""
-        if not isinstance(platform, SignsIn):
+        if signer_in(platform) is None:
             pytest.skip("signs in nowhere")
         assert isinstance(fake, ChecksCredentials)
         warm = self.with_credentials(fake)
@@ -58,7 +59,7 @@ class SignInContract(PlatformSuite):
     def test_sign_in_without_credentials_is_final(
         self, platform: Platform, fake: PlatformFake
     ) -> None:
-        if not isinstance(platform, SignsIn):
+        if signer_in(platform) is None:
             pytest.skip("signs in nowhere")
         with pytest.raises(Rejected) as caught:
             _asked(self.without_credentials(fake))
@@ -66,17 +67,16 @@ class SignInContract(PlatformSuite):
         assert fake.leftovers() == []
 
     def test_sign_in_at_an_unreachable_platform_is_never_final(self) -> None:
-        platform = self.disconnected()
-        if not isinstance(platform, SignsIn):
+        if (signs_in := signer_in(self.disconnected())) is None:
             pytest.skip("signs in nowhere")
         with pytest.raises((Uncertain, Throttled)) as caught:
-            platform.sign_in()
+            signs_in.sign_in()
         assert caught.value.reason == "platform_unavailable"
 
     def test_sign_in_at_a_throttling_platform_is_never_final(
         self, platform: Platform, fake: PlatformFake
     ) -> None:
-        if not isinstance(platform, SignsIn):
+        if signer_in(platform) is None:
             pytest.skip("signs in nowhere")
         platform = self.with_credentials(fake)
         fake.throttle_next()
@@ -87,7 +87,7 @@ class SignInContract(PlatformSuite):
     def test_sign_in_that_is_not_answered_is_never_final(
         self, platform: Platform, fake: PlatformFake
     ) -> None:
-        if not isinstance(platform, SignsIn):
+        if signer_in(platform) is None:
             pytest.skip("signs in nowhere")
         platform = self.with_credentials(fake)
         fake.lose_reply()
@@ -97,5 +97,6 @@ class SignInContract(PlatformSuite):
 
 
 def _asked(platform: Platform) -> str:
-    assert isinstance(platform, SignsIn)
-    return platform.sign_in()
+    signs_in = signer_in(platform)
+    assert signs_in is not None
+    return signs_in.sign_in()

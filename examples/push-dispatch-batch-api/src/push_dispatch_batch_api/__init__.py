@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.model import Observation, Status
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.rest import Reply, Rest
 
 __all__ = ["BatchApi"]
@@ -26,6 +26,7 @@ class BatchApi:
     """The handle of an attempt is its name."""
 
     name: ClassVar[str] = "batch-api"
+    capabilities: ClassVar[Capabilities] = Capabilities(finds_by_name=True, reads_logs=True)
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._api = Rest(environ.get("BATCH_API_URL", "https://batch.example.com"), dict)

@@ -31,7 +31,8 @@ from push_dispatch.platforms.aci.request import (
 )
 from push_dispatch.platforms.aci.sign_in import whom
 from push_dispatch.platforms.aci.verdict import Seen, read
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
+from push_dispatch.platforms.built_in import ACI
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.platforms.shared import (
@@ -54,9 +55,8 @@ class Aci:
     """
 
     name: ClassVar[str] = "aci"
+    capabilities: ClassVar[Capabilities] = ACI
     #: As secure values, which Azure shows to nobody.
-    passes_secrets: ClassVar[bool] = True
-    logs_go_too: ClassVar[bool] = True
     #: What the application may do, as a custom role on the resource group. The last three only for
     #: templates without a location, with identities, with subnets.
     azure_actions: ClassVar[tuple[str, ...]] = (

@@ -18,7 +18,8 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 
 from push_dispatch.core.errors import PlatformError, Rejected
 from push_dispatch.core.model import Observation
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
+from push_dispatch.platforms.built_in import CLOUD_RUN
 from push_dispatch.platforms.cloud_run.clients import Clients
 from push_dispatch.platforms.cloud_run.cost import estimate
 from push_dispatch.platforms.cloud_run.listing import executions_of
@@ -52,6 +53,7 @@ class CloudRun:
     """
 
     name: ClassVar[str] = "cloud-run"
+    capabilities: ClassVar[Capabilities] = CLOUD_RUN
     #: What the function may do, as a custom role on the project; besides it needs
     #: `iam.serviceAccounts.actAs` on the service account of the jobs, and nothing else.
     google_permissions: ClassVar[tuple[str, ...]] = (

@@ -26,7 +26,8 @@ from urllib.parse import quote
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.errors import Rejected, Uncertain
 from push_dispatch.core.model import Observation
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
+from push_dispatch.platforms.built_in import COILED
 from push_dispatch.platforms.coiled.machines import chosen, query_for
 from push_dispatch.platforms.coiled.refusal import asked, refused, row_of, told
 from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, software_for
@@ -78,7 +79,7 @@ class Coiled:
     """Coiled: one batch job with one cluster of one machine per attempt, which Coiled removes."""
 
     name: ClassVar[str] = "coiled"
-    passes_secrets: ClassVar[bool] = True
+    capabilities: ClassVar[Capabilities] = COILED
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

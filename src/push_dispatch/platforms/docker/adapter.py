@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.platforms.base import Job, Observation, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
+from push_dispatch.platforms.built_in import DOCKER
 from push_dispatch.platforms.docker.images import Images
 from push_dispatch.platforms.docker.refusal import ERRORS
 from push_dispatch.platforms.docker.request import ATTEMPT, Order, is_ours, order_for
@@ -42,7 +43,7 @@ class Docker:
     """Starts, watches and stops containers on one engine: Docker, or Podman's Docker API."""
 
     name: ClassVar[str] = "docker"
-    logs_go_too: ClassVar[bool] = True
+    capabilities: ClassVar[Capabilities] = DOCKER
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         import docker.errors  # noqa: PLC0415 - here, so that a missing extra shows at once

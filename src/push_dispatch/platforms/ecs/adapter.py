@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import Rejected, Uncertain
 from push_dispatch.core.model import Observation
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
+from push_dispatch.platforms.built_in import ECS
 from push_dispatch.platforms.ecs.catalogue import Catalogue
 from push_dispatch.platforms.ecs.clients import Clients
 from push_dispatch.platforms.ecs.cost import estimate
@@ -47,8 +48,8 @@ class Ecs:
     """
 
     name: ClassVar[str] = "ecs"
+    capabilities: ClassVar[Capabilities] = ECS
     #: Secrets arrive as references: ECS reads them with the task's execution role.
-    passes_secrets: ClassVar[bool] = True
     #: What its function's role must allow. `iam:PassRole` for the tasks' roles only;
     #: `ecs:TagResource` for what is made only; `ec2:…` only where templates name no subnets. Logs
     #: are read by people, with their own credentials: see `logs`.

@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.platforms.base import Job, Observation, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
+from push_dispatch.platforms.built_in import KUBERNETES
 from push_dispatch.platforms.kubernetes.auth import access_to, own_reference, reference_for
 from push_dispatch.platforms.kubernetes.refusal import ERRORS
 from push_dispatch.platforms.kubernetes.request import (
@@ -50,8 +51,8 @@ class Kubernetes:
     """Starts, watches and stops Jobs in any cluster that the environment has credentials for."""
 
     name: ClassVar[str] = "kubernetes"
+    capabilities: ClassVar[Capabilities] = KUBERNETES
     #: Into a Secret that the Job owns: a manifest can be read by whoever may look at pods.
-    passes_secrets: ClassVar[bool] = True
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

@@ -19,7 +19,8 @@ from modal_proto import api_pb2
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.model import Observation, Status
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
+from push_dispatch.platforms.built_in import MODAL
 from push_dispatch.platforms.modal.clients import Clients
 from push_dispatch.platforms.modal.cost import estimate
 from push_dispatch.platforms.modal.refusal import row_of, told, translated
@@ -93,7 +94,7 @@ class Modal:
     """
 
     name: ClassVar[str] = "modal"
-    passes_secrets: ClassVar[bool] = True
+    capabilities: ClassVar[Capabilities] = MODAL
 
     def __init__(
         self, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time

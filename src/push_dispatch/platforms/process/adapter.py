@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
+from push_dispatch.platforms.built_in import PROCESS
 from push_dispatch.platforms.process.attempt import CLAIM_SECONDS, Attempt
 from push_dispatch.platforms.process.request import command_of, directory_of, environment_of
 from push_dispatch.platforms.shared import building, lost
@@ -40,6 +41,7 @@ class Process:
     are kept, and `PUSH_DISPATCH_PROCESS_GRACE`, seconds between SIGTERM and SIGKILL."""
 
     name: ClassVar[str] = "process"
+    capabilities: ClassVar[Capabilities] = PROCESS
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         folder = environ.get("PUSH_DISPATCH_PROCESS_DIR")

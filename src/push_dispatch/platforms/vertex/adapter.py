@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 from push_dispatch.core.errors import Rejected, Uncertain
 from push_dispatch.core.model import Observation
-from push_dispatch.platforms.base import Job, Watched
+from push_dispatch.platforms.base import Capabilities, Job, Watched
+from push_dispatch.platforms.built_in import VERTEX
 from push_dispatch.platforms.google import logging as google_logging
 from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
 from push_dispatch.platforms.google.rest import GoogleRest, signed_in
@@ -44,6 +45,7 @@ class Vertex:
     """
 
     name: ClassVar[str] = "vertex"
+    capabilities: ClassVar[Capabilities] = VERTEX
     #: As a custom role on the project; and `iam.serviceAccounts.actAs` on the jobs' own account.
     google_permissions: ClassVar[tuple[str, ...]] = (
         "aiplatform.customJobs.cancel",
