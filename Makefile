@@ -1,7 +1,8 @@
 # What can I do here? `make` lists it. Needs make and Python >= 3.11; uv is used if it is there,
 # else installed into .envs/uv. Nothing outside of this directory is touched but uv's cache.
 
-PYTHON ?= python3
+# The functions' interpreter where it is installed, so that the tests run on what is deployed.
+PYTHON ?= $(shell python3.13 -c '' 2>/dev/null && echo python3.13 || echo python3)
 ARGS ?=
 
 VENV := .venv
