@@ -20,7 +20,7 @@ import pytest
 
 from push_dispatch.cli.app import run
 
-__all__ = ["Cli", "Done", "LocalUp", "eventually", "waiting"]
+__all__ = ["Cli", "Done", "LocalUp", "environment", "eventually", "waiting"]
 
 _START_SECONDS = 120
 _MAIN = "from push_dispatch.cli import main; main()"
@@ -56,7 +56,7 @@ class Cli:
     def __call__(self, *arguments: str, stdin: str = "") -> Done:
         out, err = _stream(), _stream()
         with (
-            _environment(self.env),
+            environment(self.env),
             redirect_stdout(out),
             redirect_stderr(err),
             _input(stdin),
@@ -116,7 +116,7 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 
 @contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+def environment(wanted: Mapping[str, str]) -> Iterator[None]:
     """The process has this environment. What stays the same is not touched: at no moment is the
     environment empty."""
     before = dict(os.environ)

@@ -43,6 +43,7 @@ from tests.fakes.iam_proxy import Iam
 from tests.fakes.modal import FakeModal
 from tests.fakes.rest_server import Answer, Request, RestServer
 from tests.infra.cfn import Template, sam_template
+from tests.local import environment
 
 __all__ = [
     "KEY",
@@ -210,7 +211,7 @@ class Function:
     def _at_work(self) -> Iterator[None]:
         """Also clients that are made without a session are this function's."""
         with (
-            patch.dict(os.environ, self.environ),
+            environment({**os.environ, **self.environ}),
             patch.object(boto3, "DEFAULT_SESSION", self._session),
         ):
             yield
@@ -328,7 +329,7 @@ def system(endpoint: str) -> Iterator[System]:
     others = Others()
     with ExitStack() as stack:
         others.enter(stack)
-        stack.enter_context(patch.dict(os.environ, {"AWS_ENDPOINT_URL": endpoint}))
+        stack.enter_context(environment({**os.environ, "AWS_ENDPOINT_URL": endpoint}))
         owner = _session("owner")
         stream, sqs = _make(owner), owner.client("sqs")
         declared = functions_of(
