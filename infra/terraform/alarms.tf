@@ -16,6 +16,12 @@ locals {
       periods     = 1
       threshold   = 0
     }
+    enqueued_late = {
+      description = "Runs were in no line. The sweep has enqueued them; see docs/operations.md."
+      metric      = "EnqueuedLate"
+      periods     = 1
+      threshold   = 0
+    }
     oldest_waiting = {
       description = "A run has been due and waiting for too long. push-dispatch pool explain says why."
       metric      = "OldestWaiting"
@@ -91,6 +97,40 @@ resource "aws_cloudwatch_metric_alarm" "system" {
   period              = 60
   evaluation_periods  = each.value.periods
   threshold           = each.value.threshold
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arn[*]
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "sweep_errors" {
+  alarm_name          = "${var.name}-sweep-errors"
+  alarm_description   = "The sweep fails, or its time does not suffice for all pools."
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = module.sweep.name }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 3
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arn[*]
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "request_age" {
+  alarm_name          = "${var.name}-request-age"
+  alarm_description   = "Requests or firings of schedules could not be submitted for a quarter of an hour."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateAgeOfOldestMessage"
+  dimensions          = { QueueName = aws_sqs_queue.queue["request"].name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  threshold           = 900
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_topic_arn[*]

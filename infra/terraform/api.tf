@@ -15,6 +15,7 @@ module "api" {
   statements = [
     local.may.use_runs,
     local.may.change_items,
+    local.may.enqueue,
     local.may.use_key,
     {
       Effect   = "Allow"

@@ -40,6 +40,45 @@ resource "aws_cloudwatch_event_target" "task" {
   arn       = aws_sqs_queue.queue["finish"].arn
 }
 
+resource "aws_cloudwatch_event_rule" "webhook" {
+  count = local.has_webhooks ? 1 : 0
+
+  name           = "${var.name}-webhook"
+  description    = "Changes of the state of runs, for the webhooks."
+  event_bus_name = aws_cloudwatch_event_bus.bus.name
+  event_pattern = jsonencode({
+    source      = ["push-dispatch"]
+    detail-type = ["Run State Changed"]
+  })
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "webhook" {
+  count = local.has_webhooks ? 1 : 0
+
+  rule           = aws_cloudwatch_event_rule.webhook[0].name
+  event_bus_name = aws_cloudwatch_event_bus.bus.name
+  target_id      = "webhook"
+  arn            = aws_sqs_queue.queue["webhook"].arn
+}
+
+resource "aws_sqs_queue_policy" "webhook" {
+  count = local.has_webhooks ? 1 : 0
+
+  queue_url = aws_sqs_queue.queue["webhook"].url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.queue["webhook"].arn
+      Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.webhook[0].arn } }
+    }]
+  })
+}
+
 # Rules of this account may map any event onto a deployment: see docs/events.md.
 resource "aws_sqs_queue_policy" "request" {
   queue_url = aws_sqs_queue.queue["request"].url
@@ -118,14 +157,23 @@ resource "aws_iam_role" "schedule_role" {
 }
 
 resource "aws_iam_role_policy" "schedule_role" {
-  name = "invoke"
+  name = "fire"
   role = aws_iam_role.schedule_role.id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = "lambda:InvokeFunction"
-      Resource = module.submit.arn
-    }]
+    Statement = [for statement in [
+      {
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage"]
+        Resource = aws_sqs_queue.queue["request"].arn
+      },
+      # Of schedules that were saved when they invoked the function: see docs/operations.md.
+      {
+        Effect   = "Allow"
+        Action   = ["lambda:InvokeFunction"]
+        Resource = module.submit.arn
+      },
+      local.may.use_key,
+    ] : statement if statement != null]
   })
 }

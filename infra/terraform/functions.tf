@@ -32,8 +32,9 @@ module "dispatch" {
 
   stream = {
     arn                    = aws_dynamodb_table.table.stream_arn
-    parallelization_factor = 10
-    on_failure             = aws_sqs_queue.dead_letters["all"].arn
+    parallelization_factor = var.stream_parallelization
+    # What is given up comes back by the queue that wakes, and is read again there.
+    on_failure = aws_sqs_queue.queue["wake"].arn
     filters = [
       jsonencode({
         eventName = ["INSERT", "MODIFY"]
@@ -69,7 +70,7 @@ module "finish" {
   statements  = [local.may.use_runs, local.may.use_key]
 
   queues = {
-    ends = { arn = aws_sqs_queue.queue["finish"].arn }
+    ends = { arn = aws_sqs_queue.queue["finish"].arn, maximum_concurrency = 5 }
   }
 
   log_retention_days = var.log_retention_days
@@ -85,7 +86,9 @@ module "sweep" {
   handler         = "push_dispatch.handlers.sweep.handler"
   package         = "${var.bundles}/base.zip"
   timeout_seconds = 55
-  environment     = local.environment
+  # The next minute's sweep is better than a second try of this one.
+  asynchronous = { maximum_retry_attempts = 0, maximum_event_age_seconds = 60 }
+  environment  = local.environment
   statements = [
     local.may.use_runs,
     local.may.use_line,
@@ -114,6 +117,7 @@ module "submit" {
   environment = merge(local.environment, { PUSH_DISPATCH_REJECTED_QUEUE = aws_sqs_queue.rejected.url })
   statements = [
     local.may.use_runs,
+    local.may.enqueue,
     {
       Effect   = "Allow"
       Action   = ["sqs:SendMessage"]
@@ -123,7 +127,7 @@ module "submit" {
   ]
 
   queues = {
-    requests = { arn = aws_sqs_queue.queue["request"].arn }
+    requests = { arn = aws_sqs_queue.queue["request"].arn, maximum_concurrency = 5 }
   }
 
   log_retention_days = var.log_retention_days
@@ -139,7 +143,6 @@ module "notify" {
   package = "${var.bundles}/base.zip"
   environment = merge(local.environment, {
     PUSH_DISPATCH_EVENT_BUS = aws_cloudwatch_event_bus.bus.name
-    PUSH_DISPATCH_WEBHOOKS  = jsonencode(var.webhooks)
   })
   statements = [
     {
@@ -147,7 +150,6 @@ module "notify" {
       Action   = ["events:PutEvents"]
       Resource = aws_cloudwatch_event_bus.bus.arn
     },
-    length(var.webhooks) > 0 ? local.may.read_secrets : null,
     local.may.use_key,
   ]
 
@@ -160,6 +162,26 @@ module "notify" {
         dynamodb  = { Keys = { PK = { S = [{ prefix = "RUNS#" }] } } }
       }),
     ]
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+# Apart from the function that reads the stream: a slow receiver delays its own messages only.
+module "webhook" {
+  source = "./modules/function"
+  count  = local.has_webhooks ? 1 : 0
+
+  name        = "${var.name}-webhook"
+  handler     = "push_dispatch.handlers.webhook.handler"
+  package     = "${var.bundles}/base.zip"
+  environment = merge(local.environment, { PUSH_DISPATCH_WEBHOOKS = jsonencode(var.webhooks) })
+  statements  = [local.may.read_secrets, local.may.use_key]
+
+  queues = {
+    changes = { arn = aws_sqs_queue.queue["webhook"].arn, maximum_concurrency = 5 }
   }
 
   log_retention_days = var.log_retention_days

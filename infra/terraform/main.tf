@@ -11,6 +11,7 @@ locals {
   has_cloud_run = var.cloud_run != null
   has_aci       = var.aci != null
   has_modal     = var.modal != null
+  has_webhooks  = length(var.webhooks) > 0
   has_managed   = var.managed != null
   has_reporter  = var.enable_reporter
   has_key       = var.kms_key_arn != null

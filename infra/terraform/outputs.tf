@@ -20,7 +20,7 @@ output "schedule_group" {
 
 output "schedule_target" {
   description = "For PUSH_DISPATCH_SCHEDULE_TARGET."
-  value       = module.submit.arn
+  value       = aws_sqs_queue.queue["request"].arn
 }
 
 output "schedule_role_arn" {
@@ -44,6 +44,7 @@ output "function_names" {
     { for function in module.push_cloud_run : "push_cloud_run" => function.name },
     { for function in module.push_modal : "push_modal" => function.name },
     { for function in module.report : "report" => function.name },
+    { for function in module.webhook : "webhook" => function.name },
   )
 }
 

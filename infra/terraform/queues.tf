@@ -3,13 +3,17 @@
 # docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 locals {
   queues = {
-    wake      = { enabled = true, dead_letters = "all" }
-    ecs       = { enabled = true, dead_letters = "ecs" }
-    cloud_run = { enabled = local.has_cloud_run, dead_letters = "cloud_run" }
-    aci       = { enabled = local.has_aci, dead_letters = "aci" }
-    modal     = { enabled = local.has_modal, dead_letters = "modal" }
-    finish    = { enabled = true, dead_letters = "all" }
-    request   = { enabled = true, dead_letters = "all" }
+    wake      = { enabled = true, dead_letters = "all", receives = 100 }
+    ecs       = { enabled = true, dead_letters = "ecs", receives = 10 }
+    cloud_run = { enabled = local.has_cloud_run, dead_letters = "cloud_run", receives = 10 }
+    aci       = { enabled = local.has_aci, dead_letters = "aci", receives = 10 }
+    modal     = { enabled = local.has_modal, dead_letters = "modal", receives = 10 }
+    finish    = { enabled = true, dead_letters = "all", receives = 100 }
+    # Requests and the firings of schedules wait here for two days, one try in three minutes, before
+    # they are dead letters: longer than an outage.
+    request = { enabled = true, dead_letters = "all", receives = 1000 }
+    # What the bus tells of changes, on its way to the webhooks.
+    webhook = { enabled = local.has_webhooks, dead_letters = "all", receives = 100 }
   }
 
   dead_letters = {
@@ -26,10 +30,11 @@ resource "aws_sqs_queue" "queue" {
 
   name                       = "${var.name}-${replace(each.key, "_", "-")}"
   visibility_timeout_seconds = 180
+  message_retention_seconds  = each.key == "request" ? 1209600 : null
   kms_master_key_id          = var.kms_key_arn
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters[each.value.dead_letters].arn
-    maxReceiveCount     = 5
+    maxReceiveCount     = each.value.receives
   })
 
   tags = var.tags

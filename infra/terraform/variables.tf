@@ -64,6 +64,17 @@ variable "platform_concurrency" {
   }
 }
 
+variable "stream_parallelization" {
+  description = "Dispatches of one shard of the table's stream that run at once; a new table has some four shards."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.stream_parallelization >= 1 && var.stream_parallelization <= 10
+    error_message = "Lambda takes a parallelization factor from 1 to 10."
+  }
+}
+
 variable "cloud_run" {
   description = "Pushes to Google Cloud Run; null for no such function. See docs/platforms/credentials.md for what trusts this account."
   type = object({

@@ -25,6 +25,8 @@ from push_dispatch.ports.schedules import NoSchedules, Schedules, UnknownSchedul
 from push_dispatch.settings import Settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+
     from push_dispatch.adapters.sqlite.database import Database
     from push_dispatch.platforms.base import Platform
     from push_dispatch.ports.messages import Messages
@@ -32,7 +34,16 @@ if TYPE_CHECKING:
 
 _Made = TypeVar("_Made")
 
-__all__ = ["CLIENT", "embedded_ports", "new_id", "now", "ports", "ports_for", "settings"]
+__all__ = [
+    "CLIENT",
+    "embedded_ports",
+    "new_id",
+    "now",
+    "ports",
+    "ports_for",
+    "settings",
+    "streams",
+]
 
 #: Short time-outs: every write is idempotent, so trying again beats waiting.
 CLIENT = Config(
@@ -53,6 +64,12 @@ def ports() -> Ports:
     from push_dispatch.adapters.telemetry import meter  # noqa: PLC0415 - elsewhere nobody counts
 
     return replace(ports_for(settings()), meter=meter)
+
+
+@cache
+def streams() -> DynamoDBStreamsClient:
+    """What reads the table's stream again where Lambda gave up."""
+    return boto3.client("dynamodbstreams", config=CLIENT)
 
 
 @cache

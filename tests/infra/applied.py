@@ -118,7 +118,10 @@ def _check_alarms(endpoint: str) -> None:
         for a in alarms
     }
     assert seen == {
+        ("ApproximateAgeOfOldestMessage", "Maximum", 60, "notBreaching", True),
         ("ApproximateNumberOfMessagesVisible", "Maximum", 60, "notBreaching", True),
+        ("EnqueuedLate", "Maximum", 60, "notBreaching", True),
+        ("Errors", "Sum", 60, "notBreaching", True),
         ("IteratorAge", "Maximum", 60, "notBreaching", True),
         ("OldestWaiting", "Maximum", 60, "notBreaching", True),
         ("SlotDrift", "Maximum", 60, "notBreaching", True),

@@ -57,6 +57,8 @@ _SUFFIXES = {
     ("aws_sqs_queue", "rejected"): "Queue",
     ("aws_cloudwatch_metric_alarm", "dead_letters"): "DeadLettersAlarm",
     ("aws_cloudwatch_metric_alarm", "dispatch"): "Alarm",
+    ("aws_cloudwatch_metric_alarm", "request_age"): "Alarm",
+    ("aws_cloudwatch_metric_alarm", "sweep_errors"): "Alarm",
     ("aws_cloudwatch_metric_alarm", "system"): "Alarm",
     ("aws_cloudwatch_event_rule", ""): "Rule",
     ("aws_lambda_function_url", ""): "FunctionUrl",
@@ -110,7 +112,7 @@ def _target(address: str) -> str:
     if not match:
         raise LookupError(address)
     resource, attribute = match.groups()
-    if ".dead_letters" in resource and attribute == "name":
+    if resource.startswith("aws_sqs_queue.") and attribute == "name":
         return f"{_logical(resource)}.QueueName"
     return _logical(resource) + _ATTRIBUTES[attribute]
 
@@ -141,6 +143,12 @@ def _function(facts: Facts, name: str, given: Arguments) -> None:
     tell(facts, f"{path}.log.LogFormat", logging["log_format"])
     tell(facts, f"{path}.log.LogGroup", logging["log_group"])
     tell(facts, f"{path}.concurrency", given.get("reserved_concurrent_executions"))
+
+
+def _asynchronous(facts: Facts, _: str, given: Arguments) -> None:
+    path = f"functions.{given['function_name'].strip('<>').removesuffix('Function')}.asynchronous"
+    tell(facts, f"{path}.MaximumRetryAttempts", given["maximum_retry_attempts"])
+    tell(facts, f"{path}.MaximumEventAgeInSeconds", given["maximum_event_age_in_seconds"])
 
 
 def _mapping(facts: Facts, _: str, given: Arguments) -> None:
@@ -205,7 +213,8 @@ def _role_policy(facts: Facts, _: str, given: Arguments) -> None:
     path = f"roles.{role}"
     if role.endswith("FunctionRole"):
         path = f"functions.{role.removesuffix('FunctionRole')}"
-    for may in allowed(json.loads(given["policy"])["Statement"]):
+    # The same may be granted for two reasons: the wake queue takes wakes, and what was given up.
+    for may in set(allowed(json.loads(given["policy"])["Statement"])):
         tell(facts, f"{path}.may {may}", True)
 
 
@@ -356,6 +365,7 @@ _KINDS: Mapping[str, Callable[[Facts, str, Arguments], None]] = {
     "aws_iam_role_policy_attachment": _attachment,
     "aws_lambda_event_source_mapping": _mapping,
     "aws_lambda_function": _function,
+    "aws_lambda_function_event_invoke_config": _asynchronous,
     "aws_lambda_function_url": _url,
     "aws_lambda_permission": _permission,
     "aws_scheduler_schedule_group": _named,

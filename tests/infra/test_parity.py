@@ -56,6 +56,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "PlatformConcurrency": 20,
             "RunRetentionDays": 30,
             "SecretsPrefix": "mine/",
+            "StreamParallelization": 5,
             "Webhooks": '[{"url": "https://a.example", "secret": "s", "pools": ["p"]}]',
         },
         {
@@ -83,6 +84,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "platform_concurrency": 20,
             "run_retention_days": 30,
             "secrets_prefix": "mine/",
+            "stream_parallelization": 5,
             "webhooks": [{"url": "https://a.example", "secret": "s", "pools": ["p"]}],
         },
     ),
@@ -166,7 +168,7 @@ def test_whatever_the_template_loses_is_missed() -> None:
         pytest.param("modules/function/main.tf", "TRIM_HORIZON", "LATEST", id="a position"),
         pytest.param("modules/function/main.tf", '"sqs:DeleteMessage", ', "", id="what SAM grants"),
         pytest.param("queues.tf", "= 180", "= 30", id="visibility"),
-        pytest.param("queues.tf", "= 5", "= 2", id="redrive"),
+        pytest.param("queues.tf", "= 1000", "= 2", id="redrive"),
         pytest.param(
             "queues.tf", 'dead_letters = "aci"', 'dead_letters = "all"', id="dead letters"
         ),

@@ -15,6 +15,7 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from push_dispatch.adapters.dynamodb.schema import TABLE
+from push_dispatch.adapters.notifier import DETAIL_TYPE, SOURCE
 from push_dispatch.adapters.telemetry import NAMESPACE
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES
@@ -31,6 +32,8 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 FUNCTIONS = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"}
 QUEUES = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::SQS::Queue"}
 #: What a search for metrics looks for: dimensions and name.
+#: Queues of orders to platforms.
+ORDERS = {"EcsQueue", "CloudRunQueue", "AciQueue", "ModalQueue"}
 SEARCHED = re.compile(
     r'\{PushDispatch,([\w,]+)\} service="\$\{AWS::StackName\}" MetricName="(\w+)"'
 )
@@ -104,7 +107,65 @@ def test_a_message_is_not_delivered_again_while_it_is_being_handled(name: str) -
     timeout = TEMPLATE["Globals"]["Function"]["Timeout"]
     # docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the timeout
     assert properties["VisibilityTimeout"] >= 6 * timeout
-    assert properties["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+    receives = properties["RedrivePolicy"]["maxReceiveCount"]
+    # A push that fails for good ends its run; what others fail to do may wait for an outage to end.
+    assert receives == MAX_RECEIVES if name in ORDERS else receives >= 100
+
+
+def test_requests_outlast_an_outage_of_two_days() -> None:
+    """Firings of schedules among them; an account with little concurrency spends receives, too."""
+    properties = QUEUES["RequestQueue"]["Properties"]
+    tries = properties["RedrivePolicy"]["maxReceiveCount"]
+    assert tries * properties["VisibilityTimeout"] >= 2 * 86_400
+    assert properties["MessageRetentionPeriod"] == 14 * 86_400
+    assert RESOURCES["RequestAgeAlarm"]["Properties"]["Threshold"] <= 3600
+
+
+def test_schedules_fire_at_the_queue_of_requests() -> None:
+    target = TEMPLATE["Outputs"]["ScheduleTarget"]["Value"]
+    assert target == {"Fn::GetAtt": ["RequestQueue", "Arn"]}
+    [policy] = RESOURCES["ScheduleRole"]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    assert {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": target} in statements
+
+
+def test_no_queue_takes_all_of_an_accounts_concurrency() -> None:
+    mapped = [
+        (name, event["Properties"])
+        for name, function in FUNCTIONS.items()
+        for event in function["Properties"].get("Events", {}).values()
+        if event["Type"] == "SQS"
+    ]
+    assert len(mapped) >= 8
+    for name, event in mapped:
+        assert "MaximumConcurrency" in event["ScalingConfig"], name
+    stream = FUNCTIONS["DispatchFunction"]["Properties"]["Events"]["Stream"]["Properties"]
+    assert stream["ParallelizationFactor"] == {"Ref": "StreamParallelization"}
+    assert TEMPLATE["Parameters"]["StreamParallelization"]["Default"] == 2
+
+
+def test_what_dispatch_fails_to_handle_comes_back_to_it() -> None:
+    stream = FUNCTIONS["DispatchFunction"]["Properties"]["Events"]["Stream"]["Properties"]
+    wake = FUNCTIONS["DispatchFunction"]["Properties"]["Events"]["Wake"]["Properties"]
+    assert stream["DestinationConfig"]["OnFailure"]["Destination"] == wake["Queue"]
+
+
+def test_a_sweep_is_not_repeated_and_its_errors_raise_an_alarm() -> None:
+    again = FUNCTIONS["SweepFunction"]["Properties"]["EventInvokeConfig"]
+    assert again["MaximumRetryAttempts"] == 0
+    alarm = RESOURCES["SweepErrorsAlarm"]["Properties"]
+    assert alarm["MetricName"] == "Errors"
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "SweepFunction"}}]
+
+
+def test_webhooks_have_a_queue_of_their_own() -> None:
+    variables = FUNCTIONS["NotifyFunction"]["Properties"]["Environment"]["Variables"]
+    assert "PUSH_DISPATCH_WEBHOOKS" not in variables
+    [target] = RESOURCES["WebhookRule"]["Properties"]["Targets"]
+    changes = FUNCTIONS["WebhookFunction"]["Properties"]["Events"]["Changes"]["Properties"]
+    assert target["Arn"] == changes["Queue"] == {"Fn::GetAtt": ["WebhookQueue", "Arn"]}
+    pattern = RESOURCES["WebhookRule"]["Properties"]["EventPattern"]
+    assert pattern == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
 
 
 def test_only_what_is_given_up_has_no_dead_letter_queue() -> None:
@@ -123,7 +184,7 @@ def test_what_is_given_up_raises_an_alarm() -> None:
         if alarm["Type"] == "AWS::CloudWatch::Alarm"
         and alarm["Properties"]["Namespace"] == "AWS/SQS"
     }
-    assert watched == {name for name in QUEUES if name.endswith("DeadLetters")}
+    assert watched == {n for n in QUEUES if n.endswith("DeadLetters")} | {"RequestQueue"}
 
 
 def test_alarms_and_dashboard_look_at_metrics_that_are_told() -> None:
@@ -144,7 +205,7 @@ def test_alarms_and_dashboard_look_at_metrics_that_are_told() -> None:
             if properties["Namespace"] == NAMESPACE:
                 assert [d["Name"] for d in properties["Dimensions"]] == ["service"]
                 summed_up.add(properties["MetricName"])
-    assert summed_up == {"DispatchLatency", "OldestWaiting", "SlotDrift"}
+    assert summed_up == {"DispatchLatency", "EnqueuedLate", "OldestWaiting", "SlotDrift"}
     assert summed_up <= set(METRICS)
 
 

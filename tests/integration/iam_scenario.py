@@ -73,7 +73,9 @@ def everything(system: System) -> None:
     told = _pump(system, "Notify", NOTIFY_FILTERS)
     _finish(system, runs["ecs"])
     told.drain()
-    assert system.others.webhook.calls() > 0
+    change = {"detail": {"id": "modal.r/1", "pool": "modal"}}
+    assert system["Webhook"](records(json.dumps(change))) == {"batchItemFailures": []}
+    assert system.others.webhook.calls() == 1
     _ask(system)
     changes.drain()
     _sweep(system)

@@ -177,7 +177,9 @@ class Function:
                     queue = self._settings.rejected_queue
                     return module.handle(self.ports, event, rejected_queue=queue)
                 case "sweep":
-                    return module.handle(self.ports)
+                    return module.handle_alone(self.ports, 45)
+                case "webhook":
+                    return module.handle(self._notifier, event, lambda: 30_000)
                 case _:
                     return module.handle(self.ports, event)
 

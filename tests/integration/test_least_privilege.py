@@ -46,7 +46,6 @@ UNREACHED = {
     ("PushEcs", "store.keep_log"): "CloudWatch Logs keeps them",
     ("PushModal", "store.keep_log"): "Modal keeps them",
     ("Report", "store.keep_log"): "an end that a job reports is not cleaned up after yet",
-    ("Sweep", "store.enqueue"): "for a retry whose change was lost; it asks for what dequeue does",
 }
 
 
@@ -101,13 +100,11 @@ def test_each_function_did_all_that_it_can_do(record: Record) -> None:
 
 def test_what_others_are_told_is_what_was_asked_for(record: Record) -> None:
     for module, actions in NEEDED.items():
-        # It signs with their secrets.
-        more = {"secretsmanager:GetSecretValue"} if module == "notify" else set()
         names = [n for n, f in record.functions.items() if f.handler.split(".")[-2] == module]
         assert names
         for name in names:
             own = {a for a in record.actions(name) if a in actions or not _is_of_platform(name, a)}
-            assert own == set(actions) | more, name
+            assert own == set(actions), name
 
 
 def test_all_resources_are_allowed_only_where_the_service_knows_no_better(record: Record) -> None:

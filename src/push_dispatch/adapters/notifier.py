@@ -12,13 +12,14 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.core.errors import Invalid
+from push_dispatch.core.errors import Invalid, PushDispatchError
 from push_dispatch.ports.secrets import Secrets
 from push_dispatch.ports.store import Change
 from push_dispatch.settings import Settings
@@ -35,6 +36,8 @@ DETAIL_TYPE = "Run State Changed"
 
 #: PutEvents takes 10 entries.
 _BATCH = 10
+#: What one post may take: to connect, and to read.
+RESERVE_MS = 8_000
 
 Numbered = tuple[str, dict[str, Any]]
 
@@ -120,6 +123,30 @@ class Notifier:
                     return _from(notifications, number)
         return []
 
+    def post_all(self, notifications: Sequence[Numbered], left: Callable[[], int]) -> list[str]:
+        """Post to each webhook in a thread of its own, so that a slow one delays no other.
+
+        A webhook that fails, or for which fewer than `RESERVE_MS` are `left`, gets none of those
+        behind. Returns the numbers of those to deliver again, to every webhook that wants them.
+        """
+        if not self.webhooks:
+            return []
+        with ThreadPoolExecutor(len(self.webhooks)) as threads:
+            failed = threads.map(
+                lambda hook: self._post_in_turn(hook, notifications, left), self.webhooks
+            )
+            again = {number for numbers in failed for number in numbers}
+        return [number for number, _ in notifications if number in again]
+
+    def _post_in_turn(
+        self, hook: Webhook, notifications: Sequence[Numbered], left: Callable[[], int]
+    ) -> list[str]:
+        wanted = [(n, d) for n, d in notifications if not hook.pools or d["pool"] in hook.pools]
+        for place, (_, detail) in enumerate(wanted):
+            if left() < RESERVE_MS or not self._post_to(hook, detail):
+                return [number for number, _ in wanted[place:]]
+        return []
+
     def _put(self, batch: Sequence[Numbered]) -> bool:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
@@ -157,7 +184,11 @@ class Notifier:
         if self.secrets is None:
             return False
         body, at = json.dumps(detail).encode(), int(time.time())
-        secret = self.secrets.read(hook.secret)
+        try:
+            secret = self.secrets.read(hook.secret)
+        except (KeyError, PushDispatchError) as error:
+            log.warning("webhook %s: no secret %r: %r", hook.url, hook.secret, error)
+            return False
         headers = {
             "Content-Type": "application/json",
             "webhook-id": detail["id"],

@@ -73,6 +73,14 @@ class Hints:
     #: Runs that are malformed in the table.
     unreadable: list[Run] = field(default_factory=list)
 
+    def add(self, others: Hints) -> None:
+        """Take over what another batch tells of the same pool."""
+        self.ended |= others.ended
+        self.waiting += others.waiting
+        self.gone += others.gone
+        self.stopping += others.stopping
+        self.due |= others.due
+
 
 @dataclass(slots=True)
 class Passed:

@@ -1,4 +1,4 @@
-"""The notify function: every change of a run's state, to the bus and to webhooks."""
+"""The notify function: every change of a run's state, to the bus and to the metrics."""
 
 from __future__ import annotations
 

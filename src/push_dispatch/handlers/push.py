@@ -4,7 +4,7 @@ Asked directly, it says whether the credentials of its platforms are good."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from push_dispatch import bootstrap
@@ -20,17 +20,24 @@ from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Wake,
 
 __all__ = ["handle", "handler"]
 
-#: Deliveries after which a message is given up; the queue's redrive policy says the same.
-MAX_RECEIVES = 5
+#: Deliveries after which a message is given up; the queue's redrive policy says the same. Some of
+#: them are spent without a try: a function that runs out of time returns the rest of its batch, and
+#: a throttled one is given messages that it never sees.
+MAX_RECEIVES = 10
+#: What one message may take: two calls of a platform that time out, and some of the table.
+RESERVE_MS = 12_000
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda entry point. Returns the messages to deliver again, or who is signed in."""
-    return handle(bootstrap.ports(), event)
+    return handle(bootstrap.ports(), event, context.get_remaining_time_in_millis)
 
 
-def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Handle each message on its own; a failing one is delivered again without its neighbours.
+def handle(
+    ports: Ports, event: Mapping[str, Any], left: Callable[[], int] = lambda: RESERVE_MS
+) -> dict[str, Any]:
+    """Handle each message on its own; a failing one is delivered again without its neighbours, and
+    so are those that are not begun because fewer than `RESERVE_MS` are `left`, in milliseconds.
 
     {"sign_in": ["ecs", …]} instead of messages asks these platforms, whether this function is
     deployed for them or not, and returns {"ecs": {"ok": true, "message": "…", "reason": null}, …};
@@ -38,7 +45,15 @@ def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "sign_in" in event:
         return {name: _signed_in(ports, name) for name in _names(event["sign_in"])}
-    failed = [r["messageId"] for r in event["Records"] if not _handle(ports, r)]
+    failed: list[str] = []
+    for number, record in enumerate(event["Records"]):
+        if number and left() < RESERVE_MS:
+            rest = [r["messageId"] for r in event["Records"][number:]]
+            logger.warning("out of time", extra={"returned": len(rest)})
+            failed += rest
+            break
+        if not _handle(ports, record):
+            failed.append(record["messageId"])
     return {"batchItemFailures": [{"itemIdentifier": i} for i in failed]}
 
 

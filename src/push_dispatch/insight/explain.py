@@ -331,7 +331,9 @@ def _estimate(ports: Ports, snapshot: Snapshot, place: Ready, reason: str, now: 
     if typical is None:
         return place.due if reason in ("not_due", "retry_backoff") else None
     remaining = {h.slot: max(now + 1, h.since + typical) for h in snapshot.ledger.holders}
-    load = [_arrival(r, typical, now) for line in snapshot.ready.values() for r in line]
+    # Whoever is being handed over has a place and a slot: it has started already.
+    waiting = (r for line in snapshot.ready.values() for r in line if r.slot not in remaining)
+    load = [_arrival(ready, typical, now) for ready in waiting]
     for fate in simulate(snapshot.pool, load, ledger=snapshot.ledger, remaining=remaining):
         if fate.arrival.name == place.run:
             return fate.started

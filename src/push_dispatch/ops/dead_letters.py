@@ -12,16 +12,15 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/troub
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from push_dispatch.adapters.dynamodb.changes import batch_of, records_of
 from push_dispatch.core.errors import NotFound
 from push_dispatch.ops.account import Account, FunctionFailed, code_of
 from push_dispatch.ops.system import Function, Queue, System
@@ -64,12 +63,7 @@ class Letter:
     def note(self) -> Mapping[str, Any] | None:
         """What Lambda says of a batch of a stream that it gave up; None if it is no such note.
         https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
-        try:
-            document = json.loads(self.body)
-        except ValueError:
-            return None
-        is_note = isinstance(document, dict) and "DDBStreamBatchInfo" in document
-        return document if is_note else None
+        return json.loads(self.body) if batch_of(self.body) is not None else None
 
 
 @dataclass(slots=True)
@@ -164,12 +158,13 @@ def _send(account: Account, system: System, given: Given, letter: Letter) -> str
     """Where it went. Raises _Kept, _Trimmed."""
     if given.refused:
         return _to_queue(account, system, given.sources[0], letter.body, {})
+    # A note for dispatch has come by way of its queue, and says itself where it belongs.
+    if letter.note is not None:
+        return _to_function(account, system, letter.note)
     if letter.origin:
         name = letter.origin.rpartition(":")[2]
         return _to_queue(account, system, name, letter.body, letter.attributes)
-    if letter.note is None:
-        raise _Kept("nothing says where they come from")
-    return _to_function(account, system, letter.note)
+    raise _Kept("nothing says where they come from")
 
 
 # -- messages ---------------------------------------------------------------------------------
@@ -196,7 +191,8 @@ def _to_function(account: Account, system: System, note: Mapping[str, Any]) -> s
     if function is None:
         raise _Kept(f"their function {arn.split(':')[6]} does not exist any more")
     try:
-        records = list(_records(account, note["DDBStreamBatchInfo"]))
+        streams = account.client("dynamodbstreams")
+        records = list(records_of(streams, note["DDBStreamBatchInfo"]))
     except ClientError as error:
         if code_of(error) not in _TRIMMED:
             raise
@@ -218,37 +214,6 @@ def _to_function(account: Account, system: System, note: Mapping[str, Any]) -> s
 def _is_of(function: Function, arn: str) -> bool:
     """The ARN in a note may end with a version or an alias."""
     return arn == function.arn or arn.startswith(f"{function.arn}:")
-
-
-def _records(account: Account, batch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The changes of a batch, as Lambda hands them over."""
-    streams = account.client("dynamodbstreams")
-    last = int(batch["endSequenceNumber"])
-    iterator = streams.get_shard_iterator(
-        StreamArn=batch["streamArn"],
-        ShardId=batch["shardId"],
-        ShardIteratorType="AT_SEQUENCE_NUMBER",
-        SequenceNumber=batch["startSequenceNumber"],
-    )["ShardIterator"]
-    while iterator:
-        reply = streams.get_records(ShardIterator=iterator)
-        for record in reply["Records"]:
-            number = int(record["dynamodb"]["SequenceNumber"])
-            if number <= last:
-                yield json.loads(json.dumps(record, default=_plain))
-            if number >= last:
-                return
-        iterator = reply.get("NextShardIterator")
-
-
-def _plain(value: object) -> object:
-    """Of a stream's records, times are numbers and bytes are base64.
-    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
-    if isinstance(value, datetime):
-        return int(value.timestamp())
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    raise TypeError(f"a stream has no {type(value).__name__}")
 
 
 def _parts(records: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -18,6 +18,7 @@ __all__ = ["NEEDED"]
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "api": (
+            "dynamodb:BatchWriteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
@@ -40,7 +41,12 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "secretsmanager:GetSecretValue",
             "sqs:SendMessage",
         ),
-        "submit": ("dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"),
+        "submit": (
+            "dynamodb:BatchWriteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "sqs:SendMessage",
+        ),
         "sweep": (
             "dynamodb:BatchGetItem",
             "dynamodb:BatchWriteItem",
@@ -50,5 +56,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "dynamodb:UpdateItem",
             "sqs:SendMessage",
         ),
+        # It signs with their secrets, and each is a resource of its own.
+        "webhook": (),
     }
 )

@@ -107,14 +107,16 @@ class System:
 
     @property
     def dead_letter_queues(self) -> dict[str, list[str]]:
-        """ARNs of the queues of what was given up, each with the names of what it comes from."""
+        """ARNs of the queues of what was given up, each with the names of what it comes from. A
+        queue that a function reads is none: what comes there is tried again."""
         found: dict[str, list[str]] = {}
+        read = {source.arn for function in self.functions for source in function.sources}
         for queue in self.queues.values():
             if queue.dead_letters:
                 found.setdefault(queue.dead_letters, []).append(queue.name)
         for function in self.functions:
             for source in function.sources:
-                if source.on_failure:
+                if source.on_failure and source.on_failure not in read:
                     found.setdefault(source.on_failure, []).append(f"the stream to {function.name}")
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from push_dispatch.core.model import Collision
@@ -128,6 +129,14 @@ class LineContract(StoreSuite):
         store.ticked(pool, place, None)
         assert store.ticks(pool, NOW * 2, 10) == []
         assert store.line(pool, "default", 10) == [place]
+
+    def test_which_places_are_in_line(self, store: Store, pool: str, ids: Iterator[str]) -> None:
+        places = [values.place(uuid) for uuid in islice(ids, 130)]
+        moved = replace(places[0], attempt=2)
+        store.enqueue(pool, places[:120], NOW)
+        assert store.in_line(pool, places) == set(places[:120])
+        assert store.in_line(pool, [moved]) == set(), "the place of another attempt"
+        assert store.in_line(pool, []) == set()
 
     def test_ticking_a_place_that_is_gone_does_not_bring_it_back(
         self, store: Store, pool: str, ids: Iterator[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -164,6 +165,17 @@ class PoolContract(StoreSuite):
         assert 0 < taken[2] <= 500
         assert store.take_start(pool, "aci", rate, values.NOW) == 0
         assert store.take_start(pool, "ecs", rate, values.NOW + taken[2]) == 0
+
+    def test_one_sweep_at_a_time_and_the_next_goes_on_where_it_stopped(self, store: Store) -> None:
+        now = time.time_ns() // 1_000_000  # The table may be one that was swept before.
+        first = store.begin_sweep(now, now + 50)
+        assert first is not None
+        assert store.begin_sweep(now + 49, now + 99) is None
+        store.end_sweep("etl")
+        assert store.begin_sweep(now + 49, now + 99) is None
+        assert store.begin_sweep(now + 50, now + 60) == "etl"
+        store.end_sweep("")
+        assert store.begin_sweep(now + 60, now + 61) == ""
 
     def test_circuits_are_kept_by_pool_and_type(self, store: Store, pool: str) -> None:
         assert store.circuit(pool, "ecs") == Circuit()

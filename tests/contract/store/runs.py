@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from push_dispatch.core.errors import Conflict, Invalid
-from push_dispatch.core.model import RunState
+from push_dispatch.core.model import Run, RunState
 from push_dispatch.ports.store import Store
 from tests.contract.store import values
 from tests.contract.store.suite import StoreSuite
@@ -196,6 +196,32 @@ class RunContract(StoreSuite):
         store.add_runs(runs)
         assert list(store.list_runs(pool, newest_first=False)) == runs
         assert len(store.runs(pool, [run.uuid for run in runs])) == len(runs)
+
+    def test_runs_are_listed_between_two_ids(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        runs = [values.run(pool, uuid) for uuid in islice(ids, 6)]
+        store.add_runs(runs)
+        names = [run.uuid for run in runs]
+
+        def between(after: str, until: str) -> list[Run]:
+            return list(store.list_runs(pool, newest_first=False, after=after, until=until))
+
+        assert between(names[1], names[4]) == runs[2:5]
+        assert between("", names[2]) == runs[:3]
+        assert between(names[3], "") == runs[4:]
+        assert between(names[0][:13], "") == runs, "the time is enough"
+        assert between(names[4], names[1]) == []
+        newest = store.list_runs(pool, after=names[1], until=names[4])
+        assert list(newest) == runs[2:5][::-1]
+
+    def test_how_far_the_runs_were_audited_is_remembered(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        assert store.audited(pool) == ""
+        for uuid in islice(ids, 2):
+            store.save_audited(pool, uuid)
+            assert store.audited(pool) == uuid
 
     def test_listing_an_unknown_pool_is_empty(self, store: Store, pool: str) -> None:
         assert list(store.list_runs(pool)) == []

@@ -21,7 +21,7 @@ from push_dispatch.control.pools import (
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import Pool, Queue, Rate, RunState
 from push_dispatch.engine.cancel import cancel
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import Request, submit, submit_many
 from tests.fakes.faults import Crash, Point
 from tests.fakes.world import POOL, World
 
@@ -131,7 +131,7 @@ def test_runs_of_a_deleted_queue_go_on_in_the_default_queue(world: World) -> Non
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("verb", ["save_pool", "line", "run", "save_run", "dequeue"])
+@pytest.mark.parametrize("verb", ["save_pool", "line", "run", "save_run", "enqueue", "dequeue"])
 def test_a_deletion_that_dies_half_way_is_finished_by_the_sweep(
     world: World, verb: str, after: bool
 ) -> None:
@@ -151,6 +151,25 @@ def test_a_deletion_that_dies_half_way_is_finished_by_the_sweep(
     world.drain()
     assert world.left() == []
     assert world.runs()[0].state is RunState.COMPLETED
+
+
+def test_a_deleted_queue_moves_and_counts_those_that_are_not_in_line_yet(world: World) -> None:
+    """The stream tells of them later, or never."""
+    create_queue(world.ports, POOL, Queue("low", 1, paused=True), priority=None)
+    submit_many(world.ports, [Request(POOL, queue="low")] * 3)
+    world.deliver_all()
+    world.now += 600_000
+    world.sweep()  # These are audited.
+    new = submit_many(world.ports, [Request(POOL, queue="low"), Request(POOL, queue="low")])
+    world.collect()
+    world.changes.clear()
+
+    assert delete_queue(world.ports, POOL, "low") == 5
+
+    assert {run.queue for run in world.runs()} == {"default"}
+    assert {each.run.uuid for each in new} <= {place.run for place in world.line()}
+    world.drain()
+    assert world.left() == []
 
 
 def test_a_queue_that_comes_back_keeps_who_waits_in_it(world: World) -> None:

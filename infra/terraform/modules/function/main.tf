@@ -91,6 +91,14 @@ resource "aws_iam_role_policy" "policy" {
   policy = jsonencode({ Version = "2012-10-17", Statement = local.statements })
 }
 
+resource "aws_lambda_function_event_invoke_config" "asynchronous" {
+  count = var.asynchronous == null ? 0 : 1
+
+  function_name                = aws_lambda_function.function.function_name
+  maximum_retry_attempts       = var.asynchronous.maximum_retry_attempts
+  maximum_event_age_in_seconds = var.asynchronous.maximum_event_age_seconds
+}
+
 resource "aws_lambda_event_source_mapping" "queue" {
   for_each = var.queues
 

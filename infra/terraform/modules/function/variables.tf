@@ -70,6 +70,15 @@ variable "stream" {
   default = null
 }
 
+variable "asynchronous" {
+  description = "What becomes of an asynchronous call that fails, or has waited; null for Lambda's own way."
+  type = object({
+    maximum_retry_attempts    = number
+    maximum_event_age_seconds = number
+  })
+  default = null
+}
+
 variable "log_retention_days" {
   description = "Days for which the log is kept."
   type        = number

@@ -217,8 +217,8 @@ class DynamoStore:
         until: str = "",
     ) -> Iterator[Run]:
         """See `Store.list_runs`."""
-        # Behind `after` come the items of its own history, which are no runs; ':' sorts after all.
-        between = (f"{after}\x01", until or ":") if after or until else None
+        # Behind `after` come the items of its own history, which are no runs; '~' sorts after all.
+        between = (f"{after}\x01", until or "~") if after or until else None
         if between and between[0] > between[1]:
             return
         for item in self._query(keys.runs(pool), between=between, forward=not newest_first):

@@ -247,10 +247,10 @@ class SqliteStore:
 
     def audited(self, pool: str) -> str:
         item = self._db.get(keys.pool(pool), keys.AUDIT)
-        return str(item["until"]["S"]) if item else ""
+        return str(item["audited"]["S"]) if item else ""
 
     def save_audited(self, pool: str, uuid: str) -> None:
-        self._put(keys.pool(pool), keys.AUDIT, until={"S": uuid})
+        self._put(keys.pool(pool), keys.AUDIT, audited={"S": uuid})
 
     # -- pacing ----------------------------------------------------------------------------
 
