@@ -16,7 +16,6 @@ import pytest
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.model import Run
 from tests.infra.uncoded import Deployed
-from tests.local import eventually
 from tests.ministack import client
 
 POOL = "given-up"
@@ -217,9 +216,10 @@ def _given_up_by_a_queue(system: Deployed, queue: str, body: str) -> None:
     """Received once more than it may be."""
     sqs, url = system.client("sqs"), system.queues[queue]
     _send(system, queue, body)
-    eventually(
-        lambda: not sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages"), 10
-    )
+    for _ in range(200):
+        if not sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages"):
+            return
+    raise AssertionError(f"{queue} never gives it up")
 
 
 def _send(system: Deployed, queue: str, body: str) -> None:

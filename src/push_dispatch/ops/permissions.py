@@ -56,7 +56,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "dynamodb:UpdateItem",
             "sqs:SendMessage",
         ),
-        # It signs with their secrets, and each is a resource of its own.
-        "webhook": (),
+        # It signs with their secrets.
+        "webhook": ("secretsmanager:GetSecretValue",),
     }
 )
