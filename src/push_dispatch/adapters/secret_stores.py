@@ -107,7 +107,7 @@ class FileSecrets:
     def read(self, name: str) -> str:
         """See `Secrets.read`."""
         try:
-            value = json.loads(self.path.read_text())[name]
+            value = json.loads(self.path.read_text("utf-8-sig"))[name]
         except (OSError, ValueError, TypeError) as error:
             raise KeyError(name) from error
         if value is None:

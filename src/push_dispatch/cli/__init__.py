@@ -6,9 +6,14 @@ reference.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 __all__ = ["main"]
+
+#: 128 and the number of SIGPIPE.
+_BROKEN_PIPE = 141
 
 
 def main() -> None:
@@ -30,4 +35,9 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if code == _BROKEN_PIPE:
+        # As programs end that do not catch it: the shell then says 141 and nothing else.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    sys.exit(code)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 import push_dispatch
+from push_dispatch.cli.environment import decoded, prepare
 from push_dispatch.cli.failures import Failure, failure_of, report
 
 __all__ = ["app", "run"]
@@ -66,11 +67,9 @@ app.command(
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line and return the exit code; never raises."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no arrows shows them escaped.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    prepare()
     try:
-        result = app(arguments)
+        result = app(decoded(arguments))
         sys.stdout.flush()
     except CycloptsError as error:
         return report(_usage(error))

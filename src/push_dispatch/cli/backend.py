@@ -58,11 +58,17 @@ def backend(common: Common) -> Backend:
     """The chosen backend. Raises as `connect` does."""
     if common.local and (common.profile or common.region):
         raise Invalid("--local and --profile or --region exclude each other")
-    aws = common.profile or common.region or any(os.environ.get(name) for name in _CHOOSE_AWS)
-    if aws and not common.local:
-        return _aws(common)
+    if not common.local and (why := _chooses_aws(common)):
+        return _aws(common, why)
     found = _find(common.local)
-    return _aws(common) if found is None else _local(found)
+    return _aws(common, "") if found is None else _local(found)
+
+
+def _chooses_aws(common: Common) -> str:
+    """By what AWS is chosen, whether a local runtime is up or not."""
+    options = (("--profile", common.profile), ("--region", common.region))
+    given = [option for option, value in options if value]
+    return ", ".join(given) or next((name for name in _CHOOSE_AWS if os.environ.get(name)), "")
 
 
 def _local(record: Record) -> Backend:
@@ -74,7 +80,7 @@ def _local(record: Record) -> Backend:
     return Backend(ports_of(record, database=database), session(), record.table, record, database)
 
 
-def _aws(common: Common) -> Backend:
+def _aws(common: Common, why: str) -> Backend:
     import boto3
 
     from push_dispatch.bootstrap import ports_for
@@ -82,12 +88,12 @@ def _aws(common: Common) -> Backend:
 
     session = boto3.Session(profile_name=common.profile, region_name=common.region)
     if session.region_name is None:
-        raise _nowhere("no AWS region is configured")
+        raise _nowhere("no AWS region is configured: set AWS_REGION or --region", why)
     if session.get_credentials() is None:
-        raise _nowhere("there are no AWS credentials")
+        raise _nowhere("there are no AWS credentials", why)
     table = os.environ.get("PUSH_DISPATCH_TABLE") or DEFAULT_TABLE
     settings = Settings.from_env({**os.environ, "PUSH_DISPATCH_TABLE": table})
-    dim(f"backend: table {table} in {_place(session, common)}")
+    dim(f"backend: table {table} in {_place(session, common)}{_because(why)}")
     return Backend(ports_for(settings, session), session, table)
 
 
@@ -99,8 +105,27 @@ def _place(session: boto3.Session, common: Common) -> str:
     return f"AWS {session.region_name}{by}{at}"
 
 
-def _nowhere(why: str) -> Invalid:
-    return Invalid(f"no local runtime is up, and {why}", reason="no_backend")
+def _because(why: str) -> str:
+    """By which variable AWS was chosen, and which local runtime that hides."""
+    if not why or why.startswith("--"):
+        return ""
+    hidden = _hidden()
+    return f" (because {why} is set{f'; {hidden}' if hidden else ''})"
+
+
+def _hidden() -> str:
+    from push_dispatch.local.discovery import locals_up
+
+    up = [record.name for record in locals_up()]
+    return f"a local runtime is up: --local {up[0]}" if up else ""
+
+
+def _nowhere(problem: str, why: str) -> Invalid:
+    if not why:
+        return Invalid(f"no local runtime is up, and {problem}", reason="no_backend")
+    hidden = _hidden() if not why.startswith("--") else ""
+    chosen = f"AWS is chosen by {why}, and {problem}"
+    return Invalid(f"{chosen}; {hidden}" if hidden else chosen, reason="no_backend")
 
 
 def _find(name: str | None) -> Record | None:

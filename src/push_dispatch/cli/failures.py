@@ -6,9 +6,11 @@ that the command line itself is wrong; 1 that what it asks for was refused or ha
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import dataclass
+from typing import TextIO
 
 from push_dispatch.cli.output import dim, error_line
 from push_dispatch.core.errors import PushDispatchError
@@ -29,6 +31,10 @@ _USAGE = frozenset(
 )
 
 
+#: How writing to a full, closed or broken output fails.
+_OUTPUT = frozenset({errno.ENOSPC, errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """How a command ended other than well."""
@@ -47,7 +53,11 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted", "", 130)
     if isinstance(error, BrokenPipeError):
-        return Failure("", "", 1)
+        return Failure("", "", 141)
+    if isinstance(error, OSError) and error.errno in _OUTPUT and error.filename is None:
+        return Failure(f"standard output: {error.strerror}", "")
+    if (missing := _missing(error)) is not None:
+        return missing
     if type(error).__module__.split(".")[0] in ("boto3", "botocore"):
         return Failure(f"AWS: {error}", "backend_unavailable")
     if os.environ.get("PUSH_DISPATCH_DEBUG"):
@@ -59,8 +69,32 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
+def _missing(error: BaseException | None) -> Failure | None:
+    """What to install, if a library is missing that is not ours: commands are loaded late."""
+    while error is not None:
+        name = error.name if isinstance(error, ModuleNotFoundError) else None
+        if name and not name.startswith("push_dispatch"):
+            return Failure(
+                f"this command needs {name}, which is not installed",
+                "platform_not_installed",
+                remedy="pip install 'push-dispatch[cli,local]'",
+            )
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def report(failure: Failure) -> int:
     """Tell on standard error; the exit code."""
+    try:
+        _tell(failure)
+    except OSError:
+        # Nobody hears it: the code says it.
+        _silence(sys.stderr)
+    _silence(sys.stdout)
+    return failure.code
+
+
+def _tell(failure: Failure) -> None:
     if failure.message:
         first, *more = failure.message.splitlines()
         error_line(first, failure.reason)
@@ -69,8 +103,6 @@ def report(failure: Failure) -> int:
         remedy = failure.remedy or (describe(failure.reason).remedy if failure.reason else "")
         if remedy and remedy != "See the message.":
             dim(f"→ {remedy}")
-    _silence_stdout()
-    return failure.code
 
 
 def _known(error: PushDispatchError) -> Failure:
@@ -93,9 +125,9 @@ def _code_of(error: BaseException | None) -> str:
     return str(found)
 
 
-def _silence_stdout() -> None:
+def _silence(stream: TextIO) -> None:
     """What is left in the buffer of a closed pipe must not raise again when Python exits."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

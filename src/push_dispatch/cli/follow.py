@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from push_dispatch.cli.failures import Failure, report
-from push_dispatch.cli.output import dim, print_json, say, stderr_console
+from push_dispatch.cli.output import dim, json_text, print_json, say, stderr_console
 from push_dispatch.cli.times import span
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
@@ -230,7 +229,7 @@ class _Reader:
 
     def _print(self, attempt: int, line: str) -> None:
         if self._as_json:
-            say(json.dumps({"attempt": attempt, "line": line}, ensure_ascii=False))
+            say(json_text({"attempt": attempt, "line": line}))
         else:
             say(line)
 

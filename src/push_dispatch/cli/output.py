@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from push_dispatch.core.bounds import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "dim", "error_line", "print_json", "say", "stderr_console"]
+__all__ = ["console", "dim", "error_line", "json_text", "print_json", "say", "stderr_console"]
 
 _UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Piped, a table is as wide as its content: nothing is wrapped or cut.
@@ -31,19 +32,29 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """A result for programs."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    # JSON escapes C0 controls only; a terminal obeys more.
-    print(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    print(json_text(value, indent=2))
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON that standard output can encode: a locale without these letters gets them escaped, as
+    JSON has it. It escapes C0 controls only, and a terminal obeys more: those are, too."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent)
+    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def dim(text: str) -> None:
     """A remark that is not a result."""
     text = printable(text)
-    if sys.stderr.isatty():
-        stderr_console().print(text, style="dim", markup=False, highlight=False)
-    else:
-        # Without loading rich: scripts call often.
-        print(text, file=sys.stderr, flush=True)
+    with suppress(OSError):  # a closed or full standard error fails no command
+        if sys.stderr.isatty():
+            stderr_console().print(text, style="dim", markup=False, highlight=False)
+        else:
+            # Without loading rich: scripts call often.
+            print(text, file=sys.stderr, flush=True)
 
 
 def error_line(message: str, reason: str) -> None:

@@ -44,7 +44,7 @@ _SAME = (
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    text = files("push_dispatch.control").joinpath("request.schema.json").read_text()
+    text = files("push_dispatch.control").joinpath("request.schema.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
 

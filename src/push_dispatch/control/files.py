@@ -28,7 +28,7 @@ def read_text(file: Path) -> str:
     """Read a text in UTF-8; `-` is standard input. Raises Invalid."""
     shown = _shown(file)
     try:
-        content = _stdin() if file == _STDIN else file.read_bytes()
+        content = _stdin() if file == _STDIN else _content(file)
         return content.decode("utf-8-sig")
     except OSError as error:
         raise Invalid(f"{shown} cannot be read: {error.strerror}") from error
@@ -53,6 +53,12 @@ def parse(text: str, shown: str) -> Any:
 
 def _shown(file: Path) -> str:
     return "standard input" if file == _STDIN else str(file)
+
+
+def _content(file: Path) -> bytes:
+    # Its name, too, is UTF-8 whatever the locale.
+    with open(str(file).encode("utf-8", "surrogateescape"), "rb") as opened:  # noqa: PTH123
+        return opened.read()
 
 
 def _stdin() -> bytes:

@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import psutil
-
 from push_dispatch.core.errors import Invalid, NotFound
 
 __all__ = ["DEFAULT_NAME", "Record", "announce", "find_local", "locals_up", "state_dir", "withdraw"]
@@ -45,6 +43,10 @@ class Record:
     def up(self) -> bool:
         """Whether the process is alive."""
         try:
+            import psutil  # noqa: PLC0415 - comes with the extra `local`, and can do without
+        except ModuleNotFoundError:
+            return _alive(self.pid)
+        try:
             return abs(psutil.Process(self.pid).create_time() - self.started) < 1
         except psutil.Error:
             return False
@@ -73,7 +75,7 @@ def locals_up() -> list[Record]:
     records = []
     for file in sorted(_folder().glob("*.json")):
         with suppress(OSError, ValueError, TypeError):
-            record = Record(**json.loads(file.read_text()))
+            record = Record(**json.loads(file.read_text("utf-8")))
             if record.up:
                 records.append(record)
             else:
@@ -86,7 +88,7 @@ def announce(record: Record) -> None:
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / f"{record.name}.{os.getpid()}.new"
-    new.write_text(json.dumps(asdict(record), indent=2))
+    new.write_text(json.dumps(asdict(record), indent=2), "utf-8")
     new.replace(folder / f"{record.name}.json")
 
 
@@ -94,7 +96,7 @@ def withdraw(record: Record) -> None:
     """Undo `announce`."""
     file = _folder() / f"{record.name}.json"
     with suppress(OSError, ValueError):
-        if json.loads(file.read_text())["pid"] == record.pid:
+        if json.loads(file.read_text("utf-8"))["pid"] == record.pid:
             file.unlink()
 
 
@@ -102,6 +104,17 @@ def state_dir() -> Path:
     """Where programs of this user keep their state: `$XDG_STATE_HOME/push-dispatch`."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "push-dispatch"
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process has this number, be it another one by now."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _folder() -> Path:

@@ -28,10 +28,13 @@ _TRIES = 3
 
 
 def session() -> boto3.Session:
-    """A session for the emulator; it takes any credentials."""
+    """A session for the emulator; it takes any credentials, and no profile has a say."""
     import boto3  # noqa: PLC0415 - 100 ms that only some callers need
+    from botocore.session import Session  # noqa: PLC0415
 
-    return boto3.Session("local", "local", region_name="us-east-1")
+    # AWS_PROFILE may name one that does not exist.
+    core = Session(session_vars={"profile": (None, None, None, None)})
+    return boto3.Session("local", "local", region_name="us-east-1", botocore_session=core)
 
 
 class MiniStack:

@@ -179,7 +179,7 @@ def _kubeconfig(environ: Mapping[str, str]) -> dict[str, Any]:
         if not path.is_file():
             continue
         try:
-            config = yaml.safe_load(path.read_text()) or {}
+            config = yaml.safe_load(path.read_text("utf-8")) or {}
         except yaml.YAMLError as error:
             raise Rejected(f"{path} is no YAML: {error}", reason="credentials_missing") from error
         _absolute(config, path.parent)

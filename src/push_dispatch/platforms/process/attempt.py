@@ -203,7 +203,7 @@ class Attempt:
 
     def _about(self) -> dict[str, Any] | None:
         try:
-            about: dict[str, Any] = json.loads((self.dir / "job.json").read_text())
+            about: dict[str, Any] = json.loads((self.dir / "job.json").read_text("utf-8"))
         except (FileNotFoundError, ValueError):
             return None
         return about
@@ -227,13 +227,13 @@ class Attempt:
 
 def _write(path: Path, text: str) -> None:
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_text(text)
+    new.write_text(text, "utf-8")
     new.replace(path)
 
 
 def _number(path: Path) -> int | None:
     try:
-        return int(path.read_text())
+        return int(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
 
