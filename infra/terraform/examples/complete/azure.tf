@@ -1,13 +1,5 @@
-# Without Azure: `locals { azure = null }`, `aci = null` in main.tf, and no pool `office`.
-
-terraform {
-  required_providers {
-    azurerm = {
-      source  = "hashicorp/azurerm"
-      version = ">= 4.67, < 6.0"
-    }
-  }
-}
+# Without Azure: `locals { azure = null }`, `aci = null` in main.tf, no pool `office`, and no azurerm in
+# versions.tf.
 
 provider "azurerm" {
   features {}

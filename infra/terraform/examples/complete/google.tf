@@ -1,13 +1,5 @@
-# Without Google Cloud: `locals { google = null }`, `cloud_run = null` in main.tf, and no pool `reports`.
-
-terraform {
-  required_providers {
-    google = {
-      source  = "hashicorp/google"
-      version = ">= 6.0, < 8.0"
-    }
-  }
-}
+# Without Google Cloud: `locals { google = null }`, `cloud_run = null` in main.tf, no pool `reports`, and no
+# google in versions.tf.
 
 provider "google" {
   project = var.google_project

@@ -1,17 +1,6 @@
 # The system with all of its platforms: a key and a topic of alarms of its own, an HTTP API, the
 # reporter, and a pool for each platform. What Google Cloud and Azure need is in google.tf and azure.tf.
 
-terraform {
-  required_version = ">= 1.9"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.98, < 7.0"
-    }
-  }
-}
-
 provider "aws" {}
 
 data "aws_caller_identity" "current" {}
