@@ -187,7 +187,7 @@ def _attempt(attempt: View) -> Sequence[str]:
         "" if code is None else str(code),
         attempt["reason"] or "",
         _when(attempt["started_at"]),
-        _took(attempt["started_at"], attempt["ended_at"]),
+        _took(attempt),
         attempt["handle"] or "",
     )
 
@@ -208,8 +208,10 @@ def _ago(text: str) -> str:
     return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
 
 
-def _took(started: str | None, ended: str | None) -> str:
+def _took(attempt: View) -> str:
+    started, ended = attempt["started_at"], attempt["ended_at"]
     if started is None or ended is None:
         return ""
     seconds = datetime.fromisoformat(ended) - datetime.fromisoformat(started)
-    return span(seconds.total_seconds())
+    about = "about " if attempt["started_at_seen"] or attempt["ended_at_seen"] else ""
+    return f"{about}{span(seconds.total_seconds())}"

@@ -293,8 +293,10 @@ def _observe(run: Run, event: Observe, now: int) -> Run:
             return _with(run, _noted(current, seen, now))
         case Status.RUNNING:
             state = RunState.RUNNING if run.state is RunState.PENDING else run.state
-            started = replace(seen, started_at=seen.started_at or now)
-            return replace(_with(run, _noted(current, started, now)), state=state)
+            noted = _noted(current, seen, now)
+            if noted.started_at is None:
+                noted = replace(noted, started_at=now, started_seen=True, seen_at=now)
+            return replace(_with(run, noted), state=state)
         case Status.ENDED | Status.LOST:
             return _ended(_with(run, _noted(current, seen, now)), seen, now)
 
@@ -334,8 +336,14 @@ _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
 def _ended(run: Run, seen: Observation, now: int) -> Run:
     reason = _reason(run, seen)
     ended_at = seen.ended_at or now
-    closed = _close(run, ended_at, reason=reason, message=seen.message, exit_code=seen.exit_code)
-    if run.stop is not None and not _ended_by_itself(run, seen):
+    # What stopped it is why it ended, whatever code a process makes of SIGTERM.
+    stop = None if _ended_by_itself(run, seen) else run.stop
+    closed = _close(
+        run, ended_at, reason=stop or reason, message=seen.message, exit_code=seen.exit_code
+    )
+    if seen.ended_at is None and closed.current is not None:
+        closed = _with(closed, replace(closed.current, ended_seen=True))
+    if stop is not None:
         return _stopped(closed, now)
     closed = replace(closed, stop=None)
     if reason == "completed":

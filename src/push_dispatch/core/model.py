@@ -275,6 +275,8 @@ class Observation:
     message: str | None = None
     #: False if a new attempt of the same request cannot succeed (a missing image).
     retryable: bool = True
+    #: The platform's own times; None where it names none, or the end is our conclusion: then it
+    #: counts, and is marked, as the time at which it was seen.
     started_at: int | None = None
     ended_at: int | None = None
     #: Orders the observations of one attempt where they are numbered (ECS `detail.version`).
@@ -302,6 +304,9 @@ class Attempt:
     pushed_at: int | None = None
     started_at: int | None = None
     ended_at: int | None = None
+    #: Whether these are the times at which it was seen, not the platform's own.
+    started_seen: bool = False
+    ended_seen: bool = False
     exit_code: int | None = None
     reason: str | None = None
     message: str | None = None

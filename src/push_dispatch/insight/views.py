@@ -148,6 +148,9 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "pushed_at": iso(attempt.pushed_at),
         "started_at": iso(attempt.started_at),
         "ended_at": iso(attempt.ended_at),
+        # Whether these are the times at which it was seen, and not the platform's own.
+        "started_at_seen": attempt.started_seen,
+        "ended_at_seen": attempt.ended_seen,
     }
 
 

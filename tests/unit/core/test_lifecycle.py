@@ -322,3 +322,35 @@ def test_a_step_that_leaves_the_table_is_a_bug(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(RuntimeError, match="RUNNING -> CANCELLING on Stop is not allowed"):
         advance(running(), Stop("cancelled_by_user"), NOW)
+
+
+# -- times and reasons of an attempt ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("started", [None, NOW - 500])
+@pytest.mark.parametrize("ended", [None, NOW + 500])
+def test_a_time_is_the_platforms_or_is_marked_as_that_of_seeing_it(
+    started: int | None, ended: int | None
+) -> None:
+    run = advance(pushed(), seen(Status.RUNNING, started_at=started), NOW)
+    run = advance(run, seen(Status.RUNNING), NOW + 700)
+    run = advance(run, seen(Status.ENDED, 0, ended_at=ended), NOW + 1000)
+    attempt = run.attempts[-1]
+    assert (attempt.started_at, attempt.started_seen) == (started or NOW, started is None)
+    assert (attempt.ended_at, attempt.ended_seen) == (ended or NOW + 1000, ended is None)
+    assert run.ended_at == attempt.ended_at
+
+
+@pytest.mark.parametrize("code", [0, 143, None])
+@pytest.mark.parametrize("stop", ["cancelled_by_user", "timed_out"])
+def test_an_attempt_that_was_stopped_says_what_stopped_it(stop: str, code: int | None) -> None:
+    run = advance(
+        cancelling(running(timeout_seconds=1), stop), seen(Status.ENDED, code), NOW + 9_000
+    )
+    attempt = run.attempts[-1]
+    if stop == "timed_out" and code == 0:
+        # It was done all the same: a success is a success.
+        assert (run.state, run.reason, attempt.reason) == (S.COMPLETED, "completed", "completed")
+    else:
+        assert (attempt.reason, attempt.exit_code) == (stop, code)
+        assert run.reason == stop

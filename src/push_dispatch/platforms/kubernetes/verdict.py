@@ -166,13 +166,12 @@ def _without_pod(
         return replace(seen, message="the Job is suspended: whoever did that has to resume it")
     if now - _since(job, None) < _patience(job):
         return seen
-    return _stuck_by(seen, events, now) or Stuck(
+    return _stuck_by(seen, events) or Stuck(
         replace(
             seen,
             status=Status.ENDED,
             reason="start_timeout",
             message="the Job got no pod, and no event says why",
-            ended_at=round(now * 1000),
         )
     )
 
@@ -194,9 +193,9 @@ def _alive(
     if reason:
         if cause == "RunContainerError" and _EXEC.search(str(message)):
             reason = "command_not_found"
-        ended = replace(seen, status=Status.ENDED, ended_at=round(now * 1000))
+        ended = replace(seen, status=Status.ENDED)
         return Stuck(replace(ended, reason=reason, message=message, retryable=False))
-    if tired and (stuck := _stuck_by(seen, events, now)):
+    if tired and (stuck := _stuck_by(seen, events)):
         return stuck
     return replace(seen, message=_unscheduled(pod) or message)
 
@@ -220,14 +219,14 @@ def _running(
     return Stuck(_ended_with(seen, pod, own))
 
 
-def _stuck_by(seen: Observation, events: Sequence[Mapping[str, Any]], now: float) -> Stuck | None:
+def _stuck_by(seen: Observation, events: Sequence[Mapping[str, Any]]) -> Stuck | None:
     """Return the end that the newest warning explains."""
     warnings = [event for event in events if event.get("type") == "Warning"]
     if not warnings:
         return None
     told = str(max(warnings, key=_at).get("message") or "")
     reason, again = next((r, again) for pattern, r, again in _EVENTS if pattern.search(told))
-    ended = replace(seen, status=Status.ENDED, ended_at=round(now * 1000))
+    ended = replace(seen, status=Status.ENDED)
     return Stuck(replace(ended, reason=reason, message=told, retryable=again))
 
 
