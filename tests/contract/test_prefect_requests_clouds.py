@@ -23,6 +23,7 @@ from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run.request import body_for as cloud_run_body, cleaned
 from push_dispatch.platforms.vertex.request import body_for as vertex_body
 from tests.contract.prefect import differences
+from tests.fakes.vertex import PARENT, FakeVertex
 
 pytestmark = [
     pytest.mark.slow,
@@ -148,10 +149,14 @@ def answered() -> list[Answered]:
         }
         for case, body in zip(CASES, ours, strict=True)
     ]
+    asked += [{**one, "ours": _shown(one["ours"])} for one in asked if one["type"] == "vertex-ai"]
     output, _ = process.communicate(json.dumps(asked) + "\n")
     assert process.returncode == 0
     answers = json.loads(output)
-    assert [answer.get("error") for answer in answers] == [None] * len(CASES)
+    assert {answer.get("error") for answer in answers} == {None}
+    shown = answers[len(CASES) :]
+    assert [problem for answer in shown for problem in answer["problems"]] == []
+    answers = answers[: len(CASES)]
     return [
         Answered(case, body, answer["request"], answer["problems"])
         for case, body, answer in zip(CASES, ours, answers, strict=True)
@@ -174,7 +179,7 @@ def test_requests_are_those_of_prefects_own_workers(answered: list[Answered]) ->
     assert not wrong, json.dumps(wrong, indent=1)
 
 
-def test_requests_are_what_google_documents(answered: list[Answered]) -> None:
+def test_requests_and_the_fakes_jobs_are_what_google_documents(answered: list[Answered]) -> None:
     assert {one.case.name: one.problems for one in answered if one.problems} == {}
 
 
@@ -189,6 +194,15 @@ def _ours(case: Case, template: Mapping[str, Any]) -> dict[str, Any]:
             return group_for(job, {})
         case _:
             return cloud_run_body(job)
+
+
+def _shown(body: dict[str, Any]) -> dict[str, Any]:
+    """What the fake of Vertex AI shows of a job that has failed."""
+    with FakeVertex() as fake:
+        fake.jobs["x"] = {**body, "name": f"{PARENT}/customJobs/1", "state": "JOB_STATE_PENDING"}
+        fake.begin("pd-0-1")
+        fake.end("pd-0-1", "JOB_STATE_FAILED", "The replica workerpool0-0 exited")
+        return fake.jobs["x"]
 
 
 def _as_ours(one: Answered) -> dict[str, Any]:

@@ -21,14 +21,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.core.errors import Invalid, Rejected, Unavailable
 from push_dispatch.ports.secrets import Secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
 
-__all__ = ["EnvSecrets", "FileSecrets", "ParameterStore", "SecretsManager", "secrets_from"]
+__all__ = [
+    "EnvSecrets",
+    "FileSecrets",
+    "ParameterStore",
+    "SecretsManager",
+    "secret_named",
+    "secrets_from",
+]
 
 
 def secrets_from(environ: Mapping[str, str]) -> Secrets:
@@ -143,6 +150,18 @@ _ABSENT = {
     "InvalidRequestException",
     "DecryptionFailure",
 }
+
+
+def secret_named(environ: Mapping[str, str], variable: str) -> str:
+    """Return the secret whose name `variable` of the environment has.
+
+    Raises Rejected (`secret_unavailable`) if it cannot be read, Unavailable.
+    """
+    try:
+        return secrets_from(environ).read(environ[variable])
+    except KeyError as error:
+        message = f"{variable}: secret {environ[variable]!r} cannot be read"
+        raise Rejected(message, reason="secret_unavailable") from error
 
 
 def _ask(name: str, call: Callable[..., Any], **arguments: Any) -> Any:

@@ -17,6 +17,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
 from push_dispatch.core.errors import Uncertain
+from push_dispatch.platforms.shared import lines
 
 __all__ = ["CONNECT_SECONDS", "READ_SECONDS", "Reply", "Rest"]
 
@@ -140,12 +141,7 @@ class Rest:
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[str]:
     try:
-        rest = b""
-        for chunk in response.stream(_CHUNK):
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from (line.decode("utf-8", "replace") for line in whole)
-        if rest:
-            yield rest.decode("utf-8", "replace")
+        yield from lines(response.stream(_CHUNK))
     except HTTPError as error:
         raise Uncertain(f"the log broke off: {error}") from error
     finally:

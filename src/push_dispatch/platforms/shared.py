@@ -20,6 +20,7 @@ from push_dispatch.platforms.base import Job, Observation, Status, Watched
 
 __all__ = [
     "asked",
+    "asking",
     "building",
     "inner",
     "invalid",
@@ -189,6 +190,15 @@ def asked(error: PlatformError) -> PlatformError:
     if isinstance(error, Throttled | Uncertain):
         return error
     return Uncertain(error.message, reason=error.reason)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Wrap a question: raise Throttled or Uncertain, whatever the refusal."""
+    try:
+        yield
+    except PlatformError as error:
+        raise asked(error) from error
 
 
 def several(function: Callable[[T], R], items: Sequence[T], at_once: int = AT_ONCE) -> list[R]:

@@ -19,8 +19,11 @@ __all__ = ["web_identity_token"]
 _SECONDS = 300
 
 
-def web_identity_token(environ: Mapping[str, str], audience: str) -> str:
-    """A signed token for `audience` that names the role in `environ`.
+def web_identity_token(
+    environ: Mapping[str, str], audience: str, instead: str = "give the function a key instead"
+) -> str:
+    """Return a signed token for `audience` that names the role in `environ`; `instead` is what a
+    person can do who has no such tokens.
 
     Raises Throttled, Uncertain (`platform_unavailable`) or Rejected (`access_denied`).
     """
@@ -29,7 +32,7 @@ def web_identity_token(environ: Mapping[str, str], audience: str) -> str:
             Audience=[audience], SigningAlgorithm="RS256", DurationSeconds=_SECONDS
         )
     except (ClientError, BotoCoreError) as error:
-        raise _not_issued(error) from error
+        raise _not_issued(error, instead) from error
     return str(reply["WebIdentityToken"])
 
 
@@ -51,7 +54,7 @@ def _sts(environ: Mapping[str, str]) -> Any:
     return session.client("sts", endpoint_url=endpoint, config=config)
 
 
-def _not_issued(error: ClientError | BotoCoreError) -> PlatformError:
+def _not_issued(error: ClientError | BotoCoreError, instead: str) -> PlatformError:
     if not isinstance(error, ClientError):
         return Uncertain(f"AWS STS: {error}", reason="platform_unavailable")
     code = error.response.get("Error", {}).get("Code", "")
@@ -61,5 +64,5 @@ def _not_issued(error: ClientError | BotoCoreError) -> PlatformError:
     if code.startswith("OutboundWebIdentityFederationDisabled"):
         remedy = "run aws iam enable-outbound-web-identity-federation once per account"
     else:
-        remedy = "grant sts:GetWebIdentityToken, or give the function a key instead"
+        remedy = f"grant sts:GetWebIdentityToken, or {instead}"
     return Rejected(f"AWS STS issues no token: {error}; {remedy}", reason="access_denied")

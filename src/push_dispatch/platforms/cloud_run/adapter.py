@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from google.api_core import exceptions as sdk
 from google.cloud import run_v2
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
-from push_dispatch.core.errors import PlatformError, Rejected
+from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import CLOUD_RUN
@@ -30,7 +29,7 @@ from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.platforms.shared import (
-    asked,
+    asking,
     building,
     lost,
     observe_each,
@@ -107,11 +106,8 @@ class CloudRun:
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
-        try:
-            with translated():
-                return self._adopt(place_of(job, self._project), job)
-        except PlatformError as error:
-            raise asked(error) from error
+        with asking(), translated():
+            return self._adopt(place_of(job, self._project), job)
 
     def _adopt(self, place: Place, job: Job) -> str | None:
         """The handle if the job is there: its execution is started with it."""
@@ -179,7 +175,7 @@ class CloudRun:
         never started."""
         if (place := place_in(Place.parse, handle)) is None:
             return
-        with _asking():
+        with asking(), translated():
             try:
                 request = run_v2.CancelExecutionRequest(name=str(place))
                 self._clients.ask("executions", "cancel_execution", request)
@@ -197,7 +193,7 @@ class CloudRun:
         """See `CleansUp`. The log stays for as long as Cloud Logging keeps it."""
         if (place := place_in(Place.parse, handle)) is None:
             return
-        with _asking():
+        with asking(), translated():
             self._delete(place)
 
     def _delete(self, place: Place) -> None:
@@ -232,13 +228,3 @@ def _job(body: Mapping[str, Any]) -> run_v2.Job:
             f"job_body is no job of Cloud Run: {error}", reason="template_invalid"
         ) from None
     return job
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Raise Throttled or Uncertain, whatever the refusal."""
-    try:
-        with translated():
-            yield
-    except PlatformError as error:
-        raise asked(error) from error

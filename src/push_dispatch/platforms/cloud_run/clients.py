@@ -10,18 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from threading import Lock
+from functools import cached_property, partial
 from typing import Any
-from urllib.parse import urlsplit
 
-import grpc
 from google.api_core.exceptions import Unauthenticated
 from google.cloud import run_v2
 from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTransport
 from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
 
+from push_dispatch.platforms.channel import Channel
 from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
 from push_dispatch.platforms.google.rest import address, authorization, signed_in
 from push_dispatch.platforms.google.sign_in import SignIn
@@ -30,18 +28,6 @@ from push_dispatch.platforms.rest import Rest
 __all__ = ["Clients"]
 
 _CLOUD_RUN = "PUSH_DISPATCH_CLOUD_RUN_ENDPOINT"
-#: Much longer than any call takes, so that none is under way.
-_IDLE_SECONDS = 60
-_OPTIONS = (
-    # Nothing is sent twice by the channel itself.
-    ("grpc.enable_retries", 0),
-    # Else channels to the same place share their connections, and a new channel is handed the one
-    # that the old channel has not closed yet.
-    ("grpc.use_local_subchannel_pool", 1),
-    # Else a channel that once failed to connect would refuse calls for up to two minutes.
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-)
 
 
 class Clients:
@@ -55,11 +41,10 @@ class Clients:
     ) -> None:
         """`clock` gives epoch seconds."""
         self._environ = environ
-        self._clock = clock
-        self._used = 0.0
         self._read_seconds = read_seconds
         self._sign_in = SignIn(environ)
-        self._lock = Lock()
+        url = partial(address, environ, _CLOUD_RUN, "https://run.googleapis.com")
+        self._channel = Channel(url, clock)
         self._stubs: _Stubs | None = None
 
     def ask(self, service: str, method: str, request: Any) -> Any:
@@ -94,38 +79,24 @@ class Clients:
         return authorization(self._environ, self._sign_in, endpoint)
 
     def _open(self) -> _Stubs:
-        """A function that was frozen finds its connection cut off: an old one is not relied on."""
-        with self._lock:
-            now = self._clock()
-            if self._stubs is None or now - self._used > _IDLE_SECONDS:
-                if self._stubs is not None:
-                    self._stubs.channel.close()
-                self._stubs = _stubs(_channel(self._environ))
-            self._used = now
-            return self._stubs
+        channel = self._channel.open()
+        if self._stubs is None or self._stubs.channel is not channel:
+            self._stubs = _stubs(channel)
+        return self._stubs
 
 
 @dataclass(frozen=True, slots=True)
 class _Stubs:
-    channel: grpc.Channel
+    channel: Any
     jobs: run_v2.JobsClient
     executions: run_v2.ExecutionsClient
     tasks: run_v2.TasksClient
 
 
-def _stubs(channel: grpc.Channel) -> _Stubs:
+def _stubs(channel: Any) -> _Stubs:
     return _Stubs(
         channel,
         run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel)),
         run_v2.ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel)),
         run_v2.TasksClient(transport=TasksGrpcTransport(channel=channel)),
     )
-
-
-def _channel(environ: Mapping[str, str]) -> grpc.Channel:
-    url = address(environ, _CLOUD_RUN, "https://run.googleapis.com")
-    parts = urlsplit(url)
-    if parts.scheme == "http":
-        return grpc.insecure_channel(parts.netloc, options=_OPTIONS)
-    target = parts.netloc if parts.port else f"{parts.netloc}:443"
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options=_OPTIONS)

@@ -16,6 +16,7 @@ from typing import Any
 
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run.v1 import is_v1, v2_of
+from push_dispatch.platforms.google.request import labels_for, place_for
 from push_dispatch.platforms.shared import (
     inner,
     invalid,
@@ -39,8 +40,6 @@ _TOKEN = "run"  # noqa: S105 - no secret
 _REGION = "us-central1"
 #: A task that takes longer than a week is refused.
 _LONGEST_SECONDS = 604_800
-#: Of a resource; some are ours and Google's.
-_LABELS = 48
 #: Where the main container is, for messages.
 _CONTAINER = "job_body.template.template.containers[]"
 _NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/jobs/([^/]+)/executions/([^/]+)")
@@ -82,15 +81,7 @@ def place_of(job: Job, project: str | None) -> Place:
 
     Raises Rejected (`template_invalid`).
     """
-    configuration = job.configuration
-    named = {
-        "project": _project(configuration) or project,
-        "region": configuration.get("region") or _REGION,
-    }
-    for key, value in named.items():
-        if not re.fullmatch(r"[a-z0-9.:-]{1,63}", str(value or "")):
-            raise invalid(f"{key} is {value!r}: set the job variable of this name")
-    project, region = str(named["project"]), str(named["region"])
+    project, region = place_for(job.configuration, project, _REGION)
     return Place(project, region, job.name, f"{job.name}-{_TOKEN}")
 
 
@@ -129,21 +120,13 @@ def _body_for(job: Job) -> dict[str, Any]:
     main = containers[main_of(containers, job.configuration)]
     _fill(main, job.configuration)
     _surround(task, main, job)
-    labels = _labels(job.configuration.get("labels") or {})
+    labels = labels_for(job.configuration)
     ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
     for holder in (body, execution):
         holder["labels"] = labels | (holder.get("labels") or {})
         holder["annotations"] = (holder.get("annotations") or {}) | ours
     body["startExecutionToken"] = _TOKEN
     return body
-
-
-def _project(configuration: Mapping[str, Any]) -> Any:
-    credentials = configuration.get("credentials")
-    of_block = credentials if isinstance(credentials, Mapping) else {}
-    key = of_block.get("service_account_info")
-    of_key = key.get("project_id") if isinstance(key, Mapping) else None
-    return configuration.get("project") or of_block.get("project") or of_key
 
 
 def _without_nulls(value: Any) -> Any:
@@ -214,18 +197,3 @@ def _seconds(task: Mapping[str, Any], job: Job) -> int:
     if not re.fullmatch(r"[0-9]+(\.0+)?", seconds) or not float(seconds):
         raise invalid(f"timeout is {said!r}: it must be a number of seconds")
     return min(int(float(seconds)), _LONGEST_SECONDS)
-
-
-def _labels(labels: Mapping[str, Any]) -> dict[str, str]:
-    """Source: https://cloud.google.com/resource-manager/docs/labels-overview#requirements."""
-    made = {_key(str(key)): _slug(str(labels[key])) for key in labels}
-    return dict([pair for pair in made.items() if pair[0]][:_LABELS])
-
-
-def _key(text: str) -> str:
-    """A key starts with a letter."""
-    return _slug(re.sub(r"^[^A-Za-z]+", "", text))
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-_")

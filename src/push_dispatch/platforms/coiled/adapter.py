@@ -23,8 +23,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.adapters.secret_stores import secret_named
+from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import COILED
@@ -35,6 +35,7 @@ from push_dispatch.platforms.coiled.verdict import read
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply, Rest
 from push_dispatch.platforms.shared import (
+    asking,
     building,
     invalid,
     lost,
@@ -234,20 +235,13 @@ class Coiled:
     def _token(self) -> str:
         if token := self._environ.get("DASK_COILED__TOKEN"):
             return token
-        name = self._environ.get("PUSH_DISPATCH_COILED_TOKEN_NAME")
-        if not name:
+        if not self._environ.get("PUSH_DISPATCH_COILED_TOKEN_NAME"):
             raise Rejected(
                 "nothing says who this function is at Coiled: set PUSH_DISPATCH_COILED_TOKEN_NAME, "
                 "or DASK_COILED__TOKEN",
                 reason="credentials_missing",
             )
-        try:
-            return secrets_from(self._environ).read(name)
-        except KeyError as error:
-            raise Rejected(
-                f"PUSH_DISPATCH_COILED_TOKEN_NAME: secret {name!r} cannot be read",
-                reason="secret_unavailable",
-            ) from error
+        return secret_named(self._environ, "PUSH_DISPATCH_COILED_TOKEN_NAME")
 
     def _workspace(self, job: Job) -> str:
         named = job.configuration.get("workspace") or self._environ.get("DASK_COILED__WORKSPACE")
@@ -257,10 +251,8 @@ class Coiled:
 
     def _call(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> Reply:
         """Raises Throttled or Uncertain, also when there are no credentials."""
-        try:
+        with asking():
             return self._api.call(method, path, query=query)
-        except Rejected as error:
-            raise Uncertain(error.message, reason=error.reason) from error
 
     def _asked(self, method: str, path: str, *, query: Mapping[str, str]) -> Reply:
         reply = self._call(method, path, query=query)

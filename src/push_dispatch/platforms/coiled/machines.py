@@ -12,7 +12,7 @@ from typing import Any
 
 from push_dispatch.platforms.shared import invalid
 
-__all__ = ["chosen", "query_for"]
+__all__ = ["chosen", "query_for", "size_of"]
 
 #: Families by cloud: balanced, what CPUs and memory together add, with GPUs.
 _FAMILIES = {
@@ -24,8 +24,7 @@ _FAMILIES = {
 _GPU_CORES = "4-8"
 #: Machines that are offered to Coiled, the smallest first.
 _OFFERED = 5
-#: In megabytes, the unit of the machine list.
-_MEGABYTES = {"": 1e-6, "mb": 1.0, "mib": 1.048576, "gb": 1e3, "gib": 1073.741824, "tb": 1e6}
+_BYTES = {"": 1.0, "mb": 1e6, "mib": 2**20, "gb": 1e9, "gib": 2**30, "tb": 1e12, "tib": 2**40}
 
 
 def query_for(configuration: Mapping[str, Any]) -> dict[str, str] | None:
@@ -47,8 +46,9 @@ def query_for(configuration: Mapping[str, Any]) -> dict[str, str] | None:
         query |= {"cores": low} if low == high else {"cores__gte": low, "cores__lte": high}
     if memory:
         low, high = _range("memory", memory)
-        query["memory__gte"] = str(round(_megabytes(low) * 0.89))
-        query["memory__lte"] = str(round(_megabytes(high) * 1.1))
+        # In megabytes, the unit of the machine list.
+        query["memory__gte"] = str(round(size_of("memory", low) * 0.89 / 1e6))
+        query["memory__lte"] = str(round(size_of("memory", high) * 1.1 / 1e6))
     return query
 
 
@@ -72,9 +72,10 @@ def _range(field: str, value: Any) -> tuple[str, str]:
     return str(ends[0]).strip(), str(ends[-1]).strip()
 
 
-def _megabytes(text: str) -> float:
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", text)
+def size_of(field: str, size: Any) -> float:
+    """Return the bytes of a size such as 16GB. Raises Rejected (`template_invalid`)."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", str(size).strip())
     unit = match[2].lower() if match else "?"
-    if match is None or unit not in _MEGABYTES:
-        raise invalid(f"memory is {text!r}: it must be a size such as 16GB, or a range 16GB-32GB")
-    return float(match[1]) * _MEGABYTES[unit]
+    if match is None or unit not in _BYTES:
+        raise invalid(f"{field} is {size!r}: it must be a size such as 16GB")
+    return float(match[1]) * _BYTES[unit]

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.coiled.machines import size_of
 from push_dispatch.platforms.shared import invalid, texts, words
 
 __all__ = ["DASK_IMAGE", "MARK", "cluster_for", "command_of", "job_for", "software_for"]
@@ -168,11 +169,8 @@ def _seconds(duration: Any) -> int | None:
 
 
 def _gib(size: Any) -> int | None:
-    """Gibibytes, rounded up."""
+    """Gibibytes, rounded up; a number without a unit is one of them."""
     if size is None:
         return None
-    match = re.fullmatch(r"([0-9]+)\s*(GB|GiB|TB|TiB)?", str(size).strip(), re.IGNORECASE)
-    if match is None:
-        raise invalid(f"additional_coiled_options.disk_size is {size!r}: use such as 100GB")
-    unit = {"gb": 1e9, "gib": 2**30, "tb": 1e12, "tib": 2**40}.get((match[2] or "gib").lower(), 1)
-    return math.ceil(int(match[1]) * unit / 2**30)
+    text = f"{size}GiB" if str(size).isdigit() else size
+    return math.ceil(size_of("additional_coiled_options.disk_size", text) / 2**30)

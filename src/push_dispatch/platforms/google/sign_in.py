@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.adapters.secret_stores import secret_named
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.web_identity import web_identity_token
 
@@ -99,7 +99,7 @@ def _credentials(environ: Mapping[str, str]) -> Any:
     if audience:
         return _federated(environ, audience)
     if key_name:
-        return _from_key(_key(environ, key_name), f"the secret {key_name!r}")
+        return _from_key(secret_named(environ, _NAMES[1]), f"the secret {key_name!r}")
     if file:
         return _from_file(file)
     raise Rejected(
@@ -131,16 +131,6 @@ def _federated(environ: Mapping[str, str], audience: str) -> Any:
         ),
         scopes=[_SCOPE],
     )
-
-
-def _key(environ: Mapping[str, str], name: str) -> str:
-    try:
-        return secrets_from(environ).read(name)
-    except KeyError as error:
-        raise Rejected(
-            f"PUSH_DISPATCH_GOOGLE_KEY_NAME: secret {name!r} cannot be read",
-            reason="secret_unavailable",
-        ) from error
 
 
 def _from_file(path: str) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import grpc
 from modal_proto import api_pb2
 
-from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.errors import PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import MODAL
@@ -36,7 +36,7 @@ from push_dispatch.platforms.modal.request import (
 from push_dispatch.platforms.modal.verdict import ended, has_ended, status_of
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.shared import (
-    asked,
+    asking,
     building,
     lost,
     parsed,
@@ -161,11 +161,8 @@ class Modal:
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
-        try:
-            with translated():
-                return self._look(job, self._app(app_of(job)))
-        except PlatformError as error:
-            raise asked(error) from error
+        with asking(), translated():
+            return self._look(job, self._app(app_of(job)))
 
     def _look(self, job: Job, app: str) -> str | None:
         version = "" if needs_v1(job.configuration) else "V2"
@@ -324,15 +321,12 @@ class Modal:
         if (place := place_in(_Place.parse, handle)) is None:
             return
         request = api_pb2.SandboxTerminateRequest(sandbox_id=place.id)
-        try:
-            self._clients.ask(f"SandboxTerminate{place.version}", request)
-        except Rejected as error:
-            raise Uncertain(error.message, reason=error.reason) from error
-        except grpc.RpcError as error:
-            row = row_of(error)
-            if row.reaction is Reaction.GONE:
-                return
-            raise asked(row.error(told(error))) from error
+        with asking(), translated():
+            try:
+                self._clients.ask(f"SandboxTerminate{place.version}", request)
+            except grpc.RpcError as error:
+                if row_of(error).reaction is not Reaction.GONE:
+                    raise
 
     # -- signing in, logs, cost ------------------------------------------------------------------
 

@@ -15,16 +15,15 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from threading import Lock
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import grpc
 from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
 from modal_proto import api_pb2, api_pb2_grpc
 
-from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.adapters.secret_stores import secret_named
 from push_dispatch.core.errors import Rejected
+from push_dispatch.platforms.channel import Channel
 from push_dispatch.platforms.rest import READ_SECONDS
 
 __all__ = ["Clients"]
@@ -34,18 +33,8 @@ if "include_terminated" not in api_pb2.SandboxGetFromNameRequest.DESCRIPTOR.fiel
     raise ImportError(f"modal {version('modal')} is too old: 1.6.3 or later is needed")
 
 _NAME = "PUSH_DISPATCH_MODAL_TOKEN_NAME"
-#: Much longer than any call takes, so that none is under way.
-_IDLE_SECONDS = 60
 #: An auth token is replaced so long before it expires.
 _MARGIN_SECONDS = 60
-_OPTIONS = (
-    ("grpc.enable_retries", 0),
-    # Else channels to the same place share their connections, and a new channel is handed the one
-    # that the old channel has not closed yet.
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-)
 
 
 class Clients:
@@ -55,9 +44,8 @@ class Clients:
         """`clock` gives epoch seconds."""
         self._environ = environ
         self._clock = clock
-        self._lock = Lock()
-        self._channel: grpc.Channel | None = None
-        self._used = 0.0
+        url = environ.get("MODAL_SERVER_URL") or "https://api.modal.com"
+        self._channel = Channel(lambda: url, clock)
         self._headers: list[tuple[str, str]] = []
         self._token = ""
         self._expires = 0.0
@@ -69,7 +57,7 @@ class Clients:
 
     def ask(self, method: str, request: Any) -> Any:
         """The answer to `request`. Raises grpc.RpcError, and Rejected without credentials."""
-        stub = self._open()
+        stub = api_pb2_grpc.ModalClientStub(self._channel.open())
         metadata = [*self._metadata(), ("x-modal-auth-token", self._auth_token(stub))]
         return getattr(stub, method)(request, timeout=READ_SECONDS, metadata=metadata)
 
@@ -80,14 +68,7 @@ class Clients:
         try:
             return fresh.ask("WorkspaceNameLookup", Empty())
         finally:
-            fresh.close()
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        with self._lock:
-            if self._channel is not None:
-                self._channel.close()
-                self._channel = None
+            fresh._channel.close()
 
     def _auth_token(self, stub: Any) -> str:
         """Of the sandboxes' API; good for some minutes."""
@@ -97,25 +78,6 @@ class Clients:
             )
             self._token, self._expires = answer.token, _expiry(answer.token, self._clock())
         return self._token
-
-    def _open(self) -> Any:
-        """A function that was frozen finds its connection cut off: an old one is not relied on."""
-        with self._lock:
-            now = self._clock()
-            if self._channel is None or now - self._used > _IDLE_SECONDS:
-                if self._channel is not None:
-                    self._channel.close()
-                self._channel = self._connected()
-            self._used = now
-            return api_pb2_grpc.ModalClientStub(self._channel)
-
-    def _connected(self) -> grpc.Channel:
-        url = self._environ.get("MODAL_SERVER_URL") or "https://api.modal.com"
-        parts = urlsplit(url)
-        if parts.scheme == "http":
-            return grpc.insecure_channel(parts.netloc, options=_OPTIONS)
-        target = parts.netloc if parts.port else f"{parts.netloc}:443"
-        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options=_OPTIONS)
 
     def _metadata(self) -> list[tuple[str, str]]:
         if not self._headers:
@@ -143,12 +105,11 @@ class Clients:
                 reason="credentials_missing",
             )
         try:
-            found = json.loads(secrets_from(self._environ).read(name))
+            found = json.loads(secret_named(self._environ, _NAME))
             return str(found["token_id"]), str(found["token_secret"])
         except KeyError as error:
             raise Rejected(
-                f"{_NAME}: secret {name!r} cannot be read, or has no {error}",
-                reason="secret_unavailable",
+                f"{_NAME}: secret {name!r} has no {error}", reason="secret_unavailable"
             ) from error
         except (ValueError, TypeError):
             raise Rejected(

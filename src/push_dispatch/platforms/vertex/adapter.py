@@ -23,7 +23,7 @@ from push_dispatch.platforms.google.rest import GoogleRest, signed_in
 from push_dispatch.platforms.google.sign_in import SignIn
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply
-from push_dispatch.platforms.shared import building, lost, observe_each, place_in, unknown
+from push_dispatch.platforms.shared import asking, building, lost, observe_each, place_in, unknown
 from push_dispatch.platforms.vertex.cost import estimate
 from push_dispatch.platforms.vertex.refusal import asked, row_of, told
 from push_dispatch.platforms.vertex.request import Place, Region, body_for, labels_of, region_of
@@ -131,10 +131,8 @@ class Vertex:
 
     def _ask(self, region: Region, method: str, path: str) -> Reply:
         """Raises Throttled or Uncertain, also when nobody may ask."""
-        try:
+        with asking():
             return self._api(region).call(method, path)
-        except Rejected as error:
-            raise Uncertain(error.message, reason=error.reason) from error
 
     # -- signing in, logs, cost ------------------------------------------------------------------
 

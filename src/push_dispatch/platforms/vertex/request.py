@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import inner, invalid, merged_env, number, objects, texts, words
+from push_dispatch.platforms.google.request import labels_for, place_for
+from push_dispatch.platforms.shared import inner, invalid, merged_env, number, objects, words
 
 __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
 
@@ -22,8 +23,6 @@ RUN = "push-dispatch-run"
 ATTEMPT = "push-dispatch-attempt"
 
 _NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
-#: A resource has at most 64 labels; some are ours and Google's.
-_LABELS = 48
 _WEEK = 604_800
 
 
@@ -58,18 +57,9 @@ class Place:
 
 
 def region_of(job: Job, project: str | None) -> Region:
-    """Where the attempt is put; `project` where neither the template nor its credentials say.
-
-    Raises Rejected (`template_invalid`).
-    """
-    named = {
-        "project": _project(job.configuration) or project,
-        "region": job.configuration.get("region"),
-    }
-    for key, value in named.items():
-        if not re.fullmatch(r"[a-z0-9.:-]{1,63}", str(value or "")):
-            raise invalid(f"{key} is {value!r}: set the job variable of this name")
-    return Region(str(named["project"]), str(named["region"]))
+    """Return where the attempt is put; `project` where neither the template nor its credentials
+    say. Raises Rejected (`template_invalid`)."""
+    return Region(*place_for(job.configuration, project))
 
 
 def labels_of(job: Job) -> dict[str, str]:
@@ -100,11 +90,12 @@ def _body_for(job: Job) -> dict[str, Any]:
         spec["serviceAccount"] = account
     hours = spec.pop("maximumRunTimeHours", None)
     spec["scheduling"] = _scheduling(spec.get("scheduling") or {}, hours, job)
-    labels = texts(configuration.get("labels"), "labels")
-    own = {_slug(key): _slug(value) for key, value in labels.items()}
-    kept = dict([pair for pair in own.items() if pair[0][:1].isalpha()][:_LABELS])
     name = str(configuration.get("name") or job.name)[:128]
-    return {"displayName": name, "labels": kept | labels_of(job), "jobSpec": spec}
+    return {
+        "displayName": name,
+        "labels": labels_for(configuration) | labels_of(job),
+        "jobSpec": spec,
+    }
 
 
 def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
@@ -135,14 +126,6 @@ def _count_accelerators(machine: dict[str, Any]) -> None:
         machine.pop("acceleratorCount", None)
 
 
-def _project(configuration: Mapping[str, Any]) -> Any:
-    credentials = configuration.get("credentials")
-    of_block = credentials if isinstance(credentials, Mapping) else {}
-    key = of_block.get("service_account_info")
-    of_key = key.get("project_id") if isinstance(key, Mapping) else None
-    return configuration.get("project") or of_block.get("project") or of_key
-
-
 def _camel(value: Any) -> Any:
     """Names in camel case, without what is null."""
     if isinstance(value, Mapping):
@@ -155,7 +138,3 @@ def _camel(value: Any) -> Any:
 def _name(key: str) -> str:
     first, *rest = key.split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower())[:63].strip("-_")
