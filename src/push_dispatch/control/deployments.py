@@ -129,7 +129,7 @@ def check_deployment(
             layers = _layers(deployment, schedule.job_variables)
             check(template, layers, needs_command(pool.type))
     else:
-        check({**template, "variables": _optional(template)}, _layers(deployment, {}))
+        check({**template, "variables": _optional(template)}, _layers(deployment, {}), partial=True)
 
 
 def schedules_of(document: Mapping[str, Any] | None) -> tuple[Schedule, ...]:

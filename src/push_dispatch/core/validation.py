@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from push_dispatch.core.bounds import check_document
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.schemas import misfits, schema_problems
+from push_dispatch.core.shape import misshapen
 from push_dispatch.core.template import (
     SECRETS,
     Layer,
     merge_variables,
     placeholders,
+    render,
     secret_references,
     stray_references,
 )
@@ -55,12 +57,16 @@ def check(
     template: Mapping[str, Any],
     layers: Sequence[Layer],
     needs_command: bool = False,  # noqa: FBT001, FBT002 - by position: see `submit.Check`
+    *,
+    partial: bool = False,
 ) -> None:
     """Raise Invalid, listing all violations, if the job variables do not fit the template.
 
+    `partial` variables are those of a deployment: a run may add others.
+
     The reason is `enforced_variable` if nothing else is wrong, `invalid_variables` otherwise.
     """
-    found = violations(template, layers, needs_command=needs_command)
+    found = violations(template, layers, needs_command=needs_command, partial=partial)
     if found:
         reasons = {violation.reason for violation in found}
         reason = reasons.pop() if len(reasons) == 1 else "invalid_variables"
@@ -80,7 +86,11 @@ def check_template(template: Mapping[str, Any], where: str = "") -> None:
 
 
 def violations(
-    template: Mapping[str, Any], layers: Sequence[Layer], *, needs_command: bool = False
+    template: Mapping[str, Any],
+    layers: Sequence[Layer],
+    *,
+    needs_command: bool = False,
+    partial: bool = False,
 ) -> list[Violation]:
     """What is wrong with the job variables, weakest layer first; and whether there is no command
     although the platform needs one."""
@@ -92,7 +102,7 @@ def violations(
     except (TypeError, ValueError) as error:
         return [Violation("", str(error))]
     asked = {layer.source: merge_variables({}, [layer]) for layer in layers}
-    return [
+    found = [
         *_unknown(template, asked),
         *_overridden(schema, asked),
         *_blocks(asked, merged),
@@ -100,6 +110,8 @@ def violations(
         *_misfits(schema, {k: v for k, v in merged.items() if not _is_block(v)}),
         *_command(template, merged, needed=needs_command),
     ]
+    # A value of the wrong type has been named already, by its variable.
+    return found or list(_misshapen(template, layers, complete=not partial))
 
 
 def template_violations(template: Mapping[str, Any]) -> list[Violation]:
@@ -116,6 +128,11 @@ def template_violations(template: Mapping[str, Any]) -> list[Violation]:
     return [
         *(Violation(f"variables.properties.{v.path}.default", v.problem) for v in wrong),
         *_dangling(template, schema),
+        *(Violation(f"variables.{path}", problem) for path, problem in _lost(schema, schema, "")),
+        *(
+            Violation(f"job_configuration.{path}", problem)
+            for path, problem in misshapen(template["job_configuration"], complete=True)
+        ),
     ]
 
 
@@ -189,6 +206,35 @@ def _dangling(template: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterato
         else:
             problem = f"is no variable of the template{_nearest(first, known)}"
         yield Violation("job_configuration", f"{{{{ {name} }}}} {problem}")
+
+
+def _lost(schema: Mapping[str, Any], part: Any, path: str) -> Iterator[tuple[str, str]]:
+    """References that lead nowhere: they would fail when the first run is checked."""
+    if isinstance(part, list):
+        for index, item in enumerate(part):
+            yield from _lost(schema, item, f"{path}[{index}]")
+    if not isinstance(part, Mapping):
+        return
+    reference = part.get("$ref")
+    if isinstance(reference, str) and not _leads(schema, reference):
+        yield path, f"$ref {reference!r} leads nowhere: only #/… into the variables does"
+    for key, value in part.items():
+        if key not in ("default", "const", "enum", "examples"):
+            yield from _lost(schema, value, f"{path}.{key}" if path else str(key))
+
+
+def _leads(schema: Any, reference: str) -> bool:
+    if not reference.startswith("#"):
+        return False
+    for step in filter(None, reference.removeprefix("#").split("/")):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(schema, list) and name.isdigit() and int(name) < len(schema):
+            schema = schema[int(name)]
+        elif isinstance(schema, Mapping) and name in schema:
+            schema = schema[name]
+        else:
+            return False
+    return True
 
 
 # -- the variables ----------------------------------------------------------------------------
@@ -272,6 +318,18 @@ def _strays(template: Mapping[str, Any], layers: Sequence[Layer]) -> Iterator[Vi
     for name in stray_references(template, layers):
         allowed = f'put it into env, or declare the variable in the template with "{SECRETS}": true'
         yield Violation(name, f"a secret may not stand here: {allowed}")
+
+
+def _misshapen(
+    template: Mapping[str, Any], layers: Sequence[Layer], *, complete: bool
+) -> Iterator[Violation]:
+    try:
+        configuration = render(template, layers).configuration
+    except (TypeError, ValueError, KeyError) as error:
+        yield Violation("", f"job_configuration cannot be rendered: {error}")
+        return
+    for path, problem in misshapen(configuration, complete=complete):
+        yield Violation(f"job_configuration.{path}", problem)
 
 
 def _is_block(value: Any) -> bool:

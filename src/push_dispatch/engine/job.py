@@ -11,6 +11,7 @@ from typing import Any
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Attempt, Run
+from push_dispatch.core.shape import misshapen
 from push_dispatch.core.template import (
     Layer,
     merge_variables,
@@ -77,6 +78,8 @@ def job_for(
         raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
     if not isinstance(configuration.get("env") or {}, Mapping):
         raise Rejected("env is not an object of names and values", reason="template_invalid")
+    for path, problem in misshapen(configuration, complete=True):
+        raise Rejected(f"job_configuration.{path} {problem}", reason="template_invalid")
     configuration = _with_context(configuration, run)
     if kind:
         ours = environment_for(reporter, kind, run.id, attempt.number)

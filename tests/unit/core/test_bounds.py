@@ -57,7 +57,7 @@ def test_what_json_and_utf8_express_is_taken(value: Any) -> None:
         ({"a": {1, 2}}, "is a set, which JSON cannot express"),
         ({"a": {1: 2}}, "^a: the name 1 is not text"),
     ],
-    ids="deep laughs surrogate name nan digits set number".split(),
+    ids=["deep", "laughs", "surrogate", "name", "nan", "digits", "set", "number"],
 )
 def test_what_they_cannot_express_is_refused_with_its_place(value: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):

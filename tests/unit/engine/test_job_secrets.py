@@ -61,8 +61,8 @@ def test_a_command_that_cannot_be_split_is_quoted_without_its_secret(secrets: Fi
 
 
 def test_commands_are_known_wherever_a_template_has_them(secrets: FileSecrets) -> None:
-    more = {"job_manifest": {"containers": [{"args": "x {{ secrets.SP }}", "command": None}]}}
-    made = job(secrets, "true", **more).configuration["job_manifest"]
+    more = {"job_body": {"containers": [{"args": "x {{ secrets.SP }}", "command": None}]}}
+    made = job(secrets, "true", **more).configuration["job_body"]
     assert made["containers"][0]["args"] == ["x", "two words"]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from push_dispatch.platforms.shared import invalid, text_of
+from push_dispatch.platforms.shared import invalid, text_of, words
 
 __all__ = [
     "CPU",
@@ -142,6 +142,9 @@ def _container(container: Mapping[str, Any]) -> dict[str, Any]:
     if "environment" in made:
         values = pairs(made["environment"])
         made["environment"] = [{"name": n, "value": v} for n, v in sorted(values.items())]
+    for key in ("command", "entryPoint"):
+        if key in made:
+            made[key] = words(made[key], key)
     return made
 
 
