@@ -12,12 +12,13 @@ import pytest
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.core.template import Layer, render
+from push_dispatch.platforms.base import Status
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.ecs.adapter import TOKEN_SECONDS
 from push_dispatch.ports.secrets import Secret
 from tests.contract.ecs_suite import EcsSuite
 from tests.fakes.ecs import FakeEcs
-from tests.fakes.ecs_service import ACCOUNT, REGION
+from tests.fakes.ecs_service import ACCOUNT, REGION, action_of
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:push-dispatch/db-x1"
 
@@ -285,3 +286,78 @@ class TestRefusals(EcsSuite):
         assert fake.starts(job.name) == 0
         ecs.push(job)
         assert fake.starts(job.name) == 1
+
+
+class TestAnotherAccount(EcsSuite):
+    """A pool of another account: a role of it asks, from the push to the logs."""
+
+    ROLE = f"arn:aws:iam::{ACCOUNT}:role/push/dispatch"
+
+    def job_there(self, n: int) -> Any:
+        job = self.make_job(n)
+        credentials = {"assume_role_arn": self.ROLE}
+        return replace(job, configuration={**job.configuration, "aws_credentials": credentials})
+
+    def test_all_is_asked_as_the_role(self, fake: FakeEcs) -> None:
+        fake.roles = {self.ROLE}
+        ecs = Ecs(fake.environ())
+        job = self.job_there(1)
+        handle = ecs.push(job)
+        assert handle.endswith("/prefect@push/dispatch")
+        fake.begin(job.name)
+        assert self.seen(ecs, job, handle).status is Status.RUNNING
+        ecs.cancel(handle)
+        list(ecs.logs(handle))
+        asked = [request for request in fake.asked if action_of(request) != "AssumeRole"]
+        keys = {
+            request.headers["authorization"].partition("Credential=")[2][:4] for request in asked
+        }
+        assert keys == {"ROLE"}
+        assert fake.actions().count("AssumeRole") == 1, "kept until it expires"
+
+    def test_its_events_say_who_may_ask(self, fake: FakeEcs) -> None:
+        fake.roles = {self.ROLE}
+        job = self.job_there(1)
+        ecs = Ecs(fake.environ())
+        handle = ecs.push(job)
+        told = ecs.parse(fake.events(job.name)[-1])
+        assert told is not None
+        # The fake has one account only.
+        assert (told.handle or "").partition("@")[2] == handle.partition("@")[2]
+
+    def test_a_role_that_may_not_be_assumed_is_final(self, fake: FakeEcs) -> None:
+        with pytest.raises(Rejected, match="sts:AssumeRole") as caught:
+            Ecs(fake.environ()).push(self.job_there(1))
+        assert caught.value.reason == "access_denied"
+        assert fake.starts(self.job_there(1).name) == 0
+
+    def test_what_is_no_role_is_refused_by_name(self, fake: FakeEcs) -> None:
+        job = self.make_job(1)
+        wrong = {**job.configuration, "aws_credentials": {"assume_role_arn": "dispatch"}}
+        with pytest.raises(Rejected, match="assume_role_arn: 'dispatch'") as caught:
+            Ecs(fake.environ()).push(replace(job, configuration=wrong))
+        assert caught.value.reason == "template_invalid"
+
+
+class TestAccelerators(EcsSuite):
+    def test_gpus_are_asked_for_on_instances(self, ecs: Ecs, fake: FakeEcs) -> None:
+        job = self.make_job(1, gpu=2)
+        request = {**job.configuration["task_run_request"], "launchType": "EC2"}
+        ecs.push(replace(job, configuration={**job.configuration, "task_run_request": request}))
+        [asked] = fake.requests(job.name)
+        assert isinstance(asked, dict)
+        [override] = asked["overrides"]["containerOverrides"]
+        assert override["resourceRequirements"] == [{"type": "GPU", "value": "2"}]
+
+    def test_fargate_has_none(self, ecs: Ecs) -> None:
+        with pytest.raises(Rejected, match="Fargate has none") as caught:
+            ecs.push(self.make_job(1, gpu=1))
+        assert caught.value.reason == "template_invalid"
+
+    def test_windows_is_a_variable(self, ecs: Ecs, fake: FakeEcs) -> None:
+        job = self.make_job(1)
+        values = {**self.variables, "operating_system_family": "WINDOWS_SERVER_2022_CORE"}
+        made = render(self.template(), [Layer("run", values)]).configuration
+        ecs.push(replace(job, configuration=made))
+        platform = fake.task(job.name).definition["runtimePlatform"]
+        assert platform == {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}

@@ -58,6 +58,8 @@ class EcsService(RestServer):
         self.clusters = {"default"}
         #: AWS knows the caller.
         self.knows = True
+        #: Roles that the caller may assume; their access keys begin with ROLE.
+        self.roles: set[str] = set()
         self.definitions: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.tasks: dict[str, Task] = {}
         #: Subnets by VPC; the first is the default one.
@@ -74,6 +76,8 @@ class EcsService(RestServer):
             return Refused("UnrecognizedClientException", text).answer
         if "x-amz-target" not in request.headers:
             form = {k: v[0] for k, v in parse_qs(request.body.decode()).items()}
+            if action == "AssumeRole":
+                return self._assume(form["RoleArn"])
             return Answer(200, self._ec2(action, form).encode(), {"Content-Type": "text/xml"})
         try:
             body = getattr(self, f"_{action}")(request.json)
@@ -335,6 +339,25 @@ class EcsService(RestServer):
             "nextForwardToken": f"f/{start + len(page)}",
             "nextBackwardToken": f"b/{start}",
         }
+
+    def _assume(self, role: str) -> Answer:
+        xml = {"Content-Type": "text/xml"}
+        if role not in self.roles:
+            text = f"User: x is not authorized to perform: sts:AssumeRole on resource: {role}"
+            error = f"<Error><Code>AccessDenied</Code><Message>{text}</Message></Error>"
+            return Answer(403, f"<ErrorResponse>{error}</ErrorResponse>".encode(), xml)
+        expires = datetime.fromtimestamp(time.time() + HOUR, UTC).isoformat()
+        keys = {
+            "AccessKeyId": "ROLEKEY",
+            "SecretAccessKey": "secret",
+            "SessionToken": "token",
+            "Expiration": expires,
+        }
+        inner = "".join(f"<{name}>{value}</{name}>" for name, value in keys.items())
+        result = f"<AssumeRoleResult><Credentials>{inner}</Credentials></AssumeRoleResult>"
+        space = "https://sts.amazonaws.com/doc/2011-06-15/"
+        body = f'<AssumeRoleResponse xmlns="{space}">{result}</AssumeRoleResponse>'
+        return Answer(200, body.encode(), xml)
 
     def _ec2(self, action: str, form: Mapping[str, str]) -> str:
         if action == "DescribeVpcs":

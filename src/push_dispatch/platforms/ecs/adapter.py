@@ -44,7 +44,8 @@ class Ecs:
     """Amazon ECS: Fargate, Fargate Spot, EC2 and capacity providers.
 
     Reads from `environ` what the AWS CLI reads: `AWS_REGION`, credentials, `AWS_PROFILE`,
-    `AWS_ENDPOINT_URL_ECS`, `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS`, `AWS_ENDPOINT_URL_EC2`.
+    `AWS_ENDPOINT_URL_ECS`, `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS`, `AWS_ENDPOINT_URL_EC2`,
+    `AWS_ENDPOINT_URL_STS`.
     """
 
     name: ClassVar[str] = "ecs"
@@ -100,16 +101,16 @@ class Ecs:
         subnets = self._catalogue.subnets(plan)
         request = parameters(job, plan, definition, plan.container, subnets)
         try:
-            answer = self._clients.get("ecs", plan.region).run_task(**request)
+            answer = self._clients.get("ecs", plan.region, plan.role).run_task(**request)
         except ClientError as error:
             if code_of(error) == "ConflictException":
-                return self._adopted(error, definition, plan.container)
+                return self._adopted(error, definition, plan)
             if again and _is_inactive(error) and self._catalogue.forget(plan):
                 # Somebody deregistered it. Nothing was started, so the token is still unused.
                 return self._run(job, plan, again=False)
             raise
         if answer["tasks"]:
-            return str(Handle.of(answer["tasks"][0], definition, plan.container))
+            return str(Handle.of(answer["tasks"][0], definition, plan.container, plan.role))
         raise (
             failed(answer["failures"][0])
             if answer["failures"]
@@ -117,13 +118,13 @@ class Ecs:
         )
 
     @staticmethod
-    def _adopted(error: ClientError, definition: str, container: str) -> str:
+    def _adopted(error: ClientError, definition: str, plan: Plan) -> str:
         """The token was used with another request, for the tasks that the error names. The request
         changed on our side: a new revision, another subnet."""
         tasks: list[str] = dict(error.response).get("resourceIds") or []  # type: ignore[assignment]
         if not tasks:
             raise Uncertain(str(error)) from error
-        return str(Handle.of({"taskArn": tasks[0]}, definition, container))
+        return str(Handle.of({"taskArn": tasks[0]}, definition, plan.container, plan.role))
 
     def _found(self, job: Job, plan: Plan) -> str:
         """The task of an attempt whose token may have been forgotten."""
@@ -133,7 +134,7 @@ class Ecs:
                 for tasks in self._candidates(job, plan, family):
                     ours = [task for task in tasks if task.get("startedBy") == started_by(job)]
                     if ours:
-                        return str(Handle.of(ours[0]))
+                        return str(Handle.of(ours[0], role=plan.role))
         except Rejected as error:
             raise asked(error) from error
         raise Uncertain(
@@ -143,7 +144,7 @@ class Ecs:
     def _candidates(self, job: Job, plan: Plan, family: str) -> Iterator[list[dict[str, Any]]]:
         """Tasks that are to run can be listed by what started them (and then by nothing else);
         stopped ones only by their family."""
-        ecs = self._clients.get("ecs", plan.region)
+        ecs = self._clients.get("ecs", plan.region, plan.role)
         ask: dict[str, Any] = {"startedBy": started_by(job)}
         for page in range(1 + _PAGES):
             listed = ecs.list_tasks(cluster=plan.cluster, maxResults=_BATCH, **ask)
@@ -162,20 +163,21 @@ class Ecs:
         """See `Platform.observe`. Ask only about attempts that are some seconds old: ECS may not
         know a task yet that it has just started."""
         known, seen = parsed(jobs, Handle.parse)
-        groups: dict[tuple[str, str], list[tuple[Watched, Handle]]] = defaultdict(list)
+        groups: dict[tuple[str, str, str], list[tuple[Watched, Handle]]] = defaultdict(list)
         for job, handle in known:
-            groups[handle.region, handle.cluster].append((job, handle))
-        for (region, cluster), group in groups.items():
+            groups[handle.role_arn, handle.region, handle.cluster].append((job, handle))
+        for group in groups.values():
             for start in range(0, len(group), _BATCH):
-                seen += self._describe(region, cluster, group[start : start + _BATCH])
+                seen += self._describe(group[start : start + _BATCH])
         return seen
 
-    def _describe(
-        self, region: str, cluster: str, group: Sequence[tuple[Watched, Handle]]
-    ) -> list[Observation]:
+    def _describe(self, group: Sequence[tuple[Watched, Handle]]) -> list[Observation]:
+        """Attempts of one cluster."""
+        where = group[0][1]
         arns = list({handle.task for _, handle in group})
         try:
-            answer = self._clients.get("ecs", region).describe_tasks(cluster=cluster, tasks=arns)
+            ecs = self._clients.get("ecs", where.region, where.role_arn)
+            answer = ecs.describe_tasks(cluster=where.cluster, tasks=arns)
         except (ClientError, BotoCoreError) as error:
             gone = isinstance(error, ClientError) and code_of(error) == "ClusterNotFoundException"
             without = lost if gone else unknown
@@ -194,7 +196,7 @@ class Ecs:
         task = place_in(Handle.parse, handle)
         if task is None:
             return
-        ecs = self._clients.get("ecs", task.region)
+        ecs = self._clients.get("ecs", task.region, task.role_arn)
         try:
             ecs.stop_task(cluster=task.cluster, task=task.task, reason="push-dispatch: cancelled")
         except ClientError as error:
@@ -248,7 +250,7 @@ class Ecs:
         options = self._log_options(task)
         if not options.get("awslogs-group") or not options.get("awslogs-stream-prefix"):
             return
-        logs = self._clients.get("logs", options.get("awslogs-region", task.region))
+        logs = self._clients.get("logs", options.get("awslogs-region", task.region), task.role_arn)
         where = {
             "logGroupName": options["awslogs-group"],
             "logStreamName": f"{options['awslogs-stream-prefix']}/{task.container}/{task.task_id}",
@@ -269,7 +271,7 @@ class Ecs:
         if not task.definition:
             return {}
         try:
-            definition = self._catalogue.describe(task.region, task.definition)
+            definition = self._catalogue.describe(task.region, task.definition, task.role_arn)
         except ClientError as error:
             if code_of(error) == "ClientException":
                 return {}

@@ -30,7 +30,7 @@ class Catalogue:
         #: ARN of a revision by region and family.
         self._remembered = remembered
         self._described: dict[str, Mapping[str, Any]] = {}
-        self._subnets: dict[tuple[str, str | None], list[str]] = {}
+        self._subnets: dict[tuple[str, str, str | None], list[str]] = {}
 
     def definition(self, plan: Plan) -> str:
         """The ARN of the definition with the plan's content, registered if need be.
@@ -40,14 +40,14 @@ class Catalogue:
         """
         if plan.definition is None:
             return plan.definition_arn or ""
-        key = f"{plan.region}/{plan.family}"
+        key = _key(plan)
         if key not in self._remembered:
             self._remembered[key] = self._find(plan) or self._register(plan)
         return self._remembered[key]
 
     def forget(self, plan: Plan) -> bool:
         """Whether the plan's definition is ours; it is looked up anew the next time."""
-        return self._remembered.pop(f"{plan.region}/{plan.family}", None) is not None
+        return self._remembered.pop(_key(plan), None) is not None
 
     def on_definition(self, plan: Plan, configuration: Mapping[str, Any]) -> Plan:
         """Return the plan on the definition that it names, which is described; ours is known.
@@ -57,14 +57,16 @@ class Catalogue:
         arn = plan.definition_arn
         if arn is None:
             return plan
-        described = self._described.get(arn) or self.describe(plan.region, arn)
+        described = self._described.get(arn + plan.role) or self.describe(
+            plan.region, arn, plan.role
+        )
         if ":" in arn.rpartition("/")[2]:
-            self._described[arn] = described
+            self._described[arn + plan.role] = described
         return plan.on(described, configuration)
 
-    def describe(self, region: str, definition: str) -> Mapping[str, Any]:
+    def describe(self, region: str, definition: str, role: str) -> Mapping[str, Any]:
         """A revision, or the newest one of a family, as ECS shows it."""
-        ecs = self._clients.get("ecs", region)
+        ecs = self._clients.get("ecs", region, role)
         described: Mapping[str, Any] = ecs.describe_task_definition(taskDefinition=definition)
         found: Mapping[str, Any] = described["taskDefinition"]
         return found
@@ -77,14 +79,14 @@ class Catalogue:
         """
         if not plan.wants_subnets:
             return None
-        key = (plan.region, plan.vpc)
+        key = (plan.role, plan.region, plan.vpc)
         if key not in self._subnets:
             self._subnets[key] = self._look_for_subnets(plan)
         return self._subnets[key]
 
     def _find(self, plan: Plan) -> str | None:
         try:
-            found = self.describe(plan.region, plan.family)
+            found = self.describe(plan.region, plan.family, plan.role)
         except ClientError as error:
             if code_of(error) == "ClientException":  # how ECS says that there is none
                 return None
@@ -92,13 +94,13 @@ class Catalogue:
         return found["taskDefinitionArn"] if found.get("status") == "ACTIVE" else None
 
     def _register(self, plan: Plan) -> str:
-        ecs = self._clients.get("ecs", plan.region)
+        ecs = self._clients.get("ecs", plan.region, plan.role)
         made = ecs.register_task_definition(family=plan.family, **(plan.definition or {}))
         arn: str = made["taskDefinition"]["taskDefinitionArn"]
         return arn
 
     def _look_for_subnets(self, plan: Plan) -> list[str]:
-        ec2 = self._clients.get("ec2", plan.region)
+        ec2 = self._clients.get("ec2", plan.region, plan.role)
         vpc = plan.vpc or self._default_vpc(ec2)
         wanted = [{"Name": "vpc-id", "Values": [vpc]}]
         subnets = ec2.describe_subnets(Filters=wanted)["Subnets"] if vpc else []
@@ -115,3 +117,8 @@ class Catalogue:
         default = [{"Name": "is-default", "Values": ["true"]}]
         vpcs = ec2.describe_vpcs(Filters=default)["Vpcs"]
         return vpcs[0]["VpcId"] if vpcs else None
+
+
+def _key(plan: Plan) -> str:
+    """Another role is another account, maybe."""
+    return f"{plan.region}/{plan.family}" + (f"@{plan.role}" if plan.role else "")

@@ -24,7 +24,7 @@ from push_dispatch.platforms.ecs.definition import (
     pairs,
     without_unset,
 )
-from push_dispatch.platforms.ecs.handle import RUN_ID, started_by
+from push_dispatch.platforms.ecs.handle import ROLE, RUN_ID, started_by
 from push_dispatch.platforms.shared import invalid, secret_values, text_of, texts, words
 
 __all__ = ["OVERRIDES_LIMIT", "Plan", "is_fargate", "parameters", "plan_for", "size_of"]
@@ -50,6 +50,8 @@ class Plan:
     #: or the one that the template names.
     definition_arn: str | None
     vpc: str | None
+    #: ARN of the role that asks for it, in the account of the cluster; empty for our own.
+    role: str = ""
     # The rest depends on the definition: see `on`.
     #: Container of the command.
     container: str = ""
@@ -89,7 +91,7 @@ def plan_for(job: Job, region: str) -> Plan:
     if not region:
         raise Rejected("no region: set AWS_REGION, or give the cluster's ARN")
     arn = request.get("taskDefinition")
-    vpc = configuration.get("vpc_id")
+    vpc, role = configuration.get("vpc_id"), _role(configuration)
     secrets = _secret_arns(job)
     if arn:
         if secrets:
@@ -97,13 +99,14 @@ def plan_for(job: Job, region: str) -> Plan:
                 f"secret {min(secrets)}: declare it in the task definition {arn}, ECS takes none "
                 "here"
             )
-        return Plan(region, cluster, None, "", arn, vpc)
+        return Plan(region, cluster, None, "", arn, vpc, role)
     fargate = is_fargate(configuration)
     definition = definition_for(
         configuration, secrets, fargate=fargate, region=region, pool=job.pool
     )
     family = family_of(definition, _family(configuration))
-    return Plan(region, cluster, definition, family, None, vpc).on(definition, configuration)
+    plan = Plan(region, cluster, definition, family, None, vpc, role)
+    return plan.on(definition, configuration)
 
 
 def parameters(
@@ -184,6 +187,8 @@ def _overrides(given: Mapping[str, Any], job: Job, name: str, *, fargate: bool) 
         containers.insert(0, main)
     main["name"] = name
     main["command"] = configuration.get("command") or main.get("command")
+    if configuration.get("gpu"):
+        main["resourceRequirements"] = _gpus(configuration["gpu"], fargate=fargate)
     for container in containers:
         _complete(container)
     _add_environment(main, job)
@@ -192,6 +197,12 @@ def _overrides(given: Mapping[str, Any], job: Job, name: str, *, fargate: bool) 
     if fargate and size:
         overrides |= {"cpu": str(size[0]), "memory": str(size[1])}
     return {k: str(v) if k in {"cpu", "memory"} else v for k, v in overrides.items()}
+
+
+def _gpus(count: Any, *, fargate: bool) -> list[dict[str, str]]:
+    if fargate:
+        raise invalid("gpu: Fargate has none; set launch_type to EC2, or name a capacity provider")
+    return [{"type": "GPU", "value": str(_whole(count, "gpu"))}]
 
 
 def _complete(override: dict[str, Any]) -> None:
@@ -215,7 +226,9 @@ def _add_environment(main: dict[str, Any], job: Job) -> None:
     environment = pairs(main.pop("environment", None)) | texts(own) | _values(job)
     unset = {name for name, value in own.items() if value is None} | set(_secret_arns(job))
     kept = {name: value for name, value in environment.items() if name not in unset}
-    main["environment"] = _listed({RUN_ID: job.run_id, **kept})
+    role = _role(job.configuration).partition(":role/")[2]
+    ours = {RUN_ID: job.run_id} | ({ROLE: role} if role else {})
+    main["environment"] = _listed(ours | kept)
 
 
 def _listed(environment: Mapping[str, str]) -> list[dict[str, str]]:
@@ -305,13 +318,21 @@ def _credentials(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
     return given if isinstance(given, Mapping) else {}
 
 
+def _role(configuration: Mapping[str, Any]) -> str:
+    """The whole ARN: the push function's own account may be another one."""
+    role = str(_credentials(configuration).get("assume_role_arn") or "")
+    if role and not re.fullmatch(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+", role):
+        raise invalid(f"aws_credentials.assume_role_arn: {role!r} is not the ARN of a role")
+    return role
+
+
 def _refuse_keys(configuration: Mapping[str, Any]) -> None:
     """Keys in a job cannot be used later, when only the handle is known; a half-working pool is
     worse than a clear no."""
     if _credentials(configuration).get("aws_access_key_id"):
         raise invalid(
             "aws_credentials holds access keys; tasks are started with the role of the push "
-            "function: grant it what the pool needs and leave only region_name"
+            "function: grant it what the pool needs, or name an assume_role_arn"
         )
 
 
@@ -328,4 +349,4 @@ def _whole(value: Any, field: str) -> int:
         return int(value)
     except (TypeError, ValueError) as error:
         text = text_of(value)
-        raise invalid(f"{field}: {text!r} is not a whole number of units or MiB") from error
+        raise invalid(f"{field}: {text!r} is not a whole number") from error
