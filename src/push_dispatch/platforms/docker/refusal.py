@@ -35,7 +35,7 @@ PULL_ERRORS: tuple[Row, ...] = (
     Row((), ("toomanyrequests", "too many requests", "pull rate limit"), Reaction.RETRY, "platform_throttled", "The registry limits pulls: sign in, or mirror the image."),
     Row((), ("no space left on device",), Reaction.CAPACITY, "no_capacity", "Free disk on the engine's host."),
     Row((), (), Reaction.RETRY, "platform_unavailable", "The registry cannot be reached; it is tried again.", r"unexpected http status: 5\d\d|\b(service unavailable|bad gateway|internal server error|gateway time-?out)\b|i/o timeout|timed out|timeout exceeded|\bEOF$|connection (refused|reset)|no such host|server misbehaving|network is unreachable|tls handshake"),
-    Row((), (), Reaction.PERMANENT, "image_pull_failed", "Check registry_credentials and the name of the image.", r"\bunauthorized\b|\bdenied:|(access|is) denied\b|authentication required|no basic auth"),
+    Row((), (), Reaction.PERMANENT, "image_pull_failed", "Check registry_credentials and the name of the image.", r"(^|\s)unauthorized\b|(^|\s)denied: |(access|is) denied\b|authentication required|no basic auth"),
     Row((), (), Reaction.PERMANENT, "image_pull_failed", "Check the image's name and tag, and the processor that it is for.", r"not found|manifest unknown|invalid reference format|invalid (repository|image) name|no matching manifest|must be lowercase|unsupported media type|not a valid repository"),
     # A registry says a thousand things when it is unwell: what is final is listed above.
     Row((), (), Reaction.RETRY, "platform_unavailable", "It is tried again."),

@@ -22,6 +22,7 @@ from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
 from push_dispatch.platforms.built_in import KUBERNETES
 from push_dispatch.platforms.kubernetes.auth import access_to, own_reference, reference_for
+from push_dispatch.platforms.kubernetes.pod import containers_of, newest
 from push_dispatch.platforms.kubernetes.refusal import ERRORS
 from push_dispatch.platforms.kubernetes.request import (
     ATTEMPT,
@@ -29,13 +30,7 @@ from push_dispatch.platforms.kubernetes.request import (
     manifest_for,
     secret_for,
 )
-from push_dispatch.platforms.kubernetes.verdict import (
-    Stuck,
-    containers_of,
-    is_waiting,
-    newest,
-    read,
-)
+from push_dispatch.platforms.kubernetes.verdict import Stuck, is_waiting, read
 from push_dispatch.platforms.refusals import Reaction, Row, judge
 from push_dispatch.platforms.rest import Reply, Rest
 from push_dispatch.platforms.shared import asked, building, parsed, place_in, secret_values, unknown
