@@ -12,7 +12,7 @@ from typing import Any
 
 from push_dispatch.core.template import split
 
-__all__ = ["misshapen"]
+__all__ = ["dangling", "misshapen"]
 
 #: A leaf says what is wrong with a value, or nothing. A key that ends with `!` must be there.
 Leaf = Callable[[Any], str | None]
@@ -123,6 +123,43 @@ def _listed(value: Any) -> str | None:
         isinstance(value, list) and all(isinstance(item, str) for item in value)
     )
     return None if good else "is neither an object nor a list of texts"
+
+
+# -- references of the variables -----------------------------------------------------------------
+
+
+def dangling(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield path and problem of each `$ref` in a schema of variables that leads nowhere: it would
+    fail when the first run is checked."""
+    yield from _lost(schema, schema, "")
+
+
+def _lost(schema: Mapping[str, Any], part: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(part, list):
+        for index, item in enumerate(part):
+            yield from _lost(schema, item, f"{path}[{index}]")
+    if not isinstance(part, Mapping):
+        return
+    reference = part.get("$ref")
+    if isinstance(reference, str) and not _leads(schema, reference):
+        yield path, f"$ref {reference!r} leads nowhere: only #/… into the variables does"
+    for key, value in part.items():
+        if key not in ("default", "const", "enum", "examples"):
+            yield from _lost(schema, value, f"{path}.{key}" if path else str(key))
+
+
+def _leads(schema: Any, reference: str) -> bool:
+    if not reference.startswith("#"):
+        return False
+    for step in filter(None, reference.removeprefix("#").split("/")):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(schema, list) and name.isdigit() and int(name) < len(schema):
+            schema = schema[int(name)]
+        elif isinstance(schema, Mapping) and name in schema:
+            schema = schema[name]
+        else:
+            return False
+    return True
 
 
 # -- the table --------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from push_dispatch.core.bounds import check_document
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.schemas import misfits, schema_problems
-from push_dispatch.core.shape import misshapen
+from push_dispatch.core.shape import dangling, misshapen
 from push_dispatch.core.template import (
     SECRETS,
     Layer,
@@ -128,7 +128,7 @@ def template_violations(template: Mapping[str, Any]) -> list[Violation]:
     return [
         *(Violation(f"variables.properties.{v.path}.default", v.problem) for v in wrong),
         *_dangling(template, schema),
-        *(Violation(f"variables.{path}", problem) for path, problem in _lost(schema, schema, "")),
+        *(Violation(f"variables.{path}", problem) for path, problem in dangling(schema)),
         *(
             Violation(f"job_configuration.{path}", problem)
             for path, problem in misshapen(template["job_configuration"], complete=True)
@@ -206,35 +206,6 @@ def _dangling(template: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterato
         else:
             problem = f"is no variable of the template{_nearest(first, known)}"
         yield Violation("job_configuration", f"{{{{ {name} }}}} {problem}")
-
-
-def _lost(schema: Mapping[str, Any], part: Any, path: str) -> Iterator[tuple[str, str]]:
-    """References that lead nowhere: they would fail when the first run is checked."""
-    if isinstance(part, list):
-        for index, item in enumerate(part):
-            yield from _lost(schema, item, f"{path}[{index}]")
-    if not isinstance(part, Mapping):
-        return
-    reference = part.get("$ref")
-    if isinstance(reference, str) and not _leads(schema, reference):
-        yield path, f"$ref {reference!r} leads nowhere: only #/… into the variables does"
-    for key, value in part.items():
-        if key not in ("default", "const", "enum", "examples"):
-            yield from _lost(schema, value, f"{path}.{key}" if path else str(key))
-
-
-def _leads(schema: Any, reference: str) -> bool:
-    if not reference.startswith("#"):
-        return False
-    for step in filter(None, reference.removeprefix("#").split("/")):
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(schema, list) and name.isdigit() and int(name) < len(schema):
-            schema = schema[int(name)]
-        elif isinstance(schema, Mapping) and name in schema:
-            schema = schema[name]
-        else:
-            return False
-    return True
 
 
 # -- the variables ----------------------------------------------------------------------------
