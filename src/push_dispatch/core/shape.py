@@ -28,11 +28,14 @@ def misshapen(configuration: Mapping[str, Any], *, complete: bool) -> Iterator[t
     Not `complete` is what a deployment makes of its template: what is missing, a run may still
     set. Whatever has a placeholder in it may become anything.
     """
-    yield from _walk(_CONFIGURATION, configuration, "", complete=complete)
+    yield from _walk(_CONFIGURATION, configuration, "job_configuration", complete=complete)
     labels = configuration.get("labels")
     many = len(labels) if isinstance(labels, Mapping) else 0
     if many > _ECS_LABELS and "task_run_request" in configuration:
-        yield "labels", f"has {many} labels; a task takes {_ECS_LABELS} beside our own"
+        yield (
+            "job_configuration.labels",
+            f"has {many} labels; a task takes {_ECS_LABELS} beside our own",
+        )
 
 
 def _walk(shape: Shape, value: Any, path: str, *, complete: bool) -> Iterator[tuple[str, str]]:
@@ -44,7 +47,7 @@ def _walk(shape: Shape, value: Any, path: str, *, complete: bool) -> Iterator[tu
             return
         for key, inner in shape.items():
             name = key.removesuffix("!")
-            where = f"{path}.{name}" if path else name
+            where = f"{path}.{name}"
             if complete and key.endswith("!") and value.get(name) is None:
                 yield where, "is not set"
             yield from _walk(inner, value.get(name), where, complete=complete)
@@ -131,7 +134,7 @@ def _listed(value: Any) -> str | None:
 def dangling(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield path and problem of each `$ref` in a schema of variables that leads nowhere: it would
     fail when the first run is checked."""
-    yield from _lost(schema, schema, "")
+    yield from _lost(schema, schema, "variables")
 
 
 def _lost(schema: Mapping[str, Any], part: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -145,7 +148,7 @@ def _lost(schema: Mapping[str, Any], part: Any, path: str) -> Iterator[tuple[str
         yield path, f"$ref {reference!r} leads nowhere: only #/… into the variables does"
     for key, value in part.items():
         if key not in ("default", "const", "enum", "examples"):
-            yield from _lost(schema, value, f"{path}.{key}" if path else str(key))
+            yield from _lost(schema, value, f"{path}.{key}")
 
 
 def _leads(schema: Any, reference: str) -> bool:

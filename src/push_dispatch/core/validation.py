@@ -128,11 +128,8 @@ def template_violations(template: Mapping[str, Any]) -> list[Violation]:
     return [
         *(Violation(f"variables.properties.{v.path}.default", v.problem) for v in wrong),
         *_dangling(template, schema),
-        *(Violation(f"variables.{path}", problem) for path, problem in dangling(schema)),
-        *(
-            Violation(f"job_configuration.{path}", problem)
-            for path, problem in misshapen(template["job_configuration"], complete=True)
-        ),
+        *(Violation(*found) for found in dangling(schema)),
+        *(Violation(*found) for found in misshapen(template["job_configuration"], complete=True)),
     ]
 
 
@@ -299,8 +296,7 @@ def _misshapen(
     except (TypeError, ValueError, KeyError) as error:
         yield Violation("", f"job_configuration cannot be rendered: {error}")
         return
-    for path, problem in misshapen(configuration, complete=complete):
-        yield Violation(f"job_configuration.{path}", problem)
+    yield from (Violation(*found) for found in misshapen(configuration, complete=complete))
 
 
 def _is_block(value: Any) -> bool:

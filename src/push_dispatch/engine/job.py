@@ -79,7 +79,7 @@ def job_for(
     if not isinstance(configuration.get("env") or {}, Mapping):
         raise Rejected("env is not an object of names and values", reason="template_invalid")
     for path, problem in misshapen(configuration, complete=True):
-        raise Rejected(f"job_configuration.{path} {problem}", reason="template_invalid")
+        raise Rejected(f"{path} {problem}", reason="template_invalid")
     configuration = _with_context(configuration, run)
     if kind:
         ours = environment_for(reporter, kind, run.id, attempt.number)

@@ -1,4 +1,3 @@
-
 """Is a name, an image or an account number never taken for a cause? One near miss for each row."""
 
 from __future__ import annotations
