@@ -179,6 +179,10 @@ def test_values_that_are_no_text_are_json() -> None:
         ({"env": ["A=1"]}, "env is not an object"),
         ({"command": "echo 'open"}, "command cannot be split"),
         (
+            {"containers": [{"image": "i", "secrets": [{"name": "K", "valueFrom": None}]}]},
+            r"container prefect: secrets\[0\].valueFrom is not set",
+        ),
+        (
             {"request": {"overrides": {"containerOverrides": [{"cpu": "0.5 vCPU"}]}}},
             "cpu: '0.5 vCPU' is not a whole number",
         ),

@@ -163,7 +163,12 @@ def _main(containers: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
 
 
 def _add_secrets(main: dict[str, Any], arns: Mapping[str, str]) -> None:
-    known = {secret["name"]: secret["valueFrom"] for secret in main.get("secrets", [])}
+    known = {}
+    for index, secret in enumerate(main.get("secrets", [])):
+        for key in ("name", "valueFrom"):
+            if not secret.get(key):
+                raise invalid(f"container {main['name']}: secrets[{index}].{key} is not set")
+        known[secret["name"]] = secret["valueFrom"]
     merged = sorted((known | dict(arns)).items())
     if merged:
         main["secrets"] = [{"name": name, "valueFrom": arn} for name, arn in merged]
