@@ -244,7 +244,7 @@ _CONFIGURATION: dict[str, Any] = {
                             "properties": {
                                 "image": _text,
                                 "command": _words,
-                                "environmentVariables": [{"name!": _text}],
+                                "environmentVariables": _pairs,
                             },
                         }
                     ]
