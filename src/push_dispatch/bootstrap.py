@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
+from push_dispatch.core.retry import longest_rest
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
 from push_dispatch.ports.reporter import Reporter
@@ -115,12 +117,18 @@ def _ports(settings: Settings, store: Store, messages: Messages, schedules: Sche
         schedules=schedules,
         reporter=_reporter(settings),
         template_env=settings.template_env,
+        rest=rest,
     )
 
 
 def now() -> int:
     """The time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def rest(race: int) -> None:
+    """Sleep for a moment, at random: see `Ports.rest`."""
+    time.sleep(random.uniform(0, longest_rest(race)))  # noqa: S311 - no secret
 
 
 def new_id() -> str:

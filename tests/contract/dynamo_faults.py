@@ -12,8 +12,9 @@ import pytest
 from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused, Unavailable
-from push_dispatch.core.model import Ledger, Pool, Rate, Ready, RunState
+from push_dispatch.core.model import Ledger, Pool, Ready, RunState
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.ports import Ports
 from push_dispatch.ports.store import Store
@@ -160,16 +161,6 @@ class FaultContract(StoreSuite):
         assert faults.calls.count("BatchWriteItem") > 1
         assert _everything(store, pool) == _outcome(MemoryStore(), pool, verb)
 
-    def test_throttled_start_may_be_counted_but_never_given_twice(
-        self, store: Store, pool: str, faults: Faulty
-    ) -> None:
-        rate = Rate(2, 10)
-        faults.arm((1, Fault.LOST_REPLY))
-        with pytest.raises(Unavailable):
-            store.take_start(pool, "ecs", rate, NOW)
-        assert store.take_start(pool, "ecs", rate, NOW) == 0
-        assert store.take_start(pool, "ecs", rate, NOW) == 5000
-
     def test_reads_of_a_throttled_table_are_unavailable(
         self, store: Store, pool: str, faults: Faulty
     ) -> None:
@@ -253,14 +244,18 @@ class FaultContract(StoreSuite):
         store.ticked(pool, LATER, NOW + 1)
         assert store.line(pool, "default", 1) == []
 
-    def test_last_start_goes_to_one(self, store: Store, pool: str, faults: Faulty) -> None:
-        rate = Rate(1, 10)
-        taken: list[int] = []
-        faults.before_next(
-            "PutItem", lambda: taken.append(store.take_start(pool, "ecs", rate, NOW))
-        )
-        taken.append(store.take_start(pool, "ecs", rate, NOW))
-        assert taken == [0, 10_000]
+    def test_a_probe_goes_to_one(self, store: Store, pool: str, faults: Faulty) -> None:
+        refused = Circuit().after_refusal(NOW, "no_room")
+        store.save_circuit(pool, "ecs", refused)
+        taken: list[bool] = []
+
+        def take(now: int) -> None:
+            probing = refused.after_probe(now)
+            taken.append(store.save_circuit(pool, "ecs", probing, instead_of=refused))
+
+        faults.before_next("PutItem", lambda: take(NOW + 1))
+        take(NOW + 2)
+        assert taken == [True, False]
 
     def test_dispatch_that_loses_the_race_reads_again(
         self, store: Store, pool: str, faults: Faulty

@@ -14,9 +14,13 @@ from typing import Any
 
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, RunState
+from push_dispatch.engine.gate import last_type
 from tests.fakes.memory_platform import MemoryPlatform
 
 __all__ = ["Guarantees"]
+
+#: For so many milliseconds at most, by what `admission` promises.
+_ASIDE = 16 * 60_000
 
 
 @dataclass
@@ -138,7 +142,11 @@ class Guarantees:
                 self.broken.append("admitted under a configuration that had been replaced")
             self._check_limits(pool, after, admitted)
             self._check_times(admitted)
-            self._check_order(pool, after, admitted)
+            refuses = self._store.circuit(self._pool, last_type(pool)).refusals > 0
+            if refuses and len(admitted) > 1:
+                self.broken.append("more than one run tries a platform that refuses")
+            if not refuses:  # Those who try it take turns.
+                self._check_order(pool, after, admitted)
 
     def _check_releases(self, before: Ledger, after: Ledger) -> None:
         """Guarantees 2 and 5: only who has ended gives a slot back."""
@@ -191,6 +199,8 @@ class Guarantees:
             return False
         if ready.due > self._now or (ready.expires is not None and ready.expires <= self._now):
             return False
+        if self._now < ready.refused_at + _ASIDE:
+            return False  # The platform refused it: others may try in between.
         key, held = ready.concurrency_key, _held(after)[queue.name]
         return not (
             _is_over(queue.limit, held + 1)

@@ -49,8 +49,11 @@ class MemoryPlatform:
     succeeded: set[str] = field(default_factory=set)
     #: Names that were started after that.
     repeated: list[str] = field(default_factory=list)
+    #: Asked before each push: raises what the platform answers now, if it takes nothing.
+    refuse: Callable[[Job], None] = lambda _job: None
 
     def push(self, job: Job) -> str:
+        self.refuse(job)
         failure = self.failures.pop(0) if self.failures else ""
         match failure:
             case "throttled":

@@ -101,7 +101,7 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
     `change` is called once a try and returns the same pool if there is nothing to do. Raises
     NotFound (`pool_not_found`), what `change` raises, Invalid (`invalid_limit`).
     """
-    for _ in range(_TRIES):
+    for race in range(_TRIES):
         pool = pool_named(ports, name)
         changed = change(pool)
         if changed == pool:
@@ -114,6 +114,7 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
         try:
             return ports.store.save_pool(changed)
         except Conflict:
+            ports.rest(race)
             continue
     raise Conflict(f"pool {name!r} is being changed all the time")
 

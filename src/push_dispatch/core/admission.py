@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from push_dispatch.core import pacing
+from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.model import (
     MAX_SLOTS,
     Collision,
@@ -31,6 +33,7 @@ __all__ = [
     "apply",
     "colliding",
     "decide",
+    "next_turn",
     "startable_alone",
     "started_within",
 ]
@@ -38,6 +41,14 @@ __all__ = [
 #: An admitted run whose place in line is still there after this time was not handed over: the
 #: pass that admitted it died in between. The next one sends it again.
 HANDOVER_SECONDS = 30
+#: A run that the platform refused lets others try for this long, doubled each time that it was
+#: refused although the platform had taken others: it may be too large for the room there is.
+ASIDE_SECONDS = 60
+_DOUBLINGS = 4
+
+
+#: Waits for a platform that refuses.
+_REFUSED = frozenset({"no_room", "throttled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,8 @@ class Snapshot:
     ledger: Ledger
     #: By queue, the places in line read so far, in order.
     ready: Mapping[str, Sequence[Ready]]
+    #: Of the last type that a run of the pool may be pushed to.
+    circuit: Circuit = field(default_factory=Circuit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +142,26 @@ def apply(snapshot: Snapshot, admitted: Sequence[Ready], now: int) -> Ledger:
         holders=(*ledger.holders, *new),
         starts=starts,
         configuration=pool.version,
+        paced=_paced(pool, ledger, len(admitted), now),
     )
+
+
+def next_turn(snapshot: Snapshot, decision: Decision, now: int) -> int | None:
+    """When time alone lets in one of those who wait for a rate, or for a platform that has just
+    accepted a run after refusals. `snapshot` has the ledger after the decision. None if nobody
+    does, or if something else will say so: a push, a person, the end of a run."""
+    pool, ledger = snapshot.pool, snapshot.ledger
+    reasons = {wait.reason for wait in decision.wait}
+    turns: list[int] = []
+    if "platform_rate" in reasons and pool.platform_rate:
+        turns.append(pacing.next_at(ledger.paced, pool.platform_rate))
+    if "rate_limit" in reasons:
+        turns += _windows_move(pool, ledger, now)
+    refused = [wait.ready for wait in decision.wait if wait.reason in _REFUSED]
+    turns += [_aside_until(ready) for ready in refused]
+    if refused and snapshot.circuit.recovers(now):
+        turns.append(now + 1000)
+    return min((turn for turn in turns if turn > now), default=None)
 
 
 @dataclass(slots=True)
@@ -146,10 +178,19 @@ class _Desk:
     wait: list[Wait] = field(default_factory=list)
     since: dict[Slot, int] = field(init=False)
     used: _Used = field(init=False)
+    #: Runs that the platform's rate, and its room, let in; None is any number.
+    paced: int | None = field(init=False)
+    room: int | None = field(init=False)
+    #: Of whom one may find out whether a platform that refused takes runs again.
+    probes: list[Ready] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.since = {holder.slot: holder.since for holder in self.snapshot.ledger.holders}
         self.used = _Used.of(self.snapshot, self.now)
+        pool, ledger = self.snapshot.pool, self.snapshot.ledger
+        rate = pool.platform_rate
+        self.paced = pacing.available(ledger.paced, rate, self.now) if rate else None
+        self.room = self.snapshot.circuit.room(self.now, self.since.values())
 
     def serve(self, queue: Queue, ready: Ready) -> None:
         held_since = self.since.get(ready.slot)
@@ -168,6 +209,8 @@ class _Desk:
         reason = self.reason_to_wait(queue, ready)
         if reason is not None:
             self.wait.append(Wait(ready, reason))
+            if self.room and self.snapshot.circuit.refusals and reason in _REFUSED:
+                self.probes.append(ready)
         else:
             self.admit.append(ready)
             self.used.add(ready)
@@ -196,11 +239,32 @@ class _Desk:
             return "deployment_limit"
         if used.rate_is_spent(pool, queue):
             return "rate_limit"
-        if len(self.admit) >= self.at_most:
-            return "admissible"
-        return None
+        return self._platform_holds(ready)
+
+    def _platform_holds(self, ready: Ready) -> str | None:
+        admitted = len(self.admit)
+        if self.paced is not None and admitted >= self.paced:
+            return "platform_rate"
+        circuit = self.snapshot.circuit
+        aside = self.now < _aside_until(ready)
+        if circuit.refusals or aside or (self.room is not None and admitted >= self.room):
+            return circuit.reason or "no_room"
+        return "admissible" if admitted >= self.at_most else None
+
+    def _send_probe(self) -> None:
+        """Every second probe is whose turn it is, the others take turns: where there is room for
+        small runs only, a large one at the head must not keep them from it for ever."""
+        in_order = [ready for ready in self.probes if self.now >= _aside_until(ready)]
+        if in_order and self.snapshot.circuit.refusals % 2:
+            probe = in_order[0]
+        else:
+            probe = min(self.probes, key=lambda ready: ready.refused_at)
+        self.admit.append(probe)
+        self.wait = [wait for wait in self.wait if wait.ready != probe]
 
     def decision(self) -> Decision:
+        if self.probes and self.at_most:
+            self._send_probe()
         return Decision(
             admit=tuple(self.admit),
             resend=tuple(self.resend),
@@ -283,6 +347,13 @@ def _collides(pool: Pool, used: _Used, ready: Ready, now: int) -> bool:
     )
 
 
+def _aside_until(ready: Ready) -> int:
+    """Until when a run that the platform refused lets others try."""
+    if not ready.refused_at:
+        return 0
+    return ready.refused_at + (ASIDE_SECONDS * 1000 << min(ready.blames, _DOUBLINGS))
+
+
 def _rates(pool: Pool) -> list[tuple[str, Rate]]:
     """Every rate of the pool with its scope: the empty one is the pool's own."""
     rates = [(queue.name, queue.rate) for queue in pool.queues if queue.rate]
@@ -316,3 +387,20 @@ def _condensed(starts: Starts, rate: Rate) -> Starts:
         last, before = parts.get(at // part, (at, 0))
         parts[at // part] = (max(last, at), before + count)
     return tuple(sorted(parts.values()))
+
+
+def _paced(pool: Pool, ledger: Ledger, admitted: int, now: int) -> int:
+    """What is kept of a bucket: nothing if it is full, or if there is none."""
+    if pool.platform_rate is None:
+        return 0
+    paced = pacing.take(ledger.paced, pool.platform_rate, now, admitted)
+    return paced if paced > now else 0
+
+
+def _windows_move(pool: Pool, ledger: Ledger, now: int) -> list[int]:
+    """When the oldest start of each rate's window leaves it."""
+    return [
+        starts[0][0] + rate.period_seconds * 1000
+        for scope, rate in _rates(pool)
+        if (starts := _within(ledger.starts.get(scope, ()), rate, now))
+    ]

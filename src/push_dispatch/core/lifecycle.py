@@ -22,6 +22,7 @@ __all__ = [
     "Expire",
     "FallBack",
     "GiveBack",
+    "Hold",
     "Move",
     "Observe",
     "Pushed",
@@ -55,6 +56,22 @@ class Claim:
     lease_until: int
     #: The claim that it takes over, as it was read: of two who do so at once, one gets it.
     instead_of: str = ""
+    #: Nothing was sent under that claim, for certain.
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Whoever has the claim sleeps under it, and is left alone until the lease ends."""
+
+    attempt: int
+    claim: str
+    lease_until: int
+    #: Nothing was started so far, for certain.
+    unsent: bool
+    #: What it waits for: a token of kind `wait`.
+    reason: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +96,18 @@ class FallBack:
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """The platform has no room: the slot is given back and the run waits for another attempt."""
+    """The platform has no room: the slot is given back and the run waits for another attempt, in
+    the order in which it was."""
 
     attempt: int
     reason: str
     message: str
-    delay_seconds: int
+    #: The claim under which the platform was asked; empty if the attempt was not claimed.
+    claim: str = ""
+    #: The platform has taken others since it refused this run before.
+    blamed: bool = False
+    #: When it is given up, unless an earlier refusal has set that.
+    give_up_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +151,7 @@ class Move:
     queue: str
 
 
-Event = Claim | Pushed | FallBack | GiveBack | Reject | Observe | Stop | Expire | Move
+Event = Claim | Hold | Pushed | FallBack | GiveBack | Reject | Observe | Stop | Expire | Move
 
 _S = RunState
 #: What stops an attempt without anybody wanting the run to end: another attempt may be due.
@@ -141,12 +164,14 @@ TRANSITIONS: Mapping[RunState, Mapping[type[Any], frozenset[RunState]]] = {
     _S.SCHEDULED: {
         Claim: frozenset({_S.PENDING}),
         Stop: frozenset({_S.CANCELLED}),
-        Expire: frozenset({_S.CANCELLED}),
+        Expire: frozenset({_S.CANCELLED, _S.CRASHED}),
+        GiveBack: frozenset({_S.SCHEDULED}),
         Reject: frozenset({_S.CRASHED}),
         Move: frozenset({_S.SCHEDULED}),
     },
     _S.PENDING: {
         Claim: frozenset({_S.PENDING}),
+        Hold: frozenset({_S.PENDING}),
         Pushed: frozenset({_S.PENDING}),
         FallBack: frozenset({_S.PENDING}),
         GiveBack: frozenset({_S.SCHEDULED}),
@@ -161,6 +186,7 @@ TRANSITIONS: Mapping[RunState, Mapping[type[Any], frozenset[RunState]]] = {
     },
     _S.CANCELLING: {
         Claim: frozenset({_S.CANCELLING}),
+        Hold: frozenset({_S.CANCELLING}),
         Pushed: frozenset({_S.CANCELLING}),
         GiveBack: frozenset({_S.CANCELLED, _S.CRASHED, _S.SCHEDULED}),
         Reject: frozenset({_S.CANCELLED, _S.CRASHED, _S.SCHEDULED}),
@@ -219,6 +245,7 @@ def _claim(run: Run, event: Claim, now: int) -> Run:
         template=event.template,
         claim=event.claim,
         claimed_at=now,
+        sent_at=now,
         lease_until=event.lease_until,
     )
     if run.waits_for(event.attempt):
@@ -235,15 +262,32 @@ def _claim(run: Run, event: Claim, now: int) -> Run:
     takes_over = current is not None and current.claim == event.instead_of
     if _is_current(run, event.attempt) and current and current.handle is None and takes_over:
         # Taken over: what was sent stays what it was, only the claim and the lease are new.
-        return _with(run, replace(current, claim=event.claim, lease_until=event.lease_until))
+        unsent = event.fresh or current.sent_at == 0
+        taken = replace(
+            current,
+            claim=event.claim,
+            lease_until=event.lease_until,
+            sent_at=now if unsent else current.sent_at,
+        )
+        return replace(_with(run, taken), reason=None, message=None)
     return run
+
+
+def _hold(run: Run, event: Hold, _now: int) -> Run:
+    current = run.current
+    if current is None or not _may_be_unsent(run, event.attempt) or current.claim != event.claim:
+        return run
+    sent_at = 0 if event.unsent else current.sent_at
+    held = replace(current, lease_until=event.lease_until, sent_at=sent_at)
+    return replace(_with(run, held), reason=event.reason, message=event.message)
 
 
 def _pushed(run: Run, event: Pushed, now: int) -> Run:
     current = run.current
     if current is None or not _is_current(run, event.attempt) or current.handle is not None:
         return run
-    return _with(run, replace(current, handle=event.handle, pushed_at=now, seen_at=now))
+    started = replace(current, handle=event.handle, pushed_at=now, seen_at=now)
+    return replace(_with(run, started), reason=None, message=None)
 
 
 def _fall_back(run: Run, event: FallBack, _now: int) -> Run:
@@ -258,17 +302,36 @@ def _fall_back(run: Run, event: FallBack, _now: int) -> Run:
         type=event.type,
         template=event.template,
         tried=(*current.tried, event.why),
+        sent_at=0,
     )
     return _with(run, moved)
 
 
 def _give_back(run: Run, event: GiveBack, now: int) -> Run:
-    if not _may_be_unsent(run, event.attempt):
+    if not event.claim:
+        # Nobody was asked: the claim of another function is not ours to end.
+        waits = run.waits_for(event.attempt)
+        return _returned(replace(run, attempt=event.attempt), event) if waits else run
+    current = run.current
+    if current is None or not _may_be_unsent(run, event.attempt) or current.claim != event.claim:
         return run
     ended = _close(run, now, reason=event.reason, message=event.message)
     if run.stop is not None:
         return _stopped(ended, now)
-    return _requeue(ended, event.reason, event.message, now + event.delay_seconds * 1000)
+    blames = run.blames + event.blamed
+    return _returned(replace(ended, refused_at=now, blames=blames), event)
+
+
+def _returned(run: Run, event: GiveBack) -> Run:
+    """It keeps its due time, and so its order."""
+    return replace(
+        run,
+        state=RunState.SCHEDULED,
+        returns=run.returns + 1,
+        give_up_at=run.give_up_at or event.give_up_at,
+        reason=event.reason,
+        message=event.message,
+    )
 
 
 def _reject(run: Run, event: Reject, now: int) -> Run:
@@ -310,6 +373,10 @@ def _stop(run: Run, event: Stop, now: int) -> Run:
 
 
 def _expire(run: Run, event: Expire, now: int) -> Run:
+    given_up = run.give_up_at is not None and run.give_up_at <= now
+    if event.reason == "expired" and given_up and (run.expires is None or run.expires > now):
+        # Not its own time is over but the pool's patience: that is the platform's fault.
+        return _end(run, RunState.CRASHED, run.reason or "no_capacity", run.message, now)
     return _end(run, RunState.CANCELLED, event.reason, None, now)
 
 
@@ -319,6 +386,7 @@ def _move(run: Run, event: Move, _now: int) -> Run:
 
 _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
     Claim: _claim,
+    Hold: _hold,
     Pushed: _pushed,
     FallBack: _fall_back,
     GiveBack: _give_back,
@@ -421,7 +489,16 @@ def _crash(run: Run, reason: str, message: str | None, now: int, *, retryable: b
 
 def _requeue(run: Run, reason: str, message: str | None, due: int) -> Run:
     return replace(
-        run, state=RunState.SCHEDULED, due=due, reason=reason, message=message, stop=None
+        run,
+        state=RunState.SCHEDULED,
+        due=due,
+        reason=reason,
+        message=message,
+        stop=None,
+        returns=0,
+        refused_at=0,
+        blames=0,
+        give_up_at=None,
     )
 
 

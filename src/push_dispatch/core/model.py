@@ -158,8 +158,13 @@ class Pool:
     deployment_limits: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
     #: Where to push, in this order, when the pool's own type has no capacity.
     fallbacks: tuple[Fallback, ...] = ()
-    #: Starts of this pool that the platform accepts; a burst above it queues in the push.
+    #: Starts of this pool that the platform accepts: no more are admitted, spread evenly but for
+    #: a burst of `starts`.
     platform_rate: Rate | None = None
+    #: How long a run keeps its slot while the platform has no room or is throttling.
+    hold_seconds: int = 30
+    #: How long after its first refusal a run that is still refused ends; None is never.
+    give_up_seconds: int | None = None
     #: Queues deleted while runs waited in them: their entries move to the default queue.
     retired: tuple[str, ...] = ()
     #: Moves with every change of the configuration item.
@@ -224,6 +229,8 @@ class Ledger:
     starts: Mapping[str, Starts] = field(default_factory=lambda: _EMPTY)
     #: Version of the configuration under which the last admission was decided.
     configuration: int = 0
+    #: When the bucket of the pool's platform rate is full again: see `pacing`.
+    paced: int = 0
 
     def without(self, ended: Collection[Slot]) -> Ledger:
         """This ledger after the given attempts have ended.
@@ -296,6 +303,9 @@ class Attempt:
     #: Types that had no capacity before, each with its reason.
     tried: tuple[str, ...] = ()
     claimed_at: int = 0
+    #: When it was first sent, as far as that may have started something. 0: nothing was started,
+    #: for certain, however often it was sent. None: claimed by an older version.
+    sent_at: int | None = None
     #: Until when whoever claimed it is left alone.
     lease_until: int = 0
     #: Who claimed it: lets the same push go on, and a lost reply be recognised.
@@ -314,6 +324,11 @@ class Attempt:
     observed: int | None = None
     #: When the attempt was last heard of.
     seen_at: int | None = None
+
+    @property
+    def in_doubt_since(self) -> int:
+        """Since when it may have been started. 0 if it was not, for certain."""
+        return self.claimed_at if self.sent_at is None else self.sent_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +374,14 @@ class Run:
     message: str | None = None
     #: Why it was asked to stop, while it is CANCELLING.
     stop: str | None = None
+    #: How often it gave its slot back because the platform had no room, since it last started.
+    returns: int = 0
+    #: When the platform last refused it; 0 if it was not asked.
+    refused_at: int = 0
+    #: How often it was refused although the platform had taken others since it was refused before.
+    blames: int = 0
+    #: It ends if it has not started by then: set at the first refusal, if the pool gives up.
+    give_up_at: int | None = None
     #: The newest attempts, oldest first.
     attempts: tuple[Attempt, ...] = ()
     ended_at: int | None = None
@@ -406,22 +429,30 @@ class Ready:
     concurrency_key: str = ""
     deployment: str = ""
     collision: Collision = Collision.ENQUEUE
+    #: See `Run`. A returned run keeps its order, so this tells its places apart.
+    returns: int = 0
+    refused_at: int = 0
+    blames: int = 0
     #: Whether the key of its item ends with the run's id: places of versions before 0.2 do not.
     names_run: bool = field(default=True, compare=False)
 
     @classmethod
     def of(cls, run: Run) -> Ready:
         """The place in line of a SCHEDULED run."""
+        ends = [at for at in (run.expires, run.give_up_at) if at is not None]
         return cls(
             queue=run.queue,
             due=run.due,
             order=run.order,
             run=run.uuid,
             attempt=run.next_attempt,
-            expires=run.expires,
+            expires=min(ends, default=None),
             concurrency_key=run.concurrency_key,
             deployment=run.deployment,
             collision=run.collision,
+            returns=run.returns,
+            refused_at=run.refused_at,
+            blames=run.blames,
         )
 
     @property

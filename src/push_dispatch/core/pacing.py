@@ -1,22 +1,32 @@
 """How are the starts of a platform with a low quota spread? A token bucket in one number.
 
 The generic cell rate algorithm: the bucket is described by the time at which it would be full
-again, so that one conditional write takes a token.
+again. Dispatch takes tokens in the commit that admits, so no run asks for one in vain.
 """
 
 from __future__ import annotations
 
 from push_dispatch.core.model import Rate
 
-__all__ = ["take"]
+__all__ = ["available", "next_at", "take"]
 
 
-def take(full_at: int, rate: Rate, now: int) -> tuple[int, int]:
-    """The new time at which the bucket is full, and how many milliseconds to wait.
+def available(full_at: int, rate: Rate, now: int) -> int:
+    """How many starts may be taken now: at most `rate.starts`."""
+    missing = max(0, full_at - now)
+    return max(0, rate.starts - -(-missing // _step(rate)))
 
-    With a wait of 0 a token was taken; otherwise nothing changes.
-    """
-    step = rate.period_seconds * 1000 // rate.starts
-    after = max(full_at, now) + step
-    wait = after - now - step * rate.starts
-    return (full_at, wait) if wait > 0 else (after, 0)
+
+def take(full_at: int, rate: Rate, now: int, count: int) -> int:
+    """The new time at which the bucket is full, after `count` starts were taken."""
+    return max(full_at, now) + count * _step(rate)
+
+
+def next_at(full_at: int, rate: Rate) -> int:
+    """When there is a start to take; in the past if there is one."""
+    return full_at - (rate.starts - 1) * _step(rate)
+
+
+def _step(rate: Rate) -> int:
+    """Milliseconds from one start to the next; never too short to keep the rate."""
+    return -(-rate.period_seconds * 1000 // rate.starts)

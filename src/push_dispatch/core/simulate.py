@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import quantiles
 
-from push_dispatch.core.admission import Snapshot, apply, decide
+from push_dispatch.core.admission import Snapshot, apply, decide, next_turn
 from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Slot
 
 __all__ = ["Arrival", "Report", "Simulated", "simulate", "summarize"]
@@ -136,6 +136,7 @@ class _World:
                 break
             depth *= 4
         self.ledger = apply(snapshot, decision.admit, now)
+        after = replace(snapshot, ledger=self.ledger)
         gone = (*decision.expire, *decision.collide)
         self._leave_line((*decision.admit, *gone))
         for ready in decision.admit:
@@ -143,25 +144,13 @@ class _World:
             self.schedule(now + self.arrivals[ready.run].duration, ready.slot)
         for ready in gone:
             yield Simulated(self.arrivals.pop(ready.run), None, None)
-        if any(wait.reason == "rate_limit" for wait in decision.wait):
-            self.schedule(self._rate_frees(now), None)
+        if (turn := next_turn(after, decision, now)) is not None:
+            self.schedule(turn, None)
 
     def _leave_line(self, entries: Sequence[Ready]) -> None:
         gone = {ready.run for ready in entries}
         for name in {ready.queue for ready in entries}:
             self.lines[name] = [entry for entry in self.lines[name] if entry[2].run not in gone]
-
-    def _rate_frees(self, now: int) -> int:
-        """When the next start leaves the window of a rate."""
-        rates = {queue.name: queue.rate for queue in self.pool.queues if queue.rate}
-        if self.pool.rate:
-            rates[""] = self.pool.rate
-        ends = (
-            starts[0][0] + rates[scope].period_seconds * 1000
-            for scope, starts in self.ledger.starts.items()
-            if scope in rates and starts
-        )
-        return min((end for end in ends if end > now), default=now + 1)
 
 
 # -- reading the result -----------------------------------------------------------------------

@@ -16,13 +16,14 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, decide
+from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, decide, next_turn
+from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, NotFound
 from push_dispatch.core.lifecycle import Expire, Reject
 from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Run, RunState, Slot
-from push_dispatch.engine.gate import has_gate
+from push_dispatch.engine.gate import has_gate, last_type
 from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
@@ -128,7 +129,7 @@ def dispatch(
     _line_up(ports, pool, hints)
     more = True
     while more:
-        more = _pass(ports, pool_name, hints.ended, passed, thorough=thorough)
+        more = _pass(ports, pool_name, hints, passed, thorough=thorough)
     if passed.admitted or passed.races_lost:
         counted = {"Admitted": len(passed.admitted), "RacesLost": passed.races_lost}
         ports.meter(counted, pool=pool_name)
@@ -234,10 +235,10 @@ def wake_when_due(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
 # -- one pass ---------------------------------------------------------------------------------
 
 
-def _pass(ports: Ports, name: str, ended: set[Slot], passed: Passed, *, thorough: bool) -> bool:
+def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bool) -> bool:
     """One snapshot, one decision, one commit. True if another pass may admit more."""
-    for _ in range(_RACES):
-        snapshot, decision, released = _look(ports, name, ended, thorough=thorough)
+    for race in range(_RACES):
+        snapshot, decision, released = _look(ports, name, hints.ended, thorough=thorough)
         if snapshot is None:
             return False
         if decision.admit or released:
@@ -246,12 +247,26 @@ def _pass(ports: Ports, name: str, ended: set[Slot], passed: Passed, *, thorough
                 ports.store.commit(ledger)
             except Conflict:
                 passed.races_lost += 1
+                ports.rest(race)
                 continue
+            snapshot = replace(snapshot, ledger=ledger)
         passed.released += released
-        passed.slots_used = len(snapshot.ledger.holders) + len(decision.admit)
+        passed.slots_used = len(snapshot.ledger.holders)
         _carry_out(ports, snapshot, decision, passed)
-        return len(decision.admit) >= BATCH
+        more = len(decision.admit) >= BATCH
+        # Only who has taken a turn, or brings somebody new, sees to the next one: a wake that
+        # comes in vain begets no other.
+        if not more and (decision.admit or hints.waiting or thorough):
+            _wake_for_turn(ports, snapshot, decision)
+        return more
     raise Conflict(f"pool {name!r}: lost {_RACES} races for the ledger")
+
+
+def _wake_for_turn(ports: Ports, snapshot: Snapshot, decision: Decision) -> None:
+    now = ports.clock()
+    turn = next_turn(snapshot, decision, now)
+    if turn is not None and turn <= now + WAKE_WITHIN_SECONDS * 1000:
+        ports.messages.wake([Wake(snapshot.pool.name)], -((now - turn) // 1000))
 
 
 def _look(
@@ -266,16 +281,23 @@ def _look(
         return None, Decision(), 0
     ledger = before.without(ended)
     released = len(before.holders) - len(ledger.holders)
-    line = _Line(ports, pool, ledger)
-    if thorough or (not pool.paused and len(ledger.holders) < pool.slots):
-        line.read_heads()
+    circuit = ports.store.circuit(name, last_type(pool))
     now = ports.clock()
+    line = _Line(ports, pool, ledger)
+    if thorough or _may_admit(pool, ledger, circuit, now):
+        line.read_heads()
     while True:
-        snapshot = Snapshot(pool, ledger, line.ready)
+        snapshot = Snapshot(pool, ledger, line.ready, circuit)
         decision = decide(snapshot, now, at_most=BATCH)
         chosen = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
         if not line.drop_stale(chosen) and not line.read_more(decision.hungry):
             return snapshot, decision, released
+
+
+def _may_admit(pool: Pool, ledger: Ledger, circuit: Circuit, now: int) -> bool:
+    """Whether anybody in line might be admitted, whoever it is."""
+    room = circuit.room(now, (holder.since for holder in ledger.holders))
+    return not pool.paused and len(ledger.holders) < pool.slots and room != 0
 
 
 class _Line:
@@ -363,7 +385,14 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
         return
     gated = has_gate(pool)
     pushes = [
-        Push(f"{pool.name}.{e.run}", e.attempt, pool.type, pool.template, gated=gated)
+        Push(
+            f"{pool.name}.{e.run}",
+            e.attempt,
+            pool.type,
+            pool.template,
+            gated=gated,
+            since=ports.clock(),
+        )
         for e in entries
     ]
     try:

@@ -30,8 +30,9 @@ _ALIVE = (Status.STARTING, Status.RUNNING)
 KEPT_LOG_BYTES = 32_000
 #: Characters of one line, so that at least one fits.
 _LONGEST = 7_999
-#: Wait for infrastructure whose process has ended.
+#: Wait for infrastructure whose process has ended, doubled each time up to the longest.
 _AGAIN_SECONDS = 60
+_LONGEST_AGAIN_SECONDS = 900
 
 
 def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> Run | None:
@@ -94,7 +95,9 @@ def _look_again(ports: Ports, message: Look, ending: Sequence[Observation]) -> N
     wanted = {(seen.run_id, seen.attempt) for seen in ending}
     again = tuple(watch for watch in message.attempts if (watch.run, watch.attempt) in wanted)
     if again:
-        ports.messages.send(message.platform, [replace(message, attempts=again)], _AGAIN_SECONDS)
+        later = replace(message, attempts=again, tries=message.tries + 1)
+        pause = min(_LONGEST_AGAIN_SECONDS, _AGAIN_SECONDS << min(message.tries, 8))
+        ports.messages.send(message.platform, [later], pause)
 
 
 def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:

@@ -1,8 +1,9 @@
 """May an attempt be sent to its platform now, or not yet, or not there?
 
-Only pools with a platform rate or with fallbacks have a gate; all others pay nothing for it. Two
-functions that pass at once may each count their failure over the other's: the circuit opens one
-push later, which costs nothing but that push.
+Gate: what stands before one push. Where there are further fallbacks, a platform that failed
+several times in a row is skipped. Where there are none, a platform that refuses is called by one
+run a minute; the others wait. Two functions that pass at once may each count their failure over
+the other's: the circuit opens one push later, which costs nothing but that push.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from push_dispatch.core.circuit import Circuit
+from push_dispatch.core.circuit import OPEN_AFTER, Circuit
 from push_dispatch.core.errors import NoCapacity, Throttled, Unavailable
-from push_dispatch.core.model import Fallback, Pool
+from push_dispatch.core.model import Fallback, Pool, Run
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Push
+from push_dispatch.ports.messages import Push, Wake
 
-__all__ = ["Gate", "gate_of", "has_gate", "next_fallback"]
+__all__ = ["Gate", "gate_of", "has_gate", "last_type", "next_fallback"]
 
 
 def has_gate(pool: Pool) -> bool:
-    """Whether pushes of this pool have to ask."""
-    return pool.platform_rate is not None or bool(pool.fallbacks)
+    """Whether pushes of this pool have to read its fallbacks first."""
+    return bool(pool.fallbacks)
+
+
+def last_type(pool: Pool) -> str:
+    """The type behind which there is nowhere to go: if it refuses, the pool waits."""
+    return pool.fallbacks[-1].type if pool.fallbacks else pool.type
 
 
 def next_fallback(pool: Pool | None, message: Push) -> Fallback | None:
@@ -30,52 +36,69 @@ def next_fallback(pool: Pool | None, message: Push) -> Fallback | None:
     return rest[0] if rest else None
 
 
-def gate_of(ports: Ports, pool: str, platform: str, message: Push) -> Gate:
+def gate_of(ports: Ports, pool: str, message: Push) -> Gate:
     """The gate before the platform to which `message` goes."""
     found = ports.store.pool(pool) if message.gated else None
-    if found is None or not found.fallbacks:
-        return Gate(ports, found, platform, message, None)
-    return Gate(ports, found, platform, message, ports.store.circuit(pool, message.type))
+    circuit = ports.store.circuit(pool, message.type)
+    return Gate(ports, pool, message, next_fallback(found, message), circuit)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What stands before one push; `circuit` is None where there are no fallbacks."""
+    """What stands before one push."""
 
     ports: Ports
-    pool: Pool | None
-    platform: str
+    pool: str
     message: Push
-    circuit: Circuit | None
+    following: Fallback | None
+    circuit: Circuit
+
+    def wait(self) -> int:
+        """Milliseconds until the platform may be called. With 0 it may be: if it has refused
+        before, this push is the one that tries, and nobody else does for a minute."""
+        circuit, now = self.circuit, self.ports.clock()
+        if self.following is not None or not circuit.refusals:
+            return 0
+        if now < circuit.next_at:
+            return circuit.next_at - now
+        probing = circuit.after_probe(now)
+        store = self.ports.store
+        ours = store.save_circuit(self.pool, self.message.type, probing, instead_of=circuit)
+        return 0 if ours else probing.next_at - now
 
     def enter(self) -> None:
-        """Raises NoCapacity (`circuit_open`) if the next fallback should take it, Throttled if the
-        pool's platform rate is used up: a burst queues here and not in error messages."""
-        if self.pool is None:
-            return
-        now = self.ports.clock()
-        if self.circuit and self.circuit.is_open(now) and next_fallback(self.pool, self.message):
+        """Raise NoCapacity (`circuit_open`) if the next fallback should take it."""
+        if self.following is not None and self.circuit.is_open(self.ports.clock()):
             text = f"the last {self.circuit.failures} pushes to it failed"
             raise NoCapacity(text, reason="circuit_open")
-        if self.pool.platform_rate is None:
-            return
-        wait = self.ports.store.take_start(
-            self.pool.name, self.platform, self.pool.platform_rate, now
-        )
-        if wait:
-            raise Throttled("the pool's platform rate is used up", after_seconds=wait / 1000)
 
     def failed(self) -> None:
-        """The platform was asked and did not, or perhaps not, start it."""
-        if self.circuit is not None:
+        """Count a push that says nothing about the pool's next one."""
+        if self.following is not None or self.circuit.recovered_at:
             self._save(self.circuit.after_failure(self.ports.clock()))
 
+    def blames(self, run: Run) -> bool:
+        """Whether a refusal is about this run, and not about every run of the pool: the platform
+        has taken others since it refused it before."""
+        others = 0 < run.refused_at < self.circuit.recovered_at or run.blames > 0
+        return others and not self.circuit.refusals and self.circuit.failures + 1 < OPEN_AFTER
+
+    def refused(self, error: Throttled | NoCapacity) -> int:
+        """Count a refusal; returns the milliseconds for which the platform is not called now."""
+        now = self.ports.clock()
+        throttled = isinstance(error, Throttled)
+        after = error.after_seconds if isinstance(error, Throttled) else None
+        circuit = self.circuit.after_refusal(now, "throttled" if throttled else "no_room", after)
+        self._save(circuit)
+        return circuit.next_at - now
+
     def succeeded(self) -> None:
-        """The platform has started it."""
-        if self.circuit is not None and self.circuit.failures:
-            self._save(Circuit())
+        """The platform has started it. After refusals the pool's others may follow."""
+        if self.circuit.failures:
+            self._save(self.circuit.after_success(self.ports.clock()))
+        if self.circuit.refusals:
+            self.ports.messages.wake([Wake(self.pool)])
 
     def _save(self, circuit: Circuit) -> None:
-        assert self.pool is not None  # noqa: S101 - only a pool with fallbacks has a circuit
         with suppress(Unavailable):  # Good to know, and no reason to lose track of an attempt.
-            self.ports.store.save_circuit(self.pool.name, self.message.type, circuit)
+            self.ports.store.save_circuit(self.pool, self.message.type, circuit)

@@ -101,7 +101,7 @@ def job_for(
         configuration=filled,
         timeout_seconds=run.timeout_seconds,
         secrets=kept,
-        claimed_at=attempt.claimed_at,
+        claimed_at=attempt.in_doubt_since,
     )
 
 

@@ -27,10 +27,18 @@ from push_dispatch.core.errors import (
     Throttled,
     Uncertain,
 )
-from push_dispatch.core.lifecycle import Claim, Event, FallBack, GiveBack, Pushed, Reject
+from push_dispatch.core.lifecycle import Claim, Event, FallBack, Pushed, Reject
 from push_dispatch.core.model import Attempt, Run, RunState, Slot, parse_run_id
-from push_dispatch.engine.gate import gate_of, next_fallback
+from push_dispatch.engine.gate import Gate, gate_of
 from push_dispatch.engine.job import job_for
+from push_dispatch.engine.patience import (
+    LEASE_SECONDS,
+    give_back,
+    hold,
+    may_hold,
+    pause,
+    spread,
+)
 from push_dispatch.engine.redactor import Redactor
 from push_dispatch.engine.stop import stop_attempt
 from push_dispatch.engine.transition import readable, transition
@@ -45,16 +53,10 @@ __all__ = ["LEASE_SECONDS", "Outcome", "give_up", "push"]
 
 log = logging.getLogger(__name__)
 
-#: How long a claim is respected. Longer than a push may take, clients' time-outs included.
-LEASE_SECONDS = 60
 #: A push whose fate stays unknown for this long ends as CRASHED (`push_uncertain`).
 GIVE_UP_SECONDS = 3600
-#: Wait before the same attempt is tried again, by number of tries.
-_PAUSES = (2, 5, 15, 30, 60, 120, 300)
 #: Tries after which a push that fails before anything is sent is given up: some four minutes.
 _PREPARATIONS = 6
-#: Wait before a run that found no room is due again.
-_NO_CAPACITY_DELAY = 60
 
 
 class Outcome(Enum):
@@ -86,14 +88,21 @@ def push(ports: Ports, message: Push) -> Outcome:
         # may have been given out since, so dispatch must hear of the end once more.
         ports.messages.wake([Wake(pool, (Slot(uuid, message.attempt),))])
         return Outcome.NOTHING_TO_DO
-    claimed = _claim(ports, run, message)
-    if isinstance(claimed, Outcome):
-        return claimed
-    run, fresh = claimed
-    attempt = run.current
+    message = message if message.since else replace(message, since=ports.clock())
+    fresh = _standing(ports, run, message)
+    if isinstance(fresh, Outcome):
+        return fresh
+    gate = gate_of(ports, pool, message)
+    # Before the claim: who has to wait writes nothing.
+    if fresh and run.state is not RunState.CANCELLING and (milliseconds := gate.wait()):
+        return _wait(ports, run, message, gate, milliseconds)
+    claimed = _claim(ports, run, message, fresh=fresh)
+    if claimed is None:
+        return _later(ports, message, 1)
+    attempt = claimed.current
     assert attempt is not None  # noqa: S101 - claimed a line ago
     redactor = Redactor(ports.secrets)
-    return _send(_Sending(ports, message, run, attempt, fresh=fresh, redactor=redactor))
+    return _send(_Sending(ports, message, claimed, attempt, gate, fresh=fresh, redactor=redactor))
 
 
 def give_up(ports: Ports, message: Push, why: str) -> None:
@@ -108,40 +117,80 @@ def give_up(ports: Ports, message: Push, why: str) -> None:
     attempt = run.current
     if attempt is None or attempt.number != message.attempt or attempt.handle is not None:
         return
-    if ports.clock() - attempt.claimed_at > GIVE_UP_SECONDS * 1000:
+    since = attempt.in_doubt_since
+    if since and ports.clock() - since > GIVE_UP_SECONDS * 1000:
         transition(ports, pool, uuid, Reject(message.attempt, "push_uncertain", why), run=run)
 
 
-def _claim(ports: Ports, run: Run, message: Push) -> tuple[Run, bool] | Outcome:
-    """The run in our hands and whether nothing was sent for it yet; or why that is all."""
-    now = ports.clock()
+def _standing(ports: Ports, run: Run, message: Push) -> bool | Outcome:
+    """Whether nothing was sent for the attempt so far, for certain; or why there is nothing to do
+    now."""
+    now, current = ports.clock(), run.current
+    if current is None or current.number != message.attempt:
+        return run.waits_for(message.attempt)
+    if current.handle is not None or run.state is RunState.RUNNING:
+        return Outcome.NOTHING_TO_DO
+    if message.type != current.type:
+        # It fell back, and the message to the next platform may have got lost.
+        moved = replace(message, type=current.type, template=current.template)
+        return _later(ports, replace(moved, fallback=len(current.tried)), 0)
+    ours = message.claim == current.claim
+    if not ours and now < current.lease_until:
+        return _later(ports, message, (current.lease_until - now + 999) // 1000)
+    return current.sent_at == 0 or (ours and not message.uncertain)
+
+
+def _claim(ports: Ports, run: Run, message: Push, *, fresh: bool) -> Run | None:
+    """The run in our hands; None if somebody else was faster."""
     current = run.current
-    held, fresh = "", run.waits_for(message.attempt)
-    if current and current.number == message.attempt:
-        if current.handle is not None or run.state is RunState.RUNNING:
-            return Outcome.NOTHING_TO_DO
-        if message.type != current.type:
-            # It fell back, and the message to the next platform may have got lost.
-            moved = replace(message, type=current.type, template=current.template)
-            return _later(ports, replace(moved, fallback=len(current.tried)), 0)
-        ours = message.claim == current.claim
-        if not ours and now < current.lease_until:
-            left = (current.lease_until - now + 999) // 1000
-            return _later(ports, message, left)
-        # Our own claim is renewed too: delivered twice, this message starts nothing twice.
-        held, fresh = current.claim, ours and not message.uncertain
+    held = current.claim if current and current.number == message.attempt else ""
     claim = Claim(
         attempt=message.attempt,
         platform=entry_for(message.type).platform,
         type=message.type,
         template=message.template,
+        # Our own claim is renewed too: delivered twice, this message starts nothing twice.
         claim=ports.new_id(),
-        lease_until=now + LEASE_SECONDS * 1000,
+        lease_until=ports.clock() + LEASE_SECONDS * 1000,
         instead_of=held,
+        fresh=fresh,
     )
     run = transition(ports, run.pool, run.uuid, claim, run=run)
-    taken = run.current is not None and run.current.claim == claim.claim
-    return (run, fresh) if taken else _later(ports, message, 1)
+    return run if run.current is not None and run.current.claim == claim.claim else None
+
+
+def _wait(ports: Ports, run: Run, message: Push, gate: Gate, milliseconds: int) -> Outcome:
+    """Somebody else finds out when the platform takes runs again. Nothing was sent."""
+    pool, reason = ports.store.pool(run.pool), gate.circuit.reason
+    seconds = milliseconds / 1000 + spread(message.run)
+    current = run.current
+    claim = current.claim if current and current.number == message.attempt else ""
+    if not may_hold(ports, pool, message, seconds):
+        refused = Throttled if reason == "throttled" else NoCapacity
+        text = "the platform refuses the pool's runs: this one was not sent"
+        return _give_back(ports, run, message, claim, refused(text))
+    if claim:
+        event = hold(ports, message, claim, seconds, unsent=True, reason=reason)
+        transition(ports, run.pool, run.uuid, event, run=run)
+        message = replace(message, claim=claim, uncertain=False)
+    return _later(ports, message, seconds, failed=False)
+
+
+def _give_back(
+    ports: Ports,
+    run: Run,
+    message: Push,
+    claim: str,
+    error: Throttled | NoCapacity,
+    *,
+    blamed: bool = False,
+) -> Outcome:
+    event = give_back(ports, message, claim, error, blamed=blamed)
+    transition(ports, run.pool, run.uuid, event, run=run)
+    return Outcome.NO_CAPACITY
+
+
+# -- sending ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +199,7 @@ class _Sending:
     message: Push
     run: Run
     attempt: Attempt
+    gate: Gate
     #: Nothing was sent for this attempt so far, for certain.
     fresh: bool
     #: Reads the job's secrets; every word about the push goes through it.
@@ -158,7 +208,7 @@ class _Sending:
     @property
     def is_late(self) -> bool:
         """Whether its fate has been unknown for so long that a last look settles it."""
-        age = self.ports.clock() - self.attempt.claimed_at
+        age = self.ports.clock() - self.attempt.in_doubt_since
         return self.message.uncertain and age > GIVE_UP_SECONDS * 1000
 
     def timed(self, call: str) -> AbstractContextManager[None]:
@@ -169,16 +219,13 @@ class _Sending:
 
 
 def _send(sending: _Sending) -> Outcome:
-    ports, attempt, message = sending.ports, sending.attempt, sending.message
+    ports, attempt, message, gate = sending.ports, sending.attempt, sending.message, sending.gate
     try:
         platform, job = _prepare(sending)
-        gate = gate_of(ports, sending.run.pool, attempt.platform, message)
         if sending.fresh:
             gate.enter()
     except NoCapacity as error:
-        return _no_capacity(sending, error)
-    except Throttled as error:
-        return _throttled(sending, error)
+        return _fall_back(sending, error)
     except (Rejected, Invalid) as error:
         # What may live and cannot be looked up now keeps its slot for a while.
         return _rejected(sending, error) if sending.fresh else _not_prepared(sending, error)
@@ -188,12 +235,8 @@ def _send(sending: _Sending) -> Outcome:
         handle = _start(platform, job, sending)
     except Rejected as error:
         return _rejected(sending, error)
-    except NoCapacity as error:
-        gate.failed()
-        return _no_capacity(sending, error)
-    except Throttled as error:
-        gate.failed()
-        return _throttled(sending, error)
+    except (NoCapacity, Throttled) as error:
+        return _refused(sending, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it may have started something
         if isinstance(error, PlatformError):
             gate.failed()  # a bug of ours says nothing about the platform
@@ -256,55 +299,65 @@ def _not_prepared(sending: _Sending, error: Exception) -> Outcome:
         text = f"given up after {message.tries} tries: {sending.redactor.masked(error)}"
         sending.advance(Reject(message.attempt, "push_failed", text))
         return Outcome.REJECTED
-    claim, pause = sending.attempt.claim, _pause(message.tries)
-    return _later(sending.ports, message, pause, claim=claim, uncertain=not sending.fresh)
+    return _try_again(sending, pause(message.tries))
 
 
-def _throttled(sending: _Sending, error: Throttled) -> Outcome:
-    """Nothing was started: the same claim may go on at once when its time has come."""
-    message = sending.message
-    pause = error.after_seconds or _pause(message.tries)
-    claim = sending.attempt.claim
-    return _later(sending.ports, message, pause, claim=claim, uncertain=not sending.fresh)
-
-
-def _no_capacity(sending: _Sending, error: NoCapacity) -> Outcome:
-    """The next fallback under the same slot, else the slot goes back."""
+def _refused(sending: _Sending, error: Throttled | NoCapacity) -> Outcome:
+    """This request has started nothing: the run keeps its slot for as long as its pool allows,
+    then takes the next fallback, else gives the slot back."""
     ports, message, run = sending.ports, sending.message, sending.run
-    following = next_fallback(ports.store.pool(run.pool), message)
-    said = sending.redactor.masked(error)
-    if following is None or run.stop is not None:
-        sending.advance(GiveBack(message.attempt, error.reason, said, _NO_CAPACITY_DELAY))
-        return Outcome.NO_CAPACITY
-    why = f"{message.type}: {error.reason} ({said})"
+    if isinstance(error, Throttled) and not sending.fresh:
+        # An earlier one may have, and is no nearer to being found.
+        sending.gate.failed()
+        return _try_again(sending, error.after_seconds or pause(message.tries))
+    if isinstance(error, NoCapacity) and sending.gate.following is not None and not run.stop:
+        sending.gate.failed()
+        return _fall_back(sending, error)
+    said = type(error)(sending.redactor.masked(error), reason=error.reason)
+    if sending.fresh and sending.gate.blames(run):
+        sending.gate.failed()
+        return _give_back(ports, run, message, sending.attempt.claim, said, blamed=True)
+    seconds = sending.gate.refused(error) / 1000
+    if sending.fresh and may_hold(ports, ports.store.pool(run.pool), message, seconds):
+        reason = "throttled" if isinstance(error, Throttled) else "no_room"
+        return _try_again(sending, seconds, reason=reason, why=said.message)
+    if sending.gate.following is not None and not run.stop:
+        return _fall_back(sending, error)
+    ports.messages.wake([Wake(run.pool)], math.ceil(seconds))
+    return _give_back(ports, run, message, sending.attempt.claim, said)
+
+
+def _fall_back(sending: _Sending, error: Throttled | NoCapacity) -> Outcome:
+    """The next platform of the pool gets it, under the same slot."""
+    ports, message, following = sending.ports, sending.message, sending.gate.following
+    assert following is not None  # noqa: S101 - the callers have looked
+    why = f"{message.type}: {error.reason} ({sending.redactor.masked(error)})"
     platform = entry_for(following.type).platform
     sending.advance(FallBack(message.attempt, platform, following.type, following.template, why))
-    _later(
-        ports,
-        replace(
-            message,
-            type=following.type,
-            template=following.template,
-            fallback=message.fallback + 1,
-            tries=-1,
-            claim=sending.attempt.claim,
-            uncertain=False,
-        ),
-        0,
+    moved = replace(
+        message,
+        type=following.type,
+        template=following.template,
+        fallback=message.fallback + 1,
+        tries=0,
+        claim=sending.attempt.claim,
+        uncertain=False,
+        since=ports.clock(),
     )
+    _later(ports, moved, 0, failed=False)
     return Outcome.FELL_BACK
 
 
 def _uncertain(sending: _Sending, error: Exception) -> Outcome:
     """It may have been started: the same claim looks it up before it sends again."""
-    ports, message, attempt = sending.ports, sending.message, sending.attempt
+    message = sending.message
     _warn(sending, error)
     # Never on the word of a push that may have started it: this was the look, if there is one.
     if sending.is_late:
         reason = error.reason if isinstance(error, Uncertain) else "push_failed"
         sending.advance(Reject(message.attempt, reason, sending.redactor.masked(error)))
         return Outcome.REJECTED
-    return _later(ports, message, _pause(message.tries), claim=attempt.claim, uncertain=True)
+    return _try_again(replace(sending, fresh=False), pause(message.tries))
 
 
 def _warn(sending: _Sending, error: Exception) -> None:
@@ -314,27 +367,24 @@ def _warn(sending: _Sending, error: Exception) -> None:
     log.warning("push of %s attempt %d failed\n%s", message.run, message.attempt, trace)
 
 
-def _later(
-    ports: Ports,
-    message: Push,
-    seconds: float,
-    *,
-    claim: str | None = None,
-    uncertain: bool | None = None,
+def _try_again(
+    sending: _Sending, seconds: float, *, reason: str | None = None, why: str | None = None
 ) -> Outcome:
-    again = replace(
-        message,
-        tries=message.tries + 1,
-        claim=message.claim if claim is None else claim,
-        uncertain=message.uncertain if uncertain is None else uncertain,
-    )
+    """The same claim goes on after a pause. With a `reason` it only waits, and has not failed."""
+    ports, message, claim = sending.ports, sending.message, sending.attempt.claim
+    if reason is not None or seconds > LEASE_SECONDS:
+        sending.advance(
+            hold(ports, message, claim, seconds, unsent=sending.fresh, reason=reason, why=why)
+        )
+    again = replace(message, claim=claim, uncertain=not sending.fresh)
+    return _later(ports, again, seconds, failed=reason is None)
+
+
+def _later(ports: Ports, message: Push, seconds: float, *, failed: bool = True) -> Outcome:
+    again = replace(message, tries=message.tries + failed)
     try:
         platform = entry_for(message.type).platform
         ports.messages.send(platform, [again], math.ceil(seconds))
     except NotFound as error:
         log.warning("push of %s cannot be sent again: %s", message.run, error.message)
     return Outcome.LATER
-
-
-def _pause(tries: int) -> int:
-    return _PAUSES[min(tries, len(_PAUSES) - 1)]

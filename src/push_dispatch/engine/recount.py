@@ -87,7 +87,7 @@ def put_right(ports: Ports, found: Recount) -> None:
     idempotent and safe beside anything else. Raises Unavailable, Conflict.
     """
     ports.store.enqueue(found.pool, [Ready.of(run) for run in found.lost], ports.clock())
-    for _ in range(_RACES):
+    for race in range(_RACES):
         ledger = ports.store.ledger(found.pool)
         after = _corrected(ports, ledger, found)
         if after.holders == ledger.holders:
@@ -95,6 +95,7 @@ def put_right(ports: Ports, found: Recount) -> None:
         try:
             ports.store.commit(replace(after, version=ledger.version + 1))
         except Conflict:
+            ports.rest(race)
             continue
         return
     raise Conflict(f"pool {found.pool!r}: lost {_RACES} races for the ledger")

@@ -14,8 +14,9 @@ __all__ = ["stop", "stop_attempt"]
 
 log = logging.getLogger(__name__)
 
-#: Wait before the platform is asked again after it could not be reached.
-_AGAIN_SECONDS = 5
+#: Waits before the platform is asked again after it could not be reached. Then the sweep does so,
+#: once a minute.
+_PAUSES = (5, 15, 30)
 
 
 def stop(ports: Ports, message: StopAttempt) -> None:
@@ -24,10 +25,10 @@ def stop(ports: Ports, message: StopAttempt) -> None:
     pool, uuid = parse_run_id(message.run)
     run = readable(ports, pool, uuid)
     if run and run.state is RunState.CANCELLING and run.attempt == message.attempt:
-        stop_attempt(ports, run)
+        stop_attempt(ports, run, message.tries)
 
 
-def stop_attempt(ports: Ports, run: Run) -> None:
+def stop_attempt(ports: Ports, run: Run, tries: int = 0) -> None:
     """Ask the platform to stop the run's attempt.
 
     Without a handle it is being pushed right now, and that push stops it; or that push died, and
@@ -42,5 +43,6 @@ def stop_attempt(ports: Ports, run: Run) -> None:
             platform.cancel(attempt.handle)
     except PlatformError as error:
         log.warning("stopping %s: %s; asked again later", run.id, error.message)
-        again = StopAttempt(run.id, attempt.number)
-        ports.messages.send(attempt.platform, [again], _AGAIN_SECONDS)
+        if tries < len(_PAUSES):
+            again = StopAttempt(run.id, attempt.number, tries + 1)
+            ports.messages.send(attempt.platform, [again], _PAUSES[tries])

@@ -33,7 +33,8 @@ __all__ = ["Swept", "sweep", "sweep_pool"]
 
 log = logging.getLogger(__name__)
 
-#: A hand-over or a claim that has not gone on for this long is started again.
+#: A hand-over that its pool allows to sleep no longer, or a claim whose lease has ended, is started
+#: again after this time.
 STUCK_SECONDS = 120
 #: An attempt that was not heard of for this long is looked at.
 SILENT_SECONDS = 50
@@ -128,11 +129,12 @@ def push_again(
 ) -> None:
     """Runs that hold a slot and were not sent, or whose push died in the middle."""
     now = ports.clock()
+    asleep = (pool.hold_seconds + STUCK_SECONDS) * 1000
     for holder, run in held:
         if run is None:
             continue
         attempt = run.current
-        if run.waits_for(holder.attempt) and now - holder.since >= STUCK_SECONDS * 1000:
+        if run.waits_for(holder.attempt) and now - holder.since >= asleep:
             hand_over(ports, pool, [Ready.of(run)])
         elif (
             attempt is not None

@@ -27,7 +27,7 @@ def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | N
     `run` is the run as last seen by the caller, which saves a read. Raises NotFound
     (`run_not_found`), Unavailable.
     """
-    for _ in range(_TRIES):
+    for race in range(_TRIES):
         run = run or ports.store.run(pool, uuid)
         if run is None:
             raise NotFound(f"there is no run {pool}.{uuid}", reason="run_not_found")
@@ -39,6 +39,7 @@ def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | N
             ports.store.save_run(after)
         except Conflict:
             run = None
+            ports.rest(race)
         else:
             return after
     raise Conflict(f"run {pool}.{uuid} is being changed all the time")

@@ -26,6 +26,7 @@ from push_dispatch.core.model import (
 )
 from push_dispatch.core.reasons import Kind, describe
 from push_dispatch.core.simulate import Arrival, simulate
+from push_dispatch.engine.gate import last_type
 from push_dispatch.ports import Ports
 
 __all__ = [
@@ -169,11 +170,11 @@ def _snapshot(ports: Ports, name: str, places: Iterable[Ready]) -> Snapshot | No
     ledger, pool = ports.store.ledger(name), ports.store.pool(name)
     if pool is None:
         return None
-    now = ports.clock()
+    now, circuit = ports.clock(), ports.store.circuit(name, last_type(pool))
     page = min(DEPTH, max(0, pool.slots - len(ledger.holders)) + _SLACK)
     lines = {q.name: ports.store.line(name, q.name, page, due=now) for q in pool.queues}
     more = {queue for queue, line in lines.items() if len(line) == page}
-    while hungry := more & decide(Snapshot(pool, ledger, lines), now).hungry:
+    while hungry := more & decide(Snapshot(pool, ledger, lines, circuit), now).hungry:
         # Runs are held back by their keys and slots are left: dispatch reads on, too.
         for queue in hungry:
             line = lines[queue]
@@ -181,7 +182,7 @@ def _snapshot(ports: Ports, name: str, places: Iterable[Ready]) -> Snapshot | No
             line += found
             if len(found) < page or len(line) >= DEPTH:
                 more.discard(queue)
-    return Snapshot(pool, ledger, _with(lines, places))
+    return Snapshot(pool, ledger, _with(lines, places), circuit)
 
 
 def _deeper(ports: Ports, snapshot: Snapshot, *places: Ready) -> Snapshot:

@@ -52,8 +52,8 @@ class Job:
     #: `Capabilities.passes_secrets`: they hand the reference, or the value as a secret, to the
     #: platform's own mechanism. For all others the values are in the configuration's `env`.
     secrets: Mapping[str, Secret] = field(default_factory=dict)
-    #: When this attempt was claimed, in epoch milliseconds: tells a platform whether its
-    #: idempotency window is still open.
+    #: When this attempt was claimed by the first push that may have started it, in epoch
+    #: milliseconds: tells a platform whether its idempotency window is still open.
     claimed_at: int = 0
 
 

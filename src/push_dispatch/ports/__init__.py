@@ -42,6 +42,8 @@ class Ports:
     schedules: Schedules = field(default_factory=NoSchedules)
     #: Takes what is measured.
     meter: Meter = no_meter
+    #: Waits a moment, at random, before the n-th retry (from 0) of a race that was lost.
+    rest: Callable[[int], None] = lambda _race: None
 
     @contextmanager
     def timed(self, platform: str, call: str) -> Iterator[None]:

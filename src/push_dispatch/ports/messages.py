@@ -46,6 +46,8 @@ class Push:
     tries: int = 0
     #: The last try may have started it: look first.
     uncertain: bool = False
+    #: Since when the run has held its slot without being started, in epoch milliseconds.
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class StopAttempt:
 
     run: str
     attempt: int
+    #: How often the platform could not be reached.
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Look:
 
     platform: str
     attempts: tuple[Watch, ...]
+    #: How often this was sent again.
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,8 @@ def decode(body: str) -> Message | Wake:
         raise ValueError("a message is a JSON object")  # noqa: TRY004 - callers catch one kind
     match document.pop("verb"):
         case "look":
-            return Look(document["platform"], tuple(Watch(**w) for w in document["attempts"]))
+            watches = tuple(Watch(**w) for w in document["attempts"])
+            return Look(document["platform"], watches, document.get("tries", 0))
         case "wake":
             ended = tuple(Slot(str(run), int(n)) for run, n in document.get("ended", ()))
             due = tuple(map(str, document.get("due", ())))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from push_dispatch.core.circuit import Circuit
-from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState
+from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
 
 __all__ = ["LOG_DAYS", "Change", "Store"]
 
@@ -195,19 +195,17 @@ class Store(Protocol):
         """Remember it; the last writer wins."""
         ...
 
-    # -- pacing ----------------------------------------------------------------------------
-
-    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
-        """Take one of the starts that the platform accepts in a period, spread evenly but for a
-        burst of `rate.starts`. Returns 0, or the milliseconds to wait when none was taken."""
-        ...
+    # -- circuits ----------------------------------------------------------------------------
 
     def circuit(self, pool: str, type: str) -> Circuit:
         """What the last pushes of the pool to this type have come to."""
         ...
 
-    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
-        """Remember it; whoever saves last wins."""
+    def save_circuit(
+        self, pool: str, type: str, circuit: Circuit, *, instead_of: Circuit | None = None
+    ) -> bool:
+        """Remember it; whoever saves last wins. With `instead_of` only if the platform's next call
+        is still due when that says: False if somebody else has taken it."""
         ...
 
     # -- the ledger ------------------------------------------------------------------------

@@ -19,7 +19,7 @@ __all__ = ["PoolContract"]
 
 
 class PoolContract(StoreSuite):
-    """`create_pool` to `delete_deployment`, `take_start` and circuits."""
+    """`create_pool` to `delete_deployment`, circuits."""
 
     def test_unknown_pool_is_none(self, store: Store, pool: str) -> None:
         assert store.pool(pool) is None
@@ -158,14 +158,6 @@ class PoolContract(StoreSuite):
         assert store.deployment(names[0]) is None
         assert not set(names) & set(store.deployments())
 
-    def test_starts_of_a_platform_are_spread(self, store: Store, pool: str) -> None:
-        rate = Rate(2, 1)
-        taken = [store.take_start(pool, "ecs", rate, values.NOW) for _ in range(3)]
-        assert taken[:2] == [0, 0]
-        assert 0 < taken[2] <= 500
-        assert store.take_start(pool, "aci", rate, values.NOW) == 0
-        assert store.take_start(pool, "ecs", rate, values.NOW + taken[2]) == 0
-
     def test_one_sweep_at_a_time_and_the_next_goes_on_where_it_stopped(self, store: Store) -> None:
         now = time.time_ns() // 1_000_000  # The table may be one that was swept before.
         first = store.begin_sweep(now, now + 50)
@@ -185,3 +177,19 @@ class PoolContract(StoreSuite):
         assert store.circuit(pool, "cloud-run-v2") == Circuit()
         store.save_circuit(pool, "ecs", Circuit())
         assert store.circuit(pool, "ecs") == Circuit()
+
+    def test_a_call_that_is_due_is_taken_once(self, store: Store, pool: str) -> None:
+        assert store.save_circuit(pool, "ecs", _refused(0), instead_of=Circuit())
+        assert not store.save_circuit(pool, "ecs", _refused(9), instead_of=Circuit())
+        assert store.circuit(pool, "ecs") == _refused(0)
+        probing = _refused(0).after_probe(values.NOW + 5000)
+        for _ in range(2):  # A reply may have got lost.
+            assert store.save_circuit(pool, "ecs", probing, instead_of=_refused(0))
+        assert store.circuit(pool, "ecs") == probing
+        store.save_circuit(pool, "ecs", probing.after_success(values.NOW))
+        recovered = store.circuit(pool, "ecs")
+        assert (recovered.refusals, recovered.recovered_at) == (0, values.NOW)
+
+
+def _refused(later: int) -> Circuit:
+    return Circuit().after_refusal(values.NOW + later, "no_room")

@@ -74,6 +74,10 @@ def full_run(pool: str, uuid: str) -> Run:
         stop="cancelled_by_user",
         attempts=(_attempt(1), _attempt(2)),
         ended_at=NOW + 9,
+        returns=3,
+        refused_at=NOW + 7,
+        blames=1,
+        give_up_at=NOW + 8,
     )
 
 
@@ -85,6 +89,7 @@ def _attempt(number: int) -> Attempt:
         type="ecs:push",
         tried=("cloud-run-v2: no_capacity (none left)",),
         claimed_at=NOW,
+        sent_at=0,
         lease_until=NOW + 60_000,
         claim="claim",
         handle="arn:aws:ecs:eu-west-1:1:task/1",

@@ -15,6 +15,7 @@ from push_dispatch.core.lifecycle import (
     Expire,
     FallBack,
     GiveBack,
+    Hold,
     Move,
     Observe,
     Pushed,
@@ -22,7 +23,7 @@ from push_dispatch.core.lifecycle import (
     Stop,
     advance,
 )
-from push_dispatch.core.model import Attempt, Observation, Run, RunState, Status
+from push_dispatch.core.model import Attempt, Observation, Ready, Run, RunState, Status
 
 S = RunState
 NOW = 1_800_000_000_000
@@ -32,6 +33,7 @@ EVENTS: tuple[type[Event], ...] = (
     Pushed,
     FallBack,
     GiveBack,
+    Hold,
     Reject,
     Observe,
     Stop,
@@ -83,7 +85,13 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     (pending(), claim(name="d", instead_of="c"), S.PENDING, None),
     (pending(), Pushed(1, "h"), S.PENDING, None),
     (pending(), FallBack(1, "docker", "docker", "t2", "ecs: full"), S.PENDING, None),
-    (pending(), GiveBack(1, "no_capacity", "full", 60), S.SCHEDULED, "no_capacity"),
+    (pending(), GiveBack(1, "no_capacity", "full", "c"), S.SCHEDULED, "no_capacity"),
+    (scheduled(), GiveBack(1, "no_capacity", "not sent"), S.SCHEDULED, "no_capacity"),
+    (scheduled(due=NOW, give_up_at=NOW, reason="no_capacity"), Expire(), S.CRASHED, "no_capacity"),
+    (scheduled(give_up_at=LATER + 1), Expire(), S.CANCELLED, "expired"),
+    (scheduled(give_up_at=NOW, expires=NOW), Expire(), S.CANCELLED, "expired"),
+    (pending(), Hold(1, "c", NOW + 9, unsent=True, reason="no_room"), S.PENDING, "no_room"),
+    (cancelling(pending()), Hold(1, "c", NOW + 9, unsent=False), S.CANCELLING, None),
     (pending(), Reject(1, "access_denied", "no"), S.CRASHED, "access_denied"),
     (
         pending(crash_retries=1),
@@ -109,11 +117,11 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     (running(), Stop("timed_out"), S.CANCELLING, None),
     (cancelling(pending()), claim(name="d", instead_of="c"), S.CANCELLING, None),
     (cancelling(pending()), Pushed(1, "h"), S.CANCELLING, None),
-    (cancelling(pending()), GiveBack(1, "no_capacity", "", 60), S.CANCELLED, "cancelled_by_user"),
-    (cancelling(pending(), "timed_out"), GiveBack(1, "x", "", 60), S.CRASHED, "timed_out"),
+    (cancelling(pending()), GiveBack(1, "no_capacity", "", "c"), S.CANCELLED, "cancelled_by_user"),
+    (cancelling(pending(), "timed_out"), GiveBack(1, "x", "", "c"), S.CRASHED, "timed_out"),
     (
         cancelling(pending(crash_retries=1), "timed_out"),
-        GiveBack(1, "no_capacity", "", 60),
+        GiveBack(1, "no_capacity", "", "c"),
         S.SCHEDULED,
         "timed_out",
     ),
@@ -207,7 +215,7 @@ def test_the_same_event_twice_changes_nothing_more(before: Run, event: Event) ->
     "event",
     [
         Pushed(2, "h"),
-        GiveBack(2, "no_capacity", "", 60),
+        GiveBack(2, "no_capacity", "", "c"),
         Reject(2, "x", ""),
         Observe(Observation(f"p.{ID}", 2, Status.ENDED, exit_code=0)),
         Observe(Observation(f"p.{ID}", 0, Status.ENDED, exit_code=0)),
@@ -230,7 +238,7 @@ def test_who_thinks_to_be_first_does_not_take_over() -> None:
     assert advance(run, claim(name="d"), NOW) is run
 
 
-@pytest.mark.parametrize("event", [GiveBack(1, "no_capacity", "", 60), Reject(1, "x", "")])
+@pytest.mark.parametrize("event", [GiveBack(1, "no_capacity", "", "c"), Reject(1, "x", "")])
 def test_a_handle_outweighs_what_another_push_was_told(event: Event) -> None:
     run = pushed()
 
@@ -301,11 +309,61 @@ def test_what_cannot_succeed_is_not_tried_again() -> None:
     assert advance(run, seen(Status.ENDED, 1, retryable=False), NOW).state is S.FAILED
 
 
-def test_no_room_costs_no_retry() -> None:
-    run = advance(pending(), GiveBack(1, "no_capacity", "full", 60), NOW)
+def test_no_room_costs_neither_a_retry_nor_the_place_in_line() -> None:
+    before = pending()
+    run = advance(before, GiveBack(1, "no_capacity", "full", "c", give_up_at=LATER), NOW + 5)
 
-    assert (run.due, run.failures, run.crashes) == (NOW + 60_000, 0, 0)
+    assert (run.due, run.order, run.failures, run.crashes) == (before.due, before.order, 0, 0)
+    assert (run.returns, run.refused_at, run.give_up_at) == (1, NOW + 5, LATER)
     assert run.waits_for(2)
+    assert Ready.of(run) != Ready.of(replace(run, returns=0))
+    assert Ready.of(run).expires == LATER
+
+
+def test_who_was_not_sent_was_not_refused() -> None:
+    run = advance(scheduled(), GiveBack(1, "no_capacity", "not sent"), NOW)
+
+    assert (run.attempt, run.returns, run.refused_at, run.attempts) == (1, 1, 0, ())
+    assert run.has_ended(1)
+
+
+@pytest.mark.parametrize("claim_of_another", ["", "d"])
+def test_nobody_gives_back_what_another_push_has_claimed(claim_of_another: str) -> None:
+    run = pending()
+
+    assert advance(run, GiveBack(1, "no_capacity", "", claim_of_another), NOW) is run
+    assert advance(run, Hold(1, claim_of_another, LATER, unsent=True), NOW) is run
+
+
+def test_a_claim_is_in_doubt_from_when_it_was_first_sent() -> None:
+    """Not from when the attempt was claimed first: it may have waited since, unsent."""
+    run = pending()
+    assert run.current is not None
+    assert run.current.in_doubt_since == NOW
+
+    held = advance(run, Hold(1, "c", LATER, unsent=True), NOW)
+    assert held.current is not None
+    assert (held.current.in_doubt_since, held.current.lease_until) == (0, LATER)
+
+    again = advance(held, claim(name="d", instead_of="c"), LATER)
+    assert again.current is not None
+    assert (again.current.claimed_at, again.current.in_doubt_since) == (NOW, LATER)
+
+    in_doubt = advance(again, claim(name="e", instead_of="d"), LATER + 5)
+    assert in_doubt.current is not None
+    assert in_doubt.current.in_doubt_since == LATER
+
+
+def test_an_attempt_of_an_older_version_is_in_doubt_since_its_claim() -> None:
+    assert Attempt(1, "ecs", claimed_at=NOW).in_doubt_since == NOW
+
+
+def test_a_retry_forgets_the_refusals_before_its_start() -> None:
+    run = pushed(crash_retries=1, returns=4, refused_at=NOW, blames=2, give_up_at=NOW)
+    again = advance(run, LOST, LATER)
+
+    assert again.state is S.SCHEDULED
+    assert (again.returns, again.refused_at, again.blames, again.give_up_at) == (0, 0, 0, None)
 
 
 def test_a_run_remembers_its_last_attempts() -> None:

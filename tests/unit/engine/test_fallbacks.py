@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 
@@ -64,6 +63,7 @@ def test_no_room_moves_to_the_next_under_the_same_slot(world: World) -> None:
 
 
 def test_room_nowhere_gives_the_slot_back_and_tries_again_later(world: World) -> None:
+    change_pool(world.ports, POOL, lambda p: replace(p, hold_seconds=0))
     world.platform.failures += ["no_capacity"] * 3
     run = submitted(world)
     assert (run.state, run.reason) == (RunState.SCHEDULED, "no_capacity")
@@ -139,19 +139,27 @@ def test_pools_without_rate_and_fallbacks_ask_nothing() -> None:
     assert not message.gated
 
 
-def test_a_platform_rate_spreads_a_burst_without_giving_slots_back(world: World) -> None:
-    rate = Rate(2, 10)
-    change_pool(world.ports, POOL, lambda p: replace(p, platform_rate=rate, fallbacks=()))
+def test_a_throttled_platform_is_left_when_the_slot_is_held_no_longer(world: World) -> None:
+    change_pool(world.ports, POOL, lambda p: replace(p, hold_seconds=0))
+    world.platform.failures += ["throttled"]
+    run = submitted(world)
+    assert (where(run), tried(run)) == ("docker", ["process: platform_throttled"])
+    assert len(world.platform.starts) == 1
+
+
+def test_a_platform_rate_spreads_a_burst_and_gives_no_slot_to_who_waits() -> None:
+    world = World()
+    change_pool(world.ports, POOL, lambda p: replace(p, platform_rate=Rate(2, 10), limit=None))
     for _ in range(6):
         submit(world.ports, Request(POOL))
     started: dict[int, int] = {}
     for _ in range(60):
-        world.deliver_all()
+        for _ in range(3):
+            world.deliver_all()
         started[world.now] = len(world.platform.starts)
-        assert len(world.store.ledger(POOL).holders) in (0, 6)
+        assert len(world.store.ledger(POOL).holders) == len(world.platform.starts)
         world.now += 1000
     assert max(started.values()) == 6
-    # Never more than the burst and what the period has added since.
+    # Never more than the burst and what the period has added since; and no fewer.
     begun = min(started)
-    assert all(n <= 2 + (at - begun) / 5000 for at, n in started.items())
-    assert all(after >= before for before, after in pairwise(started.values()))
+    assert all(n == min(6, 2 + (at - begun) // 5000) for at, n in started.items())

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 __all__ = [
     "ABSENT",
+    "CIRCUIT_UNCHANGED",
     "LEDGER_UNCHANGED",
-    "PACER_UNCHANGED",
     "POOL_UNCHANGED",
     "PRESENT",
     "RUN_UNCHANGED",
@@ -38,8 +38,8 @@ POOL_UNCHANGED = (
 #: Nobody sweeps: who began last has ended, or its time is over.
 SWEEP_FREE = "attribute_not_exists(leased_until) OR leased_until <= :now"
 
-#: Nobody has taken a start since the pacer was read.
-PACER_UNCHANGED = "full_at = :full_at OR (:full_at = :zero AND attribute_not_exists(full_at))"
+#: Nobody has called the platform since the circuit was read.
+CIRCUIT_UNCHANGED = "next_at = :next_at OR (:next_at = :zero AND attribute_not_exists(next_at))"
 
 #: The run's revision is the attribute that was read, malformed as it may be, or still absent.
 REV_AS_STORED = "rev = :rev"

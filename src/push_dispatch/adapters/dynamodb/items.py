@@ -25,6 +25,7 @@ from push_dispatch.adapters.dynamodb.pool_reader import (
 )
 from push_dispatch.adapters.dynamodb.readers import read_ready, read_run
 from push_dispatch.core.canonical import dumps
+from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Invalid, Unreadable
 from push_dispatch.core.model import (
     Attempt,
@@ -45,11 +46,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_RUN_BYTES",
+    "circuit_item",
     "ledger_item",
     "new_run_item",
     "pool_document",
     "pool_from_document",
     "pool_item",
+    "read_circuit",
     "read_document",
     "read_json",
     "read_ledger",
@@ -144,6 +147,10 @@ _RUN_ATTRIBUTES: Mapping[str, int] = {
     "message": _TEXT,
     "stop": _TEXT,
     "ended_at": _NUMBER,
+    "returns": _NUMBER,
+    "refused_at": _NUMBER,
+    "blames": _NUMBER,
+    "give_up_at": _NUMBER,
 }
 _ALWAYS = frozenset({"state", "queue", "due", "submitted_at", "order", "attempt", "rev"})
 
@@ -200,6 +207,10 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
         item["deployment"] = {"S": entry.deployment}
     if entry.collision is not Collision.ENQUEUE:
         item["collision"] = {"S": entry.collision.value}
+    if entry.refused_at:
+        item["refused_at"] = {"N": str(entry.refused_at)}
+    if entry.blames:
+        item["blames"] = {"N": str(entry.blames)}
     at = entry.due if entry.due > now else entry.expires
     if at is not None:
         item["tick_pool"] = {"S": keys.tick(pool)}
@@ -239,6 +250,8 @@ def ledger_item(ledger: Ledger) -> dict[str, Any]:
         item["names"] = {"S": dumps(names.known)}
     if ledger.starts:
         item |= _starts_item(ledger.starts)
+    if ledger.paced:
+        item["paced"] = {"N": str(ledger.paced)}
     return item
 
 
@@ -268,6 +281,7 @@ def _ledger(pool: str, item: Item) -> Ledger:
         holders=holders,
         starts=_read_starts(item),
         configuration=int(item["configuration"]["N"]) if "configuration" in item else 0,
+        paced=int(item["paced"]["N"]) if "paced" in item else 0,
     )
 
 
@@ -321,6 +335,33 @@ def _read_starts(item: Item) -> dict[str, Starts]:
         scope: tuple((at, len(list(same))) for at, same in groupby(accumulate(steps)))
         for scope, steps in single.items()
     }
+
+
+# -- circuits ---------------------------------------------------------------------------------
+
+
+def circuit_item(circuit: Circuit) -> dict[str, Any]:
+    """The item of a circuit, without its key: only what differs from one that knows nothing, and
+    the numbers that every version reads."""
+    item: dict[str, Any] = {"reason": {"S": circuit.reason}} if circuit.reason else {}
+    for name in _CIRCUIT_NUMBERS:
+        if (number := getattr(circuit, name)) or name in ("failures", "failed_at"):
+            item[name] = {"N": str(number)}
+    return item
+
+
+def read_circuit(item: Item | None) -> Circuit:
+    """The circuit in an item; one that knows nothing if there is none, or a malformed one."""
+    if item is None:
+        return Circuit()
+    try:
+        numbers = {name: int(item[name]["N"]) for name in _CIRCUIT_NUMBERS if name in item}
+        return Circuit(reason=item["reason"]["S"] if "reason" in item else "", **numbers)
+    except MALFORMED:
+        return Circuit()
+
+
+_CIRCUIT_NUMBERS = ("failures", "failed_at", "refusals", "next_at", "recovered_at")
 
 
 # -- pools ------------------------------------------------------------------------------------

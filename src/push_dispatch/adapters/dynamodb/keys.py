@@ -10,13 +10,13 @@ __all__ = [
     "DEPLOYMENTS",
     "LEDGER",
     "POOLS",
+    "RETURNED",
     "SWEEP",
     "TICK_INDEX",
     "circuit",
     "deployment",
     "log",
     "logs",
-    "pacer",
     "pool",
     "pool_of",
     "pool_of_runs",
@@ -42,6 +42,9 @@ SWEEP = "SWEEP"
 
 #: The one sparse index: places in line that time will change something about.
 TICK_INDEX = "ticks"
+
+#: Before the number of a run's returns, at the end of the sort key of its place.
+RETURNED = "#+"
 
 _RUNS = "RUNS#"
 _POOL = "POOL#"
@@ -87,11 +90,6 @@ def template(digest: str) -> str:
     return f"TEMPLATE#{digest}"
 
 
-def pacer(platform: str) -> str:
-    """Sort key of the token bucket of a pool's starts on a platform."""
-    return f"PACER#{platform}"
-
-
 def circuit(type: str) -> str:
     """Sort key of what a pool's last pushes to a type have come to."""
     return f"CIRCUIT#{type}"
@@ -114,6 +112,8 @@ def ready_prefix(queue: str) -> str:
 
 def ready(entry: Ready) -> str:
     """Sort key of a place in line: by due time, then by submission. It names the run, because two
-    runs that others have put here may have the same order."""
+    runs that others have put here may have the same order. A run that gave its slot back keeps
+    both; its places differ, or removing the last one might remove the next one."""
     place = f"{ready_prefix(entry.queue)}{entry.due:013d}#{entry.order}"
-    return f"{place}#{entry.run}" if entry.names_run and entry.order != entry.run else place
+    named = f"{place}#{entry.run}" if entry.names_run and entry.order != entry.run else place
+    return f"{named}{RETURNED}{entry.returns}" if entry.returns else named

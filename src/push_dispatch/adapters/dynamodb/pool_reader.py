@@ -128,6 +128,8 @@ _POOL: Mapping[str, str] = {
     "description": "text",
     "template": "text",
     "key_limit": "limit?",
+    "hold_seconds": "number",
+    "give_up_seconds": "number?",
     "deployment_limits": "set of limits",
 }
 _QUEUE: Mapping[str, str] = {

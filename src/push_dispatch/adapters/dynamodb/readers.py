@@ -173,6 +173,10 @@ _RUN: Mapping[str, Callable[[Any], Any]] = {
     "message": text,
     "stop": text,
     "ended_at": _time,
+    "returns": number(LAST_ATTEMPT),
+    "refused_at": _time,
+    "blames": number(LAST_ATTEMPT),
+    "give_up_at": _time,
     "attempts": _attempts,
 }
 
@@ -195,6 +199,7 @@ _ATTEMPT: Mapping[str, str] = {
     "type": "text",
     "tried": "list of texts",
     "claimed_at": "time",
+    "sent_at": "time?",
     "lease_until": "time",
     "claim": "text",
     "handle": "text?",
@@ -214,7 +219,8 @@ _ATTEMPT: Mapping[str, str] = {
 
 def read_ready(item: Item) -> Ready:
     """The place in line in an item. Raises ValueError, KeyError or TypeError if it is none."""
-    _, queue, due, order = text(item["SK"]).split("#", 3)
+    place, _, returns = text(item["SK"]).partition(keys.RETURNED)
+    _, queue, due, order = place.split("#", 3)
     run = _uuid(item["run"])
     names_run = order.endswith(f"#{run}")
     return Ready(
@@ -227,6 +233,9 @@ def read_ready(item: Item) -> Ready:
         concurrency_key=text(item["concurrency_key"]) if "concurrency_key" in item else "",
         deployment=text(item["deployment"]) if "deployment" in item else "",
         collision=Collision(text(item["collision"])) if "collision" in item else Collision.ENQUEUE,
+        returns=within(returns or "0", LAST_ATTEMPT),
+        refused_at=_time(item["refused_at"]) if "refused_at" in item else 0,
+        blames=number(LAST_ATTEMPT)(item["blames"]) if "blames" in item else 0,
         names_run=names_run or order == run,
     )
 

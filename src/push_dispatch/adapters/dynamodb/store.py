@@ -16,8 +16,7 @@ from push_dispatch.adapters.dynamodb.kinds import MALFORMED
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Invalid, Refused, Unavailable
-from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState, is_uuid
-from push_dispatch.core.pacing import take
+from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
 if TYPE_CHECKING:
@@ -382,39 +381,25 @@ class DynamoStore:
         """See `Store.save_audited`."""
         self._put({**_key(keys.pool(pool), keys.AUDIT), "audited": {"S": uuid}})
 
-    # -- pacing ----------------------------------------------------------------------------
-
-    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
-        """See `Store.take_start`."""
-        key = _key(keys.pool(pool), keys.pacer(platform))
-        while True:
-            item = self._get(keys.pool(pool), keys.pacer(platform))
-            known = int(item["full_at"]["N"]) if item else 0
-            full_at, wait = take(known, rate, now)
-            if wait:
-                return wait
-            try:
-                self._put(
-                    {**key, "full_at": {"N": str(full_at)}},
-                    conditions.PACER_UNCHANGED,
-                    full_at=known,
-                )
-            except _Lost:
-                continue
-            return 0
+    # -- circuits ----------------------------------------------------------------------------
 
     def circuit(self, pool: str, type: str) -> Circuit:
         """See `Store.circuit`."""
-        item = self._get(keys.pool(pool), keys.circuit(type))
-        if item is None:
-            return Circuit()
-        return Circuit(int(item["failures"]["N"]), int(item["failed_at"]["N"]))
+        return items.read_circuit(self._get(keys.pool(pool), keys.circuit(type)))
 
-    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+    def save_circuit(
+        self, pool: str, type: str, circuit: Circuit, *, instead_of: Circuit | None = None
+    ) -> bool:
         """See `Store.save_circuit`."""
-        key = _key(keys.pool(pool), keys.circuit(type))
-        numbers = {"failures": circuit.failures, "failed_at": circuit.failed_at}
-        self._put({**key, **{name: {"N": str(value)} for name, value in numbers.items()}})
+        item = {**_key(keys.pool(pool), keys.circuit(type)), **items.circuit_item(circuit)}
+        if instead_of is None:
+            self._put(item)
+            return True
+        try:
+            self._put(item, conditions.CIRCUIT_UNCHANGED, next_at=instead_of.next_at)
+        except _Lost as lost:
+            return lost.stored == item
+        return True
 
     # -- the ledger ------------------------------------------------------------------------
 

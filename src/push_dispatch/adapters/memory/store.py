@@ -11,8 +11,7 @@ from typing import Any
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
-from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState
-from push_dispatch.core.pacing import take
+from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
 from push_dispatch.ports.store import Change
 
 __all__ = ["MemoryStore"]
@@ -31,7 +30,6 @@ class MemoryStore:
     _order: dict[str, list[str]] = field(default_factory=dict)
     _ticks: dict[tuple[str, str], int] = field(default_factory=dict)
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
-    _pacers: dict[tuple[str, str], int] = field(default_factory=dict)
     _takers: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
@@ -80,7 +78,7 @@ class MemoryStore:
                 raise Conflict(f"pool {pool.name!r} was changed at the same time")
             for kept in (self._ledgers, self._line, self._order, self._audited):
                 kept.pop(pool.name, None)
-            for several in (self._templates, self._ticks, self._pacers, self._circuits):
+            for several in (self._templates, self._ticks, self._circuits):
                 _forget(several, pool.name)
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
@@ -275,22 +273,22 @@ class MemoryStore:
         """See `Store.save_audited`."""
         self._audited[pool] = uuid
 
-    # -- pacing ----------------------------------------------------------------------------
-
-    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
-        """See `Store.take_start`."""
-        with self._lock:
-            full_at, wait = take(self._pacers.get((pool, platform), 0), rate, now)
-            self._pacers[pool, platform] = full_at
-            return wait
+    # -- circuits ----------------------------------------------------------------------------
 
     def circuit(self, pool: str, type: str) -> Circuit:
         """See `Store.circuit`."""
         return self._circuits.get((pool, type), Circuit())
 
-    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
+    def save_circuit(
+        self, pool: str, type: str, circuit: Circuit, *, instead_of: Circuit | None = None
+    ) -> bool:
         """See `Store.save_circuit`."""
-        self._circuits[pool, type] = circuit
+        with self._lock:
+            stored = self.circuit(pool, type)
+            if instead_of is not None and stored.next_at != instead_of.next_at:
+                return stored == circuit
+            self._circuits[pool, type] = circuit
+            return True
 
     # -- the ledger ------------------------------------------------------------------------
 

@@ -14,8 +14,7 @@ from push_dispatch.adapters.sqlite.database import Database, Item, Transaction, 
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
-from push_dispatch.core.model import Ledger, Pool, Rate, Ready, Run, RunState, is_uuid
-from push_dispatch.core.pacing import take
+from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
 __all__ = ["SqliteStore"]
@@ -252,25 +251,21 @@ class SqliteStore:
     def save_audited(self, pool: str, uuid: str) -> None:
         self._put(keys.pool(pool), keys.AUDIT, audited={"S": uuid})
 
-    # -- pacing ----------------------------------------------------------------------------
-
-    def take_start(self, pool: str, platform: str, rate: Rate, now: int) -> int:
-        key = _key(keys.pool(pool), keys.pacer(platform))
-        with self._db.transaction() as tx:
-            item = tx.get(key["PK"]["S"], key["SK"]["S"])
-            full_at, wait = take(_number(item or {}, "full_at"), rate, now)
-            if not wait:
-                tx.put({**key, "full_at": {"N": str(full_at)}})
-            return wait
+    # -- circuits ---------------------------------------------------------------------------
 
     def circuit(self, pool: str, type: str) -> Circuit:
-        item = self._db.get(keys.pool(pool), keys.circuit(type)) or {}
-        return Circuit(_number(item, "failures"), _number(item, "failed_at"))
+        return items.read_circuit(self._db.get(keys.pool(pool), keys.circuit(type)))
 
-    def save_circuit(self, pool: str, type: str, circuit: Circuit) -> None:
-        numbers = {"failures": circuit.failures, "failed_at": circuit.failed_at}
-        attributes = {name: {"N": str(value)} for name, value in numbers.items()}
-        self._put(keys.pool(pool), keys.circuit(type), **attributes)
+    def save_circuit(
+        self, pool: str, type: str, circuit: Circuit, *, instead_of: Circuit | None = None
+    ) -> bool:
+        key = _key(keys.pool(pool), keys.circuit(type))
+        with self._db.transaction() as tx:
+            stored = items.read_circuit(tx.get(key["PK"]["S"], key["SK"]["S"]))
+            if instead_of is not None and stored.next_at != instead_of.next_at:
+                return stored == circuit
+            tx.put({**key, **items.circuit_item(circuit)})
+            return True
 
     # -- the ledger ------------------------------------------------------------------------
 
