@@ -85,6 +85,23 @@ resource "aws_cloudwatch_metric_alarm" "dispatch" {
   tags = var.tags
 }
 
+# Without a dimension: of all functions of the account and region. Ours are allowed their chains.
+resource "aws_cloudwatch_metric_alarm" "recursion" {
+  alarm_name          = "${var.name}-recursion"
+  alarm_description   = "Lambda has stopped a chain of messages. See docs/operations.md, recursive loops."
+  namespace           = "AWS/Lambda"
+  metric_name         = "RecursiveInvocationsDropped"
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arn[*]
+
+  tags = var.tags
+}
+
 resource "aws_cloudwatch_metric_alarm" "system" {
   for_each = local.system_alarms
 

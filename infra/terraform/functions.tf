@@ -21,6 +21,7 @@ module "dispatch" {
   name        = "${var.name}-dispatch"
   handler     = "push_dispatch.handlers.dispatch.handler"
   package     = "${var.bundles}/base.zip"
+  recursive   = true
   environment = local.environment
   statements = [
     local.may.use_runs,

@@ -9,9 +9,10 @@ locals {
 module "push_ecs" {
   source = "./modules/function"
 
-  name    = "${var.name}-push-ecs"
-  handler = "push_dispatch.handlers.push.handler"
-  package = "${var.bundles}/base.zip"
+  name      = "${var.name}-push-ecs"
+  handler   = "push_dispatch.handlers.push.handler"
+  package   = "${var.bundles}/base.zip"
+  recursive = true
   environment = merge(local.environment, local.reports, {
     PUSH_DISPATCH_MANAGED_CLUSTER            = local.has_managed ? aws_ecs_cluster.cluster[0].arn : ""
     PUSH_DISPATCH_MANAGED_SUBNETS            = local.has_managed ? join(",", var.managed.subnets) : ""
@@ -89,9 +90,10 @@ module "push_cloud_run" {
   source = "./modules/function"
   count  = local.has_cloud_run ? 1 : 0
 
-  name    = "${var.name}-push-cloud-run"
-  handler = "push_dispatch.handlers.push.handler"
-  package = "${var.bundles}/cloud-run.zip"
+  name      = "${var.name}-push-cloud-run"
+  handler   = "push_dispatch.handlers.push.handler"
+  package   = "${var.bundles}/cloud-run.zip"
+  recursive = true
   environment = merge(local.environment, local.reports, {
     GOOGLE_CLOUD_PROJECT                 = var.cloud_run.project
     PUSH_DISPATCH_GOOGLE_AUDIENCE        = var.cloud_run.audience
@@ -125,9 +127,10 @@ module "push_aci" {
   source = "./modules/function"
   count  = local.has_aci ? 1 : 0
 
-  name    = "${var.name}-push-aci"
-  handler = "push_dispatch.handlers.push.handler"
-  package = "${var.bundles}/aci.zip"
+  name      = "${var.name}-push-aci"
+  handler   = "push_dispatch.handlers.push.handler"
+  package   = "${var.bundles}/aci.zip"
+  recursive = true
   environment = merge(local.environment, local.reports, {
     AZURE_TENANT_ID = var.aci.tenant_id
     AZURE_CLIENT_ID = var.aci.client_id
@@ -160,9 +163,10 @@ module "push_modal" {
   source = "./modules/function"
   count  = local.has_modal ? 1 : 0
 
-  name    = "${var.name}-push-modal"
-  handler = "push_dispatch.handlers.push.handler"
-  package = "${var.bundles}/modal.zip"
+  name      = "${var.name}-push-modal"
+  handler   = "push_dispatch.handlers.push.handler"
+  package   = "${var.bundles}/modal.zip"
+  recursive = true
   environment = merge(local.environment, local.reports, {
     PUSH_DISPATCH_MODAL_TOKEN_NAME = var.modal.token_secret
   })

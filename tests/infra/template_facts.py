@@ -40,6 +40,7 @@ def _function(facts: Facts, name: str, given: Properties) -> None:
     tell(facts, f"{path}.concurrency", given.get("ReservedConcurrentExecutions"))
     tell(facts, f"{path}.url", given.get("FunctionUrlConfig"))
     tell(facts, f"{path}.asynchronous", given.get("EventInvokeConfig"))
+    tell(facts, f"{path}.recursive loop", given.get("RecursiveLoop"))
     granted = set(_implied(given["LoggingConfig"]["LogGroup"], given.get("Events", {})))
     for policy in given["Policies"]:
         granted |= set(allowed(policy["Statement"]))

@@ -59,6 +59,7 @@ _SUFFIXES = {
     ("aws_cloudwatch_metric_alarm", "dispatch"): "Alarm",
     ("aws_cloudwatch_metric_alarm", "request_age"): "Alarm",
     ("aws_cloudwatch_metric_alarm", "sweep_errors"): "Alarm",
+    ("aws_cloudwatch_metric_alarm", "recursion"): "Alarm",
     ("aws_cloudwatch_metric_alarm", "system"): "Alarm",
     ("aws_cloudwatch_event_rule", ""): "Rule",
     ("aws_lambda_function_url", ""): "FunctionUrl",
@@ -149,6 +150,11 @@ def _asynchronous(facts: Facts, _: str, given: Arguments) -> None:
     path = f"functions.{given['function_name'].strip('<>').removesuffix('Function')}.asynchronous"
     tell(facts, f"{path}.MaximumRetryAttempts", given["maximum_retry_attempts"])
     tell(facts, f"{path}.MaximumEventAgeInSeconds", given["maximum_event_age_in_seconds"])
+
+
+def _recursion(facts: Facts, _: str, given: Arguments) -> None:
+    function = given["function_name"].strip("<>").removesuffix("Function")
+    tell(facts, f"functions.{function}.recursive loop", given["recursive_loop"])
 
 
 def _mapping(facts: Facts, _: str, given: Arguments) -> None:
@@ -246,7 +252,8 @@ def _alarm(facts: Facts, name: str, given: Arguments) -> None:
         for key, held in given.items()
         if key not in {"alarm_name", "dimensions", "tags"}
     }
-    renamed["Dimensions"] = [{"Name": n, "Value": held} for n, held in dimensions.items()]
+    if dimensions:
+        renamed["Dimensions"] = [{"Name": n, "Value": held} for n, held in dimensions.items()]
     tell(facts, f"alarms.{name}", renamed)
 
 
@@ -366,6 +373,7 @@ _KINDS: Mapping[str, Callable[[Facts, str, Arguments], None]] = {
     "aws_lambda_event_source_mapping": _mapping,
     "aws_lambda_function": _function,
     "aws_lambda_function_event_invoke_config": _asynchronous,
+    "aws_lambda_function_recursion_config": _recursion,
     "aws_lambda_function_url": _url,
     "aws_lambda_permission": _permission,
     "aws_scheduler_schedule_group": _named,

@@ -117,15 +117,35 @@ def test_every_parameter_is_compared_with_another_value_than_its_default() -> No
     assert variables | {"name", "bundles", "tags"} == _variables()
 
 
+def test_who_sends_to_a_queue_that_calls_it_is_allowed_to() -> None:
+    """Lambda stops what looks like a loop after 16 messages, unless the function says otherwise."""
+    facts = facts_of_template(TEMPLATE, CASES["everything"][0])
+    looping = {path.split(".")[1] for path in facts if path.endswith(".recursive loop")}
+    assert looping == {"Dispatch", "PushEcs", "PushCloudRun", "PushAci", "PushModal"}
+    assert looping == {name for name in _functions(facts) if _sends_to_itself(facts, name)}
+
+
+def _functions(facts: Facts) -> set[str]:
+    return {path.split(".")[1] for path in facts if path.startswith("functions.")}
+
+
+def _sends_to_itself(facts: Facts, name: str) -> bool:
+    own = f"functions.{name}.may "
+    verbs = [path.removeprefix(own) for path in facts if path.startswith(own)]
+    queues = {verb.split(" on ")[1] for verb in verbs if verb.startswith("sqs:ReceiveMessage on ")}
+    return any(f"sqs:SendMessage on {queue}" in verbs for queue in queues)
+
+
 @pytest.mark.parametrize(
     "place",
     [
+        ("PushAciFunction", "Properties", "RecursiveLoop"),
         ("ThrottlesAlarm",),
         ("PushModalFunction", "Properties", "Environment", "Variables", "PUSH_DISPATCH_REPORT_URL"),
         ("NotifyFunction", "Properties", "Policies", 0, "Statement", 1),
         ("WakeQueue", "Properties", "RedrivePolicy"),
     ],
-    ids=["an alarm", "a variable", "a permission", "redrive"],
+    ids=["a loop", "an alarm", "a variable", "a permission", "redrive"],
 )
 def test_what_the_template_loses_is_missed(place: tuple[Any, ...]) -> None:
     assert _is_missed(("Resources", *place), "everything")
@@ -153,6 +173,7 @@ def test_whatever_the_template_loses_is_missed() -> None:
         pytest.param(
             "alarms.tf", "for_each = aws_sqs_queue.dead_letters", "for_each = {}", id="alarms"
         ),
+        pytest.param("modules/function/main.tf", "recursive_loop = ", "#", id="a loop"),
         pytest.param("alarms.tf", "30000", "60000", id="a threshold"),
         pytest.param("alarms.tf", "IteratorAge", "Errors", id="a metric"),
         pytest.param(

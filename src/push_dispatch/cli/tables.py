@@ -58,12 +58,23 @@ def show_pool(pool: View) -> None:
             ("type", pool["type"]),
             ("slots", _slots(pool)),
             ("paused", "yes" if pool["paused"] else "no"),
+            ("platform rate", _rate(pool["platform_rate"])),
+            ("holds a slot", span(pool["hold_seconds"])),
+            ("gives up", _patience(pool["give_up_seconds"])),
             ("description", pool["description"]),
             ("template", pool["template"]),
         ]
     )
     console().print()
     show_queues(pool["queues"])
+
+
+def _rate(rate: Mapping[str, int] | None) -> str | None:
+    return None if rate is None else f"{rate['starts']} starts in {span(rate['period_seconds'])}"
+
+
+def _patience(seconds: int | None) -> str:
+    return "never" if seconds is None else f"after {span(seconds)} without room"
 
 
 def show_queues(queues: Sequence[View]) -> None:

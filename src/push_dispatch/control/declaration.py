@@ -20,6 +20,7 @@ from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
+    HOLD_SECONDS,
     Collision,
     Fallback,
     Pool,
@@ -171,6 +172,8 @@ def _pool(
         rate=_rate(entry.get("rate"), f"pools.{name}"),
         fallbacks=tuple(fallbacks),
         platform_rate=_rate(entry.get("platform_rate"), f"pools.{name} (platform_rate)"),
+        hold_seconds=entry.get("hold_seconds", HOLD_SECONDS),
+        give_up_seconds=entry.get("give_up_seconds"),
     )
     for declared in templates.values():
         check_template(declared, where=f"pools.{name}: ")

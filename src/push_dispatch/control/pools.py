@@ -25,6 +25,7 @@ from push_dispatch.core.model import (
     RunState,
     check_limit,
     check_name,
+    check_patience,
     check_priority,
     check_rate,
 )
@@ -108,6 +109,7 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
             return pool
         check_limit(changed.limit, f"pool {name!r}")
         check_limit(changed.key_limit, f"pool {name!r}, per key")
+        check_patience(changed)
         for queue in changed.queues:
             _check_queue(queue)
         _check_rates(changed, before=pool)
@@ -308,6 +310,7 @@ def check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
     check_name(pool.name, "pool")
     check_limit(pool.limit, f"pool {pool.name!r}")
     check_limit(pool.key_limit, f"pool {pool.name!r}, per key")
+    check_patience(pool)
     entry_for(pool.type)
     for queue in pool.queues:
         _check_queue(queue)

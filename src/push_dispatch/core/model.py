@@ -17,6 +17,7 @@ from push_dispatch.core.errors import Invalid
 
 __all__ = [
     "DEFAULT_QUEUE",
+    "HOLD_SECONDS",
     "MAX_PERIOD_SECONDS",
     "MAX_SLOTS",
     "MAX_STARTS",
@@ -38,6 +39,7 @@ __all__ = [
     "Status",
     "check_limit",
     "check_name",
+    "check_patience",
     "check_priority",
     "check_rate",
     "is_name",
@@ -55,6 +57,12 @@ MAX_SLOTS = 5000
 #: Bounds of a rate, whichever way it comes in; the JSON Schema has the same.
 MAX_STARTS = 1_000_000
 MAX_PERIOD_SECONDS = 31 * 24 * 3600
+#: How long a run keeps its slot while its platform refuses, unless its pool says otherwise: most
+#: throttling is over within seconds.
+HOLD_SECONDS = 30
+#: A pool may not hold longer, or have runs give up later.
+MAX_HOLD_SECONDS = 86_400
+MAX_GIVE_UP_SECONDS = 366 * 86_400
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -162,7 +170,7 @@ class Pool:
     #: a burst of `starts`.
     platform_rate: Rate | None = None
     #: How long a run keeps its slot while the platform has no room or is throttling.
-    hold_seconds: int = 30
+    hold_seconds: int = HOLD_SECONDS
     #: How long after its first refusal a run that is still refused ends; None is never.
     give_up_seconds: int | None = None
     #: Queues deleted while runs waited in them: their entries move to the default queue.
@@ -510,6 +518,20 @@ def check_rate(rate: Rate | None, what: str) -> Rate | None:
             "second"
         )
     return rate
+
+
+def check_patience(pool: Pool) -> None:
+    """Raise Invalid (`invalid_limit`) if the pool cannot wait for its platform like that."""
+    for seconds, least, most, name in (
+        (pool.hold_seconds, 0, MAX_HOLD_SECONDS, "hold_seconds"),
+        (pool.give_up_seconds, 1, MAX_GIVE_UP_SECONDS, "give_up_seconds"),
+    ):
+        if seconds is not None and not least <= seconds <= most:
+            raise Invalid(
+                f"{name} {seconds} of pool {pool.name!r} is not valid: "
+                f"an integer from {least} to {most}",
+                reason="invalid_limit",
+            )
 
 
 def check_priority(priority: int, what: str) -> int:

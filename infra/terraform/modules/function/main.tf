@@ -63,6 +63,13 @@ resource "aws_lambda_function" "function" {
   }
 }
 
+resource "aws_lambda_function_recursion_config" "recursion" {
+  count = var.recursive ? 1 : 0
+
+  function_name  = aws_lambda_function.function.function_name
+  recursive_loop = "Allow"
+}
+
 resource "aws_cloudwatch_log_group" "logs" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days

@@ -79,6 +79,12 @@ variable "asynchronous" {
   default = null
 }
 
+variable "recursive" {
+  description = "Whether it may send to a queue that calls it, as often as it likes: Lambda stops others after 16 messages."
+  type        = bool
+  default     = false
+}
+
 variable "log_retention_days" {
   description = "Days for which the log is kept."
   type        = number

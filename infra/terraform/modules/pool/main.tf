@@ -18,6 +18,9 @@ locals {
       limit             = var.limit
       paused            = var.paused
       base_job_template = local.template
+      platform_rate     = var.platform_rate
+      hold_seconds      = var.hold_seconds
+      give_up_seconds   = var.give_up_seconds
       queues = length(var.queues) == 0 ? null : {
         for name, queue in var.queues : name => { for key, value in queue : key => value if value != null }
       }

@@ -67,6 +67,42 @@ variable "defaults" {
   }
 }
 
+variable "platform_rate" {
+  description = "Starts that the platform accepts in a period, such as { starts = 20, period_seconds = 1 }; null is any number."
+  type = object({
+    starts         = number
+    period_seconds = number
+  })
+  default = null
+
+  validation {
+    condition     = var.platform_rate == null || try(var.platform_rate.starts >= 1 && var.platform_rate.starts <= 1000 && var.platform_rate.period_seconds >= 1, false)
+    error_message = "From 1 to 1000 starts, in a period of at least a second."
+  }
+}
+
+variable "hold_seconds" {
+  description = "How long a run keeps its slot while the platform has no room or is throttling; then it waits in line. Null is 30."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.hold_seconds == null || try(var.hold_seconds >= 0 && var.hold_seconds <= 86400, false)
+    error_message = "From 0 to 86400 seconds."
+  }
+}
+
+variable "give_up_seconds" {
+  description = "How long after its first refusal a run that still finds no room ends as CRASHED; null is never."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.give_up_seconds == null || try(var.give_up_seconds >= 1 && var.give_up_seconds <= 31622400, false)
+    error_message = "From 1 second to 366 days."
+  }
+}
+
 variable "queues" {
   description = "Queues by name. 1 is the priority that is served first; it is unique in the pool."
   type = map(object({

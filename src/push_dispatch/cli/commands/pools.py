@@ -71,6 +71,27 @@ StartRate = Annotated[
     str | None, Parameter(name="--rate", metavar="N/DURATION", help="Starts per period: 100/1h.")
 ]
 
+PlatformRate = Annotated[
+    str | None,
+    Parameter(metavar="N/DURATION", help="Starts that the platform accepts per period: 20/1s."),
+]
+Hold = Annotated[
+    str | None,
+    Parameter(
+        metavar="DURATION",
+        help="How long a run keeps its slot while the platform has no room or is throttling; "
+        "then it waits in line.",
+    ),
+]
+GiveUp = Annotated[
+    str | None,
+    Parameter(
+        metavar="DURATION",
+        help="How long after its first refusal a run that still finds no room ends as CRASHED; "
+        "never, unless given.",
+    ),
+]
+
 app = App(name="pool")
 
 
@@ -85,6 +106,9 @@ def create(
     limit: Limit = None,
     key_limit: KeyLimit = None,
     rate: StartRate = None,
+    platform_rate: PlatformRate = None,
+    hold: Hold = None,
+    give_up: GiveUp = None,
     description: Description = None,
     provision: Provision = False,
     subnet: Subnets = None,
@@ -106,6 +130,7 @@ def create(
         rate=None if rate is None else rate_of(rate),
         paused=paused,
         description=description or "",
+        **_platform_settings(platform_rate, hold, give_up),
     )
     ports = connect(common)
     check_new_pool(ports, pool, template)
@@ -152,6 +177,9 @@ def update(
     limit: Limit = None,
     key_limit: KeyLimit = None,
     rate: StartRate = None,
+    platform_rate: PlatformRate = None,
+    hold: Hold = None,
+    give_up: GiveUp = None,
     description: Description = None,
     common: Common = Common(),
 ) -> None:
@@ -163,6 +191,7 @@ def update(
     changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
     changes["rate"] = None if rate is None else rate_of(rate)
     changes = {key: value for key, value in changes.items() if value is not None}
+    changes |= _platform_settings(platform_rate, hold, give_up)
     template = read_mapping(base_job_template) if base_job_template else None
     if not changes and template is None:
         raise Invalid("nothing to change: name a limit, a description or a base job template")
@@ -298,6 +327,23 @@ def confirm(question: str, *, force: bool) -> None:
 
 
 # -- details ----------------------------------------------------------------------------------
+
+
+def _platform_settings(
+    platform_rate: str | None, hold: str | None, give_up: str | None
+) -> dict[str, Any]:
+    """What is given of how the pool deals with its platform. Raises Invalid."""
+    from push_dispatch.cli.times import duration, rate_of
+
+    given: dict[str, Any] = {}
+    if platform_rate is not None:
+        given["platform_rate"] = rate_of(platform_rate, "--platform-rate")
+    if hold is not None:
+        given["hold_seconds"] = duration(hold, "--hold")
+    if give_up is not None:
+        never = give_up == "never"
+        given["give_up_seconds"] = None if never else duration(give_up, "--give-up")
+    return given
 
 
 def _change(ports: Ports, name: str, done: str, common: Common, **changes: Any) -> None:
