@@ -20,6 +20,18 @@ def test_a_pool_from_creation_to_deletion(cli: Cli) -> None:
     assert "[pool_not_found]" in cli("pool", "inspect", "etl").err
 
 
+def test_how_a_pool_waits_for_its_platform(cli: Cli) -> None:
+    cli.ok("pool", "create", "p", "--type", "process", "--platform-rate", "20/1s", "--hold", "0")
+    cli.ok("pool", "update", "p", "--give-up", "1d")
+    view = cli.ok("pool", "inspect", "p", "--json").json
+    assert view["platform_rate"] == {"starts": 20, "period_seconds": 1}
+    assert (view["hold_seconds"], view["give_up_seconds"]) == (0, 86_400)
+    assert "after 24h00m without room" in cli.ok("pool", "inspect", "p").out
+    cli.ok("pool", "update", "p", "--give-up", "never")
+    assert cli.ok("pool", "inspect", "p", "--json").json["give_up_seconds"] is None
+    assert "hold_seconds 90000" in cli("pool", "update", "p", "--hold", "25h").err
+
+
 def test_queues_make_room_for_a_taken_priority(cli: Cli, pool: str) -> None:
     cli.ok("queue", "create", "a", "--pool", pool, "--priority", "1")
     cli.ok("queue", "create", "b", "--pool", pool, "--priority", "1", "--limit", "3")

@@ -20,7 +20,7 @@ from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import NoCapacity, PlatformError, Throttled, Unavailable
 from push_dispatch.core.model import Rate, Run, RunState
 from push_dispatch.engine.submit import Request, submit, submit_many
-from push_dispatch.insight.explain import reasons_of
+from push_dispatch.insight.explain import explain, reasons_of
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.refusal import failed, refused
 from push_dispatch.ports.messages import Push
@@ -188,6 +188,9 @@ def test_new_runs_wait_in_line_while_the_platform_is_full() -> None:
     later.pass_by(1000)
     assert sum(later.deliveries.values()) <= before + 1
     assert {reason_of(later, run) for run in runs[1:]} == {"no_room"}
+    found = explain(later.world.ports, runs[-1].id)
+    assert (found.reason, found.estimated_start) == ("no_room", None)
+    assert found.numbers["refusals in a row"] > 5
 
 
 def test_a_short_throttle_keeps_the_slots() -> None:

@@ -46,16 +46,6 @@ from push_dispatch.ports.schedules import UnknownSchedules
 
 __all__ = ["Action", "Step", "carry_out", "plan"]
 
-#: What a plan shows as it is, before and after.
-_PLAIN = (
-    "description",
-    "key_limit",
-    "rate",
-    "platform_rate",
-    "hold_seconds",
-    "give_up_seconds",
-    "fallbacks",
-)
 #: Waiting runs of a queue that a plan counts.
 _COUNT = 1000
 

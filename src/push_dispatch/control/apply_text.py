@@ -24,7 +24,15 @@ __all__ = [
 
 #: Values of a template that a plan lists; of others it names the number.
 _LISTED = 20
-_POOL_FIELDS = ("description", "key_limit", "rate", "platform_rate", "fallbacks")
+_POOL_FIELDS = (
+    "description",
+    "key_limit",
+    "rate",
+    "platform_rate",
+    "hold_seconds",
+    "give_up_seconds",
+    "fallbacks",
+)
 _QUEUE_FIELDS = ("description", "key_limit", "rate")
 
 

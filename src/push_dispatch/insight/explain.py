@@ -268,8 +268,21 @@ def _numbers(snapshot: Snapshot, place: Ready, reason: str, now: int) -> dict[st
             return {"deployment limit": limit, "slots held by deployment": len(holders)}
         case "rate_limit":
             return _rate_numbers(snapshot, place, now)
+        case "platform_rate" if pool.platform_rate:
+            rate = pool.platform_rate
+            return {"starts per period": rate.starts, "period in seconds": rate.period_seconds}
+        case "no_room" | "throttled":
+            return _refusal_numbers(snapshot, place, now)
         case _:
             return {}
+
+
+def _refusal_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int]:
+    circuit = snapshot.circuit
+    numbers = {"refusals in a row": circuit.refusals, "slots given back by the run": place.returns}
+    if circuit.refusals:
+        numbers["seconds until a run tries"] = max(0, -((now - circuit.next_at) // 1000))
+    return numbers
 
 
 def _rate_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int]:
@@ -320,7 +333,16 @@ def _ahead(snapshot: Snapshot, place: Ready, now: int) -> int:
 # -- the estimate -----------------------------------------------------------------------------
 
 #: No end of another run will change these: somebody has to do something first.
-_UNKNOWN = frozenset({"pool_paused", "queue_paused", "pool_limit_zero", "queue_limit_zero"})
+_UNKNOWN = frozenset(
+    {
+        "no_room",
+        "pool_limit_zero",
+        "pool_paused",
+        "queue_limit_zero",
+        "queue_paused",
+        "throttled",
+    }
+)
 
 
 def _estimate(ports: Ports, snapshot: Snapshot, place: Ready, reason: str, now: int) -> int | None:

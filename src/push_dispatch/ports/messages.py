@@ -41,8 +41,9 @@ class Push:
     claim: str = ""
     #: 0 for the pool's own type, n for its n-th fallback.
     fallback: int = 0
-    #: The pool has a platform rate or fallbacks: ask `push_dispatch.engine.gate` first.
+    #: The pool has fallbacks: read them first.
     gated: bool = False
+    #: Tries that failed; waiting for the platform is none.
     tries: int = 0
     #: The last try may have started it: look first.
     uncertain: bool = False
