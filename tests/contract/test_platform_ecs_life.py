@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from push_dispatch.core.lifecycle import Claim, Observe, Pushed, advance
+from push_dispatch.core.events import Claim, Observe, Pushed
+from push_dispatch.core.lifecycle import advance
 from push_dispatch.core.model import Run, RunState, Status
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.ecs import Ecs

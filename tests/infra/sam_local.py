@@ -27,7 +27,7 @@ import docker
 from push_dispatch.bootstrap import ports_for
 from push_dispatch.control.deployments import Deployment, save_deployment
 from push_dispatch.control.pools import create_pool
-from push_dispatch.core.lifecycle import Claim, Pushed
+from push_dispatch.core.events import Claim, Pushed
 from push_dispatch.core.model import Pool, Run
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.engine.submit import Request, prepare

@@ -15,7 +15,7 @@ from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.api.routes import asked
 from push_dispatch.control.deployments import Deployment, save_deployment
 from push_dispatch.control.pools import create_pool
-from push_dispatch.core.lifecycle import Claim, Pushed
+from push_dispatch.core.events import Claim, Pushed
 from push_dispatch.core.model import Pool, Run, RunState
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.engine.submit import Request, prepare

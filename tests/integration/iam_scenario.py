@@ -13,7 +13,7 @@ from typing import Any
 from push_dispatch.control.deployments import Deployment, save_deployment
 from push_dispatch.control.pools import change_pool, create_pool, keep_template
 from push_dispatch.core.circuit import OPEN_AFTER, Circuit
-from push_dispatch.core.lifecycle import Stop
+from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Attempt, Fallback, Pool, Queue, Rate, Ready, Run, RunState
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.engine.job import name_of

@@ -163,7 +163,7 @@ class _Careless(DynamoStore):
     """Writes the ledger whether or not it is still the one that was read."""
 
     def commit(self, ledger: Ledger) -> None:
-        self._put(items.ledger_item(ledger))
+        self._table.put(items.ledger_item(ledger))
 
 
 class CarelessRecorder(Recorder, _Careless):

@@ -176,7 +176,7 @@ def _largest_ledger(life: Lives) -> list[int]:
         if model.name == "PutItem" and params["Item"]["SK"]["S"] == "LEDGER":
             sizes.append(size_of(params["Item"]))
 
-    store._client.meta.events.register("provide-client-params.dynamodb", note)
+    store._table.client.meta.events.register("provide-client-params.dynamodb", note)
     return sizes
 
 

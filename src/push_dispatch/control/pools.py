@@ -13,7 +13,7 @@ from typing import Any
 
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Conflict, NotFound, Refused, Unreadable
-from push_dispatch.core.lifecycle import Stop
+from push_dispatch.core.events import Stop
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
     Ledger,

@@ -7,7 +7,7 @@ known. Running: it is stopped, and keeps its slot until that is known to have ha
 from __future__ import annotations
 
 from push_dispatch.core.errors import Refused
-from push_dispatch.core.lifecycle import Stop
+from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Run, parse_run_id
 from push_dispatch.engine.transition import transition
 from push_dispatch.ports import Ports

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, decide, next_turn
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, NotFound
-from push_dispatch.core.lifecycle import Expire, Reject
+from push_dispatch.core.events import Expire, Reject
 from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Run, RunState, Slot
 from push_dispatch.engine.gate import has_gate, last_type
 from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from push_dispatch.core.bounds import LAST_TIME, short
+from push_dispatch.core.ending import overdue
 from push_dispatch.core.errors import NotFound, PlatformError
-from push_dispatch.core.lifecycle import Observe, Stop, overdue
+from push_dispatch.core.events import Observe, Stop
 from push_dispatch.core.model import Observation, Run, Status, parse_run_id
 from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.base import Watched

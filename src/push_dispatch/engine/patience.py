@@ -9,7 +9,7 @@ from __future__ import annotations
 from zlib import crc32
 
 from push_dispatch.core.errors import NoCapacity, Throttled
-from push_dispatch.core.lifecycle import GiveBack, Hold
+from push_dispatch.core.events import GiveBack, Hold
 from push_dispatch.core.model import Pool
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push

@@ -27,7 +27,7 @@ from push_dispatch.core.errors import (
     Throttled,
     Uncertain,
 )
-from push_dispatch.core.lifecycle import Claim, Event, FallBack, Pushed, Reject
+from push_dispatch.core.events import Claim, Event, FallBack, Pushed, Reject
 from push_dispatch.core.model import Attempt, Run, RunState, Slot, parse_run_id
 from push_dispatch.engine.gate import Gate, gate_of
 from push_dispatch.engine.job import job_for

@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from push_dispatch.core.ending import overdue
 from push_dispatch.core.errors import NotFound, PushDispatchError
-from push_dispatch.core.lifecycle import Expire, Stop, overdue
+from push_dispatch.core.events import Expire, Stop
 from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
 from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import (

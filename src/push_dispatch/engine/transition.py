@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from push_dispatch.core.errors import Conflict, NotFound
-from push_dispatch.core.lifecycle import Event, Move, advance, end_malformed
+from push_dispatch.core.events import Event, Move
+from push_dispatch.core.lifecycle import advance, end_malformed
 from push_dispatch.core.model import DEFAULT_QUEUE, Ready, Run, RunState
 from push_dispatch.ports import Ports
 

@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from push_dispatch.core.lifecycle import (
-    LOST_GRACE_SECONDS,
-    REMEMBERED,
-    TRANSITIONS,
+from push_dispatch.core.events import (
     Claim,
     Event,
     Expire,
@@ -21,8 +18,8 @@ from push_dispatch.core.lifecycle import (
     Pushed,
     Reject,
     Stop,
-    advance,
 )
+from push_dispatch.core.lifecycle import LOST_GRACE_SECONDS, REMEMBERED, TRANSITIONS, advance
 from push_dispatch.core.model import Attempt, Observation, Ready, Run, RunState, Status
 
 S = RunState

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from push_dispatch.control.pools import create_queue
-from push_dispatch.core.lifecycle import Move
+from push_dispatch.core.events import Move
 from push_dispatch.core.model import Holder, Ledger, Pool, Queue, RunState
 from push_dispatch.engine.recount import SETTLED_SECONDS, Recount, put_right, recount
 from push_dispatch.engine.submit import Request, submit

@@ -11,7 +11,7 @@ import pytest
 
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.errors import Rejected
-from push_dispatch.core.lifecycle import Stop
+from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Attempt, Run, RunState
 from push_dispatch.engine.job import job_for
 from push_dispatch.engine.submit import Request, submit

@@ -8,8 +8,8 @@ import pytest
 
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.control.pools import create_pool
+from push_dispatch.core.ending import START_SECONDS
 from push_dispatch.core.errors import Refused
-from push_dispatch.core.lifecycle import START_SECONDS
 from push_dispatch.core.model import Ledger, Pool, Run, RunState
 from push_dispatch.engine.cancel import cancel
 from push_dispatch.engine.submit import Request, submit

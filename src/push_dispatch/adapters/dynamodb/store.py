@@ -6,16 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
+from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, errors, key_of, numbers
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
-from push_dispatch.core.errors import Conflict, Invalid, Refused, Unavailable
+from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
@@ -26,12 +25,9 @@ __all__ = ["DynamoStore"]
 
 log = logging.getLogger(__name__)
 
-_READ_BATCH = 100
 #: Templates that a process keeps in memory.
 _TEMPLATES = 100
-_WRITE_BATCH = 25
 _PARALLEL = 8
-_BATCH_TRIES = 8
 
 
 class DynamoStore:
@@ -46,10 +42,8 @@ class DynamoStore:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them."""
-        self._client = client
-        self._table = table
+        self._table = Table(client, table, pause)
         self._retention_days = retention_days
-        self._pause = pause
         self._templates: dict[str, Mapping[str, Any]] = {}
 
     # -- configuration ---------------------------------------------------------------------
@@ -61,31 +55,31 @@ class DynamoStore:
         # again, and not a pool that no sweep ever sees.
         self.list_pool(pool.name)
         try:
-            self._put(item, conditions.ABSENT)
-        except _Lost as lost:
+            self._table.put(item, conditions.ABSENT)
+        except Lost as lost:
             # Our own put, answered by a retry inside the SDK, or somebody else's pool.
             if lost.stored != item:
                 raise Refused(f"pool {pool.name!r} exists", reason="pool_exists") from None
 
     def list_pool(self, name: str) -> None:
         """Make sure that a pool that was declared by other means is listed. Idempotent."""
-        self._put({"PK": {"S": keys.POOLS}, "SK": {"S": name}})
+        self._table.put({"PK": {"S": keys.POOLS}, "SK": {"S": name}})
 
     def pool(self, name: str) -> Pool | None:
         """See `Store.pool`."""
-        item = self._get(keys.pool(name), keys.CONFIG)
+        item = self._table.get(keys.pool(name), keys.CONFIG)
         return items.read_pool(item) if item else None
 
     def pool_names(self) -> list[str]:
         """See `Store.pool_names`."""
-        return [item["SK"]["S"] for item in self._query(keys.POOLS)]
+        return [item["SK"]["S"] for item in self._table.query(keys.POOLS)]
 
     def save_pool(self, pool: Pool) -> Pool:
         """See `Store.save_pool`."""
         item = items.pool_item(pool) | {"version": {"N": str(pool.version + 1)}}
         try:
-            self._put(item, conditions.POOL_UNCHANGED, version=pool.version)
-        except _Lost as lost:
+            self._table.put(item, conditions.POOL_UNCHANGED, version=pool.version)
+        except Lost as lost:
             if lost.stored != item:
                 raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
         # Only now the ledger: a pass reads it first and the configuration second, so one that has
@@ -95,31 +89,31 @@ class DynamoStore:
 
     def delete_pool(self, pool: Pool) -> None:
         """See `Store.delete_pool`."""
-        with _errors():
+        with errors():
             try:
-                self._client.delete_item(
-                    TableName=self._table,
-                    Key=_key(keys.pool(pool.name), keys.CONFIG),
+                self._table.client.delete_item(
+                    TableName=self._table.name,
+                    Key=key_of(keys.pool(pool.name), keys.CONFIG),
                     ConditionExpression=conditions.POOL_UNCHANGED,
-                    ExpressionAttributeValues=_values(version=pool.version),
+                    ExpressionAttributeValues=numbers(version=pool.version),
                 )
-            except self._client.exceptions.ConditionalCheckFailedException:
+            except self._table.client.exceptions.ConditionalCheckFailedException:
                 if self.pool(pool.name) is not None:
                     raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
-        rest = [i["SK"]["S"] for i in self._query(keys.pool(pool.name), names=("PK", "SK"))]
-        self._delete_all([(keys.pool(pool.name), sort) for sort in rest])
-        self._delete_all([(keys.POOLS, pool.name)])
+        rest = [i["SK"]["S"] for i in self._table.query(keys.pool(pool.name), names=("PK", "SK"))]
+        self._table.delete_all([(keys.pool(pool.name), sort) for sort in rest])
+        self._table.delete_all([(keys.POOLS, pool.name)])
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
         """See `Store.put_template`."""
         document = {"S": dumps(template)}
-        self._put({**_key(keys.pool(pool), keys.template(digest)), "document": document})
+        self._table.put({**key_of(keys.pool(pool), keys.template(digest)), "document": document})
 
     def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
         """See `Store.template`. Kept in memory once it was read: its digest is its content's."""
         known = self._templates.get(digest)
         if known is None:
-            item = self._get(keys.pool(pool), keys.template(digest))
+            item = self._table.get(keys.pool(pool), keys.template(digest))
             known = items.read_json(item, "document") if item else None
             if known is not None and len(self._templates) < _TEMPLATES:
                 self._templates[digest] = known
@@ -127,22 +121,22 @@ class DynamoStore:
 
     def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
         """See `Store.put_deployment`."""
-        key = _key(keys.DEPLOYMENTS, keys.deployment(name))
-        self._put({**key, "document": {"S": dumps(document)}})
+        key = key_of(keys.DEPLOYMENTS, keys.deployment(name))
+        self._table.put({**key, "document": {"S": dumps(document)}})
 
     def deployment(self, name: str) -> Mapping[str, Any] | None:
         """See `Store.deployment`."""
-        item = self._get(keys.DEPLOYMENTS, keys.deployment(name))
+        item = self._table.get(keys.DEPLOYMENTS, keys.deployment(name))
         return items.read_document(item) if item else None
 
     def deployments(self) -> dict[str, Mapping[str, Any]]:
         """See `Store.deployments`."""
-        found = self._query(keys.DEPLOYMENTS)
+        found = self._table.query(keys.DEPLOYMENTS)
         return {item["SK"]["S"]: items.read_document(item) for item in found}
 
     def delete_deployment(self, name: str) -> None:
         """See `Store.delete_deployment`."""
-        self._delete_all([(keys.DEPLOYMENTS, keys.deployment(name))])
+        self._table.delete_all([(keys.DEPLOYMENTS, keys.deployment(name))])
 
     # -- runs ------------------------------------------------------------------------------
 
@@ -150,8 +144,8 @@ class DynamoStore:
         """See `Store.add_run`."""
         item = items.new_run_item(run)
         try:
-            self._put(item, conditions.ABSENT)
-        except _Lost as lost:
+            self._table.put(item, conditions.ABSENT)
+        except Lost as lost:
             # Ours, if the reply to an earlier try was lost: it has our place in line.
             return items.read_run(lost.stored)
         return run
@@ -169,15 +163,15 @@ class DynamoStore:
 
     def run(self, pool: str, uuid: str) -> Run | None:
         """See `Store.run`."""
-        item = self._get(keys.runs(pool), uuid)
+        item = self._table.get(keys.runs(pool), uuid)
         return items.read_run(item) if item else None
 
     def runs(self, pool: str, uuids: Iterable[str]) -> dict[str, Run]:
         """See `Store.runs`."""
-        wanted = [_key(keys.runs(pool), uuid) for uuid in dict.fromkeys(uuids)]
+        wanted = [key_of(keys.runs(pool), uuid) for uuid in dict.fromkeys(uuids)]
         found: dict[str, Run] = {}
-        for start in range(0, len(wanted), _READ_BATCH):
-            for item in self._get_all(wanted[start : start + _READ_BATCH]):
+        for start in range(0, len(wanted), READ_BATCH):
+            for item in self._table.get_all(wanted[start : start + READ_BATCH]):
                 run = items.read_run(item)
                 found[run.uuid] = run
         return found
@@ -186,15 +180,15 @@ class DynamoStore:
         """See `Store.save_run`."""
         item = self._ended_item(run)
         try:
-            self._put(item, conditions.RUN_UNCHANGED, rev=run.rev - 1)
-        except _Lost as lost:
+            self._table.put(item, conditions.RUN_UNCHANGED, rev=run.rev - 1)
+        except Lost as lost:
             if lost.stored != item:
                 raise Conflict(f"run {run.id} was changed at the same time") from None
 
     def mend_run(self, run: Run) -> None:
         """See `Store.mend_run`. Its revision may be what is malformed, so the item is read again
         and the condition names the attribute as it is stored, whatever its type."""
-        stored = self._get(keys.runs(run.pool), run.uuid)
+        stored = self._table.get(keys.runs(run.pool), run.uuid)
         known = items.read_run(stored) if stored else None
         if stored is None or known is None or not known.unreadable or known.rev != run.rev - 1:
             raise Conflict(f"run {run.id} was changed at the same time")
@@ -202,8 +196,8 @@ class DynamoStore:
         if "rev" in stored:
             condition, values = conditions.REV_AS_STORED, {":rev": stored["rev"]}
         try:
-            self._put_under(self._ended_item(run), condition, values)
-        except _Lost:
+            self._table.put_under(self._ended_item(run), condition, values)
+        except Lost:
             raise Conflict(f"run {run.id} was changed at the same time") from None
 
     def list_runs(
@@ -220,7 +214,7 @@ class DynamoStore:
         between = (f"{after}\x01", until or "~") if after or until else None
         if between and between[0] > between[1]:
             return
-        for item in self._query(keys.runs(pool), between=between, forward=not newest_first):
+        for item in self._table.query(keys.runs(pool), between=between, forward=not newest_first):
             if "state" not in item or not is_uuid(item["SK"]["S"]):
                 continue  # An event of a run, or an item that somebody else has put here.
             run = items.read_run(item)
@@ -229,22 +223,22 @@ class DynamoStore:
 
     def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
         """See `Store.take_attempt`."""
-        key = _key(keys.logs(pool), keys.taker(uuid, attempt))
+        key = key_of(keys.logs(pool), keys.taker(uuid, attempt))
         try:
-            self._put({**key, "by": {"S": by}, **_log_expiring()}, conditions.ABSENT)
-        except _Lost as lost:
+            self._table.put({**key, "by": {"S": by}, **_log_expiring()}, conditions.ABSENT)
+        except Lost as lost:
             return bool(lost.stored and lost.stored["by"]["S"] == by)
         return True
 
     def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
         """See `Store.keep_log`."""
-        key = _key(keys.logs(pool), keys.log(uuid, attempt))
-        with suppress(_Lost):
-            self._put({**key, "text": {"S": text}, **_log_expiring()}, conditions.ABSENT)
+        key = key_of(keys.logs(pool), keys.log(uuid, attempt))
+        with suppress(Lost):
+            self._table.put({**key, "text": {"S": text}, **_log_expiring()}, conditions.ABSENT)
 
     def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
         """See `Store.kept_log`."""
-        item = self._get(keys.logs(pool), keys.log(uuid, attempt))
+        item = self._table.get(keys.logs(pool), keys.log(uuid, attempt))
         return item["text"]["S"] if item else None
 
     def _ended_item(self, run: Run) -> dict[str, Any]:
@@ -260,7 +254,7 @@ class DynamoStore:
     def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
         """See `Store.enqueue`."""
         unique = {keys.ready(e): items.ready_item(pool, e, now) for e in entries}
-        self._write_all([{"PutRequest": {"Item": item}} for item in unique.values()])
+        self._table.write_all([{"PutRequest": {"Item": item}} for item in unique.values()])
 
     def line(
         self,
@@ -278,26 +272,26 @@ class DynamoStore:
         high = f"{prefix}:" if due is None else f"{prefix}{due:013d}~"
         if low > high:
             return []
-        found = self._query(keys.pool(pool), between=(low, high), limit=limit)
+        found = self._table.query(keys.pool(pool), between=(low, high), limit=limit)
         return self._places(found)
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
         """See `Store.dequeue`."""
-        self._delete_all([(keys.pool(pool), keys.ready(entry)) for entry in entries])
+        self._table.delete_all([(keys.pool(pool), keys.ready(entry)) for entry in entries])
 
     def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
         """See `Store.in_line`."""
-        wanted = [_key(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, entries))]
+        wanted = [key_of(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, entries))]
         found: set[Ready] = set()
-        for start in range(0, len(wanted), _READ_BATCH):
-            found |= {items.read_ready(i) for i in self._get_all(wanted[start:][:_READ_BATCH])}
+        for start in range(0, len(wanted), READ_BATCH):
+            found |= {items.read_ready(i) for i in self._table.get_all(wanted[start:][:READ_BATCH])}
         return found & set(entries)
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         """See `Store.ticks`."""
-        with _errors():
-            reply = self._client.query(
-                TableName=self._table,
+        with errors():
+            reply = self._table.client.query(
+                TableName=self._table.name,
                 IndexName=keys.TICK_INDEX,
                 KeyConditionExpression="tick_pool = :pool AND tick_at <= :until",
                 ExpressionAttributeValues={
@@ -318,7 +312,7 @@ class DynamoStore:
             except MALFORMED as error:
                 log.warning("removing a malformed place in line, %s: %s", item["SK"], error)
                 malformed.append((item["PK"]["S"], item["SK"]["S"]))
-        self._delete_all(malformed)
+        self._table.delete_all(malformed)
         return places
 
     def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
@@ -327,26 +321,26 @@ class DynamoStore:
         if at is not None:
             change["UpdateExpression"] = "SET tick_at = :at"
             change["ExpressionAttributeValues"] = {":at": {"N": str(at)}}
-        with _errors():
+        with errors():
             try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(keys.pool(pool), keys.ready(ready)),
+                self._table.client.update_item(
+                    TableName=self._table.name,
+                    Key=key_of(keys.pool(pool), keys.ready(ready)),
                     ConditionExpression=conditions.PRESENT,
                     **change,
                 )
-            except self._client.exceptions.ConditionalCheckFailedException:
+            except self._table.client.exceptions.ConditionalCheckFailedException:
                 return
 
     # -- the sweep -------------------------------------------------------------------------
 
     def begin_sweep(self, now: int, until: int) -> str | None:
         """See `Store.begin_sweep`. One write that takes the lease and reads where to begin."""
-        with _errors():
+        with errors():
             try:
-                reply = self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(keys.SWEEP, keys.SWEEP),
+                reply = self._table.client.update_item(
+                    TableName=self._table.name,
+                    Key=key_of(keys.SWEEP, keys.SWEEP),
                     UpdateExpression="SET leased_until = :until",
                     ConditionExpression=conditions.SWEEP_FREE,
                     ExpressionAttributeValues={
@@ -355,17 +349,17 @@ class DynamoStore:
                     },
                     ReturnValues="ALL_NEW",
                 )
-            except self._client.exceptions.ConditionalCheckFailedException:
+            except self._table.client.exceptions.ConditionalCheckFailedException:
                 return None
         item = reply["Attributes"]
         return item["begins_with_pool"]["S"] if "begins_with_pool" in item else ""
 
     def end_sweep(self, first: str) -> None:
         """See `Store.end_sweep`."""
-        with _errors():
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(keys.SWEEP, keys.SWEEP),
+        with errors():
+            self._table.client.update_item(
+                TableName=self._table.name,
+                Key=key_of(keys.SWEEP, keys.SWEEP),
                 UpdateExpression="SET begins_with_pool = :first",
                 ExpressionAttributeValues={":first": {"S": first}},
             )
@@ -374,30 +368,30 @@ class DynamoStore:
 
     def audited(self, pool: str) -> str:
         """See `Store.audited`."""
-        item = self._get(keys.pool(pool), keys.AUDIT)
+        item = self._table.get(keys.pool(pool), keys.AUDIT)
         return item["audited"]["S"] if item else ""
 
     def save_audited(self, pool: str, uuid: str) -> None:
         """See `Store.save_audited`."""
-        self._put({**_key(keys.pool(pool), keys.AUDIT), "audited": {"S": uuid}})
+        self._table.put({**key_of(keys.pool(pool), keys.AUDIT), "audited": {"S": uuid}})
 
     # -- circuits ----------------------------------------------------------------------------
 
     def circuit(self, pool: str, type: str) -> Circuit:
         """See `Store.circuit`."""
-        return items.read_circuit(self._get(keys.pool(pool), keys.circuit(type)))
+        return items.read_circuit(self._table.get(keys.pool(pool), keys.circuit(type)))
 
     def save_circuit(
         self, pool: str, type: str, circuit: Circuit, *, instead_of: Circuit | None = None
     ) -> bool:
         """See `Store.save_circuit`."""
-        item = {**_key(keys.pool(pool), keys.circuit(type)), **items.circuit_item(circuit)}
+        item = {**key_of(keys.pool(pool), keys.circuit(type)), **items.circuit_item(circuit)}
         if instead_of is None:
-            self._put(item)
+            self._table.put(item)
             return True
         try:
-            self._put(item, conditions.CIRCUIT_UNCHANGED, next_at=instead_of.next_at)
-        except _Lost as lost:
+            self._table.put(item, conditions.CIRCUIT_UNCHANGED, next_at=instead_of.next_at)
+        except Lost as lost:
             return lost.stored == item
         return True
 
@@ -405,133 +399,25 @@ class DynamoStore:
 
     def ledger(self, pool: str) -> Ledger:
         """See `Store.ledger`."""
-        return items.read_ledger(pool, self._get(keys.pool(pool), keys.LEDGER))
+        return items.read_ledger(pool, self._table.get(keys.pool(pool), keys.LEDGER))
 
     def commit(self, ledger: Ledger) -> None:
         """See `Store.commit`."""
         item = items.ledger_item(ledger)
         try:
-            self._put(item, conditions.LEDGER_UNCHANGED, version=ledger.version - 1)
-        except _Lost as lost:
+            self._table.put(item, conditions.LEDGER_UNCHANGED, version=ledger.version - 1)
+        except Lost as lost:
             if lost.stored != item:
                 raise Conflict(f"the ledger of {ledger.pool!r} was changed meanwhile") from None
 
     def _touch_ledger(self, pool: str) -> None:
-        with _errors():
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(keys.pool(pool), keys.LEDGER),
+        with errors():
+            self._table.client.update_item(
+                TableName=self._table.name,
+                Key=key_of(keys.pool(pool), keys.LEDGER),
                 UpdateExpression="ADD version :one",
                 ExpressionAttributeValues={":one": {"N": "1"}},
             )
-
-    # -- calls -----------------------------------------------------------------------------
-
-    def _get(self, partition: str, sort: str) -> items.Item | None:
-        with _errors():
-            reply = self._client.get_item(
-                TableName=self._table, Key=_key(partition, sort), ConsistentRead=True
-            )
-        return reply.get("Item")
-
-    def _put(self, item: Mapping[str, Any], condition: str | None = None, **values: int) -> None:
-        """Put under a condition; raises _Lost with what is stored instead if it does not hold."""
-        self._put_under(item, condition, _values(**values) if values else {})
-
-    def _put_under(
-        self, item: Mapping[str, Any], condition: str | None, values: Mapping[str, Any]
-    ) -> None:
-        guard: dict[str, Any] = {}
-        if condition is not None:
-            guard["ConditionExpression"] = condition
-            guard["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        if values:
-            guard["ExpressionAttributeValues"] = values
-        with _errors():
-            try:
-                self._client.put_item(TableName=self._table, Item=item, **guard)
-            except self._client.exceptions.ConditionalCheckFailedException as error:
-                raise _Lost(error.response.get("Item")) from None
-
-    def _query(
-        self,
-        partition: str,
-        *,
-        between: tuple[str, str] | None = None,
-        limit: int | None = None,
-        forward: bool = True,
-        names: Sequence[str] = (),
-    ) -> Iterator[items.Item]:
-        """Every item of a partition, strongly consistent, page by page as the iterator goes."""
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "PK = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": partition}},
-            "ConsistentRead": True,
-            "ScanIndexForward": forward,
-        }
-        if between is not None:
-            request["KeyConditionExpression"] += " AND SK BETWEEN :low AND :high"
-            request["ExpressionAttributeValues"] |= {
-                ":low": {"S": between[0]},
-                ":high": {"S": between[1]},
-            }
-        if names:
-            request["ProjectionExpression"] = ", ".join(names)
-        left = limit
-        while left is None or left > 0:
-            if left is not None:
-                request["Limit"] = left
-            with _errors():
-                reply = self._client.query(**request)
-            yield from reply["Items"]
-            if "LastEvaluatedKey" not in reply:
-                return
-            request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
-            left = None if left is None else left - len(reply["Items"])
-
-    def _get_all(self, wanted: Sequence[Mapping[str, Any]]) -> Iterator[items.Item]:
-        left: Any = {self._table: {"Keys": wanted, "ConsistentRead": True}}
-        for attempt in range(_BATCH_TRIES):
-            with _errors():
-                reply = self._client.batch_get_item(RequestItems=left)
-            yield from reply["Responses"].get(self._table, ())
-            left = reply.get("UnprocessedKeys")
-            if not left:
-                return
-            self._pause(0.02 * 2**attempt)
-        raise Unavailable("the table does not answer batch reads: it is throttling")
-
-    def _delete_all(self, wanted: Sequence[tuple[str, str]]) -> None:
-        unique = dict.fromkeys(wanted)
-        self._write_all([{"DeleteRequest": {"Key": _key(*key)}} for key in unique])
-
-    def _write_all(self, requests: Sequence[Any]) -> None:
-        for start in range(0, len(requests), _WRITE_BATCH):
-            self._write_batch(list(requests[start : start + _WRITE_BATCH]))
-
-    def _write_batch(self, requests: list[Any]) -> None:
-        left: Any = {self._table: requests}
-        for attempt in range(_BATCH_TRIES):
-            with _errors():
-                reply = self._client.batch_write_item(RequestItems=left)
-            left = reply.get("UnprocessedItems")
-            if not left:
-                return
-            self._pause(0.02 * 2**attempt)
-        raise Unavailable("the table does not take batch writes: it is throttling")
-
-
-class _Lost(Exception):
-    """The condition did not hold; `stored` is the item that is there instead."""
-
-    def __init__(self, stored: Any) -> None:
-        self.stored: Mapping[str, Any] = stored or {}
-        super().__init__()
-
-
-def _key(partition: str, sort: str) -> dict[str, Any]:
-    return {"PK": {"S": partition}, "SK": {"S": sort}}
 
 
 def _expiring(since: int, days: int) -> dict[str, Any]:
@@ -540,23 +426,3 @@ def _expiring(since: int, days: int) -> dict[str, Any]:
 
 def _log_expiring() -> dict[str, Any]:
     return _expiring(int(time.time()), LOG_DAYS)
-
-
-def _values(**numbers: int) -> dict[str, Any]:
-    return {":zero": {"N": "0"}} | {f":{k}": {"N": str(v)} for k, v in numbers.items()}
-
-
-_TOO_LARGE = "Item size has exceeded the maximum allowed size"
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Translate what the SDK raises into what the caller does next."""
-    try:
-        yield
-    except ClientError as error:
-        if _TOO_LARGE in str(error):
-            raise Invalid(f"too large for the table: {error}", reason="run_too_large") from error
-        raise Unavailable(f"DynamoDB: {error}") from error
-    except BotoCoreError as error:
-        raise Unavailable(f"DynamoDB: {error}") from error

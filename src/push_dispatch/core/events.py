@@ -1,0 +1,131 @@
+"""What can happen to a run? The values that `lifecycle.advance` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from push_dispatch.core.model import Observation
+
+__all__ = [
+    "Claim",
+    "Event",
+    "Expire",
+    "FallBack",
+    "GiveBack",
+    "Hold",
+    "Move",
+    "Observe",
+    "Pushed",
+    "Reject",
+    "Stop",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A push takes the run (again): from now until the lease ends it is the only one to send it."""
+
+    attempt: int
+    platform: str
+    type: str
+    template: str
+    claim: str
+    lease_until: int
+    #: The claim that it takes over, as it was read: of two who do so at once, one gets it.
+    instead_of: str = ""
+    #: Nothing was sent under that claim, for certain.
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Whoever has the claim sleeps under it, and is left alone until the lease ends."""
+
+    attempt: int
+    claim: str
+    lease_until: int
+    #: Nothing was started so far, for certain.
+    unsent: bool
+    #: What it waits for: a token of kind `wait`.
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The platform has accepted the attempt under this handle."""
+
+    attempt: int
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class FallBack:
+    """The platform has no room, nothing was started there: the next one gets the same attempt."""
+
+    attempt: int
+    platform: str
+    type: str
+    template: str
+    #: Why the one before was left, such as `ecs: no_capacity (RESOURCE:MEMORY)`.
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The platform has no room: the slot is given back and the run waits for another attempt, in
+    the order in which it was."""
+
+    attempt: int
+    reason: str
+    message: str
+    #: The claim under which the platform was asked; empty if the attempt was not claimed.
+    claim: str = ""
+    #: The platform has taken others since it refused this run before.
+    blamed: bool = False
+    #: When it is given up, unless an earlier refusal has set that.
+    give_up_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The attempt was not started and never will be."""
+
+    attempt: int
+    reason: str
+    message: str
+    #: Whether a crash retry may help.
+    retryable: bool = False
+    #: Only if nobody has claimed the attempt: who has may have started it.
+    unless_claimed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Something was seen of an attempt."""
+
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody, or the timeout, wants the run to stop; `reason` says who."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The run may not start any more: its time has passed, or its deployment is running already."""
+
+    reason: str = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The run's queue was deleted: it waits in another one."""
+
+    queue: str
+
+
+Event = Claim | Hold | Pushed | FallBack | GiveBack | Reject | Observe | Stop | Expire | Move
