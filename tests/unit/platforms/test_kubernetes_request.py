@@ -62,6 +62,12 @@ def test_the_job_s_environment_wins_over_the_manifest_s_as_in_prefect() -> None:
     assert env_of(containers_of(manifest)["job"]) == {"LOG": "DEBUG", "TOKEN": "…", "N": "true"}
 
 
+def test_an_environment_may_be_a_list_as_in_prefect() -> None:
+    secret = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+    manifest = made([{"image": "i"}], env=[{"name": "A", "value": "1"}, secret])
+    assert env_of(containers_of(manifest)["job"]) == {"A": "1", "TOKEN": "…"}
+
+
 def test_an_environment_inside_a_list_is_taken_apart() -> None:
     inner = [{"A": "1", "B": {"x": 1}}, {"name": "X", "value": "1"}]
     manifest = made([{"image": "i", "env": inner}])
@@ -91,7 +97,7 @@ def test_label_keys_become_valid(key: str, expected: str) -> None:
         ([None], {}, "containers is not a list of objects"),
         ([{"name": "a", "image": "i"}, {"image": "i"}], {}, r"containers\[1\].name is not set"),
         ([{"image": "i", "env": ["A=1"]}], {}, r"env\[0\] is not an object"),
-        ([{"image": "i"}], {"env": ["A=1"]}, "env is not an object"),
+        ([{"image": "i"}], {"env": ["A=1"]}, r"env\[0\] is not an object"),
         ([{"image": "i"}], {"labels": ["a"]}, "labels is not an object"),
         ([{"image": "i"}], {"annotations": ["a"]}, "annotations is not an object"),
         ([{"image": "i"}], {"command": "echo 'open"}, "args cannot be split"),

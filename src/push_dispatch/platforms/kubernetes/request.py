@@ -175,10 +175,8 @@ def _fill(container: dict[str, Any], job: Job) -> None:
     command = job.configuration.get("command")
     if container.get("args") is None and not container.get("command"):
         container["args"] = command
-    env = job.configuration.get("env")
-    texts(env)  # an object, or nothing
     # A null removes the manifest's own.
-    merged = {**_named(container.get("env")), **_named(env)}
+    merged = {**_named(container.get("env")), **_named(job.configuration.get("env"))}
     plain = [entry for name, entry in merged.items() if name not in job.secrets]
     container["env"] = plain + [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": job.name, "key": name}}}
