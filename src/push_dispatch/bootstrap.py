@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
-from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
 from push_dispatch.core.retry import longest_rest
 from push_dispatch.platforms.registry import load
@@ -148,7 +148,7 @@ def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
 def _reporter(settings: Settings) -> Reporter | None:
     if not settings.report_key:
         return None
-    secrets = secrets_from(settings.environ)
+    secrets = system_secrets_from(settings.environ)
     key = _once(lambda: secrets.read(settings.report_key))
     return Reporter(settings.report_url, key)
 

@@ -296,7 +296,7 @@ def test_what_a_template_names_is_left_alone(cli: Cli, calls: Calls, tmp_path: P
 @pytest.mark.parametrize(
     ("pool_type", "needed"),
     [
-        ("modal:push", "secretsmanager create-secret --name push-dispatch/modal"),
+        ("modal:push", "secretsmanager create-secret --name push-dispatch-system/modal"),
         ("managed", "ManagedSubnets"),
         ("kubernetes", "pods/log"),
     ],

@@ -34,7 +34,8 @@ def test_a_planted_secret_reaches_the_process_and_nothing_else(
         return done.out
 
     with LocalUp(cli, (*options, "--data-dir", str(data))):
-        type_("pool", "create", "p", "--type", "process")
+        allowed = ("--allow-secret", "API_KEY", "--allow-secret", "MISSING")
+        type_("pool", "create", "p", "--type", "process", *allowed)
         reference = ("--var", "env.KEY={{ secrets.API_KEY }}")
         command = ("--", "sh", "-c", f'printf %s "$KEY" > {seen}')
         run_id = type_("run", "submit", "p", *reference, "--wait", *command).strip()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.adapters.secret_stores import WEBHOOKS, system_secrets_from
 from push_dispatch.core.errors import Invalid, PushDispatchError
 from push_dispatch.ports.secrets import Secrets
 from push_dispatch.ports.store import Change
@@ -47,7 +47,7 @@ class Webhook:
     """A URL that hears of changes, signed as standardwebhooks.com describes."""
 
     url: str
-    #: Name of the secret that signs.
+    #: Name of the secret that signs, below `webhooks/` of the system's own.
     secret: str
     #: Only runs of these pools; all if there are none.
     pools: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Notifier:
             bus=settings.event_bus,
             events=boto3.client("events", config=config) if settings.event_bus else None,
             webhooks=webhooks,
-            secrets=secrets_from(settings.environ) if webhooks else None,
+            secrets=system_secrets_from(settings.environ) if webhooks else None,
         )
 
     def tell(self, notifications: Sequence[Numbered]) -> list[str]:
@@ -185,7 +185,7 @@ class Notifier:
             return False
         body, at = json.dumps(detail).encode(), int(time.time())
         try:
-            secret = self.secrets.read(hook.secret)
+            secret = self.secrets.read(WEBHOOKS + hook.secret)
         except (KeyError, PushDispatchError) as error:
             log.warning("webhook %s: no secret %r: %r", hook.url, hook.secret, error)
             return False

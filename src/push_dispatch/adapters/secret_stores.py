@@ -1,25 +1,27 @@
 """What is behind a secret reference? Looked up at the push, never kept, logged or shown.
 
-`{{ secrets.NAME }}` in a template or a job variable names a secret of the store that
-`PUSH_DISPATCH_SECRETS` chooses:
+`PUSH_DISPATCH_SECRETS` chooses the store. It holds two kinds of secrets under two prefixes: the
+secrets of runs, which `{{ secrets.NAME }}` in a template or a job variable names, and the system's
+own (report key, credentials of platforms, webhook secrets), which nothing in a run can name.
 
-    secretsmanager   AWS Secrets Manager, the secret PREFIX + NAME   (prefix `push-dispatch/`)
-    ssm              SSM Parameter Store, the parameter PREFIX + NAME (prefix `/push-dispatch/`)
-    file:PATH        a JSON object of names and values
-    env              the environment variable PUSH_DISPATCH_SECRET_NAME, for the local runtime
+    secretsmanager   AWS Secrets Manager: `push-dispatch/NAME`, `push-dispatch-system/NAME`
+    ssm              SSM Parameter Store: `/push-dispatch/NAME`, `/push-dispatch-system/NAME`
+    file:PATH        a JSON object of names and values; the system's are under its key `system`
+    env              PUSH_DISPATCH_SECRET_NAME, PUSH_DISPATCH_SYSTEM_SECRET_NAME: local runtime
 
-`PUSH_DISPATCH_SECRETS_PREFIX` replaces the prefix, which is also what the functions' roles are
-limited to.
+`PUSH_DISPATCH_SECRETS_PREFIX` and `PUSH_DISPATCH_SYSTEM_SECRETS_PREFIX` replace the prefixes, which
+are also what the roles of functions and tasks are limited to: see docs/security.md.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from push_dispatch.core.errors import Invalid, Rejected, Unavailable
 from push_dispatch.ports.secrets import Secrets
@@ -29,30 +31,111 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 __all__ = [
+    "WEBHOOKS",
     "EnvSecrets",
     "FileSecrets",
     "ParameterStore",
     "SecretsManager",
     "secret_named",
     "secrets_from",
+    "system_secrets_from",
 ]
+
+log = logging.getLogger(__name__)
+
+#: Below it are the system's secrets that sign webhooks.
+WEBHOOKS = "webhooks/"
+#: The key of a file's JSON object that holds the system's own secrets.
+_SYSTEM = "system"
 
 
 def secrets_from(environ: Mapping[str, str]) -> Secrets:
-    """The store that the environment chooses. Raises Invalid."""
+    """Return the store of the secrets that runs may name. Raises Invalid."""
+    return _stores(environ)[0]
+
+
+def system_secrets_from(environ: Mapping[str, str]) -> Secrets:
+    """Return the store of the system's own secrets. Raises Invalid."""
+    runs, system = _stores(environ)
+    return _SystemSecrets(system, former=runs)
+
+
+def secret_named(environ: Mapping[str, str], variable: str) -> str:
+    """Return the system secret that an environment variable names.
+
+    Raises Rejected (`secret_unavailable`), which says where it has to be; Unavailable.
+    """
+    name = environ[variable]
+    _, system = _stores(environ)
+    try:
+        return system_secrets_from(environ).read(name)
+    except KeyError as error:
+        raise Rejected(
+            f"{variable}: secret {name!r} cannot be read: create {system.where(name)}, or grant "
+            "the right to read it",
+            reason="secret_unavailable",
+        ) from error
+
+
+def _stores(environ: Mapping[str, str]) -> tuple[_Store, _Store]:
+    """The store of the runs' secrets and that of the system's. Raises Invalid."""
     choice = environ.get("PUSH_DISPATCH_SECRETS", "secretsmanager")
-    prefix = environ.get("PUSH_DISPATCH_SECRETS_PREFIX")
     if choice == "secretsmanager":
-        return SecretsManager("push-dispatch/" if prefix is None else prefix)
+        runs, system = _prefixes(environ, "push-dispatch/", "push-dispatch-system/")
+        return SecretsManager(runs), SecretsManager(system)
     if choice == "ssm":
-        return ParameterStore("/push-dispatch/" if prefix is None else prefix)
+        runs, system = _prefixes(environ, "/push-dispatch/", "/push-dispatch-system/")
+        return ParameterStore(runs), ParameterStore(system)
     if choice.startswith("file:"):
-        return FileSecrets(Path(choice.removeprefix("file:")))
+        path = Path(choice.removeprefix("file:"))
+        return FileSecrets(path), FileSecrets(path, inside=_SYSTEM)
     if choice == "env":
-        return EnvSecrets(environ)
+        return EnvSecrets(environ), EnvSecrets(environ, "PUSH_DISPATCH_SYSTEM_SECRET_")
     raise Invalid(
         f"PUSH_DISPATCH_SECRETS={choice!r} is not valid: secretsmanager, ssm, file:PATH or env"
     )
+
+
+def _prefixes(environ: Mapping[str, str], *defaults: str) -> tuple[str, str]:
+    names = ("PUSH_DISPATCH_SECRETS_PREFIX", "PUSH_DISPATCH_SYSTEM_SECRETS_PREFIX")
+    runs, system = (environ.get(n, d) for n, d in zip(names, defaults, strict=True))
+    # Else a template could name them: the prefix of runs, then the rest of the other one.
+    if system.startswith(runs):
+        raise Invalid(
+            f"{names[1]}={system!r} starts with {names[0]}={runs!r}, so runs could name the "
+            f"system's own secrets: choose two prefixes such as {defaults[0]!r} and {defaults[1]!r}"
+        )
+    return runs, system
+
+
+class _Store(Secrets, Protocol):
+    def where(self, name: str) -> str:
+        """Say where the secret has to be, for people."""
+        ...
+
+
+@dataclass(frozen=True)
+class _SystemSecrets:
+    """The system's own secrets; those that have not been moved yet are read where they were."""
+
+    system: Secrets
+    #: Until version 0.2 the system's secrets lay among those of runs.
+    former: Secrets
+
+    def read(self, name: str) -> str:
+        """See `Secrets.read`."""
+        try:
+            return self.system.read(name)
+        except KeyError:
+            value = self.former.read(name.removeprefix(WEBHOOKS))
+            log.warning(
+                "secret %s of the system is where runs may name it: see docs/security.md", name
+            )
+            return value
+
+    def arn(self, name: str) -> str:
+        """See `Secrets.arn`."""
+        return self.system.arn(name)
 
 
 @dataclass(frozen=True)
@@ -71,6 +154,10 @@ class SecretsManager:
     def arn(self, name: str) -> str:
         """See `Secrets.arn`. Reads metadata only."""
         return str(_ask(name, self._client.describe_secret, SecretId=self.prefix + name)["ARN"])
+
+    def where(self, name: str) -> str:
+        """See `_Store.where`."""
+        return f"{self.prefix}{name} in Secrets Manager"
 
     @cached_property
     def _client(self) -> SecretsManagerClient:
@@ -92,6 +179,10 @@ class ParameterStore:
         """See `Secrets.arn`."""
         return str(self._parameter(name, decrypt=False)["ARN"])
 
+    def where(self, name: str) -> str:
+        """See `_Store.where`."""
+        return f"{self.prefix}{name} in Parameter Store"
+
     def _parameter(self, name: str, *, decrypt: bool) -> Mapping[str, Any]:
         get = self._client.get_parameter
         parameter: Mapping[str, Any] = _ask(
@@ -110,16 +201,24 @@ class FileSecrets:
     """A JSON file, read anew each time."""
 
     path: Path
+    #: Key of the object that holds the secrets; empty for the file's own.
+    inside: str = ""
 
     def read(self, name: str) -> str:
         """See `Secrets.read`."""
         try:
-            value = json.loads(self.path.read_text("utf-8-sig"))[name]
+            found = json.loads(self.path.read_text("utf-8-sig"))
+            value = (found[self.inside] if self.inside else found)[name]
         except (OSError, ValueError, TypeError) as error:
             raise KeyError(name) from error
-        if value is None:
+        # One object there holds the system's own, which no run may name.
+        if value is None or (name == _SYSTEM and not self.inside):
             raise KeyError(name)
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def where(self, name: str) -> str:
+        """See `_Store.where`."""
+        return f"{name!r}{f' in the object {self.inside!r}' if self.inside else ''} of {self.path}"
 
     def arn(self, name: str) -> str:  # noqa: ARG002 - files have none
         """See `Secrets.arn`."""
@@ -131,10 +230,15 @@ class EnvSecrets:
     """Environment variables."""
 
     environ: Mapping[str, str] = field(repr=False)
+    prefix: str = "PUSH_DISPATCH_SECRET_"
 
     def read(self, name: str) -> str:
         """See `Secrets.read`."""
-        return self.environ[f"PUSH_DISPATCH_SECRET_{name}"]
+        return self.environ[self.prefix + name]
+
+    def where(self, name: str) -> str:
+        """See `_Store.where`."""
+        return f"the environment variable {self.prefix}{name}"
 
     def arn(self, name: str) -> str:  # noqa: ARG002 - variables have none
         """See `Secrets.arn`."""
@@ -150,18 +254,6 @@ _ABSENT = {
     "InvalidRequestException",
     "DecryptionFailure",
 }
-
-
-def secret_named(environ: Mapping[str, str], variable: str) -> str:
-    """Return the secret whose name `variable` of the environment has.
-
-    Raises Rejected (`secret_unavailable`) if it cannot be read, Unavailable.
-    """
-    try:
-        return secrets_from(environ).read(environ[variable])
-    except KeyError as error:
-        message = f"{variable}: secret {environ[variable]!r} cannot be read"
-        raise Rejected(message, reason="secret_unavailable") from error
 
 
 def _ask(name: str, call: Callable[..., Any], **arguments: Any) -> Any:

@@ -32,6 +32,7 @@ _POOL_FIELDS = (
     "hold_seconds",
     "give_up_seconds",
     "fallbacks",
+    "secrets",
 )
 _QUEUE_FIELDS = ("description", "key_limit", "rate")
 

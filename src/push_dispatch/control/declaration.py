@@ -174,6 +174,7 @@ def _pool(
         platform_rate=_rate(entry.get("platform_rate"), f"pools.{name} (platform_rate)"),
         hold_seconds=entry.get("hold_seconds", HOLD_SECONDS),
         give_up_seconds=entry.get("give_up_seconds"),
+        secrets=tuple(entry.get("secrets") or ()),
     )
     for declared in templates.values():
         check_template(declared, where=f"pools.{name}: ")

@@ -16,7 +16,8 @@ from push_dispatch.control.pools import change_pool, pool_named
 from push_dispatch.core.errors import Invalid, NotFound, Unreadable
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, check_limit, check_name
 from push_dispatch.core.schedule import Schedule, check_schedule
-from push_dispatch.core.template import Layer
+from push_dispatch.core.secret_names import check_secrets
+from push_dispatch.core.template import Layer, secret_references
 from push_dispatch.core.validation import check
 from push_dispatch.engine.submit import Request, check_request
 from push_dispatch.platforms.registry import needs_command
@@ -124,6 +125,8 @@ def check_deployment(
             check_fires(schedule, now)
         if names.count(schedule.name) > 1:
             raise Invalid(f"deployment {name!r} has two schedules named {schedule.name!r}")
+    for variables in (variables_of(deployment), *(s.job_variables for s in deployment.schedules)):
+        check_secrets(pool.name, pool.secrets, secret_references(variables))
     if deployment.schedules:
         for schedule in deployment.schedules:
             layers = _layers(deployment, schedule.job_variables)

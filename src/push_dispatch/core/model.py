@@ -173,6 +173,8 @@ class Pool:
     hold_seconds: int = HOLD_SECONDS
     #: How long after its first refusal a run that is still refused ends; None is never.
     give_up_seconds: int | None = None
+    #: Secrets that job variables may name, as patterns with `*` and `?`; templates may name any.
+    secrets: tuple[str, ...] = ()
     #: Queues deleted while runs waited in them: their entries move to the default queue.
     retired: tuple[str, ...] = ()
     #: Moves with every change of the configuration item.

@@ -109,6 +109,7 @@ _ALL = (
     _end("overrides_too_long", "The overrides are longer than the platform accepts.", "Move large environment variables into the image, a file or a secret.", retryable=False),
     _end("template_invalid", "The pool's base job template cannot be rendered for this run.", "push-dispatch run render POOL, then correct the template or the job variables.", retryable=False),
     _end("secret_unavailable", "A secret that the run refers to cannot be read.", "Check the secret's name and the function's permission to read it.", retryable=False),
+    _end("secret_not_allowed", "The job variables name a secret that the pool does not let them name.", "push-dispatch pool update POOL --allow-secret NAME, or name the secret in the pool's base job template.", retryable=False),
     _end("push_failed", "The attempt could not be pushed after several tries.", "See the message; then submit the run again."),
     _end("push_uncertain", "Whether the platform started the attempt could not be found out in time.", "Look for the attempt by its name in the platform before you submit again."),
     _end("no_capacity", "The platform had no room.", "Add a fallback platform, or let the pool wait longer: give_up_seconds."),

@@ -19,6 +19,7 @@ __all__ = [
     "SECRETS",
     "Layer",
     "Rendered",
+    "mark_secrets",
     "merge_variables",
     "placeholders",
     "render",
@@ -26,6 +27,7 @@ __all__ = [
     "secret_references",
     "split",
     "stray_references",
+    "unmark_secrets",
 ]
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")
@@ -33,6 +35,9 @@ _PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")
 SECRETS = "x-secrets"
 
 _SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}")
+#: One of Unicode's noncharacters, which are for a program's own use: no text from outside has it.
+_MARK = "\ufdd0"
+_MARKED = re.compile(rf"{_MARK}([\w.\-/]+){_MARK}")
 
 #: What a template calls a command, and what holds names that are not the template's.
 _COMMANDS = {"command", "args", "entrypoint", "entryPoint"}
@@ -108,6 +113,33 @@ def secret_references(configuration: Any) -> set[str]:
     if isinstance(configuration, Sequence):
         return {name for value in configuration for name in secret_references(value)}
     return set()
+
+
+def mark_secrets(part: Any) -> Any:
+    """Return a copy in which each secret reference is marked as one that may be resolved.
+
+    What rendering puts together of pieces, such as `{{ secrets.` of one variable and `db }}` of the
+    next, is a reference without a mark. Raises ValueError if there is the character that marks are
+    made of.
+    """
+    if isinstance(part, str):
+        if _MARK in part:
+            raise ValueError(f"{part[:40]!r} contains the character U+FDD0")
+        return _SECRET.sub(rf"{_MARK}\1{_MARK}", part)
+    return _mapped(mark_secrets, part)
+
+
+def unmark_secrets(part: Any) -> Any:
+    """Return a copy with the references that `mark_secrets` has marked."""
+    if isinstance(part, str):
+        return _MARKED.sub(r"{{ secrets.\1 }}", part)
+    return _mapped(unmark_secrets, part)
+
+
+def _mapped(change: Callable[[Any], Any], part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {key: change(value) for key, value in part.items()}
+    return [change(value) for value in part] if isinstance(part, (list, tuple)) else part
 
 
 def stray_references(template: Mapping[str, Any], overrides: Sequence[Layer]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -11,14 +11,18 @@ from typing import Any
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Attempt, Run
+from push_dispatch.core.secret_names import check_secrets
 from push_dispatch.core.shape import misshapen
 from push_dispatch.core.template import (
     Layer,
+    mark_secrets,
     merge_variables,
     placeholders,
     render,
     resolve_secrets,
+    secret_references,
     stray_references,
+    unmark_secrets,
 )
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports.reporter import Reporter
@@ -55,19 +59,26 @@ def job_for(
     passes_secrets: bool = False,
     env: Mapping[str, str] = _NOTHING,
     reporter: Reporter | None = None,
+    allowed: Callable[[], Collection[str]] = tuple,
 ) -> Job:
     """The job of an attempt with its secrets filled in.
 
     With `passes_secrets`, environment variables that are nothing but a secret stay references.
-    `env` is what `{{ $NAME }}` may read.
+    `env` is what `{{ $NAME }}` may read. `allowed` returns the pool's patterns of the secrets that
+    job variables may name; it is called only if they name any.
     Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
     `secret_unavailable` if a secret cannot be read, `platform_not_configured` if it is to report
-    on itself and cannot.
+    on itself and cannot. Raises Invalid: `secret_not_allowed`.
     """
     if template is None:
         raise Rejected(f"template {attempt.template!r} is gone", reason="template_invalid")
     try:
-        layers = layers_of(run)
+        layers, named = layers_of(run), set[str]()
+        for layer in layers:
+            named |= secret_references(layer.variables)
+        # Only what is named literally is marked: not what rendering puts together of pieces.
+        template = mark_secrets(template)
+        layers = [Layer(layer.source, mark_secrets(layer.variables)) for layer in layers]
         kind = merge_variables(template, layers).get("reporter")
         if kind:
             layers.append(_reporting(template, layers, kind))
@@ -76,22 +87,27 @@ def job_for(
         configuration = render(template, layers, env_allowlist=env).configuration
     except (ValueError, TypeError, KeyError) as error:
         raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
-    if not isinstance(configuration.get("env") or {}, Mapping):
+    if named := named | secret_references(configuration):
+        check_secrets(run.pool, allowed(), named)
+    configuration = unmark_secrets(configuration)
+    own = configuration.get("env") or {}
+    if not isinstance(own, Mapping):
         raise Rejected("env is not an object of names and values", reason="template_invalid")
     for path, problem in misshapen(configuration, complete=True):
         raise Rejected(f"{path} {problem}", reason="template_invalid")
-    configuration = _with_context(configuration, run)
-    if kind:
-        ours = environment_for(reporter, kind, run.id, attempt.number)
-        configuration["env"] = {**configuration["env"], **ours}
     try:
-        kept = _secret_variables(configuration["env"], secrets) if passes_secrets else {}
-        configuration["env"] = {k: v for k, v in configuration["env"].items() if k not in kept}
+        kept = _secret_variables(own, secrets) if passes_secrets else {}
+        if kept:
+            configuration["env"] = {k: v for k, v in own.items() if k not in kept}
         filled = resolve_secrets(configuration, secrets.read)
     except KeyError as error:
         raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
     except ValueError as error:  # quotes what stands in the template, without its secrets
         raise Rejected(str(error), reason="template_invalid") from error
+    # Parameters are data: what looks like a reference in them is none.
+    filled = _with_context(filled, run, kept)
+    if kind:
+        filled["env"] |= environment_for(reporter, kind, run.id, attempt.number)
     return Job(
         name=name_of(run.uuid, attempt.number),
         run_id=run.id,
@@ -112,24 +128,23 @@ def _reporting(template: Mapping[str, Any], layers: list[Layer], kind: str) -> L
             "reporter: the template's job_configuration has no {{ command }} to be wrapped",
             reason="template_invalid",
         )
-    command = merge_variables(template, layers).get("command")
-    return Layer("reporter", {"command": wrapped(kind, command)})
+    # As it was, for messages that quote it; nothing in it has been put together yet.
+    command = unmark_secrets(merge_variables(template, layers).get("command"))
+    return Layer("reporter", {"command": mark_secrets(wrapped(kind, command))})
 
 
-def _with_context(configuration: dict[str, Any], run: Run) -> dict[str, Any]:
-    """Tell the process who it is, by environment variables that its own may override.
-
-    Raises Rejected (`template_invalid`).
-    """
-    own = configuration.get("env") or {}
-    if not isinstance(own, Mapping):
-        raise Rejected("env is not an object of names and values", reason="template_invalid")
+def _with_context(
+    configuration: dict[str, Any], run: Run, kept: Mapping[str, Secret]
+) -> dict[str, Any]:
+    """Tell the process who it is, by environment variables that its own may override, those among
+    them that are `kept` for the platform."""
     env = {"PUSH_DISPATCH_RUN_ID": run.id, "PUSH_DISPATCH_POOL": run.pool}
     if run.traceparent:
         env["TRACEPARENT"] = run.traceparent
     if run.parameters:
         env["PUSH_DISPATCH_PARAMETERS"] = dumps(dict(run.parameters))
-    return {**configuration, "env": {**env, **own}}
+    env = {name: value for name, value in env.items() if name not in kept}
+    return {**configuration, "env": {**env, **(configuration.get("env") or {})}}
 
 
 _ONLY_A_SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}\Z")

@@ -265,9 +265,16 @@ def _prepare(sending: _Sending) -> tuple[Platform, Job]:
         passes_secrets=capabilities_of(platform).passes_secrets,
         env=ports.template_env,
         reporter=ports.reporter,
+        allowed=lambda: _allowed_secrets(ports, run.pool),
     )
     sending.redactor.add(job.configuration["env"].get(TOKEN, ""))
     return platform, job
+
+
+def _allowed_secrets(ports: Ports, name: str) -> tuple[str, ...]:
+    """Read only for runs whose job variables name secrets: runs are not submitted by us alone."""
+    pool = ports.store.pool(name)
+    return pool.secrets if pool else ()
 
 
 def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:

@@ -87,8 +87,8 @@ def submit(ports: Ports, request: Request, *, check: Check | None = None) -> Sub
     """Schedule one run. With an idempotency key, asking again returns the run that is there.
 
     Raises Invalid (`invalid_input`, `invalid_time`, `invalid_variables`, `enforced_variable`,
-    `run_too_large`), NotFound (`pool_not_found`, `queue_not_found`), Unavailable. Nothing is
-    stored then.
+    `secret_not_allowed`, `run_too_large`), NotFound (`pool_not_found`, `queue_not_found`),
+    Unavailable. Nothing is stored then.
     """
     return submit_many(ports, [request], check=check)[0]
 
@@ -102,6 +102,7 @@ def submit_many(
     runs = [prepare(ports, pools[request.pool], request) for request in requests]
     if check is not None:
         _check_variables(ports, pools, runs, check)
+    _check_secrets(pools, runs)
     submitted: list[Submitted] = []
     for start in range(0, len(runs), _AT_ONCE):
         submitted += _store(ports, [_now(ports, run) for run in runs[start : start + _AT_ONCE]])
@@ -223,6 +224,16 @@ def _enqueue_keyed(ports: Ports, runs: Sequence[Run]) -> None:
         except Unavailable as error:
             # The runs are stored, so the submission has succeeded.
             log.warning("pool %s: left to the stream to enqueue: %s", pool, error.message)
+
+
+def _check_secrets(pools: Mapping[str, Pool], runs: Sequence[Run]) -> None:
+    """Once for all copies of a request, as below. The push checks the same for runs of others."""
+    from push_dispatch.core.secret_names import check_secrets  # noqa: PLC0415 - see _check_variables
+    from push_dispatch.core.template import secret_references  # noqa: PLC0415
+
+    given = {(r.pool, id(v)): v for r in runs for v in (r.variables, r.deployment_variables) if v}
+    for (pool, _), variables in given.items():
+        check_secrets(pool, pools[pool].secrets, secret_references(variables))
 
 
 def _check_variables(

@@ -50,6 +50,7 @@ def pool_view(pool: Pool, ledger: Ledger) -> dict[str, Any]:
         "hold_seconds": pool.hold_seconds,
         "give_up_seconds": pool.give_up_seconds,
         "fallbacks": [asdict(fallback) for fallback in pool.fallbacks],
+        "secrets": list(pool.secrets),
         "template": pool.template,
         "version": pool.version,
     }

@@ -16,7 +16,7 @@ The pool itself needs nothing.""",
     "modal": f"""\
 A function that pushes to Modal: EnableModal=true with SAM, modal = {{}} with Terraform.
 The token of a service user, in Secrets Manager:
-  aws secretsmanager create-secret --name push-dispatch/modal \\
+  aws secretsmanager create-secret --name push-dispatch-system/modal \\
     --secret-string '{{"token_id": "ak-…", "token_secret": "as-…"}}'
 {_ALL}""",
     "coiled": f"""\

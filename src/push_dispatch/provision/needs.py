@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 #: Name of the cluster, and start of the other names; those of the Terraform module platform-ecs,
-#: called with this name.
+#: called with this name and, as the roles are for all regions, this role_prefix.
 NAME = "push-dispatch-pools"
 TAGS = {"push-dispatch:made-by": "pool create --provision"}
 #: Days for which the log group that is made keeps what tasks write.

@@ -145,5 +145,6 @@ def full_pool(name: str) -> Pool:
         deployment_limits={"nightly": 0, "hourly": 2},
         fallbacks=(Fallback("cloud-run-v2", "fedcba9876543210"),),
         platform_rate=Rate(20, 1),
+        secrets=("db", "etl/*"),
         retired=("old",),
     )

@@ -53,7 +53,7 @@ def notified(secret: str) -> tuple[dict[str, Any], dict[str, str], bytes]:
     detail = notification_of(Change("p", after=replace(run, rev=7)))
     assert detail is not None
     with receiver() as (url, got):
-        secrets = EnvSecrets({"PUSH_DISPATCH_SECRET_HOOKS": secret})
+        secrets = EnvSecrets({"PUSH_DISPATCH_SECRET_webhooks/HOOKS": secret})
         notifier = Notifier(webhooks=[Webhook(url, "HOOKS")], secrets=secrets)
         assert notifier.tell([("1", detail)]) == []
     ((headers, body),) = got

@@ -38,7 +38,7 @@ def ports_with(*, passes_secrets: bool) -> Ports:
         secrets=SECRETS,
         reporter=KEYED,
     )
-    create_pool(ports, Pool("p", "ecs"), default_template("ecs"))
+    create_pool(ports, Pool("p", "ecs", secrets=("PW",)), default_template("ecs"))
     return ports
 
 
@@ -48,7 +48,15 @@ def sent(ports: Ports, request: Request, *, passes_secrets: bool) -> Job:
     attempt = Attempt(1, "ecs", pool.template, pool.type)
     template = ports.store.template("p", pool.template)
     run = prepare(ports, pool, request)
-    return job_for(run, attempt, template, SECRETS, passes_secrets=passes_secrets, reporter=KEYED)
+    return job_for(
+        run,
+        attempt,
+        template,
+        SECRETS,
+        passes_secrets=passes_secrets,
+        reporter=KEYED,
+        allowed=lambda: pool.secrets,
+    )
 
 
 def preview(ports: Ports, request: Request, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def job(secrets: FileSecrets, command: Any, **more: Any) -> Any:
     run = Run(
         "etl", "u", "default", due=1, submitted_at=1, order="u", variables={"command": command}
     )
-    return job_for(run, Attempt(1, "process"), template, secrets)
+    return job_for(run, Attempt(1, "process"), template, secrets, allowed=lambda: ("*",))
 
 
 @pytest.mark.parametrize(

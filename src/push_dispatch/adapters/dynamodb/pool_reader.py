@@ -73,6 +73,7 @@ def pool_from_document(name: str, document: Mapping[str, Any], version: int) -> 
         platform_rate=_rate(document.get("platform_rate")),
         fallbacks=tuple(_made(Fallback, entry) for entry in fallbacks),
         retired=tuple(plain("retired", document.get("retired") or [], "list of texts")),
+        secrets=tuple(plain("secrets", document.get("secrets") or [], "list of texts")),
         **{"type": _required(values, "type"), **values},
     )
 

@@ -81,6 +81,7 @@ def _document(ports: Ports, request: Request) -> dict[str, Any]:
         passes_secrets=_passes_secrets(ports, attempt.platform),
         env=ports.template_env,
         reporter=_PreviewedReporter(url, lambda: ""),
+        allowed=lambda: pool.secrets,
     )
     sources = render(template, layers_of(run)).provenance
     return {

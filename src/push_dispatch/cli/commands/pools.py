@@ -41,6 +41,16 @@ KeyLimit = Annotated[
     int | None,
     Parameter(converter=whole, metavar="N", help="Runs at once that share a concurrency key."),
 ]
+AllowSecret = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--allow-secret",
+        metavar="NAME",
+        negative=(),
+        help="A secret that job variables may name, such as db or etl/*; otherwise none. The base "
+        "job template may name any.",
+    ),
+]
 Provision = Annotated[
     bool,
     Parameter(
@@ -109,6 +119,7 @@ def create(
     platform_rate: PlatformRate = None,
     hold: Hold = None,
     give_up: GiveUp = None,
+    allow_secret: AllowSecret = None,
     description: Description = None,
     provision: Provision = False,
     subnet: Subnets = None,
@@ -131,6 +142,7 @@ def create(
         paused=paused,
         description=description or "",
         **_platform_settings(platform_rate, hold, give_up),
+        secrets=tuple(dict.fromkeys(allow_secret or ())),
     )
     ports = connect(common)
     check_new_pool(ports, pool, template)
@@ -180,25 +192,45 @@ def update(
     platform_rate: PlatformRate = None,
     hold: Hold = None,
     give_up: GiveUp = None,
+    allow_secret: AllowSecret = None,
+    forbid_secret: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--forbid-secret",
+            metavar="NAME",
+            negative=(),
+            help="Take back what --allow-secret NAME has allowed.",
+        ),
+    ] = None,
     description: Description = None,
     common: Common = Common(),
 ) -> None:
     """Change what is named, and leave the rest."""
     from push_dispatch.cli.inputs import read_mapping
     from push_dispatch.cli.times import rate_of
-    from push_dispatch.control.pools import keep_template
+    from push_dispatch.control.pools import change_pool, keep_template
 
     changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
     changes["rate"] = None if rate is None else rate_of(rate)
     changes = {key: value for key, value in changes.items() if value is not None}
     changes |= _platform_settings(platform_rate, hold, give_up)
     template = read_mapping(base_job_template) if base_job_template else None
-    if not changes and template is None:
+    secrets = bool(allow_secret or forbid_secret)
+    if not changes and template is None and not secrets:
         raise Invalid("nothing to change: name a limit, a description or a base job template")
     ports = connect(common)
     if template is not None:
         changes["template"] = keep_template(ports, name, template)
-    _change(ports, name, f"Updated pool {name}.", common, **changes)
+
+    def changed(pool: Pool) -> Pool:
+        if unknown := set(forbid_secret or ()) - set(pool.secrets):
+            allowed = ", ".join(pool.secrets) or "none"
+            raise Invalid(f"--forbid-secret {min(unknown)}: pool {name!r} allows {allowed}")
+        named = (*pool.secrets, *(allow_secret or ()))
+        kept = dict.fromkeys(s for s in named if s not in (forbid_secret or ()))
+        return replace(pool, secrets=tuple(kept), **changes)
+
+    _tell(ports, change_pool(ports, name, changed), f"Updated pool {name}.", common)
 
 
 @app.command

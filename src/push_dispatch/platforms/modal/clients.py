@@ -104,8 +104,9 @@ class Clients:
                 "MODAL_TOKEN_SECRET",
                 reason="credentials_missing",
             )
+        value = secret_named(self._environ, _NAME)
         try:
-            found = json.loads(secret_named(self._environ, _NAME))
+            found = json.loads(value)
             return str(found["token_id"]), str(found["token_secret"])
         except KeyError as error:
             raise Rejected(
