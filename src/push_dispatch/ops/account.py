@@ -41,6 +41,7 @@ class Account:
         "events:DescribeRule",
         "events:ListRuleNamesByTarget",
         "iam:SimulatePrincipalPolicy",
+        "kms:GetKeyPolicy",
         "lambda:GetAccountSettings",
         "lambda:GetFunctionConfiguration",
         "lambda:InvokeFunction",
@@ -84,6 +85,12 @@ class Account:
         reply = self.client("dynamodb").describe_time_to_live(TableName=table)
         told = reply["TimeToLiveDescription"]
         return str(told.get("AttributeName", "")) if told["TimeToLiveStatus"] == "ENABLED" else ""
+
+    def key_policy(self, key: str) -> dict[str, Any]:
+        """The policy of a key of KMS."""
+        reply = self.client("kms").get_key_policy(KeyId=key, PolicyName="default")
+        policy: dict[str, Any] = json.loads(reply["Policy"])
+        return policy
 
     # -- functions and queues --------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from push_dispatch.engine.sign_in import SignedIn
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.ops.findings import Finding, fine, problem, warning
+from push_dispatch.ops.key_policy import lacking
 from push_dispatch.ops.system import HANDLERS, Function, Queue, Rule, Source, System
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "check_dead_letters",
     "check_expiry",
     "check_functions",
+    "check_key",
     "check_permissions",
     "check_pool",
     "check_queues",
@@ -125,6 +128,20 @@ def check_expiry(table: str, attribute: str) -> Finding:
     if attribute == "expires_at":
         return fine("expiry", table, "old runs and logs are deleted")
     return warning("expiry", table, "old runs and logs are never deleted", _DEPLOY)
+
+
+def check_key(key: str, policy: Mapping[str, Any]) -> Finding:
+    """Whether AWS's services may use the customer managed key of the table."""
+    missing = lacking(policy, key)
+    if not missing:
+        return fine("key", key, "its policy lets rules and logs use it")
+    statements = json.dumps(list(missing.values()))
+    return problem(
+        "key",
+        key,
+        f"its policy does not let {' and '.join(missing)} use it: what they send is dropped",
+        f"Add to the key's policy: {statements}. All of it: push-dispatch doctor --key-policy",
+    )
 
 
 def _is_index(index: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:

@@ -253,10 +253,19 @@ def _letter(message: Mapping[str, Any]) -> Letter:
         id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
-        origin=message.get("Attributes", {}).get("DeadLetterQueueSourceArn", ""),
-        reason=attributes.get("message", attributes.get("reason", {})).get("StringValue", ""),
-        attributes=attributes,
+        origin=message.get("Attributes", {}).get("DeadLetterQueueSourceArn", "")
+        or _text(attributes, "TARGET_ARN"),
+        reason=_text(attributes, "message", "reason", "ERROR_MESSAGE"),
+        # What EventBridge notes of an event that it could not deliver is nothing to its target.
+        attributes={} if "TARGET_ARN" in attributes else attributes,
     )
+
+
+def _text(attributes: Mapping[str, Any], *names: str) -> str:
+    """The first of the attributes that is there.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
+    held = (attributes[name].get("StringValue", "") for name in names if name in attributes)
+    return next(held, "")
 
 
 def _return(account: Account, queue: Queue, letter: Letter) -> None:

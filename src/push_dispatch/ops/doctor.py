@@ -25,6 +25,7 @@ from push_dispatch.ops.checks import (
     check_dead_letters,
     check_expiry,
     check_functions,
+    check_key,
     check_permissions,
     check_pool,
     check_queues,
@@ -58,6 +59,10 @@ def examine(ports: Ports, account: Account, table: str, *, repair: bool) -> Iter
     expiry = yield from _ask("expiry", table, lambda: account.expiry(table))
     if expiry is not None:
         yield check_expiry(table, expiry)
+    if key := described.get("SSEDescription", {}).get("KMSMasterKeyArn"):
+        policy = yield from _ask("key", key, lambda: account.key_policy(key))
+        if policy is not None:
+            yield check_key(key, policy)
     system = yield from _ask("function", table, lambda: account.system(table))
     if system is not None:
         yield from check_functions(system)

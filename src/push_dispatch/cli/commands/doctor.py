@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from push_dispatch.cli.backend import Backend, backend
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import console, dim, print_json
+from push_dispatch.core.errors import Refused
 
 if TYPE_CHECKING:
     from push_dispatch.ops.findings import Finding
@@ -31,6 +32,13 @@ def doctor(
             help="Read every run, give back slots that nobody holds, and put in line who was lost.",
         ),
     ] = False,
+    key_policy: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Print the policy that a customer managed key needs, and do nothing else.",
+        ),
+    ] = False,
     common: Common = Common(),
 ) -> int:
     """See whether everything that a run needs works: table, stream, functions, queues, schedule,
@@ -41,6 +49,9 @@ def doctor(
     most a warning, 1 if there is a problem or something could not be looked at.
     """
     chosen = backend(common)
+    if key_policy:
+        _print_key_policy(chosen)
+        return 0
     findings: list[Finding] = []
     for check, group in groupby(_findings(chosen, repair=repair), key=lambda f: f.check):
         found = list(group)
@@ -52,6 +63,17 @@ def doctor(
     counted = Counter(finding.verdict.value for finding in findings)
     dim(", ".join(f"{counted[verdict]} {verdict}" for verdict in _STYLES))
     return 1 if counted["problem"] or counted["unknown"] else 0
+
+
+def _print_key_policy(chosen: Backend) -> None:
+    """For the account and region that the session is in."""
+    from push_dispatch.ops.key_policy import key_policy
+
+    if chosen.local is not None:
+        raise Refused("a local runtime has no key: name a deployment with --profile or --region")
+    asked = chosen.session.client("sts").get_caller_identity()
+    partition = asked["Arn"].split(":")[1]
+    print_json(key_policy(partition, chosen.session.region_name, asked["Account"]))
 
 
 def _findings(chosen: Backend, *, repair: bool) -> Iterator[Finding]:
