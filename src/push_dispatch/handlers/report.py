@@ -21,6 +21,8 @@ from push_dispatch.ports import Ports
 __all__ = ["handle", "handler"]
 
 _KINDS = ("claim", "beat", "end")
+#: A report has some 200; anybody may send anything, and a token is looked at after it is parsed.
+_MOST_BYTES = 4096
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -50,6 +52,8 @@ def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     scheme, _, token = headers.get("authorization", "").partition(" ")
     body = event.get("body") or ""
+    if len(body) > _MOST_BYTES:
+        raise Invalid(f"the body has more than {_MOST_BYTES} bytes: a report is short")
     try:
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body
         said = parse_json(raw)

@@ -23,7 +23,7 @@ insist() {
   waited=0
   while :; do
     answer=$(post "$@")
-    case $answer in *" 200") return 0 ;; *" 4"[0-9][0-9]) leave 77 "refused: $answer" ;; esac
+    case $answer in *" 200") return 0 ;; *" 429") ;; *" 4"[0-9][0-9]) leave 77 "refused: $answer" ;; esac
     [ "$waited" -ge "$patience" ] && return 1
     sleep 1; waited=$((waited + 1))
   done

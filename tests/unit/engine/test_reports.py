@@ -152,6 +152,13 @@ def test_what_is_no_report_is_told_so(world: World, body: str) -> None:
     assert "must be a report" in json.loads(answer["body"])["message"]
 
 
+def test_a_body_that_is_too_long_is_not_even_read(world: World) -> None:
+    """Anybody may call the URL."""
+    answer = handle(world.ports, {"headers": {}, "body": "[" * 5000})
+    assert answer["statusCode"] == 400
+    assert "4096" in json.loads(answer["body"])["message"]
+
+
 def test_an_end_without_a_code_and_an_unknown_word_are_told_so(world: World) -> None:
     said(world, "claim")
     assert said(world, "end")[0] == 400

@@ -34,7 +34,9 @@ class Stack(RestServer):
         self.go = True
         self.stop = False
         self.heard: list[dict[str, Any]] = []
-        #: Requests that are answered with 503 before any is taken.
+        #: What requests in a moment of trouble are answered with.
+        self.trouble = 503
+        #: How many of them there are before any is taken.
         self.down = 0
 
     def answer(self, request: Request) -> Answer:
@@ -42,7 +44,7 @@ class Stack(RestServer):
             return Answer(401, {"message": "not yours"})
         if self.down:
             self.down -= 1
-            return Answer(503, {})
+            return Answer(self.trouble, {})
         self.heard.append(request.json)
         return Answer(200, {"go": self.go, "stop": self.stop})
 
@@ -134,8 +136,11 @@ def test_nobody_answers_and_it_is_not_run(kind: str, stack: Stack, tmp_path: Pat
     assert "nobody answers" in err
 
 
-def test_a_moment_of_trouble_is_waited_for(kind: str, stack: Stack, tmp_path: Path) -> None:
-    stack.down = 1
+@pytest.mark.parametrize("trouble", [503, 429], ids=["down", "too many requests"])
+def test_a_moment_of_trouble_is_waited_for(
+    kind: str, stack: Stack, tmp_path: Path, trouble: int
+) -> None:
+    stack.down, stack.trouble = 1, trouble
     job = Job(kind, stack.url, tmp_path, ["sh", "-c", MARK])
     assert job.end()[0] == 0
     assert len(stack.said("end")) == 1
