@@ -44,9 +44,9 @@ _ABOUT_METRICS = """\
 # Metrics
 
 In the namespace `PushDispatch`, by way of the functions' logs (embedded metric format). Each has
-the dimension `service`, the name of the stack, and is there twice: with the dimensions below, and
-for the whole system with `service` alone, which is what alarms look at. A run is no dimension: it
-is in the logs, as `run`, `pool` and `attempt`.
+the dimension `service`, the name of the stack, and is there once: with the dimensions below too, or
+with `service` alone for the whole system, which is what alarms look at. A run is no dimension: it
+is in the logs, as `run`, `pool` and `attempt`; so is the pool of a metric of the whole system.
 
 CloudWatch charges for each combination that it hears of in an hour, 0.30 dollars a month (list
 price of November 2026). Nothing is told while nothing happens. `DispatchLatency`, `Ended` and
@@ -129,7 +129,8 @@ def metrics() -> Iterator[str]:
     yield "| metric | unit | by | what it is |"
     yield "|---|---|---|---|"
     for metric in METRICS.values():
-        by = ", ".join(f"`{name}`" for name in metric.dimensions)
+        named = ", ".join(f"`{name}`" for name in metric.dimensions)
+        by = "the system" if metric.of_system else named
         yield f"| `{metric.name}` | {metric.unit} | {by} | {metric.sentence} |"
     yield from _BESIDE_METRICS.splitlines()
 

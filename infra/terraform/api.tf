@@ -9,6 +9,7 @@ module "api" {
   count  = local.has_api ? 1 : 0
 
   name        = "${var.name}-api"
+  role_name   = "${local.role_prefix}-api"
   handler     = "push_dispatch.handlers.api.handler"
   package     = "${var.bundles}/api.zip"
   environment = local.environment

@@ -9,10 +9,10 @@ locals {
       metrics = [[{ expression = "SEARCH('{PushDispatch,pool,service,state} ${local.here}=\"Ended\"', 'Sum', 60)" }]]
     },
     {
-      title = "From due to pushed, ms"
+      title = "From due to pushed, by pool, p50 and p95, ms"
       metrics = [
-        ["PushDispatch", "DispatchLatency", "service", var.name, { stat = "p50" }],
-        ["PushDispatch", "DispatchLatency", "service", var.name, { stat = "p95" }],
+        [{ expression = "SEARCH('{PushDispatch,pool,service} ${local.here}=\"DispatchLatency\"', 'p50', 60)" }],
+        [{ expression = "SEARCH('{PushDispatch,pool,service} ${local.here}=\"DispatchLatency\"', 'p95', 60)" }],
       ]
     },
     {
@@ -24,8 +24,8 @@ locals {
       metrics = [[{ expression = "SEARCH('{PushDispatch,pool,reason,service} ${local.here}=\"Waiting\"', 'Maximum', 60)" }]]
     },
     {
-      title   = "Longest wait, by pool, s"
-      metrics = [[{ expression = "SEARCH('{PushDispatch,pool,service} ${local.here}=\"OldestWaiting\"', 'Maximum', 60)" }]]
+      title   = "Longest wait of all pools, s"
+      metrics = [["PushDispatch", "OldestWaiting", "service", var.name, { stat = "Maximum" }]]
     },
     {
       title   = "Failures, by pool and reason"

@@ -20,6 +20,10 @@ resource "aws_cloudwatch_event_target" "request" {
   event_bus_name = aws_cloudwatch_event_bus.bus.name
   target_id      = "submit"
   arn            = aws_sqs_queue.queue["request"].arn
+
+  dead_letter_config {
+    arn = aws_sqs_queue.dead_letters["all"].arn
+  }
 }
 
 resource "aws_cloudwatch_event_rule" "task" {
@@ -38,6 +42,10 @@ resource "aws_cloudwatch_event_target" "task" {
   rule      = aws_cloudwatch_event_rule.task.name
   target_id = "finish"
   arn       = aws_sqs_queue.queue["finish"].arn
+
+  dead_letter_config {
+    arn = aws_sqs_queue.dead_letters["all"].arn
+  }
 }
 
 resource "aws_cloudwatch_event_rule" "webhook" {
@@ -110,6 +118,23 @@ resource "aws_sqs_queue_policy" "finish" {
   })
 }
 
+# What a rule could not deliver within a day.
+resource "aws_sqs_queue_policy" "rules_may_give_up" {
+  queue_url = aws_sqs_queue.dead_letters["all"].url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.dead_letters["all"].arn
+      Condition = {
+        ArnEquals = { "aws:SourceArn" = [aws_cloudwatch_event_rule.request.arn, aws_cloudwatch_event_rule.task.arn] }
+      }
+    }]
+  })
+}
+
 # -- the minute ------------------------------------------------------------------------------------
 
 resource "aws_cloudwatch_event_rule" "minute" {
@@ -142,14 +167,19 @@ resource "aws_scheduler_schedule_group" "schedules" {
 }
 
 resource "aws_iam_role" "schedule_role" {
-  name = "${var.name}-schedules"
+  name = "${local.role_prefix}-schedules"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "scheduler.amazonaws.com" }
       Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount" = local.account
+          "aws:SourceArn"     = "arn:${local.partition}:scheduler:${local.region}:${local.account}:schedule-group/${aws_scheduler_schedule_group.schedules.name}"
+        }
+      }
     }]
   })
 

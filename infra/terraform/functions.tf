@@ -8,10 +8,11 @@ locals {
       local.has_aci ? { "aci" = aws_sqs_queue.queue["aci"].url } : {},
       local.has_modal ? { "modal" = aws_sqs_queue.queue["modal"].url } : {},
     ))
-    PUSH_DISPATCH_SECRETS_PREFIX = var.secrets_prefix
-    PUSH_DISPATCH_RETENTION_DAYS = var.run_retention_days
-    POWERTOOLS_LOG_LEVEL         = "INFO"
-    POWERTOOLS_SERVICE_NAME      = var.name
+    PUSH_DISPATCH_SECRETS_PREFIX        = var.secrets_prefix
+    PUSH_DISPATCH_SYSTEM_SECRETS_PREFIX = var.system_secrets_prefix
+    PUSH_DISPATCH_RETENTION_DAYS        = var.run_retention_days
+    POWERTOOLS_LOG_LEVEL                = "INFO"
+    POWERTOOLS_SERVICE_NAME             = var.name
   }
 }
 
@@ -19,6 +20,7 @@ module "dispatch" {
   source = "./modules/function"
 
   name        = "${var.name}-dispatch"
+  role_name   = "${local.role_prefix}-dispatch"
   handler     = "push_dispatch.handlers.dispatch.handler"
   package     = "${var.bundles}/base.zip"
   recursive   = true
@@ -65,6 +67,7 @@ module "finish" {
   source = "./modules/function"
 
   name        = "${var.name}-finish"
+  role_name   = "${local.role_prefix}-finish"
   handler     = "push_dispatch.handlers.finish.handler"
   package     = "${var.bundles}/base.zip"
   environment = local.environment
@@ -84,6 +87,7 @@ module "sweep" {
   source = "./modules/function"
 
   name            = "${var.name}-sweep"
+  role_name       = "${local.role_prefix}-sweep"
   handler         = "push_dispatch.handlers.sweep.handler"
   package         = "${var.bundles}/base.zip"
   timeout_seconds = 55
@@ -113,6 +117,7 @@ module "submit" {
   source = "./modules/function"
 
   name        = "${var.name}-submit"
+  role_name   = "${local.role_prefix}-submit"
   handler     = "push_dispatch.handlers.submit.handler"
   package     = "${var.bundles}/submit.zip"
   environment = merge(local.environment, { PUSH_DISPATCH_REJECTED_QUEUE = aws_sqs_queue.rejected.url })
@@ -139,9 +144,10 @@ module "submit" {
 module "notify" {
   source = "./modules/function"
 
-  name    = "${var.name}-notify"
-  handler = "push_dispatch.handlers.notify.handler"
-  package = "${var.bundles}/base.zip"
+  name      = "${var.name}-notify"
+  role_name = "${local.role_prefix}-notify"
+  handler   = "push_dispatch.handlers.notify.handler"
+  package   = "${var.bundles}/base.zip"
   environment = merge(local.environment, {
     PUSH_DISPATCH_EVENT_BUS = aws_cloudwatch_event_bus.bus.name
   })
@@ -176,10 +182,18 @@ module "webhook" {
   count  = local.has_webhooks ? 1 : 0
 
   name        = "${var.name}-webhook"
+  role_name   = "${local.role_prefix}-webhook"
   handler     = "push_dispatch.handlers.webhook.handler"
   package     = "${var.bundles}/base.zip"
   environment = merge(local.environment, { PUSH_DISPATCH_WEBHOOKS = jsonencode(var.webhooks) })
-  statements  = [local.may.read_secrets, local.may.use_key]
+  statements = [
+    {
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = "${local.system_secrets}webhooks/*"
+    },
+    local.may.use_key,
+  ]
 
   queues = {
     changes = { arn = aws_sqs_queue.queue["webhook"].arn, maximum_concurrency = 5 }

@@ -18,5 +18,8 @@ locals {
 
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
-  region    = data.aws_region.current.name
+  region    = data.aws_region.current.id
+
+  # Roles are the account's, everything else is the region's.
+  role_prefix = coalesce(var.role_prefix, "${var.name}-${local.region}")
 }

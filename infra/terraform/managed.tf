@@ -2,8 +2,7 @@
 locals {
   task_roles = concat(
     local.has_managed ? [aws_iam_role.execution_role[0].arn, aws_iam_role.task_role[0].arn] : [],
-    # A statement needs a resource: a role that nobody has.
-    length(var.ecs_task_roles) > 0 ? var.ecs_task_roles : ["arn:aws:iam::000000000000:role/none"],
+    var.ecs_task_roles,
   )
 
   by_tasks = jsonencode({
@@ -50,7 +49,7 @@ resource "aws_cloudwatch_log_group" "task_logs" {
 resource "aws_iam_role" "execution_role" {
   count = local.has_managed ? 1 : 0
 
-  name               = "${var.name}-execution"
+  name               = "${local.role_prefix}-execution"
   assume_role_policy = local.by_tasks
 
   tags = var.tags
@@ -74,7 +73,7 @@ resource "aws_iam_role_policy" "execution_role" {
 resource "aws_iam_role" "task_role" {
   count = local.has_managed ? 1 : 0
 
-  name               = "${var.name}-task"
+  name               = "${local.role_prefix}-task"
   assume_role_policy = local.by_tasks
 
   tags = var.tags

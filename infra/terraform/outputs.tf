@@ -69,7 +69,7 @@ output "queue_urls" {
 
 output "report_url" {
   description = "Where runs report to; null without the reporter."
-  value       = one(aws_lambda_function_url.report[*].function_url)
+  value       = local.has_reporter ? local.reports.PUSH_DISPATCH_REPORT_URL : null
 }
 
 output "api_url" {

@@ -1,5 +1,8 @@
 # What several functions may do. Statements and resources that are null are left out.
 locals {
+  secrets        = "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}"
+  system_secrets = "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.system_secrets_prefix}"
+
   may = {
     use_runs = {
       Effect   = "Allow"
@@ -44,13 +47,18 @@ locals {
     read_secrets = {
       Effect   = "Allow"
       Action   = ["secretsmanager:GetSecretValue"]
-      Resource = "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}*"
+      Resource = "${local.secrets}*"
     }
+    read_report_key = local.has_reporter ? {
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = aws_cloudformation_stack.report_key[0].outputs["Arn"]
+    } : null
     # For platforms that take a secret as a secret.
     name_secrets = {
       Effect   = "Allow"
       Action   = ["secretsmanager:DescribeSecret"]
-      Resource = "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}*"
+      Resource = "${local.secrets}*"
     }
   }
 }

@@ -1,7 +1,13 @@
 # One function for each platform: own role, own queue, own dead letters, own concurrency.
 locals {
+  # The system's own cluster is always one of them.
+  clusters = concat(var.ecs_clusters, local.has_managed ? [aws_ecs_cluster.cluster[0].arn] : [])
+
   reports = {
-    PUSH_DISPATCH_REPORT_URL      = local.has_reporter ? aws_lambda_function_url.report[0].function_url : ""
+    PUSH_DISPATCH_REPORT_URL = (
+      local.has_report_url ? aws_lambda_function_url.report[0].function_url :
+      local.has_report_api ? "${aws_apigatewayv2_api.report_api[0].api_endpoint}/" : ""
+    )
     PUSH_DISPATCH_REPORT_KEY_NAME = local.has_reporter ? "${var.name}/report-key" : ""
   }
 }
@@ -10,6 +16,7 @@ module "push_ecs" {
   source = "./modules/function"
 
   name      = "${var.name}-push-ecs"
+  role_name = "${local.role_prefix}-push-ecs"
   handler   = "push_dispatch.handlers.push.handler"
   package   = "${var.bundles}/base.zip"
   recursive = true
@@ -28,16 +35,19 @@ module "push_ecs" {
     local.may.give_orders,
     local.may.use_key,
     local.may.read_secrets,
+    local.may.read_report_key,
     local.may.name_secrets,
     {
-      Effect   = "Allow"
-      Action   = ["ecs:RunTask"]
-      Resource = "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*"
+      Effect    = "Allow"
+      Action    = ["ecs:RunTask"]
+      Resource  = "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*"
+      Condition = { ArnLike = { "ecs:cluster" = local.clusters } }
     },
     {
-      Effect   = "Allow"
-      Action   = ["ecs:DescribeTasks", "ecs:StopTask"]
-      Resource = "arn:${local.partition}:ecs:${local.region}:${local.account}:task/*"
+      Effect    = "Allow"
+      Action    = ["ecs:DescribeTasks", "ecs:StopTask"]
+      Resource  = "arn:${local.partition}:ecs:${local.region}:${local.account}:task/*"
+      Condition = { ArnLike = { "ecs:cluster" = local.clusters } }
     },
     # What is there already cannot be tagged.
     {
@@ -69,12 +79,12 @@ module "push_ecs" {
       ]
       Resource = "*"
     },
-    {
+    length(local.task_roles) > 0 ? {
       Effect    = "Allow"
       Action    = ["iam:PassRole"]
       Resource  = local.task_roles
       Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
-    },
+    } : null,
   ]
 
   queues = {
@@ -91,6 +101,7 @@ module "push_cloud_run" {
   count  = local.has_cloud_run ? 1 : 0
 
   name      = "${var.name}-push-cloud-run"
+  role_name = "${local.role_prefix}-push-cloud-run"
   handler   = "push_dispatch.handlers.push.handler"
   package   = "${var.bundles}/cloud-run.zip"
   recursive = true
@@ -105,6 +116,7 @@ module "push_cloud_run" {
     local.may.give_orders,
     local.may.use_key,
     local.may.read_secrets,
+    local.may.read_report_key,
     # A token knows no resource, only for whom it is.
     {
       Effect    = "Allow"
@@ -128,6 +140,7 @@ module "push_aci" {
   count  = local.has_aci ? 1 : 0
 
   name      = "${var.name}-push-aci"
+  role_name = "${local.role_prefix}-push-aci"
   handler   = "push_dispatch.handlers.push.handler"
   package   = "${var.bundles}/aci.zip"
   recursive = true
@@ -141,6 +154,7 @@ module "push_aci" {
     local.may.give_orders,
     local.may.use_key,
     local.may.read_secrets,
+    local.may.read_report_key,
     local.may.name_secrets,
     {
       Effect    = "Allow"
@@ -164,6 +178,7 @@ module "push_modal" {
   count  = local.has_modal ? 1 : 0
 
   name      = "${var.name}-push-modal"
+  role_name = "${local.role_prefix}-push-modal"
   handler   = "push_dispatch.handlers.push.handler"
   package   = "${var.bundles}/modal.zip"
   recursive = true
@@ -176,7 +191,14 @@ module "push_modal" {
     local.may.give_orders,
     local.may.use_key,
     local.may.read_secrets,
+    local.may.read_report_key,
     local.may.name_secrets,
+    # Secrets Manager appends six characters of its own.
+    {
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = "${local.system_secrets}${var.modal.token_secret}-??????"
+    },
   ]
 
   queues = {

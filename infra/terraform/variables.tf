@@ -5,7 +5,18 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,39}$", var.name))
-    error_message = "A name starts with a letter and has up to 40 letters, digits and hyphens: names of functions and roles are made of it."
+    error_message = "A name starts with a letter and has up to 40 letters, digits and hyphens: names of functions are made of it."
+  }
+}
+
+variable "role_prefix" {
+  description = "Start of the names of roles, which are the account's and not the region's; null for NAME-REGION."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_prefix == null || can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,48}$", var.role_prefix))
+    error_message = "It starts with a letter and has up to 49 letters, digits and hyphens: a role's name has 64, and -push-cloud-run is part of it."
   }
 }
 
@@ -97,7 +108,7 @@ variable "aci" {
 variable "modal" {
   description = "Pushes to Modal; null for no such function."
   type = object({
-    token_secret = optional(string, "modal") # secret with token_id and token_secret as JSON; secrets_prefix comes before its name
+    token_secret = optional(string, "modal") # secret with token_id and token_secret as JSON; system_secrets_prefix comes before its name
   })
   default = null
 }
@@ -128,6 +139,17 @@ variable "ecs_task_roles" {
   }
 }
 
+variable "ecs_clusters" {
+  description = "ARNs of the clusters, also with *, in which tasks may be started and stopped; the system's own is always one of them."
+  type        = list(string)
+  default     = ["arn:*:ecs:*:*:cluster/*"]
+
+  validation {
+    condition     = length(var.ecs_clusters) > 0 && alltrue([for arn in var.ecs_clusters : can(regex("^arn:[^:]+:ecs:[^:]+:[^:]+:cluster/.+$", arn))])
+    error_message = "Each is the ARN of a cluster: arn:aws:ecs:REGION:ACCOUNT:cluster/NAME."
+  }
+}
+
 variable "secrets_prefix" {
   description = "Secrets in Secrets Manager that templates may refer to start with this."
   type        = string
@@ -139,10 +161,54 @@ variable "secrets_prefix" {
   }
 }
 
+variable "system_secrets_prefix" {
+  description = "Secrets of the system itself, which no run can name, start with this; see docs/security.md."
+  type        = string
+  default     = "push-dispatch-system/"
+
+  validation {
+    condition     = length(var.system_secrets_prefix) > 0 && !startswith(var.system_secrets_prefix, var.secrets_prefix)
+    error_message = "Runs could name the system's own secrets if their prefix started with secrets_prefix."
+  }
+}
+
 variable "enable_reporter" {
   description = "Deploy the function that runs report to, behind a public URL that takes the attempts' tokens only."
   type        = bool
   default     = false
+}
+
+variable "reporter_url" {
+  description = "What that URL is: \"url\" for a function URL, \"http\" for an HTTP API; only the latter has a ceiling, reporter_rate."
+  type        = string
+  default     = "url"
+
+  validation {
+    condition     = contains(["url", "http"], var.reporter_url)
+    error_message = "It is url or http."
+  }
+}
+
+variable "reporter_rate" {
+  description = "Requests a second, and at once, that the HTTP API of the reporter lets through."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.reporter_rate >= 1
+    error_message = "At least one, or no run can report."
+  }
+}
+
+variable "reporter_concurrency" {
+  description = "Concurrency reserved for, and never exceeded by, the function that runs report to; 0 for none. Accounts with a small concurrency cannot reserve any."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.reporter_concurrency >= 0
+    error_message = "It is 0 for no reservation, or a number of invocations at once."
+  }
 }
 
 variable "api" {
@@ -160,7 +226,7 @@ variable "webhooks" {
   description = "Webhooks that hear of changes of state, each signed with a secret of the store; see docs/events.md."
   type = list(object({
     url    = string
-    secret = string                     # its name in Secrets Manager; secrets_prefix comes before it
+    secret = string                     # its name in Secrets Manager, without system_secrets_prefix and webhooks/ before it
     pools  = optional(list(string), []) # all pools if it is empty
   }))
   default = []

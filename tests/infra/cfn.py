@@ -111,6 +111,11 @@ class Template:
         joined: str = separator.join(self.value(members))
         return joined
 
+    def _fn_split(self, argument: Any) -> list[str]:
+        separator, text = argument
+        parts: list[str] = self.value(text).split(separator)
+        return parts
+
     def _fn_equals(self, argument: Any) -> bool:
         left, right = (self.value(side) for side in argument)
         return bool(left == right)

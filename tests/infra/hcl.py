@@ -302,6 +302,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "coalesce": lambda *values: next(held for held in values if held not in (None, "")),
     "concat": lambda *lists: list(chain(*lists)),
     "contains": lambda members, member: member in members,
     "fileexists": lambda _: False,

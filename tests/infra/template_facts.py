@@ -39,33 +39,12 @@ def _function(facts: Facts, name: str, given: Properties) -> None:
     tell(facts, f"{path}.log", given["LoggingConfig"])
     tell(facts, f"{path}.concurrency", given.get("ReservedConcurrentExecutions"))
     tell(facts, f"{path}.url", given.get("FunctionUrlConfig"))
+    assert given["Role"] == f"<{name}Role.Arn>", given["Role"]
+    assert "Policies" not in given, name
     tell(facts, f"{path}.asynchronous", given.get("EventInvokeConfig"))
     tell(facts, f"{path}.recursive loop", given.get("RecursiveLoop"))
-    granted = set(_implied(given["LoggingConfig"]["LogGroup"], given.get("Events", {})))
-    for policy in given["Policies"]:
-        granted |= set(allowed(policy["Statement"]))
-    for may in granted:
-        tell(facts, f"{path}.may {may}", True)
     for event, declared in given.get("Events", {}).items():
         _event(facts, name, event, declared)
-
-
-def _implied(log: str, events: Mapping[str, Any]) -> set[str]:
-    """What SAM grants beside the policies, there by AWS's managed ones on all resources:
-    AWSLambdaBasicExecutionRole, AWSLambdaSQSQueueExecutionRole, AWSLambdaDynamoDBExecutionRole."""
-    logs = f"{log.rstrip('>')}.Arn>:*"
-    granted = [(["logs:CreateLogStream", "logs:PutLogEvents"], logs)]
-    for event in events.values():
-        given = event["Properties"]
-        if event["Type"] == "SQS":
-            verbs = ["DeleteMessage", "GetQueueAttributes", "ReceiveMessage"]
-            granted.append(([f"sqs:{verb}" for verb in verbs], given["Queue"]))
-        if event["Type"] == "DynamoDB":
-            verbs = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"]
-            granted.append(([f"dynamodb:{verb}" for verb in verbs], given["Stream"]))
-            failed = given["DestinationConfig"]["OnFailure"]["Destination"]
-            granted.append((["sqs:SendMessage"], failed))
-    return {f"{action} on {resource}" for actions, resource in granted for action in actions}
 
 
 def _event(facts: Facts, function: str, name: str, declared: Properties) -> None:
@@ -97,6 +76,9 @@ def _url(facts: Facts, _: str, given: Properties) -> None:
 
 
 def _permission(facts: Facts, _: str, given: Properties) -> None:
+    if given["Principal"] == "*":
+        tell(facts, f"permissions.public {given['Action']} {given['FunctionName']}", given)
+        return
     assert given["Action"] == "lambda:InvokeFunction", given
     path = f"permissions.{given['SourceArn']} calls {given['FunctionName']}"
     tell(facts, path, given["Principal"])
@@ -116,13 +98,21 @@ def _logs(facts: Facts, name: str, given: Properties) -> None:
 
 def _role(facts: Facts, name: str, given: Properties) -> None:
     path = f"roles.{name}"
+    if name.endswith("FunctionRole"):
+        path = f"functions.{name.removesuffix('FunctionRole')}"
     for may in allowed(given["AssumeRolePolicyDocument"]["Statement"]):
         tell(facts, f"{path}.trusts {may}", True)
     for arn in given.get("ManagedPolicyArns", []):
         tell(facts, f"{path}.has {arn}", True)
+    granted: set[str] = set()
     for policy in given.get("Policies", []):
+        assert policy["PolicyDocument"]["Version"] == "2012-10-17", name
         for may in allowed(policy["PolicyDocument"]["Statement"]):
-            tell(facts, f"{path}.may {may}", True)
+            # CloudFormation's ARN of a log group has the streams in it, Terraform's has not.
+            granted.add(may.replace("Logs.Arn>", "Logs.Arn>:*") if " on <" in may else may)
+    # The same may be granted for two reasons.
+    for may in granted:
+        tell(facts, f"{path}.may {may}", True)
 
 
 def _rule(facts: Facts, name: str, given: Properties) -> None:

@@ -81,7 +81,7 @@ _ATTRIBUTES = {
 _PSEUDO = {
     "data.aws_caller_identity.current.account_id": "AWS::AccountId",
     "data.aws_partition.current.partition": "AWS::Partition",
-    "data.aws_region.current.name": "AWS::Region",
+    "data.aws_region.current.id": "AWS::Region",
 }
 
 
@@ -193,10 +193,10 @@ def _url(facts: Facts, name: str, given: Arguments) -> None:
 
 
 def _permission(facts: Facts, _: str, given: Arguments) -> None:
-    """SAM makes these by itself, for a URL and for a schedule: looked at here."""
+    """SAM makes that of a schedule by itself: looked at here."""
     if given["action"] == "lambda:InvokeFunctionUrl":
-        if (given["principal"], given["function_url_auth_type"]) != ("*", "NONE"):
-            raise ValueError(f"not understood: {given}")
+        held = {_camel(key): value for key, value in given.items()}
+        tell(facts, f"permissions.public {given['action']} {given['function_name']}", held)
         return
     rule = given["source_arn"].strip("<>").removesuffix(".Arn")
     tell(facts, f"permissions.{rule} calls {given['function_name']}", given["principal"])
@@ -206,12 +206,11 @@ def _permission(facts: Facts, _: str, given: Arguments) -> None:
 
 
 def _role(facts: Facts, name: str, given: Arguments) -> None:
-    trust = set(allowed(json.loads(given["assume_role_policy"])["Statement"]))
+    path = f"roles.{name}"
     if name.endswith("FunctionRole"):
-        assert trust == {'{"Service": "lambda.amazonaws.com"} sts:AssumeRole on itself'}
-        return  # SAM makes it, without a word in the template
-    for may in trust:
-        tell(facts, f"roles.{name}.trusts {may}", True)
+        path = f"functions.{name.removesuffix('FunctionRole')}"
+    for may in set(allowed(json.loads(given["assume_role_policy"])["Statement"])):
+        tell(facts, f"{path}.trusts {may}", True)
 
 
 def _role_policy(facts: Facts, _: str, given: Arguments) -> None:
@@ -271,7 +270,10 @@ def _rule(facts: Facts, name: str, given: Arguments) -> None:
 
 def _target_of_rule(facts: Facts, _: str, given: Arguments) -> None:
     rule = given["rule"].strip("<>")
-    tell(facts, f"rules.{rule}.targets.{given['target_id']}.Arn", given["arn"])
+    path = f"rules.{rule}.targets.{given['target_id']}"
+    tell(facts, f"{path}.Arn", given["arn"])
+    for config in given.get("dead_letter_config", []):
+        tell(facts, f"{path}.DeadLetterConfig.Arn", config["arn"])
 
 
 # -- the rest -------------------------------------------------------------------------------------
@@ -338,13 +340,16 @@ def _by_cloudformation(facts: Facts, name: str, given: Arguments) -> None:
     for made in json.loads(given["template_body"])["Resources"].values():
         if made["Type"] == "AWS::SecretsManager::Secret":
             tell(facts, f"others.{name}", made["Properties"])
-        else:  # what SAM makes of a public URL
+        else:
             assert made["Type"] == "AWS::Lambda::Permission", made
-            assert made["Properties"]["InvokedViaFunctionUrl"], made
+            held = made["Properties"]
+            tell(facts, f"permissions.public {held['Action']} {held['FunctionName']}", held)
 
 
 def _of_http_api(facts: Facts, name: str, given: Arguments) -> None:
     renamed = {_camel(key): held for key, held in given.items() if key != "tags"}
+    for settings in renamed.get("DefaultRouteSettings", []):
+        renamed["DefaultRouteSettings"] = {_camel(key): held for key, held in settings.items()}
     for settings in renamed.get("AccessLogSettings", []):
         renamed["AccessLogSettings"] = {_camel(key): held for key, held in settings.items()}
     if name.endswith("Stage"):

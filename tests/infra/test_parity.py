@@ -25,6 +25,7 @@ SOURCES = read(ROOT / "infra/terraform")
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/k"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
+CLUSTERS = ["arn:aws:ecs:eu-central-1:123456789012:cluster/a"]
 ROLES = ["arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/b"]
 
 #: Parameters of the template, and the variables that ask for the same.
@@ -37,11 +38,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "AzureClientId": "client",
             "AzureTenantId": "tenant",
             "DeletionProtection": "false",
+            "EcsClusters": ",".join(CLUSTERS),
             "EcsTaskRoles": ",".join(ROLES),
             "EnableAci": "true",
             "EnableCloudRun": "true",
             "EnableModal": "true",
             "EnableReporter": "true",
+            "ReporterConcurrency": 5,
+            "ReporterRate": 20,
+            "ReporterUrl": "http",
             "GoogleAudience": "audience",
             "GoogleCloudProject": "project",
             "GoogleServiceAccount": "account",
@@ -56,6 +61,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "PlatformConcurrency": 20,
             "RunRetentionDays": 30,
             "SecretsPrefix": "mine/",
+            "SystemSecretsPrefix": "ours/",
             "StreamParallelization": 5,
             "Webhooks": '[{"url": "https://a.example", "secret": "s", "pools": ["p"]}]',
         },
@@ -63,6 +69,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "aci": {"client_id": "client", "tenant_id": "tenant"},
             "alarm_topic_arn": TOPIC,
             "api": "http",
+            "ecs_clusters": CLUSTERS,
             "ecs_task_roles": ROLES,
             "cloud_run": {
                 "audience": "audience",
@@ -72,6 +79,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "deletion_protection": False,
             "enable_dashboard": False,
             "enable_reporter": True,
+            "reporter_concurrency": 5,
+            "reporter_rate": 20,
+            "reporter_url": "http",
             "kms_key_arn": KEY,
             "log_retention_days": 7,
             "managed": {
@@ -84,6 +94,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "platform_concurrency": 20,
             "run_retention_days": 30,
             "secrets_prefix": "mine/",
+            "system_secrets_prefix": "ours/",
             "stream_parallelization": 5,
             "webhooks": [{"url": "https://a.example", "secret": "s", "pools": ["p"]}],
         },
@@ -111,10 +122,10 @@ def test_both_describe_the_same_system(case: str) -> None:
 def test_every_parameter_is_compared_with_another_value_than_its_default() -> None:
     changed = {name for parameters, _ in CASES.values() for name in parameters}
     assert changed == set(TEMPLATE["Parameters"])
-    # The name is the stack's, where the template is concerned; the bundles are built by SAM; and
-    # tags are given to `sam deploy`.
+    # The name is the stack's, where the template is concerned, and CloudFormation makes those of
+    # roles; the bundles are built by SAM; and tags are given to `sam deploy`.
     variables = {name for _, given in CASES.values() for name in given}
-    assert variables | {"name", "bundles", "tags"} == _variables()
+    assert variables | {"name", "role_prefix", "bundles", "tags"} == _variables()
 
 
 def test_who_sends_to_a_queue_that_calls_it_is_allowed_to() -> None:
@@ -142,7 +153,7 @@ def _sends_to_itself(facts: Facts, name: str) -> bool:
         ("PushAciFunction", "Properties", "RecursiveLoop"),
         ("ThrottlesAlarm",),
         ("PushModalFunction", "Properties", "Environment", "Variables", "PUSH_DISPATCH_REPORT_URL"),
-        ("NotifyFunction", "Properties", "Policies", 0, "Statement", 1),
+        ("NotifyFunctionRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 1),
         ("WakeQueue", "Properties", "RedrivePolicy"),
     ],
     ids=["a loop", "an alarm", "a variable", "a permission", "redrive"],
@@ -157,7 +168,7 @@ def test_whatever_the_template_loses_is_missed() -> None:
     holds only where something is not asked for, or asked for otherwise, is missed there."""
     places = list(_places(TEMPLATE["Resources"], ("Resources",)))
     assert len(places) > 500
-    cases = ("everything", "defaults", "API")
+    cases = ("everything", "defaults", "API", "reporter")
     unseen = [p for p in places if not any(_is_missed(p, case) for case in cases)]
     assert unseen == []
 
@@ -177,7 +188,10 @@ def test_whatever_the_template_loses_is_missed() -> None:
         pytest.param("alarms.tf", "30000", "60000", id="a threshold"),
         pytest.param("alarms.tf", "IteratorAge", "Errors", id="a metric"),
         pytest.param(
-            "functions.tf", 'POWERTOOLS_LOG_LEVEL         = "INFO"', "", id="a variable of all"
+            "functions.tf",
+            'POWERTOOLS_LOG_LEVEL                = "INFO"',
+            "",
+            id="a variable of all",
         ),
         pytest.param("push.tf", "AZURE_TENANT_ID = var.aci.tenant_id", "", id="a variable of one"),
         pytest.param("functions.tf", '"CANCELLING", ', "", id="a part of a filter"),
@@ -194,7 +208,10 @@ def test_whatever_the_template_loses_is_missed() -> None:
             "queues.tf", 'dead_letters = "aci"', 'dead_letters = "all"', id="dead letters"
         ),
         pytest.param("table.tf", '"NEW_AND_OLD_IMAGES"', '"NEW_IMAGE"', id="the stream"),
-        pytest.param("reporter.tf", '"NONE"', '"AWS_IAM"', id="a URL's authorization"),
+        pytest.param(
+            "reporter.tf", '= "NONE"\n  target', '= "AWS_IAM"\n  target', id="an authorization"
+        ),
+        pytest.param("reporter.tf", "= var.reporter_rate", "= 1", id="a ceiling"),
     ],
 )
 def test_what_terraform_loses_is_missed(file: str, there: str, instead: str) -> None:

@@ -170,7 +170,12 @@ def _check_nothing_is_left(endpoint: str, ecs: FakeEcs) -> None:
         "tables": lambda: client("dynamodb", endpoint).list_tables()["TableNames"],
         "functions": lambda: client("lambda", endpoint).list_functions()["Functions"],
         "queues": lambda: client("sqs", endpoint).list_queues().get("QueueUrls", []),
-        "roles": lambda: client("iam", endpoint).list_roles()["Roles"],
+        # That of ECS is the account's: nobody makes it again, and nobody removes it.
+        "roles": lambda: [
+            role
+            for role in client("iam", endpoint).list_roles()["Roles"]
+            if not role["Path"].startswith("/aws-service-role/")
+        ],
         "log groups": lambda: client("logs", endpoint).describe_log_groups()["logGroups"],
         "clusters": lambda: sorted(ecs.clusters - {"default"}),
     }

@@ -91,7 +91,7 @@ def _declare(system: System) -> None:
         if kind == "ecs":
             tags = [{"key": "made-by", "value": "push-dispatch"}]
             template["job_configuration"]["task_definition"]["tags"] = tags
-        create_pool(system.ports, Pool(kind, kind), template)
+        create_pool(system.ports, Pool(kind, kind, secrets=("db",)), template)
     busy = Pool("busy", "ecs", platform_rate=Rate(100, 60), key_limit=1)
     create_pool(system.ports, busy, default_template("ecs"))
     kept = {k: keep_template(system.ports, "busy", default_template(k)) for k in PLATFORMS}

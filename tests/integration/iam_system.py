@@ -60,7 +60,7 @@ __all__ = [
 
 KEY = arn("kms", "key/k")
 ROLES = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("execution", "task")]
-PREFIX = "mine/"
+PREFIX, SYSTEM = "mine/", "ours/"
 REPORT_KEY = "k" * 64
 
 #: Everything that can be asked for; the webhook is put in when it is known where it listens.
@@ -78,14 +78,16 @@ PARAMETERS: dict[str, Any] = {
     "KmsKeyArn": KEY,
     "ManagedSubnets": "subnet-a,subnet-b",
     "ModalTokenSecret": "modal",
+    "EcsClusters": arn("ecs", "cluster/default"),
     "SecretsPrefix": PREFIX,
+    "SystemSecretsPrefix": SYSTEM,
     "Webhooks": '[{"url": "http://127.0.0.1:1", "secret": "hook"}]',
 }
 _SECRETS = {
-    "db": "hunter2",
-    "hook": "whsec",
-    "modal": json.dumps({"token_id": "ak-1", "token_secret": "as-1"}),
-    "push-dispatch/report-key": REPORT_KEY,
+    f"{PREFIX}db": "hunter2",
+    f"{SYSTEM}webhooks/hook": "whsec",
+    f"{SYSTEM}modal": json.dumps({"token_id": "ak-1", "token_secret": "as-1"}),
+    f"{SYSTEM}push-dispatch/report-key": REPORT_KEY,
 }
 
 
@@ -108,15 +110,19 @@ def functions_of(
     template = Template(sam_template(), parameters)
     resources = list(template.resources())
     names = _names({name: kind for name, kind, _ in resources}, queue_url)
+    roles = {f"{name}": given for name, kind, given in resources if kind == "AWS::IAM::Role"}
     return {
-        name: _declared(_named(given, names))
+        name: _declared(_named(given, names), _named(roles[f"{name}Role"], names))
         for name, kind, given in resources
         if kind == "AWS::Serverless::Function"
     }
 
 
-def _declared(given: Mapping[str, Any]) -> Declared:
-    statements = [s for policy in given["Policies"] for s in policy["Statement"]]
+def _declared(given: Mapping[str, Any], role: Mapping[str, Any]) -> Declared:
+    """What Lambda does in a function's name is left out: no code asks for it."""
+    policies = {p["PolicyName"]: p["PolicyDocument"]["Statement"] for p in role["Policies"]}
+    assert set(policies) == {"function", "lambda"}
+    statements = policies["function"]
     variables = {name: str(value) for name, value in given["Environment"]["Variables"].items()}
     return Declared(given["Handler"], variables, tuple(grants_of(statements)))
 
@@ -136,7 +142,7 @@ def _names(kinds: Mapping[str, str], queue_url: Callable[[str], str]) -> dict[st
         "Bus.Arn": arn("events", "event-bus/Bus"),
         "Cluster.Arn": arn("ecs", "cluster/default"),
         "ReportFunctionUrl.FunctionUrl": "https://report.example/",
-        "ReportKey": arn("secretsmanager", f"secret:{PREFIX}push-dispatch/report-key{SUFFIX}"),
+        "ReportKey": arn("secretsmanager", f"secret:{SYSTEM}push-dispatch/report-key{SUFFIX}"),
         "Table.Arn": arn("dynamodb", "table/Table"),
     }
 
@@ -367,5 +373,5 @@ def _make(owner: boto3.Session) -> str:
     owner.client("events").create_event_bus(Name="Bus")
     secrets = owner.client("secretsmanager")
     for name, value in _SECRETS.items():
-        secrets.create_secret(Name=PREFIX + name, SecretString=value)
+        secrets.create_secret(Name=name, SecretString=value)
     return dynamodb.describe_table(TableName="Table")["Table"]["LatestStreamArn"]

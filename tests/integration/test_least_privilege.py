@@ -3,8 +3,7 @@
 All functions do all they can do, once, with keys of their own and IAM in front of AWS. What they
 asked for is compared with what template.yaml grants them; that infra/terraform grants the same is
 tested in tests/infra/test_parity.py. What the Lambda service does in their names is left out: it
-polls queues and the stream, writes logs and gives up records, by AWS's managed policies that SAM
-attaches.
+polls queues and the stream, writes logs and gives up records, by a policy of its own in each role.
 """
 
 from __future__ import annotations

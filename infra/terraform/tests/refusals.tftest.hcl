@@ -56,6 +56,22 @@ run "a_role_by_its_name" {
   expect_failures = [var.ecs_task_roles]
 }
 
+run "secrets_of_the_system_among_those_of_runs" {
+  command = plan
+  variables {
+    system_secrets_prefix = "push-dispatch/system/"
+  }
+  expect_failures = [var.system_secrets_prefix]
+}
+
+run "a_cluster_by_its_name" {
+  command = plan
+  variables {
+    ecs_clusters = ["my-cluster"]
+  }
+  expect_failures = [var.ecs_clusters]
+}
+
 run "every_secret_of_the_account" {
   command = plan
   variables {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
@@ -32,17 +32,27 @@ logging.getLogger("push_dispatch").propagate = False
 
 
 def meter(values: Values, **dimensions: str) -> None:
-    """Print them to standard output as CloudWatch reads them: as metrics with the dimensions
-    given, and once more for the whole system, which is what alarms look at."""
-    for part in _parts(values):
-        document = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=_SERVICE)
-        for name, measured in part.items():
-            for value in measured:
-                document.add_metric(name, METRICS[name].unit, value)
-        for dimension, what in dimensions.items():
-            document.add_dimension(dimension, what)
-        document.add_dimensions(service=_SERVICE)
-        document.flush_metrics()
+    """Print them to standard output as CloudWatch reads them, each metric once: with the dimensions
+    given, or for the whole system where alarms look at it (`Metric.of_system`)."""
+    for of_system in (False, True):
+        some = {n: v for n, v in values.items() if METRICS[n].of_system is of_system}
+        for part in _parts(some):
+            _print(part, {} if of_system else dimensions, dimensions if of_system else {})
+
+
+def _print(
+    values: Mapping[str, Sequence[float]], dimensions: Mapping[str, str], notes: Mapping[str, str]
+) -> None:
+    """One document. Notes are in the log, where a query finds them, and cost nothing more."""
+    document = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=_SERVICE)
+    for name, measured in values.items():
+        for value in measured:
+            document.add_metric(name, METRICS[name].unit, value)
+    for dimension, what in dimensions.items():
+        document.add_dimension(dimension, what)
+    for note, what in notes.items():
+        document.add_metadata(note, what)
+    document.flush_metrics()
 
 
 def _parts(values: Values) -> Iterator[dict[str, Sequence[float]]]:

@@ -36,6 +36,9 @@ class Metric:
     #: Beside `service`, the name of the system.
     dimensions: tuple[str, ...]
     sentence: str
+    #: Alarms look at it: CloudWatch hears of it for the whole system only, as each combination of
+    #: dimensions is charged. What else it is told apart by is in the log.
+    of_system: bool = False
 
 
 METRICS: Mapping[str, Metric] = {
@@ -95,6 +98,7 @@ METRICS: Mapping[str, Metric] = {
             ("pool",),
             "How long the run has been due that has waited longest, once a minute while one"
             " waits. What is held back by a pause or a limit of zero is not in it.",
+            of_system=True,
         ),
         Metric(
             "SlotDrift",
@@ -102,6 +106,7 @@ METRICS: Mapping[str, Metric] = {
             ("pool",),
             "Slots held by attempts that had ended more than a minute before, found by the sweep"
             " and given back: the change that told of the end got lost.",
+            of_system=True,
         ),
         Metric(
             "EnqueuedLate",
@@ -109,6 +114,7 @@ METRICS: Mapping[str, Metric] = {
             ("pool",),
             "Runs that waited without a place in line, found by the sweep's audit and enqueued: the"
             " change that told of their submission got lost.",
+            of_system=True,
         ),
     )
 }

@@ -186,18 +186,56 @@ def test_the_same_end_is_told_by_one_change_only() -> None:
     assert book.entries == []
 
 
-def test_cloudwatch_reads_them_by_pool_and_for_the_system(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_cloudwatch_reads_each_metric_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each combination of dimensions that it hears of is charged."""
     meter({"DispatchLatency": [3, 4.5]}, pool="etl")
     [line] = capsys.readouterr().out.splitlines()
     document = json.loads(line)
     [directive] = document["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == NAMESPACE
-    assert sorted(map(sorted, directive["Dimensions"])) == [["pool", "service"], ["service"]]
+    assert [sorted(each) for each in directive["Dimensions"]] == [["pool", "service"]]
     assert directive["Metrics"] == [{"Name": "DispatchLatency", "Unit": "Milliseconds"}]
     assert (document["pool"], document["service"]) == ("etl", "push-dispatch")
     assert document["DispatchLatency"] == [3, 4.5]
+
+
+def test_what_alarms_look_at_is_told_for_the_whole_system(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    meter({"SlotsUsed": 3, "OldestWaiting": 60}, pool="etl")
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = {
+        metric["Name"]: directive["Dimensions"]
+        for document in documents
+        for directive in document["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+    }
+    assert told["OldestWaiting"] == [["service"]]
+    assert sorted(told["SlotsUsed"][0]) == ["pool", "service"]
+    # Which pool it was is in the log, all the same.
+    assert [document["pool"] for document in documents] == ["etl", "etl"]
+
+
+def test_an_ecs_pool_that_is_always_busy_has_ten_paid_metrics(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """docs/operations.md says what that costs."""
+    meter({"Admitted": 1, "RacesLost": 1}, pool="etl")
+    meter({"DispatchLatency": 1}, pool="etl")
+    meter({"Ended": 1}, pool="etl", state="COMPLETED")
+    meter({"Pushes": 1}, pool="etl", outcome="pushed")
+    meter({"SlotsUsed": 1, "OldestWaiting": 1}, pool="etl")
+    meter({"Waiting": 1}, pool="etl", reason="pool_full")
+    for call in ("push", "observe"):
+        meter({"PlatformCallLatency": 1}, platform="ecs", call=call)
+    combinations = set()
+    for document in map(json.loads, capsys.readouterr().out.splitlines()):
+        for directive in document["_aws"]["CloudWatchMetrics"]:
+            for metric in directive["Metrics"]:
+                for names in directive["Dimensions"]:
+                    values = tuple((name, document[name]) for name in sorted(names))
+                    combinations.add((metric["Name"], values))
+    assert len(combinations) == 10
 
 
 def test_many_values_are_told_in_as_many_documents_as_it_takes(

@@ -13,8 +13,8 @@ locals {
   tags      = { "push-dispatch" = var.name }
 
   # The other clouds trust roles by their names, so that neither side waits for the other.
-  role_of_cloud_run = "arn:${local.partition}:iam::${local.account}:role/${var.name}-push-cloud-run"
-  role_of_aci       = "arn:${local.partition}:iam::${local.account}:role/${var.name}-push-aci"
+  role_of_cloud_run = "arn:${local.partition}:iam::${local.account}:role/${var.name}-${data.aws_region.current.id}-push-cloud-run"
+  role_of_aci       = "arn:${local.partition}:iam::${local.account}:role/${var.name}-${data.aws_region.current.id}-push-aci"
 }
 
 module "push_dispatch" {
@@ -50,7 +50,7 @@ module "ecs" {
 
 # Put the token into it: docs/platforms/credentials.md.
 resource "aws_secretsmanager_secret" "modal" {
-  name        = "push-dispatch/modal"
+  name        = "push-dispatch-system/modal"
   description = "token_id and token_secret of a service user of Modal, as JSON."
   kms_key_id  = aws_kms_key.key.arn
 

@@ -1,5 +1,5 @@
 locals {
-  # What SAM grants by AWS's managed policies, on all resources; here on the function's own.
+  # With what Lambda does in the function's name, on the function's own resources.
   statements = concat(
     [for given in var.statements : merge(given, {
       Resource = [for arn in flatten([given.Resource]) : arn if arn != null]
@@ -40,6 +40,8 @@ resource "aws_lambda_function" "function" {
   filename         = var.package
   source_code_hash = fileexists(var.package) ? filebase64sha256(var.package) : null
 
+  reserved_concurrent_executions = var.reserved_concurrency
+
   environment {
     variables = var.environment
   }
@@ -79,7 +81,7 @@ resource "aws_cloudwatch_log_group" "logs" {
 }
 
 resource "aws_iam_role" "role" {
-  name = var.name
+  name = var.role_name
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -90,6 +92,13 @@ resource "aws_iam_role" "role" {
   })
 
   tags = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = length(var.role_name) <= 64
+      error_message = "${var.role_name} is longer than the 64 characters of a role's name: give role_prefix, or a shorter name."
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "policy" {

@@ -1,5 +1,10 @@
 variable "name" {
-  description = "Name of the function, its role and its log group."
+  description = "Name of the function and its log group."
+  type        = string
+}
+
+variable "role_name" {
+  description = "Name of the function's role, which is unique in the account."
   type        = string
 }
 
@@ -35,6 +40,12 @@ variable "timeout_seconds" {
   description = "Seconds after which Lambda ends a call."
   type        = number
   default     = 30
+}
+
+variable "reserved_concurrency" {
+  description = "Invocations at once that are reserved for the function and never exceeded; null for no reservation."
+  type        = number
+  default     = null
 }
 
 variable "environment" {

@@ -20,7 +20,7 @@ variable "location" {
 }
 
 variable "role_arn" {
-  description = "ARN of the role of the function that pushes: arn:aws:iam::ACCOUNT:role/NAME-push-aci, where NAME is the system's. It need not exist yet."
+  description = "ARN of the role of the function that pushes: arn:aws:iam::ACCOUNT:role/NAME-REGION-push-aci, the root module's output push_role_arns. It need not exist yet."
   type        = string
 
   validation {

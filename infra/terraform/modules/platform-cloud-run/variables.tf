@@ -9,7 +9,7 @@ variable "project" {
 }
 
 variable "role_arn" {
-  description = "ARN of the role of the function that pushes: arn:aws:iam::ACCOUNT:role/NAME-push-cloud-run, where NAME is the system's. It need not exist yet."
+  description = "ARN of the role of the function that pushes: arn:aws:iam::ACCOUNT:role/NAME-REGION-push-cloud-run, the root module's output push_role_arns. It need not exist yet."
   type        = string
 
   validation {

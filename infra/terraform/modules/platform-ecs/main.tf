@@ -2,7 +2,12 @@
 
 data "aws_partition" "current" {}
 
+data "aws_region" "current" {}
+
 locals {
+  # Roles are the account's, everything else is the region's.
+  role_prefix = coalesce(var.role_prefix, "${var.name}-${data.aws_region.current.id}")
+
   by_tasks = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -39,7 +44,7 @@ resource "aws_cloudwatch_log_group" "tasks" {
 
 # What starts a task: pulls its image, writes its log, reads the secrets that its template names.
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-execution"
+  name               = "${local.role_prefix}-execution"
   assume_role_policy = local.by_tasks
 
   tags = var.tags
@@ -67,7 +72,7 @@ resource "aws_iam_role_policy" "secrets" {
 
 # What the code in the task may do: nothing, before you say what.
 resource "aws_iam_role" "task" {
-  name               = "${var.name}-task"
+  name               = "${local.role_prefix}-task"
   assume_role_policy = local.by_tasks
 
   tags = var.tags

@@ -1,10 +1,21 @@
 variable "name" {
-  description = "Name of the cluster, and start of the roles' names."
+  description = "Name of the cluster, and start of the names of the roles and the log group."
   type        = string
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,53}$", var.name))
     error_message = "A name starts with a letter and has up to 54 letters, digits and hyphens: names of roles are made of it."
+  }
+}
+
+variable "role_prefix" {
+  description = "Start of the names of roles, which are the account's and not the region's; null for NAME-REGION."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_prefix == null || can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,53}$", var.role_prefix))
+    error_message = "It starts with a letter and has up to 54 letters, digits and hyphens: a role's name has 64, and -execution is part of it."
   }
 }
 

@@ -14,6 +14,7 @@ mock_data "aws_partition" {
 
 mock_data "aws_region" {
   defaults = {
+    id   = "eu-central-1"
     name = "eu-central-1"
   }
 }
