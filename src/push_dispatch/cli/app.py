@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 import push_dispatch
 from push_dispatch.cli.environment import decoded, prepare
 from push_dispatch.cli.failures import Failure, failure_of, report
+from push_dispatch.cli.opened import OPENED
 
 __all__ = ["app", "run"]
 
@@ -75,6 +76,8 @@ def run(arguments: Sequence[str]) -> int:
         return report(_usage(error))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a traceback is a bug
         return report(failure_of(error))
+    finally:
+        OPENED.close()
     return result if isinstance(result, int) else 0
 
 

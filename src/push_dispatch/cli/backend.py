@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from push_dispatch.cli.opened import OPENED
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import dim
 from push_dispatch.core.errors import Invalid
@@ -77,6 +78,8 @@ def _local(record: Record) -> Backend:
 
     dim(f"backend: local runtime {record.name!r} at {record.where}")
     database = database_of(record) if record.state else None
+    if database is not None:
+        OPENED.callback(database.close)
     return Backend(ports_of(record, database=database), session(), record.table, record, database)
 
 

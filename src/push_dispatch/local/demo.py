@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -115,18 +116,18 @@ class Demo:
     def watch(self) -> Iterator[tuple[Ledger, dict[str, Run]]]:
         """The pool as it is now, again and again, until all runs have ended. Between two looks it
         reads every commit of the ledger that was recorded, and holds it against the limits."""
-        database = Database(Path(self.record.state))
-        with database.transaction() as tx:
-            tx.execute("CREATE TABLE commits (number INTEGER PRIMARY KEY, item TEXT)")
-            tx.execute(_RECORD)
-        self.release()
-        while True:
-            runs = self.ports.store.runs(POOL, self.runs)
-            yield self.ports.store.ledger(POOL), runs
-            for ledger in self._new_commits(database):
-                self._check(ledger)
-            if all(run.state.ended for run in runs.values()):
-                return
+        with closing(Database(Path(self.record.state))) as database:
+            with database.transaction() as tx:
+                tx.execute("CREATE TABLE commits (number INTEGER PRIMARY KEY, item TEXT)")
+                tx.execute(_RECORD)
+            self.release()
+            while True:
+                runs = self.ports.store.runs(POOL, self.runs)
+                yield self.ports.store.ledger(POOL), runs
+                for ledger in self._new_commits(database):
+                    self._check(ledger)
+                if all(run.state.ended for run in runs.values()):
+                    return
 
     def report(self) -> Report:
         """What was seen, after `watch`."""

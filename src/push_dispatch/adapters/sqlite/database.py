@@ -81,9 +81,14 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._create_tables()
+        try:
+            with _errors():
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._create_tables()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file. Idempotent."""
