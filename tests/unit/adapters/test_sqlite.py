@@ -80,7 +80,7 @@ def test_who_opens_the_file_again_releases_no_lock_of_the_first(tmp_path: Path) 
         from push_dispatch.adapters.sqlite.database import Database
         from push_dispatch.adapters.sqlite.store import SqliteStore
         from push_dispatch.bootstrap import now
-        from push_dispatch.core.model import Pool
+        from push_dispatch.core.model import Pool, RunState
         database = Database(Path(sys.argv[1]))
         SqliteStore(database, now).create_pool(Pool(sys.argv[2], "process"))
         print("created", flush=True)
@@ -234,7 +234,8 @@ def test_dead_letters_can_be_read_and_sent_again(queues: Queues, clock: Clock) -
 def test_the_feed_has_what_the_stream_delivers(database: Database, store: SqliteStore) -> None:
     store.create_pool(Pool("etl", "process"))
     run = store.add_run(values.run("etl", UUID))
-    claimed = replace(run, rev=run.rev + 1, message="claimed")
+    attempts = values.full_run("etl", UUID).attempts[:1]
+    claimed = replace(run, rev=run.rev + 1, state=RunState.PENDING, attempt=1, attempts=attempts)
     store.save_run(claimed)
     feed = Feed(database)
     records = feed.read(10)
