@@ -169,15 +169,25 @@ class Engine(RuleBasedStateMachine):
     def will_fail(self, failures: list[str]) -> None:
         self.world.platform.failures += failures
 
-    @rule(data=st.data(), what=st.sampled_from(["event", "message", "attempt"]))
+    @rule(data=st.data(), what=st.sampled_from(["event", "message", "attempt", "change"]))
     def loses(self, data: st.DataObject, what: str) -> None:
-        """Nothing depends on a message or an event. Changes of the table are never lost."""
+        """Nothing depends on a message, an event or a change of the table. But for the change of a
+        new run with a key: whoever submits it may have been killed before it was enqueued."""
         world = self.world
         if what == "attempt":
             self.vanishes()
             return
-        kept: list[Any] = world.platform.events if what == "event" else world.mail.waiting
-        if kept:
+        world.collect()
+        of_kind: dict[str, list[Any]] = {
+            "event": world.platform.events,
+            "message": world.mail.waiting,
+            "change": [c for c in world.changes if c.after and not c.after.idempotency_key],
+        }
+        kept = of_kind[what]
+        if what == "change" and kept:
+            lost = data.draw(st.sampled_from(range(len(kept))))
+            world.changes = [change for change in world.changes if change is not kept[lost]]
+        elif kept:
             del kept[data.draw(st.integers(0, len(kept) - 1))]
 
     def vanishes(self) -> None:

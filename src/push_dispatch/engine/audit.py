@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 #: The record of a younger run may still be on its way.
 SETTLED_SECONDS = 120
-#: How far back the first audit of a pool begins.
-_FIRST_SECONDS = 3600
 #: Runs that one audit reads: more than a partition can take in a minute, so it always catches up.
 _PAGES, _PAGE = 20, 1000
 
@@ -40,7 +38,7 @@ def audit(ports: Ports, pool: str) -> int:
     """
     now = ports.clock()
     until = first_id_at(now - SETTLED_SECONDS * 1000)
-    after = ports.store.audited(pool) or first_id_at(now - _FIRST_SECONDS * 1000)
+    after = ports.store.audited(pool)
     runs = ports.store.list_runs(pool, newest_first=False, after=after, until=until)
     enqueued = 0
     last = ""

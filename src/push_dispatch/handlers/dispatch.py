@@ -10,7 +10,7 @@ from typing import Any
 from push_dispatch import bootstrap
 from push_dispatch.adapters.dynamodb.changes import batch_of, records_of
 from push_dispatch.adapters.telemetry import LambdaContext, logger
-from push_dispatch.core.errors import PushDispatchError, Unreadable
+from push_dispatch.core.errors import PushDispatchError, Unavailable, Unreadable
 from push_dispatch.engine.dispatch import Hints, Passed, dispatch, hints_of
 from push_dispatch.handlers.stream import changes_of
 from push_dispatch.ports import Ports
@@ -93,7 +93,9 @@ def _read_note(
 ) -> None:
     number = message["messageId"]
     try:
-        noted = _read_changes(reread(batch) if reread else ())
+        if reread is None:
+            raise Unavailable("there is no stream to read them from")
+        noted = _read_changes(reread(batch))
     except Exception:
         # Older than the stream's 24 hours, or it cannot be asked: a dead letter in the end.
         logger.exception("changes cannot be read again", extra={"body": message["body"]})

@@ -214,3 +214,7 @@ def test_a_pool_that_fails_again_has_its_note_again(
 
     monkeypatch.setattr(dispatching, "dispatch", fail)
     assert failed(dispatching.handle(world.ports, noted(world), reader(world))) == ["0"]
+
+
+def test_a_note_that_nobody_can_read_is_not_taken_for_done(world: World) -> None:
+    assert failed(dispatching.handle(world.ports, noted(world))) == ["0"]
