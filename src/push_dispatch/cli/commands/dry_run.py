@@ -13,7 +13,8 @@ from push_dispatch.core.template import render
 from push_dispatch.core.validation import check, enforced
 from push_dispatch.engine.job import job_for, layers_of
 from push_dispatch.engine.submit import Request, pool_named, prepare
-from push_dispatch.platforms.registry import entry_for, needs_command
+from push_dispatch.platforms.capabilities import capabilities_of
+from push_dispatch.platforms.registry import Entry, entry_for, needs_command
 from push_dispatch.ports import Ports
 from push_dispatch.ports.reporter import Reporter
 
@@ -56,10 +57,12 @@ class _PreviewedReporter(Reporter):
         }
 
 
-def _passes_secrets(ports: Ports, platform: str) -> bool:
-    """Whether the platform takes secrets by reference. False if its library is not here."""
+def _passes_secrets(ports: Ports, entry: Entry) -> bool:
+    """Whether the platform takes secrets by reference. False if a third party's is not here."""
+    if entry.capabilities is not None:
+        return entry.capabilities.passes_secrets
     try:
-        return bool(getattr(ports.platform(platform), "passes_secrets", False))
+        return capabilities_of(ports.platform(entry.platform)).passes_secrets
     except PushDispatchError:
         return False
 
@@ -71,14 +74,15 @@ def _document(ports: Ports, request: Request) -> dict[str, Any]:
     if template is None:
         raise Invalid(f"pool {pool.name!r} has no base job template", reason="template_invalid")
     check(template, layers_of(run), needs_command(pool.type))
-    attempt = Attempt(1, entry_for(pool.type).platform, pool.template, pool.type)
+    entry = entry_for(pool.type)
+    attempt = Attempt(1, entry.platform, pool.template, pool.type)
     url = ports.reporter.url if ports.reporter else _REPORT_URL
     job = job_for(
         run,
         attempt,
         template,
         _References(),
-        passes_secrets=_passes_secrets(ports, attempt.platform),
+        passes_secrets=_passes_secrets(ports, entry),
         env=ports.template_env,
         reporter=_PreviewedReporter(url, lambda: ""),
         allowed=lambda: pool.secrets,
