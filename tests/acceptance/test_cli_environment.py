@@ -119,6 +119,35 @@ def test_no_proxy_stands_before_loopback(cli: Cli, named: str, no_proxy: str) ->
     assert json.loads(done.stdout), done.stderr
 
 
+# -- folders and files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "options"),
+    [
+        ({"XDG_STATE_HOME": "/dev/null"}, ""),
+        ({"XDG_STATE_HOME": "", "HOME": "/proc/nope"}, ""),
+        ({}, "--data-dir /dev/null/state"),
+        ({}, "--data-dir /proc/nope"),
+    ],
+    ids=str,
+)
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, environ: dict[str, str], options: str
+) -> None:
+    done = shell(Cli(tmp_path), f"pd local up --name other {options}", environ)
+    assert (done.returncode, b"cannot be written" in done.stderr) == (2, True), done.stderr
+    assert b"[invalid_input]" in done.stderr
+
+
+def test_a_hyphen_is_standard_input(cli: Cli, named: str) -> None:
+    line = f"echo '{{command: echo {NAME}}}' | pd run render {named} --vars - --json"
+    rendered = json.loads(shell(cli, line).stdout)
+    assert rendered["configuration"]["command"] == f"echo {NAME}"
+    line = "echo 'pools: {hyphen: {type: process}}' | pd apply -f - --dry-run"
+    assert b"+ pool hyphen" in shell(cli, line).stdout
+
+
 # -- which backend ------------------------------------------------------------------------------
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}

@@ -55,7 +55,7 @@ def test_applying_twice_does_nothing_and_a_change_loses_no_run(tmp_path: Path) -
             command = ("--queue", queue, "--count", str(RUNS // 4), "--", "sleep", "0.1")
             ids += cli.ok("run", "submit", "etl", *command).out.split()
         file.write_text(AFTER)
-        [step] = cli.ok("apply", "-f", str(file), "--json").json["steps"]
+        [step] = cli.ok("apply", "-f", str(file), "--prune", "--json").json["steps"]
         told = "\n".join(step["changes"])
         assert "limit 8 → 5" in told
         assert "night" in told

@@ -33,7 +33,12 @@ class Wanted:
         ),
     ] = ()
     vars: Annotated[
-        Path | None, Parameter(metavar="FILE", help="Job variables as JSON or YAML; - is stdin.")
+        Path | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            metavar="FILE",
+            help="Job variables as JSON or YAML; - is stdin.",
+        ),
     ] = None
     param: Annotated[
         tuple[str, ...],

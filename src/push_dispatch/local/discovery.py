@@ -7,10 +7,20 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from push_dispatch.core.errors import Invalid, NotFound
 
-__all__ = ["DEFAULT_NAME", "Record", "announce", "find_local", "locals_up", "state_dir", "withdraw"]
+__all__ = [
+    "DEFAULT_NAME",
+    "Record",
+    "announce",
+    "find_local",
+    "locals_up",
+    "make_writable",
+    "state_dir",
+    "withdraw",
+]
 
 DEFAULT_NAME = "default"
 
@@ -81,6 +91,20 @@ def locals_up() -> list[Record]:
             else:
                 file.unlink(missing_ok=True)
     return records
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder, for this user alone if it is new. Raises Invalid if nothing can be written
+    there: a file is in its place, or the user may not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Invalid(
+            f"{folder} cannot be written: {error.strerror}; choose another --data-dir or "
+            "XDG_STATE_HOME"
+        ) from error
 
 
 def announce(record: Record) -> None:

@@ -30,7 +30,14 @@ from push_dispatch.core.errors import Refused
 from push_dispatch.handlers import dispatch, finish, push, report, submit, sweep
 from push_dispatch.local.backing import Backing
 from push_dispatch.local.connect import environ_of
-from push_dispatch.local.discovery import Record, announce, locals_up, withdraw
+from push_dispatch.local.discovery import (
+    Record,
+    announce,
+    locals_up,
+    make_writable,
+    state_dir,
+    withdraw,
+)
 from push_dispatch.local.embedded import Embedded
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.reports import ReportServer
@@ -91,10 +98,12 @@ class LocalRuntime:
         return self._backing.alive
 
     def start(self) -> Record:
-        """Start everything. Raises Refused if the name or the directory is in use, Unavailable."""
+        """Start everything. Raises Refused if the name or the directory is in use, Invalid if a
+        folder cannot be written, Unavailable. Nothing is left behind then."""
+        make_writable(state_dir() / "local")
         if any(record.name == self.name for record in locals_up()):
             raise Refused(f"a local runtime {self.name!r} is up already: choose another --name")
-        self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_writable(self._data_dir)
         self._lock_directory()
         self._log_file = self.log.open("a", encoding="utf-8", buffering=1)
         _log_to(self._log_file)
@@ -104,10 +113,10 @@ class LocalRuntime:
             self.ports = self._with_platforms(self._backing.ports(environ))
             self._reports.start()
             self._connect()
+            announce(self._record)
         except BaseException:
             self.stop()
             raise
-        announce(self._record)
         return self._record
 
     def stop(self, *, processes: bool = False) -> None:

@@ -27,6 +27,7 @@ def apply(
         Path,
         Parameter(
             name=("--file", "-f"),
+            allow_leading_hyphen=True,
             metavar="FILE",
             help="YAML or JSON, see `--schema`; by default ./pools.yaml.",
         ),

@@ -36,7 +36,10 @@ def create(
     image: str = "",
     wanted: Wanted = Wanted(),
     parameter_schema: Annotated[
-        Path | None, Parameter(metavar="FILE", help="JSON Schema that parameters must fit.")
+        Path | None,
+        Parameter(
+            allow_leading_hyphen=True, metavar="FILE", help="JSON Schema that parameters must fit."
+        ),
     ] = None,
     limit: Annotated[
         int | None, Parameter(converter=whole, alias="-l", metavar="N", help="Runs of it at once.")

@@ -34,7 +34,10 @@ Limit = Annotated[
     ),
 ]
 Template = Annotated[
-    Path | None, Parameter(metavar="FILE", help="Base job template, as JSON or YAML.")
+    Path | None,
+    Parameter(
+        allow_leading_hyphen=True, metavar="FILE", help="Base job template, as JSON or YAML."
+    ),
 ]
 Description = Annotated[str | None, Parameter(help="For people.")]
 KeyLimit = Annotated[
