@@ -27,6 +27,7 @@ __all__ = [
     "lines",
     "lost",
     "main_of",
+    "matched",
     "merged_env",
     "milliseconds",
     "number",
@@ -251,6 +252,13 @@ def place_in(parse: Callable[[str], P], handle: str) -> P | None:
         return parse(handle)
     except ValueError:
         return None
+
+
+def matched(pattern: re.Pattern[str], handle: str, kind: str) -> tuple[str, ...]:
+    """Return the groups of a handle. Raises ValueError if it is no `kind`."""
+    if (match := pattern.fullmatch(handle)) is None:
+        raise ValueError(f"{handle!r} is no {kind}")
+    return match.groups()
 
 
 def lost(watched: Watched, message: str | None = None) -> Observation:

@@ -18,6 +18,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.aci.clients import Clients
 from push_dispatch.platforms.aci.cost import estimate
 from push_dispatch.platforms.aci.refusal import row_of, translated
@@ -35,14 +36,6 @@ from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import ACI
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
-from push_dispatch.platforms.shared import (
-    asked,
-    building,
-    lost,
-    observe_each,
-    place_in,
-    secret_values,
-)
 
 __all__ = ["Aci"]
 
@@ -87,9 +80,9 @@ class Aci:
     def push(self, job: Job) -> str:
         """See `Platform.push`. Two requests; one more for the first job of a resource group whose
         location the template does not name."""
-        with building():
+        with shared.building():
             place = place_of(job)
-            group = group_for(job, secret_values(job))
+            group = group_for(job, shared.secret_values(job))
         with translated():
             if found := self._adopt(place, job):
                 return found
@@ -131,7 +124,7 @@ class Aci:
         except PlatformError as error:
             if _is_gone(error.__cause__):
                 return None
-            raise asked(error) from error
+            raise shared.asked(error) from error
 
     def _adopt(self, place: Place, job: Job) -> str | None:
         found = self._get(place)
@@ -162,7 +155,7 @@ class Aci:
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One request per attempt: a list would lack the states."""
-        return observe_each(jobs, Place.parse, self._observe)
+        return shared.observe_each(jobs, Place.parse, self._observe)
 
     def _observe(self, watched: Watched, place: Place) -> Observation:
         try:
@@ -172,9 +165,9 @@ class Aci:
                     self._halt(place)
         except PlatformError as error:
             if _is_gone(error.__cause__):
-                return lost(watched, error.message)
+                return shared.lost(watched, error.message)
             raise
-        return seen.observation if seen else lost(watched)
+        return seen.observation if seen else shared.lost(watched)
 
     def _see(self, place: Place, watched: Watched) -> Seen | None:
         group = self._get(place)
@@ -185,7 +178,7 @@ class Aci:
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. A group whose process has ended is left alone, so that how it
         ended stays known; one that is still being created is deleted."""
-        if (place := place_in(Place.parse, handle)) is None:
+        if (place := shared.place_in(Place.parse, handle)) is None:
             return
         with _asking():
             seen = self._see(place, Watched(handle, "", 0))
@@ -208,7 +201,7 @@ class Aci:
 
     def clean_up(self, handle: str) -> None:
         """See `CleansUp`. Ended groups count against a quota of 100 until they are deleted."""
-        if (place := place_in(Place.parse, handle)) is None:
+        if (place := shared.place_in(Place.parse, handle)) is None:
             return
         with _asking():
             self._delete(place)
@@ -239,7 +232,7 @@ class Aci:
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Azure keeps 4 MB while the process runs, the last 16 KB or 1000 lines
         once the group is stopped, and nothing once it is deleted."""
-        if (place := place_in(Place.parse, handle)) is None:
+        if (place := shared.place_in(Place.parse, handle)) is None:
             return
         content = ""
         with _asking():
@@ -284,7 +277,7 @@ def _asking() -> Iterator[None]:
             yield
     except PlatformError as error:
         if not _is_gone(error.__cause__):
-            raise asked(error) from error
+            raise shared.asked(error) from error
 
 
 def _is_gone(error: BaseException | None) -> bool:

@@ -19,6 +19,7 @@ from push_dispatch.platforms.shared import (
     inner,
     invalid,
     main_of,
+    matched,
     merged_env,
     number,
     objects,
@@ -70,10 +71,7 @@ class Place:
     @classmethod
     def parse(cls, handle: str) -> Place:
         """The place in a resource id; raises ValueError."""
-        match = _ID.fullmatch(handle)
-        if match is None:
-            raise ValueError(f"{handle!r} is no resource id of a container group")
-        return cls(*match.groups())
+        return cls(*matched(_ID, handle, "resource id of a container group"))
 
     def __str__(self) -> str:
         scope = f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"

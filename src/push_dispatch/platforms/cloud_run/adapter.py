@@ -17,6 +17,7 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Observation
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import CLOUD_RUN
 from push_dispatch.platforms.cloud_run.clients import Clients
@@ -28,15 +29,6 @@ from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
-from push_dispatch.platforms.shared import (
-    asking,
-    building,
-    lost,
-    observe_each,
-    parsed,
-    place_in,
-    unknown,
-)
 
 __all__ = ["CloudRun"]
 
@@ -84,7 +76,7 @@ class CloudRun:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. One request, and a second one if the job is there already."""
-        with building():
+        with shared.building():
             place = place_of(job, self._project)
             request = run_v2.CreateJobRequest(
                 parent=place.parent, job_id=place.name, job=_job(body_for(job))
@@ -106,7 +98,7 @@ class CloudRun:
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
-        with asking(), translated():
+        with shared.asking(), translated():
             return self._adopt(place_of(job, self._project), job)
 
     def _adopt(self, place: Place, job: Job) -> str | None:
@@ -144,20 +136,20 @@ class CloudRun:
         for an attempt that has failed or whose execution is not there."""
         listed: Mapping[str, run_v2.Execution] = {}
         if len(jobs) >= _MANY:
-            places, _ = parsed(jobs, Place.parse)
+            places, _ = shared.parsed(jobs, Place.parse)
             listed = executions_of(self._clients, {place.parent for _, place in places})
 
         def observe(watched: Watched, place: Place) -> Observation:
             with translated():
                 return self._see(place, watched, listed.get(place.execution_id))
 
-        return observe_each(jobs, Place.parse, observe)
+        return shared.observe_each(jobs, Place.parse, observe)
 
     def _see(self, place: Place, watched: Watched, listed: run_v2.Execution | None) -> Observation:
-        execution, seen = listed or self._execution(place), unknown(watched)
+        execution, seen = listed or self._execution(place), shared.unknown(watched)
         if execution is None:
             job = self._job(place)
-            return lost(watched) if job is None else without_execution(job, seen)
+            return shared.lost(watched) if job is None else without_execution(job, seen)
         return read(execution, self._tasks(execution) if needs_tasks(execution) else (), seen)
 
     def _tasks(self, execution: run_v2.Execution) -> Sequence[run_v2.Task]:
@@ -173,9 +165,9 @@ class CloudRun:
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. A job whose execution is not there yet is deleted, so that it is
         never started."""
-        if (place := place_in(Place.parse, handle)) is None:
+        if (place := shared.place_in(Place.parse, handle)) is None:
             return
-        with asking(), translated():
+        with shared.asking(), translated():
             try:
                 request = run_v2.CancelExecutionRequest(name=str(place))
                 self._clients.ask("executions", "cancel_execution", request)
@@ -191,9 +183,9 @@ class CloudRun:
 
     def clean_up(self, handle: str) -> None:
         """See `CleansUp`. The log stays for as long as Cloud Logging keeps it."""
-        if (place := place_in(Place.parse, handle)) is None:
+        if (place := shared.place_in(Place.parse, handle)) is None:
             return
-        with asking(), translated():
+        with shared.asking(), translated():
             self._delete(place)
 
     def _delete(self, place: Place) -> None:
@@ -210,7 +202,7 @@ class CloudRun:
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""
-        if (place := place_in(Place.parse, handle)) is None:
+        if (place := shared.place_in(Place.parse, handle)) is None:
             return iter(())
         return lines(self._clients.logging, place)
 

@@ -21,6 +21,7 @@ from push_dispatch.platforms.shared import (
     inner,
     invalid,
     main_of,
+    matched,
     merged_env,
     objects,
     text_of,
@@ -57,10 +58,7 @@ class Place:
     @classmethod
     def parse(cls, handle: str) -> Place:
         """The place in the name of an execution; raises ValueError."""
-        match = _NAME.fullmatch(handle)
-        if match is None:
-            raise ValueError(f"{handle!r} is no name of an execution")
-        return cls(*match.groups())
+        return cls(*matched(_NAME, handle, "name of an execution"))
 
     @property
     def parent(self) -> str:

@@ -26,6 +26,7 @@ from urllib.parse import quote
 from push_dispatch.adapters.secret_stores import secret_named
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Observation
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import COILED
 from push_dispatch.platforms.coiled.machines import chosen, query_for
@@ -34,19 +35,10 @@ from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, s
 from push_dispatch.platforms.coiled.verdict import read
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply, Rest
-from push_dispatch.platforms.shared import (
-    asking,
-    building,
-    invalid,
-    lost,
-    observe_each,
-    place_in,
-    secret_values,
-    unknown,
-)
 
 __all__ = ["Coiled"]
 
+_HANDLE = re.compile(r"([^/]+)/clusters/(\d+)")
 #: The newest jobs of a workspace in which an ended attempt is looked for.
 _RECENT = "200"
 #: Pages of the list of machines that are read at most.
@@ -63,10 +55,7 @@ class _Place:
 
     @classmethod
     def parse(cls, handle: str) -> _Place:
-        match = re.fullmatch(r"([^/]+)/clusters/(\d+)", handle)
-        if match is None:
-            raise ValueError(f"{handle!r} is no cluster of Coiled")
-        return cls(*match.groups())
+        return cls(*shared.matched(_HANDLE, handle, "cluster of Coiled"))
 
     @property
     def path(self) -> str:
@@ -90,9 +79,9 @@ class Coiled:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. The last of its five requests starts it."""
-        with building():
+        with shared.building():
             workspace, cloud = self._workspace(job), self._cloud
-            spec = job_for(job, workspace, secret_values(job))
+            spec = job_for(job, workspace, shared.secret_values(job))
             cluster_for(job, 0, "", None)  # what cannot be one is refused before anything is asked
         api, machines = self._api, self._machines_for(job)
         if (found := self.find(job)) is not None:
@@ -145,7 +134,7 @@ class Coiled:
             listed = chosen(self._listed(query), job.configuration, self._cloud)
             if not listed:
                 wanted = {k: job.configuration.get(k) for k in ("cpu", "memory", "gpu", "arm")}
-                raise invalid(
+                raise shared.invalid(
                     f"Coiled has no balanced machine with {wanted}: set both `cpu` and `memory` "
                     "for machines of other families, or the job variable `vm_types`"
                 )
@@ -174,18 +163,18 @@ class Coiled:
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One request each, several at once."""
-        return observe_each(jobs, _Place.parse, self._observe)
+        return shared.observe_each(jobs, _Place.parse, self._observe)
 
     def _observe(self, watched: Watched, place: _Place) -> Observation:
         reply = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
         if reply.ok:
-            return read(reply.json, unknown(watched))
+            return read(reply.json, shared.unknown(watched))
         gone = row_of(reply).reaction is Reaction.GONE
-        return (lost if gone else unknown)(watched, asked(reply).message)
+        return (shared.lost if gone else shared.unknown)(watched, asked(reply).message)
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The machine is taken away; the process has no time to clean up."""
-        if (place := place_in(_Place.parse, handle)) is None:
+        if (place := shared.place_in(_Place.parse, handle)) is None:
             return
         reply = self._call("DELETE", place.path, query={"reason": "push-dispatch: cancelled"})
         if not reply.ok and row_of(reply).reaction is not Reaction.GONE:
@@ -195,7 +184,7 @@ class Coiled:
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. What the machine's log has of this job."""
-        if (place := place_in(_Place.parse, handle)) is None:
+        if (place := shared.place_in(_Place.parse, handle)) is None:
             return
         jobs = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
         if jobs.ok:
@@ -246,12 +235,12 @@ class Coiled:
     def _workspace(self, job: Job) -> str:
         named = job.configuration.get("workspace") or self._environ.get("DASK_COILED__WORKSPACE")
         if not named:
-            raise invalid("no workspace: set the job variable of this name")
+            raise shared.invalid("no workspace: set the job variable of this name")
         return str(named)
 
     def _call(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> Reply:
         """Raises Throttled or Uncertain, also when there are no credentials."""
-        with asking():
+        with shared.asking():
             return self._api.call(method, path, query=query)
 
     def _asked(self, method: str, path: str, *, query: Mapping[str, str]) -> Reply:

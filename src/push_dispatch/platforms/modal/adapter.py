@@ -19,6 +19,7 @@ from modal_proto import api_pb2
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import MODAL
 from push_dispatch.platforms.modal.clients import Clients
@@ -35,16 +36,6 @@ from push_dispatch.platforms.modal.request import (
 )
 from push_dispatch.platforms.modal.verdict import ended, has_ended, status_of
 from push_dispatch.platforms.refusals import Reaction
-from push_dispatch.platforms.shared import (
-    asking,
-    building,
-    lost,
-    parsed,
-    place_in,
-    secret_values,
-    texts,
-    unknown,
-)
 
 __all__ = ["Modal"]
 
@@ -110,11 +101,14 @@ class Modal:
     def push(self, job: Job) -> str:
         """See `Platform.push`. The last request starts it. Throttled (`image_pulling`) while the
         image is being built."""
-        with building():
-            image, environment = image_of(job.configuration), texts(job.configuration.get("env"))
+        with shared.building():
+            image, environment = (
+                image_of(job.configuration),
+                shared.texts(job.configuration.get("env")),
+            )
             definition_for(job, "", [])
             tags_of(job)  # what cannot be a sandbox is refused before anything is asked
-            values = secret_values(job)
+            values = shared.secret_values(job)
         with translated():
             app = self._app(app_of(job))
             if (found := self._look(job, app)) is not None:
@@ -161,7 +155,7 @@ class Modal:
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
-        with asking(), translated():
+        with shared.asking(), translated():
             return self._look(job, self._app(app_of(job)))
 
     def _look(self, job: Job, app: str) -> str | None:
@@ -253,7 +247,7 @@ class Modal:
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One list of what runs per app, and one request for each attempt
         that is not in it."""
-        places, seen = parsed(jobs, _Place.parse)
+        places, seen = shared.parsed(jobs, _Place.parse)
         apps: dict[str, list[tuple[Watched, _Place]]] = defaultdict(list)
         for watched, place in places:
             apps[place.app].append((watched, place))
@@ -266,7 +260,7 @@ class Modal:
             with translated():
                 running = self._running(app, {place.id for _, place in group})
         except PlatformError as error:
-            return [unknown(watched, error.message) for watched, _ in group]
+            return [shared.unknown(watched, error.message) for watched, _ in group]
         return [self._observe(place, watched, running.get(place.id)) for watched, place in group]
 
     def _running(self, app: str, wanted: set[str]) -> dict[str, Any]:
@@ -284,7 +278,7 @@ class Modal:
         return found
 
     def _observe(self, place: _Place, watched: Watched, listed: Any) -> Observation:
-        seen = unknown(watched)
+        seen = shared.unknown(watched)
         started = _milliseconds(listed.task_info.started_at) if listed is not None else None
         if listed is not None and not has_ended(listed.task_info.result):
             status = Status.RUNNING if started else Status.STARTING
@@ -293,10 +287,10 @@ class Modal:
         try:
             result = self._clients.ask(f"SandboxWait{place.version}", request).result
         except PlatformError as error:
-            return unknown(watched, error.message)
+            return shared.unknown(watched, error.message)
         except grpc.RpcError as error:
             gone = row_of(error).reaction is Reaction.GONE
-            return (lost if gone else unknown)(watched, told(error))
+            return (shared.lost if gone else shared.unknown)(watched, told(error))
         if has_ended(result):
             return ended(self._with_times(place, seen), result)
         return replace(seen, status=Status.STARTING)  # created a moment ago
@@ -318,10 +312,10 @@ class Modal:
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The process is killed."""
-        if (place := place_in(_Place.parse, handle)) is None:
+        if (place := shared.place_in(_Place.parse, handle)) is None:
             return
         request = api_pb2.SandboxTerminateRequest(sandbox_id=place.id)
-        with asking(), translated():
+        with shared.asking(), translated():
             try:
                 self._clients.ask(f"SandboxTerminate{place.version}", request)
             except grpc.RpcError as error:
@@ -341,7 +335,7 @@ class Modal:
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. The last lines that Modal gives out at once."""
-        if (place := place_in(_Place.parse, handle)) is None:
+        if (place := shared.place_in(_Place.parse, handle)) is None:
             return
         request = api_pb2.AppFetchLogsRequest(
             app_id=place.app, sandbox_id=place.id, limit=_LOG_LINES

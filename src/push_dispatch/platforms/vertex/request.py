@@ -14,7 +14,15 @@ from typing import Any
 
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.google.request import labels_for, place_for
-from push_dispatch.platforms.shared import inner, invalid, merged_env, number, objects, words
+from push_dispatch.platforms.shared import (
+    inner,
+    invalid,
+    matched,
+    merged_env,
+    number,
+    objects,
+    words,
+)
 
 __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
 
@@ -47,10 +55,8 @@ class Place:
     @classmethod
     def parse(cls, handle: str) -> Place:
         """Raises ValueError."""
-        match = _NAME.fullmatch(handle)
-        if match is None:
-            raise ValueError(f"{handle!r} is no name of a custom job")
-        return cls(Region(match[1], match[2]), match[3])
+        project, location, job = matched(_NAME, handle, "name of a custom job")
+        return cls(Region(project, location), job)
 
     def __str__(self) -> str:
         return f"{self.region}/customJobs/{self.id}"
