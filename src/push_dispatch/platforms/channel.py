@@ -18,6 +18,9 @@ _OPTIONS = (
     # Else a channel that once failed to connect would refuse calls for up to two minutes.
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.initial_reconnect_backoff_ms", 100),
+    # Else channels to the same place share their connections, and a new channel is handed the one
+    # that the old channel has not closed yet.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 
 
