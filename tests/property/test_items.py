@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.adapters.notifier import notification_of
+from push_dispatch.core.admission import slot_name
 from push_dispatch.core.bounds import LAST_TIME
 from push_dispatch.core.errors import Unreadable
 from push_dispatch.core.lifecycle import end_malformed
@@ -82,7 +83,8 @@ def is_taken(run: Run) -> None:
     assert items.read_run(item) == run
     ready = Ready.of(run)
     assert items.read_ready(items.ready_item("p", ready, NOW)) == ready
-    holder = Holder(run.uuid, run.next_attempt, run.queue, NOW, run.concurrency_key, run.deployment)
+    names = slot_name(run.concurrency_key), slot_name(run.deployment)
+    holder = Holder(run.uuid, run.next_attempt, run.queue, NOW, *names)
     ledger = Ledger("p", 1, (holder,))
     assert items.read_ledger("p", items.ledger_item(ledger)) == ledger
     json.dumps(run_view(run, None), allow_nan=False).encode()

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.secret_stores import WEBHOOKS, system_secrets_from
+from push_dispatch.core.bounds import short
 from push_dispatch.core.errors import Invalid, PushDispatchError
 from push_dispatch.ports.secrets import Secrets
 from push_dispatch.ports.store import Change
@@ -34,8 +35,13 @@ log = logging.getLogger(__name__)
 SOURCE = "push-dispatch"
 DETAIL_TYPE = "Run State Changed"
 
-#: PutEvents takes 10 entries.
+#: PutEvents takes 10 entries, and 256 KB in all; the rest is for what is around each detail.
 _BATCH = 10
+_BATCH_BYTES = 200_000
+#: Bytes of tags that an event tells of.
+_TAG_BYTES = 50_000
+#: Errors that the same request would meet again.
+_NEVER = ("ValidationException", "RequestEntityTooLargeException", "413")
 #: What one post may take: to connect, and to read.
 RESERVE_MS = 8_000
 
@@ -68,12 +74,12 @@ def notification_of(change: Change) -> dict[str, Any] | None:
         "pool": after.pool,
         "queue": after.queue,
         "deployment": after.deployment or None,
-        "name": after.name or None,
-        "tags": list(after.tags),
+        "name": short(after.name) or None,
+        "tags": _tags(after.tags),
         "from": before.state.value if before else None,
         "to": after.state.value,
-        "reason": after.reason,
-        "message": after.message,
+        "reason": short(after.reason) if after.reason else None,
+        "message": short(after.message) if after.message else None,
         "attempt": after.attempt,
         "platform": attempt.platform if attempt else None,
         "handle": attempt.handle if attempt else None,
@@ -113,15 +119,15 @@ class Notifier:
         )
 
     def tell(self, notifications: Sequence[Numbered]) -> list[str]:
-        """Send them in order. Returns the numbers from the first failure on: a stream delivers
-        again from there, and the ids tell what was sent before."""
+        """Send them in order, each to everybody. Returns the numbers from the first failure on: a
+        stream delivers again from there, and the ids tell what was sent before."""
+        failed: set[str] = set()
         for batch in _batches(notifications):
             if self.events is not None and not self._put(batch):
-                return _from(notifications, batch[0][0])
-            for number, detail in batch:
-                if not self._post(detail):
-                    return _from(notifications, number)
-        return []
+                failed |= {number for number, _ in batch}
+            failed |= {number for number, detail in batch if not self._post(detail)}
+        first = next((number for number, _ in notifications if number in failed), None)
+        return [] if first is None else _from(notifications, first)
 
     def post_all(self, notifications: Sequence[Numbered], left: Callable[[], int]) -> list[str]:
         """Post to each webhook in a thread of its own, so that a slow one delays no other.
@@ -164,7 +170,12 @@ class Notifier:
                     for _, detail in batch
                 ]
             )
-        except (ClientError, BotoCoreError) as error:
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NEVER:
+                return self._put_each(batch, error)
+            log.warning("the event bus %s cannot be reached: %s", self.bus, error)
+            return False
+        except BotoCoreError as error:
             log.warning("the event bus %s cannot be reached: %s", self.bus, error)
             return False
         if reply["FailedEntryCount"]:
@@ -176,6 +187,14 @@ class Notifier:
         answers = [self._post_to(hook, detail) for hook in hooks]
         return all(answers)
 
+    def _put_each(self, batch: Sequence[Numbered], error: Exception) -> bool:
+        """What the bus will never take is left out, and costs no other."""
+        if len(batch) == 1:
+            log.error("the event bus %s refused %s: %s", self.bus, batch[0][1]["id"], error)
+            return True
+        taken = [self._put([each]) for each in batch]
+        return all(taken)
+
     def _post_to(self, hook: Webhook, detail: dict[str, Any]) -> bool:
         import urllib3  # noqa: PLC0415 - arrives with botocore; only webhooks need it
 
@@ -186,7 +205,11 @@ class Notifier:
         body, at = json.dumps(detail).encode(), int(time.time())
         try:
             secret = self.secrets.read(WEBHOOKS + hook.secret)
-        except (KeyError, PushDispatchError) as error:
+        except KeyError:
+            # Whoever took the secret away has to give it back: nobody else waits for that.
+            log.error("webhook %s: there is no secret %r", hook.url, hook.secret)  # noqa: TRY400
+            return True
+        except PushDispatchError as error:
             log.warning("webhook %s: no secret %r: %r", hook.url, hook.secret, error)
             return False
         headers = {
@@ -234,8 +257,30 @@ def _key_of(secret: str) -> bytes:
 
 
 def _batches(notifications: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
-    for start in range(0, len(notifications), _BATCH):
-        yield notifications[start : start + _BATCH]
+    """As many as one request takes, by number and by size."""
+    batch: list[Numbered] = []
+    size = 0
+    for number, detail in notifications:
+        bytes_ = len(json.dumps(detail).encode())
+        if batch and (len(batch) == _BATCH or size + bytes_ > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((number, detail))
+        size += bytes_
+    if batch:
+        yield batch
+
+
+def _tags(tags: Sequence[str]) -> list[str]:
+    """The first of them: an event has less room than a run."""
+    told: list[str] = []
+    room = _TAG_BYTES
+    for tag in tags:
+        room -= len(json.dumps(tag)) + 2
+        if room < 0:
+            return [*told, f"… and {len(tags) - len(told)} more"]
+        told.append(tag)
+    return told
 
 
 def _from(notifications: Sequence[Numbered], number: str) -> list[str]:

@@ -206,7 +206,11 @@ class _Reader:
     def read(self, run: Run, attempt: Attempt) -> None:
         if attempt.handle is None:
             return
-        kept = self._ports.store.kept_log(run.pool, run.uuid, attempt.number)
+        # Versions before 0.2 kept it under the run's uuid alone.
+        store, number = self._ports.store, attempt.number
+        kept = store.kept_log(run.pool, run.instance, number) or store.kept_log(
+            run.pool, run.uuid, number
+        )
         if kept is not None:
             self._print_new(attempt.number, kept.split("\n"))
             return

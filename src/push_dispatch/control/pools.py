@@ -13,7 +13,7 @@ from typing import Any
 
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Conflict, NotFound, Refused, Unreadable
-from push_dispatch.core.events import Stop
+from push_dispatch.core.events import Reject, Stop
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
     Ledger,
@@ -149,7 +149,19 @@ def delete_pool(ports: Ports, name: str, *, force: bool = False) -> int:
         if any(run.state in _UNDER_WAY for run in after.values()):
             raise Refused(f"pool {name!r}: {len(held)} slots are held", reason="pool_not_empty")
     ports.store.delete_pool(pool)
+    _end_late(ports, name)
     return len(waiting)
+
+
+def _end_late(ports: Ports, name: str) -> None:
+    """End the runs that were accepted while the pool was being deleted and had been put in line:
+    those that come from now on find no pool, and dispatch ends them."""
+    for run in ports.store.list_runs(name, states=frozenset({RunState.SCHEDULED})):
+        if ports.store.pool(name) is not None:
+            return
+        why = f"there is no pool {name!r} any more"
+        reject = Reject(run.next_attempt, "pool_not_found", why, unless_claimed=True)
+        transition(ports, name, run.uuid, reject, run=run)
 
 
 def runs_under_way(ports: Ports, pool: str) -> tuple[list[Run], int]:

@@ -6,6 +6,9 @@ simulator all call it, so that none of them can tell another story than what hap
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +37,7 @@ __all__ = [
     "colliding",
     "decide",
     "next_turn",
+    "slot_name",
     "startable_alone",
     "started_within",
 ]
@@ -49,6 +53,9 @@ _DOUBLINGS = 4
 
 #: Waits for a platform that refuses.
 _REFUSED = frozenset({"no_room", "throttled"})
+
+#: Bytes of a name in the ledger.
+_SLOT_NAME = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +287,16 @@ class _Desk:
         return self.reason_to_wait(queue, ready) is None
 
 
+def slot_name(name: str) -> str:
+    """How a ledger names a concurrency key or a deployment: short ones as they are, longer ones by
+    a digest. They are only compared, and 5,000 slots with names of their own must fit into one
+    item. The name of a name is that name."""
+    if len(json.dumps(name, ensure_ascii=False).encode("utf-8", "replace")) <= _SLOT_NAME + 2:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
+    return "#" + base64.urlsafe_b64encode(digest)[: _SLOT_NAME - 1].decode()
+
+
 @dataclass(slots=True)
 class _Used:
     """Slots and starts used so far, by whatever is limited."""
@@ -303,9 +320,11 @@ class _Used:
         return cls(
             total=len(holders),
             queues=Counter(h.queue for h in holders),
-            keys=Counter(h.concurrency_key for h in holders if h.concurrency_key),
-            queue_keys=Counter((h.queue, h.concurrency_key) for h in holders if h.concurrency_key),
-            deployments=Counter(h.deployment for h in holders if h.deployment),
+            keys=Counter(slot_name(h.concurrency_key) for h in holders if h.concurrency_key),
+            queue_keys=Counter(
+                (h.queue, slot_name(h.concurrency_key)) for h in holders if h.concurrency_key
+            ),
+            deployments=Counter(slot_name(h.deployment) for h in holders if h.deployment),
             starts=starts,
         )
 
@@ -313,17 +332,18 @@ class _Used:
         self.total += 1
         self.queues[ready.queue] += 1
         if ready.concurrency_key:
-            self.keys[ready.concurrency_key] += 1
-            self.queue_keys[ready.queue, ready.concurrency_key] += 1
+            key = slot_name(ready.concurrency_key)
+            self.keys[key] += 1
+            self.queue_keys[ready.queue, key] += 1
         if ready.deployment:
-            self.deployments[ready.deployment] += 1
+            self.deployments[slot_name(ready.deployment)] += 1
         self.starts[""] += 1
         self.starts[ready.queue] += 1
 
     def key_is_full(self, pool: Pool, queue: Queue, ready: Ready) -> bool:
-        key = ready.concurrency_key
-        if not key:
+        if not ready.concurrency_key:
             return False
+        key = slot_name(ready.concurrency_key)
         in_pool, in_queue = self.keys[key], self.queue_keys[queue.name, key]
         return (pool.key_limit is not None and in_pool >= pool.key_limit) or (
             queue.key_limit is not None and in_queue >= queue.key_limit
@@ -331,7 +351,7 @@ class _Used:
 
     def deployment_is_full(self, pool: Pool, ready: Ready) -> bool:
         limit = pool.deployment_limits.get(ready.deployment) if ready.deployment else None
-        return limit is not None and self.deployments[ready.deployment] >= limit
+        return limit is not None and self.deployments[slot_name(ready.deployment)] >= limit
 
     def rate_is_spent(self, pool: Pool, queue: Queue) -> bool:
         return (pool.rate is not None and self.starts[""] >= pool.rate.starts) or (

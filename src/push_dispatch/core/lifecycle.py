@@ -284,7 +284,10 @@ def _may_be_unsent(run: Run, attempt: int) -> bool:
 
 
 def _is_old(current: Attempt, seen: Observation, now: int) -> bool:
-    """Whether the observation tells nothing that can be relied on any more, or yet."""
+    """Whether the observation tells nothing that can be relied on: any more, yet, or because it
+    is of something else that was started under the attempt's name."""
+    if seen.handle and current.handle and seen.handle != current.handle:
+        return True
     if seen.status is Status.ENDED:
         return False  # An end is final, whatever its number.
     if seen.status is Status.LOST:

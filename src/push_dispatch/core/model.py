@@ -405,6 +405,12 @@ class Run:
         return f"{self.pool}.{self.uuid}"
 
     @property
+    def instance(self) -> str:
+        """Names this run and no other: an idempotency key that is used again after the retention
+        makes another run with the same uuid."""
+        return self.uuid if self.order == self.uuid else f"{self.uuid}.{self.order}"
+
+    @property
     def current(self) -> Attempt | None:
         """The attempt that was claimed last."""
         return self.attempts[-1] if self.attempts else None

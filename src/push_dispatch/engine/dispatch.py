@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, decide, next_turn
 from push_dispatch.core.circuit import Circuit
-from push_dispatch.core.errors import Conflict, NotFound
+from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
 from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Run, RunState, Slot
 from push_dispatch.engine.gate import has_gate, last_type
@@ -124,6 +124,7 @@ def dispatch(
     pool = ports.store.pool(pool_name)
     if pool is None:
         # Deleted, and with it the place of everybody who waited.
+        _end_without_pool(ports, pool_name, hints.waiting)
         return Passed()
     passed = Passed(expired=_cancel_collisions(ports, pool, hints))
     _line_up(ports, pool, hints)
@@ -171,6 +172,14 @@ def _end_unreadable(ports: Ports, runs: Sequence[Run]) -> None:
             log.info("%s", error.message)  # Somebody has corrected or ended it.
         else:
             log.error("%s is ended: %s", run.id, run.unreadable)
+
+
+def _end_without_pool(ports: Ports, pool: str, waiting: Iterable[Ready]) -> None:
+    """Runs that were accepted while their pool was being deleted."""
+    why = f"there is no pool {pool!r} any more"
+    for entry in waiting:
+        reject = Reject(entry.attempt, "pool_not_found", why, unless_claimed=True)
+        transition(ports, pool, entry.run, reject)
 
 
 def _stop_attempts(ports: Ports, runs: Sequence[Run]) -> None:
@@ -249,6 +258,12 @@ def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bo
                 passed.races_lost += 1
                 ports.rest(race)
                 continue
+            except Invalid as error:
+                # Slots go back whatever becomes of the admission.
+                log.warning("pool %s: %s not admitted: %s", name, len(decision.admit), error)
+                decision = replace(decision, admit=())
+                ledger = apply(snapshot, (), ports.clock())
+                ports.store.commit(ledger)
             snapshot = replace(snapshot, ledger=ledger)
         passed.released += released
         passed.slots_used = len(snapshot.ledger.holders)

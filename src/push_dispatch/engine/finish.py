@@ -38,8 +38,9 @@ _LONGEST_AGAIN_SECONDS = 900
 
 def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> Run | None:
     """Apply what was seen and return the run; None if there is no such run. Idempotent; late,
-    repeated and reordered observations change nothing. Without `clean_up` what the platform keeps
-    of an ended attempt is left to a later look."""
+    repeated and reordered observations change nothing, and neither do those of something else that
+    carries the attempt's name. Without `clean_up` what the platform keeps of an ended attempt is
+    left to a later look."""
     pool, uuid = parse_run_id(observation.run_id)
     observation = _sound(observation)
     try:
@@ -130,4 +131,4 @@ def _keep_log(ports: Ports, run: Run, attempt: int, lines: Iterable[str]) -> Non
         while size > KEPT_LOG_BYTES:
             size -= len(kept.popleft().encode()) + 1
     if kept:
-        ports.store.keep_log(run.pool, run.uuid, attempt, "\n".join(kept))
+        ports.store.keep_log(run.pool, run.instance, attempt, "\n".join(kept))

@@ -73,7 +73,7 @@ def report(ports: Ports, said: Report, token: str) -> Answer:
 def _claim(ports: Ports, run: Run, said: Report) -> Answer:
     if run.has_ended(said.attempt) or _is_to_stop(run, said):
         return Answer(go=False, stop=True)
-    if not ports.store.take_attempt(run.pool, run.uuid, said.attempt, said.by):
+    if not ports.store.take_attempt(run.pool, run.instance, said.attempt, said.by):
         return Answer(go=False, stop=False)
     seen = Observation(run.id, said.attempt, Status.RUNNING, started_at=ports.clock())
     after = finish(ports, seen)
@@ -85,7 +85,7 @@ def _end(ports: Ports, run: Run, said: Report) -> Answer:
     at this moment, and is cleaned up later."""
     if said.exit_code is None:
         raise Invalid("an end needs an exit_code")
-    if not ports.store.take_attempt(run.pool, run.uuid, said.attempt, said.by):
+    if not ports.store.take_attempt(run.pool, run.instance, said.attempt, said.by):
         return Answer(go=False, stop=False)
     now = ports.clock()
     seen = Observation(run.id, said.attempt, Status.ENDED, exit_code=said.exit_code, ended_at=now)

@@ -41,11 +41,20 @@ def handle(
             logger.error("unreadable stream record", extra={"sequence": number})
         elif change and not (change.after and change.after.unreadable):  # it is ended: that is told
             changes[number] = change
-            if notification := notification_of(change):
+            if notification := _notification(number, change):
                 told.append((number, notification))
     failed = notifier.tell(told)
     meter_changes(meter, _before(changes, failed))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def _notification(number: str, change: Change) -> dict[str, Any] | None:
+    """None, too, if it cannot be made: it could not the next time, and others are behind it."""
+    try:
+        return notification_of(change)
+    except Exception:
+        logger.exception("a change cannot be told", extra={"sequence": number})
+        return None
 
 
 def _before(changes: Mapping[str, Change], failed: Sequence[str]) -> Iterator[Change]:

@@ -11,7 +11,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from push_dispatch.core.admission import Snapshot, decide, startable_alone, started_within
+from push_dispatch.core.admission import (
+    Snapshot,
+    decide,
+    slot_name,
+    startable_alone,
+    started_within,
+)
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import (
     Holder,
@@ -306,10 +312,11 @@ def _holders(snapshot: Snapshot, place: Ready, reason: str) -> tuple[Holder, ...
         case "queue_limit":
             chosen = [h for h in snapshot.ledger.holders if h.queue == place.queue]
         case "key_limit":
-            key = place.concurrency_key
-            chosen = [h for h in snapshot.ledger.holders if h.concurrency_key == key]
+            key = slot_name(place.concurrency_key)
+            chosen = [h for h in snapshot.ledger.holders if slot_name(h.concurrency_key) == key]
         case "deployment_limit":
-            chosen = [h for h in snapshot.ledger.holders if h.deployment == place.deployment]
+            name = slot_name(place.deployment)
+            chosen = [h for h in snapshot.ledger.holders if slot_name(h.deployment) == name]
         case "pool_limit" | "pool_full":
             chosen = list(snapshot.ledger.holders)
         case _:

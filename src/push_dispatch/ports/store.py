@@ -39,7 +39,8 @@ class Store(Protocol):
     # -- configuration ---------------------------------------------------------------------
 
     def create_pool(self, pool: Pool) -> None:
-        """Add a pool. Raises Refused (`pool_exists`)."""
+        """Add a pool. It shares no version with a pool that had this name before: whoever has
+        slept since then loses. Raises Refused (`pool_exists`)."""
         ...
 
     def pool(self, name: str) -> Pool | None:
@@ -57,8 +58,8 @@ class Store(Protocol):
         ...
 
     def delete_pool(self, pool: Pool) -> None:
-        """Remove configuration, templates and ledger, if the version is still `pool.version`. The
-        runs stay. Raises Conflict."""
+        """Remove configuration and templates, and empty the ledger, if the version is still
+        `pool.version`. The runs stay, and the ledger's version. Raises Conflict."""
         ...
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from push_dispatch.adapters.dynamodb.pool_reader import (
     read_pool,
 )
 from push_dispatch.adapters.dynamodb.readers import read_ready, read_run
+from push_dispatch.core.admission import slot_name
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Invalid, Unreadable
@@ -234,8 +235,8 @@ def ledger_item(ledger: Ledger) -> dict[str, Any]:
             h.attempt,
             h.since,
             names.index(h.queue),
-            names.index(h.concurrency_key),
-            names.index(h.deployment),
+            names.index(slot_name(h.concurrency_key)),
+            names.index(slot_name(h.deployment)),
         )
         for h in ledger.holders
     )

@@ -50,7 +50,8 @@ class DynamoStore:
 
     def create_pool(self, pool: Pool) -> None:
         """See `Store.create_pool`."""
-        item = items.pool_item(pool) | {"version": {"N": "1"}}
+        version = self.ledger(pool.name).version + 1
+        item = items.pool_item(pool) | {"version": {"N": str(version)}}
         # Listed first: a crash in between leaves a name without a pool, which can be created
         # again, and not a pool that no sweep ever sees.
         self.list_pool(pool.name)
@@ -100,7 +101,19 @@ class DynamoStore:
             except self._table.client.exceptions.ConditionalCheckFailedException:
                 if self.pool(pool.name) is not None:
                     raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
+        # The ledger goes on: a pass that read it before, and sleeps, must lose against the next
+        # pool of this name, too. Every change of the configuration has moved its version, so that
+        # the next configuration can begin behind it.
+        with errors():
+            self._table.client.update_item(
+                TableName=self._table.name,
+                Key=key_of(keys.pool(pool.name), keys.LEDGER),
+                UpdateExpression="ADD version :one REMOVE holders, #names, starts, counted_starts, paced",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+                ExpressionAttributeNames={"#names": "names"},
+            )
         rest = [i["SK"]["S"] for i in self._table.query(keys.pool(pool.name), names=("PK", "SK"))]
+        rest = [sort for sort in rest if sort != keys.LEDGER]
         self._table.delete_all([(keys.pool(pool.name), sort) for sort in rest])
         self._table.delete_all([(keys.POOLS, pool.name)])
 

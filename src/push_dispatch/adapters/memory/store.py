@@ -45,7 +45,7 @@ class MemoryStore:
         with self._lock:
             if pool.name in self._pools:
                 raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
-            self._pools[pool.name] = replace(pool, version=1)
+            self._pools[pool.name] = replace(pool, version=self.ledger(pool.name).version + 1)
             self.changes.append(Change(pool.name))
 
     def pool(self, name: str) -> Pool | None:
@@ -76,7 +76,9 @@ class MemoryStore:
             if stored.version != pool.version:
                 self._pools[pool.name] = stored
                 raise Conflict(f"pool {pool.name!r} was changed at the same time")
-            for kept in (self._ledgers, self._line, self._order, self._audited):
+            ledger = self.ledger(pool.name)
+            self._ledgers[pool.name] = Ledger(pool.name, version=ledger.version + 1)
+            for kept in (self._line, self._order, self._audited):
                 kept.pop(pool.name, None)
             for several in (self._templates, self._ticks, self._circuits):
                 _forget(several, pool.name)

@@ -73,7 +73,10 @@ class SqliteStore:
             stored = tx.get(keys.pool(pool.name), keys.CONFIG)
             if stored is not None and _number(stored, "version") != pool.version:
                 raise Conflict(f"pool {pool.name!r} was changed at the same time")
+            ledger = items.read_ledger(pool.name, tx.get(keys.pool(pool.name), keys.LEDGER))
             tx.execute("DELETE FROM items WHERE pk = ?", keys.pool(pool.name))
+            # It goes on, so that the next pool of this name shares no version with this one.
+            tx.put(items.ledger_item(Ledger(pool.name, version=ledger.version + 1)))
             tx.delete(keys.POOLS, pool.name)
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
