@@ -64,12 +64,13 @@ def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
             by=str(said["by"])[:100],
             exit_code=None if said.get("exit_code") is None else int(said["exit_code"]),
         )
+        token = token if scheme.lower() == "bearer" else str(said.get("token", ""))
         f"{given.run}{given.by}{token}".encode()
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise Invalid(f"the body must be a report as JSON: {error!r:.200}") from error
     if given.what not in _KINDS:
         raise Invalid(f"what is {given.what!r}: it must be one of {', '.join(_KINDS)}")
-    return given, token if scheme.lower() == "bearer" else ""
+    return given, token
 
 
 def _told(error: PushDispatchError) -> dict[str, str]:

@@ -12,6 +12,7 @@ __all__ = ["ReportServer"]
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 #: Of a report; the real limit is Lambda's 6 MB.
 _LARGEST = 10_000
+_SECONDS = 30
 
 
 class ReportServer:
@@ -43,9 +44,16 @@ class ReportServer:
 def _serving(handler: Handler) -> type[BaseHTTPRequestHandler]:
     class Serving(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        #: Of each read: whoever says nothing keeps no thread.
+        timeout = _SECONDS
 
         def do_POST(self) -> None:
-            size = min(int(self.headers.get("Content-Length") or 0), _LARGEST)
+            length = self.headers.get("Content-Length") or "0"
+            if not length.isdecimal() or int(length) > _LARGEST:
+                self.close_connection = True
+                self.send_error(413 if length.isdecimal() else 400)
+                return
+            size = int(length)
             event = {
                 "version": "2.0",
                 "rawPath": self.path,

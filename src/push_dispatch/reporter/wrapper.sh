@@ -9,14 +9,21 @@ case $url in
   *) leave 78 "'$url' must be https" ;;
 esac
 me=$$-$(cat /proc/sys/kernel/random/uuid 2>/dev/null || date +%s%N)
+file=${TMPDIR:-/tmp}/$me
+# When a process began: tells it from another one that has got its number since.
+born() { cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null; }
+began=$(born $$)
 post() {
-  body="{\"run\":\"$PUSH_DISPATCH_RUN_ID\",\"attempt\":${PUSH_DISPATCH_ATTEMPT:-1},\"what\":\"$1\",\"by\":\"$me\"$2}"
+  body="{\"run\":\"$PUSH_DISPATCH_RUN_ID\",\"attempt\":${PUSH_DISPATCH_ATTEMPT:-1},\"what\":\"$1\",\"by\":\"$me\"$2"
   if command -v curl >/dev/null 2>&1; then
     printf 'header = "Authorization: Bearer %s"\n' "$token" |
-      curl -sS -m 10 -K - -H 'Content-Type: application/json' -d "$body" -w ' %{http_code}' "$url" 2>/dev/null
+      curl -sS -m 10 -K - -H 'Content-Type: application/json' -d "$body}" -w ' %{http_code}' "$url" 2>/dev/null
+  elif case $(wget --help 2>&1) in *post-file*) ;; *) false ;; esac && (umask 077; set -C; printf '%s,"token":"%s"}' "$body" "$token" >"$file") 2>/dev/null; then
+    # In the body, because everybody on the machine can read what is on a command line.
+    wget -q -T 10 -O - --post-file "$file" "$url" 2>/dev/null && printf ' 200'
+    rm -f "$file"
   else
-    wget -q -T 10 -O - --header "Authorization: Bearer $token" --header 'Content-Type: application/json' \
-      --post-data "$body" "$url" 2>/dev/null && printf ' 200'
+    wget -q -T 10 -O - --header "Authorization: Bearer $token" --post-data "$body}" "$url" 2>/dev/null && printf ' 200'
   fi
 }
 insist() {
@@ -28,23 +35,43 @@ insist() {
     sleep 1; waited=$((waited + 1))
   done
 }
-child= asked=
-stop() { asked=1; [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; }
-trap stop TERM INT
+child= asked= woken=
+# Only this shell signals the child, and only while it has not waited for it: until then nobody
+# else can have its number.
+stop() { asked=1 woken=1; [ -n "$child" ] && kill "-$1" "$child" 2>/dev/null; }
+trap 'stop TERM' TERM INT USR1
+trap 'stop KILL' USR2
 insist claim || leave 75 "nobody answers, so the command was not run"
 case $answer in *'"go":true'*|*'"go": true'*) ;; *) leave 76 "this attempt was taken by another copy, or is over: the command was not run" ;; esac
 code=143
+# Beats for as long as this very shell lives; in short naps, because a nap outlives whoever is killed.
+up() { kill -0 $$ 2>/dev/null && [ "$(born $$)" = "$began" ]; }
+nap() {
+  left=${1%.*}
+  [ "$left" = "$1" ] || sleep "$1"
+  while [ "${left:-0}" -gt 0 ]; do sleep 1; kill -0 $$ || return; left=$((left - 1)); done
+  up
+}
+beats() {
+  trap - TERM INT USR1 USR2
+  while nap "$beat"; do
+    case $(post beat) in *'"stop":true'*|*'"stop": true'*) up && kill -USR1 $$ && nap "$grace" && kill -USR2 $$ ;; esac
+  done
+}
 if [ -z "$asked" ]; then
   "$@" <&0 &
   child=$!
-  ( while sleep "$beat"; do
-      case $(post beat) in *'"stop":true'*|*'"stop": true'*)
-        kill -TERM "$child" 2>/dev/null; sleep "$grace"; kill -KILL "$child" 2>/dev/null ;; esac
-    done ) >/dev/null 2>&1 &
+  beats >/dev/null 2>&1 &
   beater=$!
+  # A signal ends `wait`, too: then again. 127 says that the end was known before.
+  woken=
   wait "$child"; code=$?
-  while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-  kill "$beater" 2>/dev/null
+  while [ -n "$woken" ]; do woken=; wait "$child"; again=$?; [ "$again" = 127 ] || code=$again; done
+  child=
+  trap '' USR1 USR2
+  # Not TERM: a shell that has just forked may throw it away with the traps that it forgets.
+  kill -KILL "$beater"
+  wait "$beater" 2>/dev/null
 fi
 insist end ",\"exit_code\":$code"
 exit "$code"

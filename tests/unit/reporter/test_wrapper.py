@@ -40,12 +40,13 @@ class Stack(RestServer):
         self.down = 0
 
     def answer(self, request: Request) -> Answer:
-        if request.headers.get("authorization") != "Bearer t0ken":
+        token = request.headers.get("authorization") or f"Bearer {request.json.get('token')}"
+        if token != "Bearer t0ken":
             return Answer(401, {"message": "not yours"})
         if self.down:
             self.down -= 1
             return Answer(self.trouble, {})
-        self.heard.append(request.json)
+        self.heard.append({k: v for k, v in request.json.items() if k != "token"})
         return Answer(200, {"go": self.go, "stop": self.stop})
 
     def said(self, what: str) -> list[dict[str, Any]]:
@@ -67,7 +68,19 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             pytest.skip("wget is not installed")
         tools = tmp_path / "tools"
         tools.mkdir()
-        for tool in ("sh", "wget", "cat", "date", "sleep", "kill", "env", "python3", "printf"):
+        for tool in (
+            "sh",
+            "wget",
+            "cat",
+            "date",
+            "sleep",
+            "kill",
+            "env",
+            "python3",
+            "printf",
+            "rm",
+            "cut",
+        ):
             if found := shutil.which(tool):
                 (tools / tool).symlink_to(found)
         monkeypatch.setenv("PATH", str(tools))
@@ -209,3 +222,36 @@ def test_copies_that_start_at_once_are_told_apart(stack: Stack, tmp_path: Path) 
     for thread in threads:
         thread.join()
     assert len({claim["by"] for claim in stack.said("claim")}) == 2
+
+
+# -- nothing is left behind ----------------------------------------------------------------------
+
+
+def _alive(mark: str) -> list[str]:
+    """The processes that have this in their environment, by their command lines."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if mark.encode() in (folder / "environ").read_bytes():
+                    found.append((folder / "cmdline").read_bytes().decode().replace("\0", " "))
+            except OSError:
+                continue
+    return [command for command in found if command]
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_no_heartbeat_outlives_its_command(stack: Stack, tmp_path: Path) -> None:
+    mark = f"m{os.getpid()}-{tmp_path.name}"
+    for command in (["true"], ["no-such-command"], ["sh", "-c", "exit 3"]) * 5:
+        more = {"MARK": mark, "PUSH_DISPATCH_REPORT_SECONDS": "3600"}
+        Job("sh", stack.url, tmp_path, command, **more).end()
+    eventually(lambda: _alive(mark) == [], 10)
+
+
+@pytest.mark.skipif(not shutil.which("wget"), reason="needs wget")
+def test_wget_is_given_no_token_on_its_command_line() -> None:
+    """Everybody on a machine may read command lines."""
+    source = wrapped("sh", "true")
+    [post] = [line for line in source.splitlines() if "--post-file" in line and "wget -q" in line]
+    assert "$token" not in post
