@@ -108,7 +108,8 @@ class DynamoStore:
             self._table.client.update_item(
                 TableName=self._table.name,
                 Key=key_of(keys.pool(pool.name), keys.LEDGER),
-                UpdateExpression="ADD version :one REMOVE holders, #names, starts, counted_starts, paced",
+                UpdateExpression="ADD version :one "
+                "REMOVE holders, #names, starts, counted_starts, paced",
                 ExpressionAttributeValues={":one": {"N": "1"}},
                 ExpressionAttributeNames={"#names": "names"},
             )
