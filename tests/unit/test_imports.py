@@ -60,7 +60,10 @@ SDKS: dict[str, set[str]] = {
 }
 CORE = sorted((Path(push_dispatch.__file__).parent / "core").glob("[!_]*.py"))
 #: A module of the core that imports a library inside a function, and why.
-LAZY = {"validation": {"jsonschema"}}  # checks JSON Schemas, when somebody submits
+LAZY = {
+    "schemas": {"jsonschema", "jsonschema_specifications"},  # when somebody submits
+    "validation": {"jsonschema"},  # its types
+}
 
 
 def imported(statement: str) -> set[str]:
