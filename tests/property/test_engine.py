@@ -44,6 +44,7 @@ PRIORITIES = st.none() | st.integers(1, 4)
 VERBS = (
     *("pool", "save_pool", "add_runs", "run", "runs", "save_run", "save_run", "enqueue", "line"),
     *("dequeue", "ticks", "ticked", "ledger", "commit", "commit", "template", "send", "wake"),
+    *("circuit", "save_circuit"),
     *("push", "push", "find", "observe", "cancel", "clean_up"),
 )
 POINTS = st.builds(Point, st.sampled_from(VERBS), st.booleans(), skip=st.sampled_from([0, 0, 1, 2]))
@@ -125,6 +126,7 @@ class Engine(RuleBasedStateMachine):
         paused=PAUSED,
         limit=LIMITS,
         priority=PRIORITIES,
+        hold=st.sampled_from([0, 30, 600]),
     )
     def configures(
         self,
@@ -133,11 +135,12 @@ class Engine(RuleBasedStateMachine):
         paused: bool,
         limit: int | None,
         priority: int | None,
+        hold: int,
     ) -> None:
         ports = self.world.ports
         changes: dict[str, Callable[[], object]] = {
             "pool": lambda: change_pool(
-                ports, POOL, lambda p: replace(p, paused=paused, limit=limit)
+                ports, POOL, lambda p: replace(p, paused=paused, limit=limit, hold_seconds=hold)
             ),
             "queue": lambda: change_queue(
                 ports,

@@ -210,11 +210,46 @@ def test_the_pool_says_for_how_long_a_slot_is_held() -> None:
     later.pass_by(50 * MINUTE)
     held = current(later, run)
     assert (held.state, held.attempt, held.reason) == (RunState.PENDING, 1, "no_room")
-    # Its order slept the whole time, and the sweep has sent no second one.
-    assert len(pushes(later)) == 1
     assert later.most_calls_in_a_minute() <= 2
     later.pass_by(MINUTE)
     assert (current(later, run).attempt, len(later.started)) == (1, 1)
+
+
+@pytest.mark.parametrize("after", [None, 600])
+def test_an_order_that_sleeps_is_not_sent_a_second_time(after: float | None) -> None:
+    """Neither that of the run which tries, nor those of the others, which nobody has claimed."""
+    later = Later(lambda: Throttled("slow down", after_seconds=after))
+    later.pool(hold_seconds=7200)
+    later.full_for(HOUR)
+    submit_many(later.world.ports, [Request(POOL)] * 3)
+    for _ in range(11):
+        later.pass_by(5 * MINUTE)
+        assert len(pushes(later)) == 3
+    later.pass_by(20 * MINUTE)
+    assert len(later.started) == 3
+
+
+def test_little_room_is_not_asked_for_by_everybody() -> None:
+    """One of sixty finds room each five minutes: the others do not rush after it."""
+    later = plainly()
+    later.pool(limit=60)
+    room = later.world.now + 5 * MINUTE
+
+    def refuse(job: Job) -> None:
+        nonlocal room
+        later.calls.append(later.world.now)
+        if later.world.now < room:
+            raise NoCapacity("no room")
+        room += 5 * MINUTE
+        later.started.setdefault(job.run_id, later.world.now)
+
+    later.world.platform.refuse = refuse
+    submit_many(later.world.ports, [Request(POOL)] * 60)
+    later.pass_by(HOUR)
+    assert 10 <= len(later.started) <= 12
+    assert later.most_calls_in_a_minute() <= 5
+    assert len(later.calls) <= 2 * 60
+    assert sum(later.deliveries.values()) <= 2 * 60 + 6 * 12 + 60
 
 
 def test_the_pool_says_when_a_run_is_given_up() -> None:
@@ -255,8 +290,8 @@ def test_a_run_that_fits_nowhere_does_not_stop_the_others() -> None:
 
 def test_a_lost_order_of_a_run_that_waits_is_not_in_doubt() -> None:
     """The sweep sends it again; that copy knows that nothing was sent before."""
-    later = plainly()
-    later.pool(hold_seconds=3600)
+    later = plainly("too many requests")
+    later.pool(hold_seconds=4 * 3600)
     later.full_for(3 * HOUR)
     run = submit(later.world.ports, Request(POOL)).run
     later.pass_by(10 * MINUTE)
@@ -290,6 +325,9 @@ def test_the_wakes_of_a_rate_do_not_multiply(field: str) -> None:
     for _ in range(40):
         submit(later.world.ports, Request(POOL))
         later.pass_by(1000)
+    later.pass_by(20_000)
+    assert len(later.started) < 40
+    assert len(later.world.mail.waiting) <= 3
     later.pass_by(3 * MINUTE)
     assert len(later.started) == 40
     assert len(later.world.mail.waiting) <= 1

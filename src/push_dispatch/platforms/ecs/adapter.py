@@ -31,8 +31,8 @@ from push_dispatch.platforms.shared import asked, building, lost, parsed, place_
 
 __all__ = ["Ecs"]
 
-#: How long after its claim an attempt may be sent again: a task that failed at once loses the
-#: protection of its token an hour after it was created.
+#: How long after the first push that may have started it an attempt may be sent again: a task that
+#: failed at once loses the protection of its token an hour after it was created.
 TOKEN_SECONDS = 50 * 60
 #: DescribeTasks takes at most so many tasks, and ListTasks returns so many.
 _BATCH = 100
@@ -138,7 +138,7 @@ class Ecs:
         except Rejected as error:
             raise asked(error) from error
         raise Uncertain(
-            f"{job.name} was claimed over {TOKEN_SECONDS // 60} minutes ago, and not found"
+            f"{job.name} was sent over {TOKEN_SECONDS // 60} minutes ago, and not found"
         )
 
     def _candidates(self, job: Job, plan: Plan, family: str) -> Iterator[list[dict[str, Any]]]:
