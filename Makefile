@@ -92,15 +92,21 @@ $(ENVS)/%/.synced: requirements/%.txt | $(UV_READY)
 # Byte code is made by LAMBDA_PYTHON, or by the interpreter of that version that uv finds.
 LAMBDA_TARGET ?= --python-version 3.13 --python-platform aarch64-manylinux2014
 LAMBDA_PYTHON ?=
+# What runs in Lambda is what uv.lock says, checked by its hashes.
+comma := ,
+extras = $(patsubst %,--extra %,$(subst $(comma), ,$(patsubst [%],%,$(1))))
 build-SubmitFunction: EXTRAS := [submit]
 build-ApiFunction: EXTRAS := [api,submit]
 build-PushCloudRunFunction: EXTRAS := [cloud-run]
 build-PushAciFunction: EXTRAS := [aci]
 build-PushModalFunction: EXTRAS := [modal]
 build-%Function: | $(UV_READY)
+	$(UV) export --quiet --frozen --no-emit-project --no-default-groups $(call extras,$(EXTRAS)) \
+	  --output-file "$(ARTIFACTS_DIR)/requirements.txt" >/dev/null
 	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" $(LAMBDA_TARGET) \
-	  --only-binary :all: --no-binary push-dispatch \
-	  ".$(EXTRAS)"
+	  --only-binary :all: --require-hashes -r "$(ARTIFACTS_DIR)/requirements.txt"
+	$(UV) pip install --quiet --target "$(ARTIFACTS_DIR)" $(LAMBDA_TARGET) --no-deps .
+	rm -f "$(ARTIFACTS_DIR)/requirements.txt"
 	rm -rf "$(ARTIFACTS_DIR)/bin"
 	@"$(PYTHON)" infra/bytecode.py "$(ARTIFACTS_DIR)" --uv $(UV) --compiler "$(LAMBDA_PYTHON)" $(LAMBDA_TARGET)
 

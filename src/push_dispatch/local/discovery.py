@@ -110,7 +110,7 @@ def make_writable(folder: Path) -> None:
 def announce(record: Record) -> None:
     """Let others find this runtime."""
     folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = folder / f"{record.name}.{os.getpid()}.new"
     new.write_text(json.dumps(asdict(record), indent=2), "utf-8")
     new.replace(folder / f"{record.name}.json")

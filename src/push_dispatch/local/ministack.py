@@ -81,6 +81,10 @@ class MiniStack:
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self._state),
             "LOG_LEVEL": "WARNING",
+            # These listen on all addresses, whatever the one above says.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "SFTP_HOST": "127.0.0.1",
         }
         self._state.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
@@ -92,6 +96,7 @@ class MiniStack:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C in a terminal goes to the whole group; the runtime decides when it stops.
                 start_new_session=True,
+                umask=0o077,
             )
 
     def _answers(self, port: int, waiting: Callable[[], None]) -> bool:

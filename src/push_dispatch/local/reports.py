@@ -48,6 +48,10 @@ def _serving(handler: Handler) -> type[BaseHTTPRequestHandler]:
         timeout = _SECONDS
 
         def do_POST(self) -> None:
+            if self._is_foreign():
+                self.close_connection = True
+                self.send_error(403, "jobs report here, web pages do not")
+                return
             length = self.headers.get("Content-Length") or "0"
             if not length.isdecimal() or int(length) > _LARGEST:
                 self.close_connection = True
@@ -69,6 +73,11 @@ def _serving(handler: Handler) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def _is_foreign(self) -> bool:
+            """Whether a browser asks: jobs send no Origin, and the address that they were given."""
+            host = (self.headers.get("Host") or "").rpartition(":")[0]
+            return "Origin" in self.headers or host not in ("127.0.0.1", "localhost")
 
         def log_message(self, format: str, *args: object) -> None:
             """The handler logs."""

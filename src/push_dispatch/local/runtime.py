@@ -19,6 +19,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -104,6 +105,8 @@ class LocalRuntime:
         if any(record.name == self.name for record in locals_up()):
             raise Refused(f"a local runtime {self.name!r} is up already: choose another --name")
         make_writable(self._data_dir)
+        with suppress(OSError):  # somebody else's: then they say who may read it
+            self._data_dir.chmod(0o700)
         self._lock_directory()
         self._log_file = self.log.open("a", encoding="utf-8", buffering=1)
         _log_to(self._log_file)

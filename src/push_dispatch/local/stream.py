@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from push_dispatch.adapters.sqlite.feed import Feed
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ _DELIVERIES = 5
 #: Seconds between two reads: of a busy stream, so that what comes together is delivered together,
 #: and doubling up to those of an idle one, which costs little.
 _SHORTEST, _LONGEST = 0.02, 0.1
+#: The iterator is too old, or what it pointed at.
+_GONE = ("ExpiredIteratorException", "TrimmedDataAccessException")
 #: Records of one read, and seconds until a feed is read again without a poke: one may be lost.
 _READ, _UNTIL_POKED = 1000, 30.0
 
@@ -96,6 +100,8 @@ class StreamPump:
         self._arn = arn
         self._delivery = delivery
         self._iterators: dict[str, str | None] = {}
+        #: By shard, the number of the last record that was delivered.
+        self._last: dict[str, str] = {}
         self._idle = _SHORTEST
 
     def begin(self) -> None:
@@ -119,24 +125,37 @@ class StreamPump:
         description = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]
         for shard in description["Shards"]:
             if shard["ShardId"] not in self._iterators:
-                reply = self._client.get_shard_iterator(
-                    StreamArn=self._arn,
-                    ShardId=shard["ShardId"],
-                    ShardIteratorType=kind,  # type: ignore[arg-type]
-                )
-                self._iterators[shard["ShardId"]] = reply["ShardIterator"]
+                self._iterators[shard["ShardId"]] = self._iterator(shard["ShardId"], kind)
+
+    def _iterator(self, shard: str, kind: str) -> str:
+        """After the last record that was delivered, if there is one."""
+        place: dict[str, Any] = {"ShardIteratorType": kind}
+        if shard in self._last:
+            after = {"SequenceNumber": self._last[shard]}
+            place = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", **after}
+        reply = self._client.get_shard_iterator(StreamArn=self._arn, ShardId=shard, **place)
+        return reply["ShardIterator"]
 
     def _deliver_new(self) -> bool:
         found = False
         for shard, iterator in list(self._iterators.items()):
             if iterator is None:
                 continue
-            reply = self._client.get_records(ShardIterator=iterator, Limit=1000)
+            try:
+                reply = self._client.get_records(ShardIterator=iterator, Limit=1000)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _GONE:
+                    raise
+                # A clock that has jumped, such as a laptop's after a nap: read on where we were.
+                self._iterators[shard] = self._iterator(shard, "TRIM_HORIZON")
+                return True
             records: Any = reply["Records"]
             found = found or bool(records)
             self._delivery.deliver(records)
             # Only now: what was not delivered is read again.
             self._iterators[shard] = reply.get("NextShardIterator")
+            if records:
+                self._last[shard] = records[-1]["dynamodb"]["SequenceNumber"]
         if all(iterator is None for iterator in self._iterators.values()):
             self._open("TRIM_HORIZON")
         return found
