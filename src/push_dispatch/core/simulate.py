@@ -121,8 +121,9 @@ class _World:
                 ended.append(slot)
         self.ledger = self.ledger.without(ended)
         for slot in ended:
-            if slot.run in self.arrivals:
-                yield Simulated(self.arrivals.pop(slot.run), self.started.pop(slot.run), now)
+            # Not what was held at the beginning: an earlier attempt of a run that waits again.
+            if (started := self.started.pop(slot.run, None)) is not None:
+                yield Simulated(self.arrivals.pop(slot.run), started, now)
         yield from self._admit(now)
 
     def _admit(self, now: int) -> Iterator[Simulated]:
