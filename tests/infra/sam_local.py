@@ -46,6 +46,8 @@ ROOT = Path(__file__).parents[2]
 IMAGE = "localhost/pd-lambda"
 #: The run that the files are about, and when it is due.
 UUID, DUE = "0199c1f0-0000-7000-8000-000000000001", 1_764_000_000_000
+#: The task of `queue-ecs-task-stopped`: an end of another task is none of the attempt.
+TASK = "arn:aws:ecs:eu-central-1:123456789012:task/jobs/0123456789abcdef0123456789abcdef"
 TEMPLATE = {
     "job_configuration": {"command": "{{ command }}"},
     "variables": {"properties": {"command": {"type": "string"}}},
@@ -157,7 +159,7 @@ def _a_life(sam: Sam, backend: Backend) -> None:
     assert sam.invoke("NotifyFunction", "stream-run-submitted") == NOTHING_FAILED
     claim = Claim(1, "ecs", "ecs", "t", "c", backend.ports.clock() + 60_000)
     transition(backend.ports, "etl", UUID, claim)
-    transition(backend.ports, "etl", UUID, Pushed(1, "handle"))
+    transition(backend.ports, "etl", UUID, Pushed(1, TASK))
     assert sam.invoke("FinishFunction", "queue-ecs-task-stopped") == NOTHING_FAILED
     [ended] = [run for run in backend.runs if run.uuid == UUID]
     assert (ended.state.value, ended.reason) == ("COMPLETED", "completed"), ended

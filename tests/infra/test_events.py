@@ -30,6 +30,8 @@ from tests.fakes.ecs import FakeEcs
 FOLDER = Path(__file__).parents[2] / "events"
 UUID = "0199c1f0-0000-7000-8000-000000000001"
 DUE = 1_764_000_000_000
+#: The task of `queue-ecs-task-stopped`: an end of another task is none of the attempt.
+TASK = "arn:aws:ecs:eu-central-1:123456789012:task/jobs/0123456789abcdef0123456789abcdef"
 TEMPLATE = {
     "job_configuration": {"command": "{{ command }}"},
     "variables": {"properties": {"command": {"type": "string"}}},
@@ -100,7 +102,7 @@ def test_a_stopped_task_ends_its_run(backend: Backend) -> None:
     run = backend.stored()
     claim = Claim(1, "ecs", "ecs", "t", "c", 1_800_000_060_000)
     run = transition(backend.ports, "etl", run.uuid, claim)
-    transition(backend.ports, "etl", run.uuid, Pushed(1, "handle"))
+    transition(backend.ports, "etl", run.uuid, Pushed(1, TASK))
     finish.handle(backend.ports, event("queue-ecs-task-stopped"))
     [ended] = backend.runs
     assert (ended.state, ended.reason) == (RunState.COMPLETED, "completed")
