@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import NoCapacity, Rejected, Uncertain
 from push_dispatch.core.model import RunState
 from push_dispatch.engine.redactor import MASK, Redactor
@@ -87,6 +88,7 @@ def test_errors_of_a_platform_are_kept_and_logged_without_secrets(
                 raise kind(f"not with {job.configuration['env']['KEY']}") from error
 
     world = World(platform=Indiscreet())
+    change_pool(world.ports, POOL, lambda pool: replace(pool, secrets=("x",)))
     environ = {"PUSH_DISPATCH_SECRETS": "env", "PUSH_DISPATCH_SECRET_x": CANARY}
     world.ports = replace(world.ports, secrets=secrets_from(environ))
     submit(world.ports, Request(POOL, variables={"env": {"KEY": "{{ secrets.x }}"}}))
