@@ -30,7 +30,7 @@ insist() {
   waited=0
   while :; do
     answer=$(post "$@")
-    case $answer in *" 200") return 0 ;; *" 429") ;; *" 4"[0-9][0-9]) leave 77 "refused: $answer" ;; esac
+    case $answer in *" 200") return 0 ;; *" 429") ;; *" 4"??) leave 77 "refused: $answer" ;; esac
     [ "$waited" -ge "$patience" ] && return 1
     sleep 1; waited=$((waited + 1))
   done
@@ -41,8 +41,8 @@ child= asked= woken=
 stop() { asked=1 woken=1; [ -n "$child" ] && kill "-$1" "$child" 2>/dev/null; }
 trap 'stop TERM' TERM INT USR1
 trap 'stop KILL' USR2
-insist claim || leave 75 "nobody answers, so the command was not run"
-case $answer in *'"go":true'*|*'"go": true'*) ;; *) leave 76 "this attempt was taken by another copy, or is over: the command was not run" ;; esac
+insist claim || leave 75 "nobody answers: the command was not run"
+case $answer in *'"go":true'*|*'"go": true'*) ;; *) leave 76 "another copy took the attempt, or it is over: the command was not run" ;; esac
 code=143
 # Beats for as long as this very shell lives; in short naps, because a nap outlives whoever is killed.
 up() { kill -0 $$ 2>/dev/null && [ "$(born $$)" = "$began" ]; }
