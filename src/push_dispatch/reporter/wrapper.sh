@@ -12,7 +12,7 @@ me=$$-$(cat /proc/sys/kernel/random/uuid 2>/dev/null || date +%s%N)
 file=${TMPDIR:-/tmp}/$me
 # When a process began: tells it from another one that has got its number since.
 born() { cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null; }
-began=$(born $$)
+b=$(born $$)
 post() {
   body="{\"run\":\"$PUSH_DISPATCH_RUN_ID\",\"attempt\":${PUSH_DISPATCH_ATTEMPT:-1},\"what\":\"$1\",\"by\":\"$me\"$2"
   if command -v curl >/dev/null 2>&1; then
@@ -45,7 +45,7 @@ insist claim || leave 75 "nobody answers: the command was not run"
 case $answer in *'"go":true'*|*'"go": true'*) ;; *) leave 76 "another copy took the attempt, or it is over: the command was not run" ;; esac
 code=143
 # Beats for as long as this very shell lives; in short naps, because a nap outlives whoever is killed.
-up() { kill -0 $$ 2>/dev/null && [ "$(born $$)" = "$began" ]; }
+up() { kill -0 $$ 2>/dev/null && [ "$(born $$)" = "$b" ]; }
 nap() {
   left=${1%.*}
   [ "$left" = "$1" ] || sleep "$1"
@@ -66,7 +66,7 @@ if [ -z "$asked" ]; then
   # A signal ends `wait`, too: then again. 127 says that the end was known before.
   woken=
   wait "$child"; code=$?
-  while [ -n "$woken" ]; do woken=; wait "$child"; again=$?; [ "$again" = 127 ] || code=$again; done
+  while [ -n "$woken" ]; do woken=; wait "$child"; c=$?; [ "$c" = 127 ] || code=$c; done
   child=
   trap '' USR1 USR2
   # Not TERM: a shell that has just forked may throw it away with the traps that it forgets.
