@@ -100,11 +100,14 @@ def deployed_without_code(folder: Path) -> Iterator[Deployed]:
 
 def _deploy(endpoint: str, name: str) -> Mapping[str, str]:
     """Create the stack; its outputs."""
-    _upload(client("s3", endpoint), "code", "empty.zip")
+    s3 = client("s3", endpoint)
+    _upload(s3, "code", "empty.zip")
+    # As SAM does: a template of more than 51,200 bytes cannot be part of the request.
+    s3.put_object(Bucket="code", Key="template.yaml", Body=_with_code("s3://code/empty.zip"))
     cloud = client("cloudformation", endpoint)
     cloud.create_stack(
         StackName=name,
-        TemplateBody=_with_code("s3://code/empty.zip"),
+        TemplateURL=f"{endpoint}/code/template.yaml",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     shown: dict[str, Any] = {}

@@ -92,7 +92,7 @@ def test_no_secret_is_kept_or_logged(row: Row, platform: Platform, data: st.Data
     environment = {"env": {"KEY": data.draw(REFERENCES)}}
     store, mail, heard = MemoryStore(), Mail(), Heard()
     ports = _ports(store, mail, platform)
-    create_pool(ports, Pool("p", row.type), template)
+    create_pool(ports, Pool("p", row.type, secrets=("*",)), template)
     root = logging.getLogger()
     root.addHandler(heard)
     try:

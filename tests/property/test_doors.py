@@ -78,7 +78,7 @@ def test_the_report_function_refuses_and_never_raises(body: str, token: str, enc
 @given(st.lists(BODIES, max_size=3))
 def test_a_request_that_is_refused_is_not_delivered_again(bodies: list[str]) -> None:
     """It would be refused again, five times, and then be a dead letter without a reason."""
-    good = json.dumps({"pool": POOL})
+    good = json.dumps({"pool": POOL, "job_variables": {"command": "true"}})
     records = [{"messageId": str(n), "body": b} for n, b in enumerate([*bodies, good])]
     world = World()
     answer = submission.handle(world.ports, {"Records": records})

@@ -61,7 +61,7 @@ SDKS: dict[str, set[str]] = {
 CORE = sorted((Path(push_dispatch.__file__).parent / "core").glob("[!_]*.py"))
 #: A module of the core that imports a library inside a function, and why.
 LAZY = {
-    "schemas": {"jsonschema", "jsonschema_specifications"},  # when somebody submits
+    "schemas": {"jsonschema", "jsonschema_specifications", "referencing"},  # when somebody submits
     "validation": {"jsonschema"},  # its types
 }
 

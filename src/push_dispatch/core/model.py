@@ -17,6 +17,7 @@ from push_dispatch.core.errors import Invalid
 
 __all__ = [
     "DEFAULT_QUEUE",
+    "DELETED",
     "HOLD_SECONDS",
     "MAX_PERIOD_SECONDS",
     "MAX_SLOTS",
@@ -67,6 +68,11 @@ MAX_GIVE_UP_SECONDS = 366 * 86_400
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+#: Of a ledger, instead of the version of its pool's configuration: the pool was deleted. A pool
+#: that is not there for other reasons, such as a restore that has not come to it, has none.
+DELETED = -1
 
 
 class RunState(StrEnum):
@@ -237,10 +243,16 @@ class Ledger:
     #: Recent starts by scope (`""` is the pool, else a queue) where a rate is set: times, oldest
     #: first, each with the number of runs that started then.
     starts: Mapping[str, Starts] = field(default_factory=lambda: _EMPTY)
-    #: Version of the configuration under which the last admission was decided.
+    #: Version of the configuration under which the last admission was decided; DELETED since the
+    #: pool was deleted.
     configuration: int = 0
     #: When the bucket of the pool's platform rate is full again: see `pacing`.
     paced: int = 0
+
+    def of_deleted_pool(self) -> Ledger:
+        """What stays of it when the pool is deleted: the version, which the next pool of that name
+        goes on from, and the fact."""
+        return Ledger(self.pool, version=self.version + 1, configuration=DELETED)
 
     def without(self, ended: Collection[Slot]) -> Ledger:
         """This ledger after the given attempts have ended.

@@ -22,7 +22,7 @@ from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, d
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
-from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Run, RunState, Slot
+from push_dispatch.core.model import DELETED, Collision, Ledger, Pool, Ready, Run, RunState, Slot
 from push_dispatch.engine.gate import has_gate, last_type
 from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all
 from push_dispatch.platforms.registry import entry_for
@@ -123,8 +123,10 @@ def dispatch(
     _stop_attempts(ports, hints.stopping)
     pool = ports.store.pool(pool_name)
     if pool is None:
-        # Deleted, and with it the place of everybody who waited.
-        _end_without_pool(ports, pool_name, hints.waiting)
+        # Deleted, and with it the place of everybody who waited; or not there yet, while a system
+        # is restored: then its runs are left alone.
+        if ports.store.ledger(pool_name).configuration == DELETED:
+            _end_without_pool(ports, pool_name, hints.waiting)
         return Passed()
     passed = Passed(expired=_cancel_collisions(ports, pool, hints))
     _line_up(ports, pool, hints)

@@ -10,7 +10,7 @@ import pytest
 
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
-from push_dispatch.core.model import Pool, Queue, Rate
+from push_dispatch.core.model import DELETED, Pool, Queue, Rate
 from push_dispatch.ports.store import Store
 from tests.contract.store import values
 from tests.contract.store.suite import StoreSuite
@@ -108,6 +108,7 @@ class PoolContract(StoreSuite):
         assert store.line(pool, "default", 10) == []
         assert store.ticks(pool, values.NOW * 2, 10) == []
         assert store.ledger(pool).holders == ()
+        assert store.ledger(pool).configuration == DELETED
         assert self.stored(store, run) == run
 
     def test_deleting_an_old_version_conflicts(self, store: Store, pool: str) -> None:

@@ -50,6 +50,15 @@ def test_a_run_submitted_while_its_pool_is_deleted_ends_with_a_reason(
     assert world.platform.starts == {}
 
 
+def test_a_run_whose_pool_is_not_there_yet_waits(world: World) -> None:
+    """A system that is restored from a copy has its runs before its pools."""
+    run = prepare(world.ports, pool_named(world.ports, POOL), Request(POOL))
+    early = replace(run, pool="restored")
+    world.store.add_run(early)
+    world.deliver_changes(10)
+    assert world.store.run("restored", early.uuid) == early
+
+
 def test_a_pool_of_an_old_name_shares_no_version_with_its_former_self(world: World) -> None:
     run = submit(world.ports, Request(POOL)).run
     world.deliver_all()

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from push_dispatch.core.bounds import parse_json
+
 __all__ = ["batch_of", "records_of"]
 
 
@@ -21,7 +23,7 @@ def batch_of(body: str) -> Mapping[str, Any] | None:
     https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
     """
     try:
-        document = json.loads(body)
+        document = parse_json(body)
     except ValueError:
         return None
     return document.get("DDBStreamBatchInfo") if isinstance(document, dict) else None

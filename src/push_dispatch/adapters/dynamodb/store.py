@@ -15,7 +15,7 @@ from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, error
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
-from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, is_uuid
+from push_dispatch.core.model import DELETED, Ledger, Pool, Ready, Run, RunState, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
 if TYPE_CHECKING:
@@ -108,9 +108,12 @@ class DynamoStore:
             self._table.client.update_item(
                 TableName=self._table.name,
                 Key=key_of(keys.pool(pool.name), keys.LEDGER),
-                UpdateExpression="ADD version :one "
+                UpdateExpression="ADD version :one SET configuration = :deleted "
                 "REMOVE holders, #names, starts, counted_starts, paced",
-                ExpressionAttributeValues={":one": {"N": "1"}},
+                ExpressionAttributeValues={
+                    ":one": {"N": "1"},
+                    ":deleted": {"N": str(DELETED)},
+                },
                 ExpressionAttributeNames={"#names": "names"},
             )
         rest = [i["SK"]["S"] for i in self._table.query(keys.pool(pool.name), names=("PK", "SK"))]

@@ -76,8 +76,7 @@ class MemoryStore:
             if stored.version != pool.version:
                 self._pools[pool.name] = stored
                 raise Conflict(f"pool {pool.name!r} was changed at the same time")
-            ledger = self.ledger(pool.name)
-            self._ledgers[pool.name] = Ledger(pool.name, version=ledger.version + 1)
+            self._ledgers[pool.name] = self.ledger(pool.name).of_deleted_pool()
             for kept in (self._line, self._order, self._audited):
                 kept.pop(pool.name, None)
             for several in (self._templates, self._ticks, self._circuits):

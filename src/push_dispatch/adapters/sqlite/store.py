@@ -76,7 +76,7 @@ class SqliteStore:
             ledger = items.read_ledger(pool.name, tx.get(keys.pool(pool.name), keys.LEDGER))
             tx.execute("DELETE FROM items WHERE pk = ?", keys.pool(pool.name))
             # It goes on, so that the next pool of this name shares no version with this one.
-            tx.put(items.ledger_item(Ledger(pool.name, version=ledger.version + 1)))
+            tx.put(items.ledger_item(ledger.of_deleted_pool()))
             tx.delete(keys.POOLS, pool.name)
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
