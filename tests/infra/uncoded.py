@@ -20,7 +20,7 @@ from tests.infra.stack import KEYS, repair_mappings
 from tests.local import Cli, eventually
 from tests.ministack import client, ministack
 
-__all__ = ["Deployed", "deployed_without_code"]
+__all__ = ["Deployed", "deployed_without_code", "environment"]
 
 _TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
@@ -149,3 +149,21 @@ def _complete(dynamodb: Any, table: str) -> None:
     dynamodb.update_time_to_live(
         TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
     )
+
+
+@contextmanager
+def environment(lambdas: Any, function: Mapping[str, Any], **changed: str) -> Iterator[None]:
+    """The function has other environment variables for a while."""
+    name, before = function["FunctionName"], function["Environment"]["Variables"]
+
+    def update(variables: Mapping[str, str]) -> None:
+        lambdas.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+        lambdas.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+    update({**before, **changed})
+    try:
+        yield
+    finally:
+        update(before)

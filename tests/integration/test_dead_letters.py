@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.model import Run
-from tests.infra.uncoded import Deployed
+from tests.infra.uncoded import Deployed, environment
 from tests.ministack import client
 
 POOL = "given-up"
@@ -93,7 +92,9 @@ def test_a_function_that_fails_again_keeps_its_changes(quiet: Deployed) -> None:
     run = _submitted(quiet)
     number, shard = _in_stream(quiet, run)
     _note(quiet, "dispatch", number, shard)
-    with _without_its_table(quiet, "dispatch"):
+    dispatch = quiet.functions["dispatch"]
+    broken = {"PUSH_DISPATCH_RETENTION_DAYS": "many"}
+    with environment(quiet.client("lambda"), dispatch, **broken):
         done = quiet.cli("dead-letters", "redrive", _name(quiet, "DeadLetters"))
     assert done.code == 1
     assert "fails to handle them: read its log" in done.out
@@ -103,20 +104,6 @@ def test_a_function_that_fails_again_keeps_its_changes(quiet: Deployed) -> None:
         ]
         == {}
     )
-
-
-@contextmanager
-def _without_its_table(deployed: Deployed, handler: str) -> Iterator[None]:
-    """The function reads and writes a table that does not exist."""
-    function = deployed.functions[handler]["FunctionName"]
-    configured = deployed.client("lambda")
-    before = configured.get_function_configuration(FunctionName=function)["Environment"]
-    nowhere = {"Variables": {**before["Variables"], "PUSH_DISPATCH_TABLE": "nowhere"}}
-    configured.update_function_configuration(FunctionName=function, Environment=nowhere)
-    try:
-        yield
-    finally:
-        configured.update_function_configuration(FunctionName=function, Environment=before)
 
 
 def test_refused_requests_are_sent_again_when_they_are_asked_for(quiet: Deployed) -> None:

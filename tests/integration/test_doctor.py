@@ -6,13 +6,13 @@ The system is the template, deployed to MiniStack; its functions are executed th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.model import Holder, Ledger, Pool
-from tests.infra.uncoded import Deployed
+from tests.infra.uncoded import Deployed, environment
 from tests.local import Cli
 
 NOBODY = "0199c1f0-0000-7000-8000-999999999999"
@@ -52,7 +52,7 @@ def test_everything_that_is_wrong_is_found_at_once(deployed: Deployed) -> None:
         _disabled(lambdas, deployed.source("dispatch", "dynamodb")),
         _no_rule(deployed.client("events"), deployed.sweep_rule),
         _no_policy(iam, role),
-        _environment(lambdas, dispatch, PUSH_DISPATCH_WAKE_QUEUE="http://localhost/0/gone"),
+        environment(lambdas, dispatch, PUSH_DISPATCH_WAKE_QUEUE="http://localhost/0/gone"),
         _no_expiry(deployed.client("dynamodb"), deployed.table),
     ):
         sqs.send_message(QueueUrl=dead, MessageBody="{}")
@@ -160,30 +160,16 @@ def _no_rule(events: Any, name: str) -> Iterator[None]:
 
 @contextmanager
 def _no_policy(iam: Any, role: str) -> Iterator[None]:
-    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-    iam.delete_role_policy(RoleName=role, PolicyName=name)
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    policies = {n: iam.get_role_policy(RoleName=role, PolicyName=n) for n in names}
+    for name in names:
+        iam.delete_role_policy(RoleName=role, PolicyName=name)
     try:
         yield
     finally:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
-
-
-@contextmanager
-def _environment(lambdas: Any, function: Mapping[str, Any], **changed: str) -> Iterator[None]:
-    name, before = function["FunctionName"], function["Environment"]["Variables"]
-
-    def update(variables: Mapping[str, str]) -> None:
-        lambdas.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables}
-        )
-        lambdas.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-
-    update({**before, **changed})
-    try:
-        yield
-    finally:
-        update(before)
+        for name, policy in policies.items():
+            document = json.dumps(policy["PolicyDocument"])
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
 
 
 @contextmanager
