@@ -93,7 +93,8 @@ def test_a_function_that_fails_again_keeps_its_changes(quiet: Deployed) -> None:
     number, shard = _in_stream(quiet, run)
     _note(quiet, "dispatch", number, shard)
     dispatch = quiet.functions["dispatch"]
-    broken = {"PUSH_DISPATCH_RETENTION_DAYS": "many"}
+    gone = json.dumps({"ecs": quiet.queues["EcsQueue"] + "-gone"})
+    broken = {"PUSH_DISPATCH_PLATFORM_QUEUES": gone}
     with environment(quiet.client("lambda"), dispatch, **broken):
         done = quiet.cli("dead-letters", "redrive", _name(quiet, "DeadLetters"))
     assert done.code == 1
