@@ -24,6 +24,7 @@ from push_dispatch.engine.dispatch import dispatch, hints_of
 from push_dispatch.engine.submit import Request, submit
 from push_dispatch.handlers.push import handle
 from push_dispatch.platforms.base import Platform
+from push_dispatch.platforms.process import Process
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Wake, encode
@@ -78,7 +79,11 @@ def row(request: pytest.FixtureRequest) -> Row:
 @pytest.fixture(scope="module")
 def platform(row: Row) -> Iterator[Platform]:
     with row.make() as fake:
-        yield row.connect(fake)
+        made = row.connect(fake)
+        yield made
+    if isinstance(made, Process):
+        for child in made._children.values():
+            child.wait(30)  # Nobody watches them here.
 
 
 @settings(
