@@ -124,10 +124,13 @@ def _check_alarms(endpoint: str) -> None:
         ("Errors", "Sum", 60, "notBreaching", True),
         ("IteratorAge", "Maximum", 60, "notBreaching", True),
         ("OldestWaiting", "Maximum", 60, "notBreaching", True),
+        ("RecursiveInvocationsDropped", "Sum", 60, "notBreaching", True),
         ("SlotDrift", "Maximum", 60, "notBreaching", True),
         ("Throttles", "Sum", 60, "notBreaching", True),
     }, seen
-    assert all(alarm["AlarmDescription"] and alarm["Dimensions"] for alarm in alarms), alarms
+    assert all(alarm["AlarmDescription"] for alarm in alarms), alarms
+    everywhere = {alarm["MetricName"] for alarm in alarms if not alarm["Dimensions"]}
+    assert everywhere == {"RecursiveInvocationsDropped"}, alarms
 
 
 def _the_declared_pool_works(terraform: Terraform, stack: Stack) -> None:

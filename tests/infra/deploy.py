@@ -96,7 +96,7 @@ def main() -> None:
                 requests_become_runs_that_finish(stack, "by-runtime")
                 what_is_wrong_is_set_aside(stack, "by-runtime")
                 runtime.sweep()
-                runtime.set_a_bad_record_aside()
+                runtime.pass_over_a_bad_record()
             _say("and by the same functions in Lambda's runtime client")
 
 

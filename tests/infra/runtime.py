@@ -83,8 +83,8 @@ class Runtime:
         assert swept["pools"] > 0, swept
         assert swept["failed"] == [], swept
 
-    def set_a_bad_record_aside(self) -> None:
-        """A pool that nobody can read costs its own record, and nothing of its neighbour's."""
+    def pass_over_a_bad_record(self) -> None:
+        """A pool that nobody can read costs its neighbours nothing, and the stream goes on."""
         cli = self._stack.cli
         assert self._given_up == []
         cli.ok("pool", "create", "neighbour", "--type", "ecs")
@@ -92,14 +92,8 @@ class Runtime:
         self._spoil("spoiled")
         self._stack.ask_for(pool="neighbour", job_variables={"image": "app:1"})
         eventually(lambda: len(self._stack.tasks("neighbour")) == 1)
-        eventually(lambda: bool(self._given_up))
-        # One or two: the pool's creation may have come in the same batch as the change.
-        found = {
-            (queue.rpartition(":")[2], record["dynamodb"]["Keys"]["PK"]["S"])
-            for queue, record in self._given_up
-        }
-        wake = self._stack.queues["WakeQueue"].rpartition("/")[2]
-        assert found == {(wake, keys.pool("spoiled"))}, found
+        # Delivered again it would be just as malformed: the batch goes on without it.
+        assert self._given_up == []
 
     def _pump(self, mapping: Mapping[str, Any]) -> StreamPump | QueuePump:
         source: str = mapping["EventSourceArn"]

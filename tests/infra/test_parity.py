@@ -106,7 +106,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"modal": {}, "ecs_task_roles": ROLES},
     ),
     "API": ({"Api": "url"}, {"api": "url"}),
-    "reporter": ({"EnableReporter": "true"}, {"enable_reporter": True}),
+    "reporter": (
+        {
+            "EnableReporter": "true",
+            "EnableAci": "true",
+            "EnableCloudRun": "true",
+            "EnableModal": "true",
+        },
+        {"enable_reporter": True, "aci": {}, "cloud_run": {}, "modal": {}},
+    ),
     "managed": ({"ManagedSubnets": "subnet-1"}, {"managed": {"subnets": ["subnet-1"]}}),
 }
 
