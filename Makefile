@@ -88,9 +88,10 @@ $(ENVS)/%/.synced: requirements/%.txt | $(UV_READY)
 	@touch $@
 
 # `sam build` asks for build-NAME: what the function NAME needs, for Lambda on arm64, in ARTIFACTS_DIR.
+# Python 3.13 is on Amazon Linux 2023 there, whose glibc is 2.34: wheels for 2.28 fit.
 # With LAMBDA_TARGET='--python PATH' for that interpreter instead: emulators execute functions themselves.
 # Byte code is made by LAMBDA_PYTHON, or by the interpreter of that version that uv finds.
-LAMBDA_TARGET ?= --python-version 3.13 --python-platform aarch64-manylinux2014
+LAMBDA_TARGET ?= --python-version 3.13 --python-platform aarch64-manylinux_2_28
 LAMBDA_PYTHON ?=
 # What runs in Lambda is what uv.lock says, checked by its hashes.
 comma := ,
