@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from push_dispatch.ops.system import Function, Queue, Rule, Source, System
+from push_dispatch.ops.system import Function, Queue, Rule, Source, System, queues_of
 
 if TYPE_CHECKING:
     import boto3
@@ -235,7 +235,7 @@ def _told(shown: Mapping[str, Any], what: str, well: str) -> str:
 
 
 def _urls(environ: Mapping[str, str]) -> Iterable[str]:
-    yield from json.loads(environ.get("PUSH_DISPATCH_PLATFORM_QUEUES") or "{}").values()
+    yield from (queues_of(environ) or {}).values()
     for name in ("PUSH_DISPATCH_WAKE_QUEUE", "PUSH_DISPATCH_REJECTED_QUEUE"):
         if url := environ.get(name):
             yield url

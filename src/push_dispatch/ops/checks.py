@@ -13,7 +13,16 @@ from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.ops.findings import Finding, fine, problem, warning
 from push_dispatch.ops.key_policy import lacking
-from push_dispatch.ops.system import HANDLERS, Function, Queue, Rule, Source, System
+from push_dispatch.ops.system import (
+    HANDLERS,
+    PLATFORM_QUEUES,
+    Function,
+    Queue,
+    Rule,
+    Source,
+    System,
+    queues_of,
+)
 
 __all__ = [
     "check_clock",
@@ -175,6 +184,9 @@ def check_functions(system: System) -> Iterator[Finding]:
             yield warning("function", function.name, message, "Look again in a minute.")
         elif wrong:
             yield problem("function", function.name, "; ".join(wrong), _DEPLOY)
+        elif queues_of(function.environ) is None:
+            message = f"its variable {PLATFORM_QUEUES} is not a JSON object: it cannot start"
+            yield problem("function", function.name, message, _DEPLOY)
         else:
             yield fine("function", function.name, function.handler)
 

@@ -7,7 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["HANDLERS", "Function", "Queue", "Rule", "Source", "System"]
+__all__ = [
+    "HANDLERS",
+    "PLATFORM_QUEUES",
+    "Function",
+    "Queue",
+    "Rule",
+    "Source",
+    "System",
+    "queues_of",
+]
+
+#: The environment variable that names the platforms' queues, as a JSON object.
+PLATFORM_QUEUES = "PUSH_DISPATCH_PLATFORM_QUEUES"
 
 #: What every system has, by the module of the handler; those that push are one per platform.
 HANDLERS = ("dispatch", "push", "finish", "sweep", "submit", "notify")
@@ -135,8 +147,7 @@ class System:
     def platform_queues(self) -> dict[str, str]:
         """URL of the queue of each platform, as dispatch is told."""
         for function in self.having("dispatch"):
-            text = function.environ.get("PUSH_DISPATCH_PLATFORM_QUEUES") or "{}"
-            return {str(name): str(url) for name, url in json.loads(text).items()}
+            return queues_of(function.environ) or {}
         return {}
 
     @property
@@ -166,3 +177,13 @@ class System:
 def _same_url(left: str, right: str) -> bool:
     """Account and name are the last two parts; what is before has several spellings."""
     return bool(left and right) and left.split("/")[-2:] == right.split("/")[-2:]
+
+
+def queues_of(environ: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the URL of each platform's queue in a function's environment, or None if the variable
+    is malformed: the function itself raises then, and doctor must not."""
+    try:
+        named = dict(json.loads(environ.get(PLATFORM_QUEUES) or "{}"))
+    except (ValueError, TypeError):
+        return None
+    return {str(name): str(url) for name, url in named.items()}

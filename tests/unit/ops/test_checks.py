@@ -284,3 +284,14 @@ def test_a_queue_of_failures_that_a_function_reads_holds_no_dead_letters() -> No
     )
     assert list(system.dead_letter_queues) == [arn("dead")]
     assert [found.verdict for found in check_dead_letters(system)] == [OK]
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", "7"])
+def test_a_variable_that_no_function_can_start_with_is_found(text: str) -> None:
+    broken = function("dispatch", PUSH_DISPATCH_PLATFORM_QUEUES=text)
+    system = System((broken,), {})
+    assert system.platform_queues == {}
+    [found] = [
+        f for f in check_functions(system) if f.subject == "dispatch" and "JSON" in f.message
+    ]
+    assert found.verdict is Verdict.PROBLEM
