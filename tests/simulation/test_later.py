@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from itertools import pairwise
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from push_dispatch.engine.submit import Request, submit, submit_many
 from push_dispatch.insight.explain import explain, reasons_of
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.refusal import failed, refused
+from push_dispatch.platforms.refusals import Reaction, Row
 from push_dispatch.ports.messages import Push
 from tests.fakes.faults import Point
 from tests.fakes.world import POOL, Delivery, World
@@ -133,6 +135,31 @@ def _quiet() -> Iterator[None]:
 @pytest.fixture(params=ANSWERS, ids=lambda name: name.replace(" ", "_"))
 def later(request: pytest.FixtureRequest) -> Later:
     return Later(ANSWERS[request.param])
+
+
+def _refusals() -> Iterator[Any]:
+    """Each different way in which a platform's own table says "later"."""
+    for platform in (
+        "aci",
+        "cloud_run",
+        "coiled",
+        "docker",
+        "ecs",
+        "kubernetes",
+        "modal",
+        "vertex",
+    ):
+        table = import_module(f"push_dispatch.platforms.{platform}.refusal").ERRORS
+        later = [row for row in table if row.reaction in (Reaction.CAPACITY, Reaction.RETRY)]
+        ways = {(row.reaction, row.reason, row.after_seconds): row for row in later}
+        assert ways, platform
+        for number, row in enumerate(ways.values()):
+            yield pytest.param(row, id=f"{platform}-{row.reaction.name.lower()}-{number}")
+
+
+@pytest.mark.parametrize("row", list(_refusals()))
+def test_every_platform_may_be_full_for_six_hours(row: Row) -> None:
+    test_full_for_six_hours(Later(lambda: row.error("later")))
 
 
 def test_full_for_six_hours(later: Later) -> None:
