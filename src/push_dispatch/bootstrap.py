@@ -24,7 +24,7 @@ from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
 from push_dispatch.ports.reporter import Reporter
 from push_dispatch.ports.schedules import NoSchedules, Schedules, UnknownSchedules
-from push_dispatch.settings import Settings
+from push_dispatch.ports.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient

@@ -34,7 +34,7 @@ from push_dispatch.engine.submit import Request, prepare
 from push_dispatch.engine.transition import transition
 from push_dispatch.local.queues import create_queue
 from push_dispatch.ports import Ports
-from push_dispatch.settings import Settings
+from push_dispatch.ports.settings import Settings
 from tests.engine import engine
 from tests.infra.lambda_image import archive
 from tests.infra.lambda_runtime import runtime_client

@@ -24,7 +24,7 @@ from push_dispatch.local.stream import matches
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.handle import started_by
 from push_dispatch.ports.meter import METRICS
-from push_dispatch.settings import Settings
+from push_dispatch.ports.settings import Settings
 
 FILE = Path(__file__).parents[2] / "template.yaml"
 TEMPLATE: dict[str, Any] = cfn_yaml.load(str(FILE))

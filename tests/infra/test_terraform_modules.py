@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from push_dispatch.core.model import Pool
+from push_dispatch.ops.provision.terraform import terraform
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.aci.sign_in import AUDIENCE
 from push_dispatch.platforms.cloud_run import CloudRun
 from push_dispatch.platforms.templates import default_template
-from push_dispatch.provision.terraform import terraform
 from tests.infra.hcl import Block, blocks, typed, value
 from tests.infra.terraform import Module, Resource, read
 from tests.infra.terraform_readme import PAGE, written

@@ -28,7 +28,7 @@ from push_dispatch.handlers import submit
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Wake, encode
 from push_dispatch.ports.schedules import NoSchedules
-from push_dispatch.settings import Settings
+from push_dispatch.ports.settings import Settings
 from tests.fakes.aci import FakeAci
 from tests.fakes.aci_sign_in import CLIENT, TENANT, FakeSts
 from tests.fakes.cloud_run import FakeCloudRun

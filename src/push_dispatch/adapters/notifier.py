@@ -22,8 +22,8 @@ from push_dispatch.adapters.secret_stores import WEBHOOKS, system_secrets_from
 from push_dispatch.core.bounds import short
 from push_dispatch.core.errors import Invalid, PushDispatchError
 from push_dispatch.ports.secrets import Secrets
+from push_dispatch.ports.settings import Settings
 from push_dispatch.ports.store import Change
-from push_dispatch.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

@@ -87,7 +87,7 @@ def _aws(common: Common, why: str) -> Backend:
     import boto3
 
     from push_dispatch.bootstrap import ports_for
-    from push_dispatch.settings import Settings
+    from push_dispatch.ports.settings import Settings
 
     session = boto3.Session(profile_name=common.profile, region_name=common.region)
     if session.region_name is None:

@@ -24,10 +24,10 @@ from push_dispatch.core.template import (
     stray_references,
     unmark_secrets,
 )
+from push_dispatch.engine.reporter import environment_for, wrapped
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports.reporter import Reporter
 from push_dispatch.ports.secrets import Secret, Secrets
-from push_dispatch.reporter import environment_for, wrapped
 
 __all__ = ["job_for", "layers_of", "name_of"]
 

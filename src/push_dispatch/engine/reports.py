@@ -1,8 +1,8 @@
 """What does a job say about itself, and may it run?
 
-The other end of `push_dispatch.reporter`. The first copy of an attempt to claim it runs; every
-other one is told not to. An end that the job reports is as good as one that the platform tells, and
-known a second after it.
+The other end of `push_dispatch.engine.reporter`. The first copy of an attempt to claim it runs;
+every other one is refused. An end that the job reports is as good as one that the platform reports,
+and known a second after it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from push_dispatch.bootstrap import embedded_ports, ports_for
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.signals import poker
 from push_dispatch.ports import Ports
-from push_dispatch.settings import Settings
+from push_dispatch.ports.settings import Settings
 
 __all__ = ["database_of", "emulated_ports", "environ_of", "ports_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.model import Attempt, Run
 from push_dispatch.engine.job import job_for
-from push_dispatch.settings import Settings
+from push_dispatch.ports.settings import Settings
 
 RUN = Run("p", "0199c1f0-0000-7000-8000-000000000001", "default", due=0, submitted_at=0, order="1")
 TEMPLATE = {"job_configuration": {"a": "{{ $STAGE }}", "b": "<{{ $AWS_SECRET_ACCESS_KEY }}>"}}

@@ -73,7 +73,7 @@ def test_a_variable_called_command_is_no_command(key: str) -> None:
 
 
 def test_the_reporter_keeps_a_secret_in_one_word(secrets: FileSecrets) -> None:
-    from push_dispatch.reporter import wrapped
+    from push_dispatch.engine.reporter import wrapped
 
     text = wrapped("sh", "printf {{ secrets.PW }}")
     filled = resolve_secrets({"command": text}, secrets.read)["command"]

@@ -15,7 +15,7 @@ from push_dispatch.core.errors import Invalid
 
 if TYPE_CHECKING:
     from push_dispatch.core.model import Pool
-    from push_dispatch.provision.needs import Found
+    from push_dispatch.ops.provision.needs import Found
 
 __all__ = ["Asked", "provisioned"]
 
@@ -36,9 +36,9 @@ def provisioned(
 ) -> Mapping[str, Any] | None:
     """The pool's template with what was found or made; None if the pool is not to be created, as
     the Terraform that was printed declares it."""
+    from push_dispatch.ops.provision.guidance import guidance
+    from push_dispatch.ops.provision.terraform import declared_by_terraform
     from push_dispatch.platforms.registry import entry_for
-    from push_dispatch.provision.guidance import guidance
-    from push_dispatch.provision.terraform import declared_by_terraform
 
     if entry_for(pool.type).platform == "ecs":
         return _in_ecs(template, asked, common)
@@ -54,9 +54,9 @@ def provisioned(
 def _in_ecs(template: Mapping[str, Any], asked: Asked, common: Common) -> dict[str, Any]:
     import boto3
 
-    from push_dispatch.provision.account import Account
-    from push_dispatch.provision.ecs import provision_ecs
-    from push_dispatch.provision.needs import Kind
+    from push_dispatch.ops.provision.account import Account
+    from push_dispatch.ops.provision.ecs import provision_ecs
+    from push_dispatch.ops.provision.needs import Kind
 
     session = boto3.Session(profile_name=common.profile, region_name=common.region)
     if session.region_name is None:
@@ -77,7 +77,7 @@ def _in_ecs(template: Mapping[str, Any], asked: Asked, common: Common) -> dict[s
 
 
 def _print_terraform(pool: Pool, asked: Asked, common: Common) -> None:
-    from push_dispatch.provision.terraform import terraform
+    from push_dispatch.ops.provision.terraform import terraform
 
     if pool.rate or pool.key_limit is not None:
         raise Invalid(

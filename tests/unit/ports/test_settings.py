@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from push_dispatch.core.errors import Invalid
-from push_dispatch.settings import Settings
+from push_dispatch.ports.settings import Settings
 
 TABLE = {"PUSH_DISPATCH_TABLE": "t"}
 

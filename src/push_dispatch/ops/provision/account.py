@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from push_dispatch.core.errors import Refused
-from push_dispatch.provision.needs import (
+from push_dispatch.ops.provision.needs import (
     EXECUTION_POLICY,
     LOG_DAYS,
     NAME,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import Invalid, PushDispatchError, Refused, Unavailable
-from push_dispatch.provision.needs import Found, Kind, lacking, with_defaults
+from push_dispatch.ops.provision.needs import Found, Kind, lacking, with_defaults
 
 if TYPE_CHECKING:
-    from push_dispatch.provision.account import Account
+    from push_dispatch.ops.provision.account import Account
 
 __all__ = ["provision_ecs"]
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.reporter import KINDS, wrapped
+from push_dispatch.engine.reporter import KINDS, wrapped
 from push_dispatch.testing.platform_contract import eventually
 from tests.fakes.rest_server import Answer, Request, RestServer
 
