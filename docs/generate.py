@@ -26,9 +26,9 @@ _HERE = Path(__file__).parent
 _KINDS = {
     Kind.WAIT: (
         "Why a run waits",
-        "In the order in which they are looked for: the first that applies is the answer.",
+        "In the order in which they are checked: the first that applies is shown.",
     ),
-    Kind.STATE: ("What a run does", "It holds a slot and goes its way."),
+    Kind.STATE: ("What a run does", "It holds a slot."),
     Kind.END: (
         "Why an attempt or a run ended",
         "*Retried*: whether another attempt may follow, if the run has any left.",
@@ -45,11 +45,11 @@ _ABOUT_METRICS = """\
 
 In the namespace `PushDispatch`, by way of the functions' logs (embedded metric format). Each has
 the dimension `service`, the name of the stack, and is there once: with the dimensions below too, or
-with `service` alone for the whole system, which is what alarms look at. A run is no dimension: it
+with `service` alone for the whole system, which is what alarms use. A run is not a dimension: it
 is in the logs, as `run`, `pool` and `attempt`; so is the pool of a metric of the whole system.
 
-CloudWatch charges for each combination that it hears of in an hour, 0.30 dollars a month (list
-price of November 2026). Nothing is told while nothing happens. `DispatchLatency`, `Ended` and
+CloudWatch charges for each combination that it receives in an hour, 0.30 dollars a month (list
+price of November 2026). Nothing is emitted while nothing happens. `DispatchLatency`, `Ended` and
 `Failures` come from the table's stream and miss nothing, but what is delivered twice is counted
 twice.
 
@@ -151,9 +151,9 @@ it is. With curl:
 
 (`execute-api` instead of `lambda` for an HTTP API.)
 
-Answers are what the command line prints with `--json`. What goes wrong is told as `{"reason",
+Answers are what the command line prints with `--json`. An error is `{"reason",
 "message"}`, with one of the [reasons](reasons.md): 400 for what must be corrected, 404 for what
-is not there, 409 for what the present state does not allow, 503 for what may be asked again.
+is not there, 409 for what the present state does not allow, 503 for what may be tried again.
 Submitting is safe to repeat with the header `Idempotency-Key`: the second answer is 200 instead
 of 201, with the same run. The body is the document of a [Run Requested event](events.md).
 
@@ -169,8 +169,8 @@ def api() -> Iterator[str]:
     yield from _ABOUT_API.splitlines()
     for path, methods in openapi()["paths"].items():
         for method, operation in methods.items():
-            asked = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
-            query = f"?{'&'.join(asked)}" if asked else ""
+            queries = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+            query = f"?{'&'.join(queries)}" if queries else ""
             yield f"| `{method.upper()} {path}{query}` | {operation['summary']} |"
 
 
@@ -213,8 +213,8 @@ _ABOUT_CAPABILITIES = """\
 All of them start, watch and stop runs, and start each attempt at most once. Beyond that:
 """
 _BESIDE_CAPABILITIES = """
-- **finds a run by name**: a push whose reply got lost is looked up. Without it the platform itself
-  takes the same name only once.
+- **finds a run by name**: after a lost reply the attempt is found by its name. Without it the
+  platform itself takes the same name only once.
 - **reads logs**: `run logs`.
 - **has events**: an end is known within a second or two, without the [reporter](../reporter.md).
 - **cleans up**: what counts against a quota is deleted after the end.

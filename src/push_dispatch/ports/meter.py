@@ -28,7 +28,7 @@ class Meter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: what is meant by it, and what it is told apart by."""
+    """One metric: what it means, and by which dimensions it is divided."""
 
     name: str
     #: A unit of CloudWatch.
@@ -36,8 +36,8 @@ class Metric:
     #: Beside `service`, the name of the system.
     dimensions: tuple[str, ...]
     sentence: str
-    #: Alarms look at it: CloudWatch hears of it for the whole system only, as each combination of
-    #: dimensions is charged. What else it is told apart by is in the log.
+    #: Alarms use it: CloudWatch receives it for the whole system only, as each combination of
+    #: dimensions is charged. Its other dimensions are in the log.
     of_system: bool = False
 
 
@@ -48,16 +48,16 @@ METRICS: Mapping[str, Metric] = {
             "DispatchLatency",
             "Milliseconds",
             ("pool",),
-            "From when a run was due until its platform had taken it: waiting for a slot and for"
-            " the platform is in it.",
+            "From when a run was due until its platform had accepted it: the time that it waited"
+            " for a slot and for the platform is included.",
         ),
-        Metric("Admitted", "Count", ("pool",), "Runs that were given a slot."),
+        Metric("Admitted", "Count", ("pool",), "Runs that got a slot."),
         Metric(
             "RacesLost",
             "Count",
             ("pool",),
-            "Commits of a pool's ledger that another function had forestalled. They are made anew;"
-            " many of them say that one pool is as busy as a pool can be.",
+            "Ledger commits lost to a concurrent writer and retried. Many of them mean that one"
+            " pool is as busy as a pool can be.",
         ),
         Metric(
             "Ended",
@@ -75,37 +75,37 @@ METRICS: Mapping[str, Metric] = {
             "Pushes",
             "Count",
             ("pool", "outcome"),
-            "Orders to start an attempt, by what became of them: pushed, later (throttled, or its"
+            "Orders to start an attempt, by outcome: pushed, later (throttled, or its"
             " fate is unknown), no_capacity, fell_back, rejected, nothing_to_do.",
         ),
         Metric(
             "PlatformCallLatency",
             "Milliseconds",
             ("platform", "call"),
-            "Calls of a platform, failed ones included: push, find, observe, cancel.",
+            "Calls to a platform, failed ones included: push, find, observe, cancel.",
         ),
         Metric("SlotsUsed", "Count", ("pool",), "Slots held, once a minute while there are any."),
         Metric(
             "Waiting",
             "Count",
             ("pool", "reason"),
-            "Runs at the heads of the queues that wait, by reason, once a minute while there are"
-            " any. Lines are read no deeper than it takes to decide: of a long one it is a part.",
+            "Waiting runs at the heads of the queues, by reason, once a minute while there are"
+            " any. A queue is read only as deep as a decision needs: of a long one, a part.",
         ),
         Metric(
             "OldestWaiting",
             "Seconds",
             ("pool",),
-            "How long the run has been due that has waited longest, once a minute while one"
-            " waits. What is held back by a pause or a limit of zero is not in it.",
+            "Age of the longest-waiting run since it was due, once a minute while one waits."
+            " Runs held back by a pause or a limit of zero are not counted.",
             of_system=True,
         ),
         Metric(
             "SlotDrift",
             "Count",
             ("pool",),
-            "Slots held by attempts that had ended more than a minute before, found by the sweep"
-            " and given back: the change that told of the end got lost.",
+            "Slots held by attempts that had ended more than a minute before, found and released"
+            " by the sweep: the stream record of the end was lost.",
             of_system=True,
         ),
         Metric(
@@ -113,7 +113,7 @@ METRICS: Mapping[str, Metric] = {
             "Count",
             ("pool",),
             "Runs that waited without a place in line, found by the sweep's audit and enqueued: the"
-            " change that told of their submission got lost.",
+            " stream record of their submission was lost.",
             of_system=True,
         ),
     )
@@ -121,11 +121,11 @@ METRICS: Mapping[str, Metric] = {
 
 
 def no_meter(values: Values, **dimensions: str) -> None:
-    """Where nobody counts."""
+    """Count nothing."""
 
 
 def meter_changes(meter: Meter, changes: Iterable[Change]) -> None:
-    """What a batch of changes tells of starts and ends, summed up by its dimensions."""
+    """Count the starts and ends in a batch of changes, one value per dimension set."""
     latencies: dict[str, list[float]] = defaultdict(list)
     ended: dict[tuple[str, str], int] = defaultdict(int)
     failures: dict[tuple[str, str], int] = defaultdict(int)
