@@ -33,7 +33,7 @@ help: ## List what can be done
 demo: $(VENV)/.synced-demo ## See pools, priorities and limits at work in a minute, on this machine
 	@$(BIN)/push-dispatch demo $(ARGS)
 
-cli: $(VENV)/.synced-demo ## Install the command line into .venv, for docs/deploy.md
+cli: $(VENV)/.synced-demo ## Install the command line into .venv, for docs/guides/deploy.md
 
 test: $(VENV)/.synced-dev ## Run the quick tests; ARGS='-k name -x' goes to pytest
 	$(BIN)/pytest -n 2 -m "not slow" $(ARGS)

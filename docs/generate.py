@@ -88,7 +88,7 @@ def reasons() -> Iterator[str]:
 
 
 def state_machine() -> Iterator[str]:
-    """`state-machine.md`."""
+    """`reference/states.md`."""
     yield "# The states of a run"
     yield ""
     yield "Generated from the table in `lifecycle.py`, which is the whole state machine. An event"
@@ -187,9 +187,9 @@ Generated from `variables.json`, which a test compares with what the adapters se
 
 
 def variables() -> Iterator[str]:
-    """`platforms/variables.md`."""
+    """`reference/variables.md`."""
     yield from _ABOUT_VARIABLES.splitlines()
-    for kind, rows in json.loads((_HERE / "platforms/variables.json").read_text("utf-8")).items():
+    for kind, rows in json.loads((_HERE / "reference/variables.json").read_text("utf-8")).items():
         yield f"\n## {kind}\n"
         yield "| variable | Prefect | push-dispatch |"
         yield "|---|---|---|"
@@ -216,7 +216,8 @@ _BESIDE_CAPABILITIES = """
 - **finds a run by name**: after a lost reply the attempt is found by its name. Without it the
   platform itself takes the same name only once.
 - **reads logs**: `run logs`.
-- **has events**: an end is known within a second or two, without the [reporter](../reporter.md).
+- **has events**: an end is known within a second or two, without the
+  [reporter](../guides/reporter.md).
 - **cleans up**: what counts against a quota is deleted after the end.
 - **logs go, too**: cleaning up deletes them, so the last 32 KB are stored with the run before.
 - **knows prices**: `run inspect` and `simulate` estimate costs.
@@ -230,7 +231,7 @@ _BESIDE_CAPABILITIES = """
 
 
 def capabilities() -> Iterator[str]:
-    """`platforms/capabilities.md`."""
+    """`reference/capabilities.md`."""
     yield from _ABOUT_CAPABILITIES.splitlines()
     yield ""
     yield f"| platform | {' | '.join(_CAPABILITIES.values())} |"
@@ -249,12 +250,12 @@ def _cell(text: str) -> str:
 
 #: File in this directory to what it contains.
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
-    "api.md": api,
-    "metrics.md": metrics,
-    "platforms/variables.md": variables,
-    "platforms/capabilities.md": capabilities,
-    "reasons.md": reasons,
-    "state-machine.md": state_machine,
+    "reference/api.md": api,
+    "reference/metrics.md": metrics,
+    "reference/variables.md": variables,
+    "reference/capabilities.md": capabilities,
+    "reference/reasons.md": reasons,
+    "reference/states.md": state_machine,
 }
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does a platform of somebody else work once its package is installed? The example of docs/platforms/writing-one.md,
+# Does a platform of somebody else work once its package is installed? The example of docs/guides/writing-a-platform.md,
 # in an environment of its own, with the wheel of this project.
 set -euo pipefail
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does docs/deploy.md work, command by command, for somebody who deploys with SAM and for somebody who
+# Does docs/guides/deploy.md work, command by command, for somebody who deploys with SAM and for somebody who
 # deploys with Terraform? Against emulators on 127.0.0.1; the second waits for the first's output only.
 set -euo pipefail
 

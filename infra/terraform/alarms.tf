@@ -1,23 +1,23 @@
 locals {
   # What each dead letter queue's alarm says.
   given_up = {
-    all       = "Something was given up. See docs/operations.md, redrive."
+    all       = "Something was given up. See docs/guides/operations.md, redrive."
     ecs       = "A push to ECS was given up."
     cloud_run = "A push to Cloud Run was given up."
     aci       = "A push to Azure Container Instances was given up."
     modal     = "A push to Modal was given up."
   }
 
-  # Of our own metrics, for the whole system: docs/metrics.md.
+  # Of our own metrics, for the whole system: docs/reference/metrics.md.
   system_alarms = {
     slot_drift = {
-      description = "Slots were held by attempts that had ended. They were given back; see docs/operations.md."
+      description = "Slots were held by attempts that had ended. They were given back; see docs/guides/operations.md."
       metric      = "SlotDrift"
       periods     = 1
       threshold   = 0
     }
     enqueued_late = {
-      description = "Runs were in no line. The sweep has enqueued them; see docs/operations.md."
+      description = "Runs were in no line. The sweep has enqueued them; see docs/guides/operations.md."
       metric      = "EnqueuedLate"
       periods     = 1
       threshold   = 0
@@ -88,7 +88,7 @@ resource "aws_cloudwatch_metric_alarm" "dispatch" {
 # Without a dimension: of all functions of the account and region. Ours are allowed their chains.
 resource "aws_cloudwatch_metric_alarm" "recursion" {
   alarm_name          = "${var.name}-recursion"
-  alarm_description   = "Lambda has stopped a chain of messages. See docs/operations.md, recursive loops."
+  alarm_description   = "Lambda has stopped a chain of messages. See docs/guides/operations.md, recursive loops."
   namespace           = "AWS/Lambda"
   metric_name         = "RecursiveInvocationsDropped"
   statistic           = "Sum"

@@ -1,4 +1,4 @@
-# What each metric means: docs/metrics.md. Pools are found by searching for them.
+# What each metric means: docs/reference/metrics.md. Pools are found by searching for them.
 
 locals {
   here = "service=\"${var.name}\" MetricName"

@@ -87,7 +87,7 @@ resource "aws_sqs_queue_policy" "webhook" {
   })
 }
 
-# Rules of this account may map any event onto a deployment: see docs/events.md.
+# Rules of this account may map any event onto a deployment: see docs/reference/events.md.
 resource "aws_sqs_queue_policy" "request" {
   queue_url = aws_sqs_queue.queue["request"].url
   policy = jsonencode({
@@ -197,7 +197,7 @@ resource "aws_iam_role_policy" "schedule_role" {
         Action   = ["sqs:SendMessage"]
         Resource = aws_sqs_queue.queue["request"].arn
       },
-      # Of schedules that were saved when they invoked the function: see docs/operations.md.
+      # Of schedules that were saved when they invoked the function: see docs/guides/operations.md.
       {
         Effect   = "Allow"
         Action   = ["lambda:InvokeFunction"]

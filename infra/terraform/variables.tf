@@ -87,7 +87,7 @@ variable "stream_parallelization" {
 }
 
 variable "cloud_run" {
-  description = "Pushes to Google Cloud Run; null for no such function. See docs/platforms/credentials.md for what trusts this account."
+  description = "Pushes to Google Cloud Run; null for no such function. See docs/guides/credentials.md for what trusts this account."
   type = object({
     project         = optional(string, "") # for templates that name none
     audience        = optional(string, "") # the workload identity pool's provider that trusts this account
@@ -223,7 +223,7 @@ variable "api" {
 }
 
 variable "webhooks" {
-  description = "Webhooks that hear of changes of state, each signed with a secret of the store; see docs/events.md."
+  description = "Webhooks that hear of changes of state, each signed with a secret of the store; see docs/reference/events.md."
   type = list(object({
     url    = string
     secret = string                     # its name in Secrets Manager, without system_secrets_prefix and webhooks/ before it

@@ -40,7 +40,7 @@ SCRIPT = ROOT / "tests/contract/prefect/requests_clouds.py"
 class Case:
     type: str
     variables: Mapping[str, Any]
-    #: Paths whose value is ours alone, with the reason that docs/differences.md gives.
+    #: Paths whose value is ours alone, with the reason that docs/reference/differences.md gives.
     ours_alone: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -1,7 +1,8 @@
 """Do Prefect's base job templates render here as Prefect renders them?
 
 Prefect and its workers live in `.envs/prefect` (`make env-prefect`), and render there, in a process
-of their own, what is compared here. Every difference must be listed in `docs/differences.md`.
+of their own, what is compared here. Every difference must be listed in
+`docs/reference/differences.md`.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def _differences(one: Answered) -> Iterator[tuple[str, str | None]]:
 
 def _listed() -> set[str]:
     """The ids of the table about rendering."""
-    text = (ROOT / "docs/differences.md").read_text("utf-8")
+    text = (ROOT / "docs/reference/differences.md").read_text("utf-8")
     [section] = re.findall(r"^## Rendering$(.*?)^## ", text, flags=re.MULTILINE | re.DOTALL)
     return set(re.findall(r"^\| `([\w-]+)` \|", section, flags=re.MULTILINE))
 

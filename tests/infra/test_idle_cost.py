@@ -1,4 +1,4 @@
-"""Does docs/operations.md say what the default stack costs when nothing runs?
+"""Does docs/guides/operations.md say what the default stack costs when nothing runs?
 
 Whoever adds a queue that invokes a function, or an alarm, adds to every bill.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.infra.cfn import Template, sam_template
 
-PAGE = Path(__file__).parents[2] / "docs/operations.md"
+PAGE = Path(__file__).parents[2] / "docs/guides/operations.md"
 #: Lambda polls with five pollers that wait 20 seconds each; a month has 30 days.
 POLLS = 5 * 3 * 60 * 24 * 30
 #: US dollars in us-east-1, and what is free for every account.
@@ -40,7 +40,7 @@ def test_the_page_counts_what_is_polled_and_watched() -> None:
     for what, (listed, left) in rows.items():
         row = rf"\| {what} \|[^|]*\| {listed:.2f} \|[^|]*\| {left:.2f} \|"
         assert re.search(row, page), (
-            f"docs/operations.md: | {what} | … | {listed:.2f} | … | {left:.2f} |"
+            f"docs/guides/operations.md: | {what} | … | {listed:.2f} | … | {left:.2f} |"
         )
 
 

@@ -1,4 +1,5 @@
-"""Somebody follows docs/deploy.md, command by command, and everything happens that it promises.
+"""Somebody follows docs/guides/deploy.md, command by command, and everything happens that it
+promises.
 
 Run by `.ci/steps/57-deploy-page.sh`, which builds the environments that it takes. The commands are
 typed as they stand into one shell, in a copy of the project, and print what the page says. AWS is
@@ -31,7 +32,7 @@ from tests.infra.terraform_cli import Absent, terraform_in
 from tests.ministack import client, ministack
 
 ROOT = Path(__file__).parents[2]
-PAGE = "docs/deploy.md"
+PAGE = "docs/guides/deploy.md"
 _LISTED = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 _ALL_SECONDS = 500
 _BLOCK_SECONDS = 200

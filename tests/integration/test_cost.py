@@ -1,4 +1,4 @@
-"""Does a run cost what docs/cost.md says?"""
+"""Does a run cost what docs/reference/cost.md says?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from push_dispatch.ports.store import Change
 from tests.fakes.meter import Meter, metered
 from tests.ministack import PLAIN
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "cost.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "cost.md"
 ARN = "arn:aws:ecs:eu-central-1:123456789012"
 VARIABLES = {"image": f"{ARN}/etl:2026-12-01", "command": "python -m etl --day 2026-12-01"}
 

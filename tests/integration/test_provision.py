@@ -196,7 +196,7 @@ def test_what_is_asked_is_what_has_to_be_allowed(cli: Cli, calls: Calls) -> None
 
 
 def test_the_page_names_what_has_to_be_allowed() -> None:
-    page = Path(__file__).parents[2] / "docs/platforms/provisioning.md"
+    page = Path(__file__).parents[2] / "docs/guides/provisioning.md"
     named = re.findall(r"`((?:ec2|ecs|iam|logs):\w+)`", page.read_text("utf-8"))
     assert sorted(named) == sorted(Account.iam_actions)
 

@@ -1,4 +1,4 @@
-"""Is `docs/differences.md` true, where no test of the rest shows it?"""
+"""Is `docs/reference/differences.md` true, where no test of the rest shows it?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from push_dispatch.engine.submit import Request, submit
 from tests.fakes.world import POOL, World
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/differences.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/reference/differences.md").read_text(encoding="utf-8")
 NEEDS_AN_IMAGE: dict[str, Any] = {
     "job_configuration": {"command": "{{ command }}", "image": "{{ image }}"},
     "variables": {

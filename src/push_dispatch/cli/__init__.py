@@ -1,7 +1,7 @@
 """How do people use push-dispatch in a terminal?
 
-Commands are loaded when they are called, and `--version` loads none of them. `docs/cli.md` is the
-reference.
+Commands are loaded when they are called, and `--version` loads none of them.
+`docs/reference/cli.md` is the reference.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What does a `Run Requested` event, an API call or a schedule's firing ask for?
 
-The document is described by `request.schema.json` beside this module; `docs/events.md` explains
-it. Reading one lists everything that is wrong with it at once.
+The document is described by `request.schema.json` beside this module; `docs/reference/events.md`
+explains it. Reading one lists everything that is wrong with it at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Why does a run wait, fail or end, and what can be done about it?
 
 A reason is a stable token. It is the same string in the CLI, the API, the logs, the metrics and
-the documentation; `docs/reasons.md` is generated from this table.
+the documentation; `docs/reference/reasons.md` is generated from this table.
 """
 
 from __future__ import annotations

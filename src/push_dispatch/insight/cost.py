@@ -1,7 +1,7 @@
 """What has a run cost, by the platforms' price lists?
 
 An estimate for people: the time from start to end of each attempt, at the list price of what it
-asked for. What DynamoDB and Lambda take for dispatching it is in docs/cost.md.
+asked for. What DynamoDB and Lambda take for dispatching it is in docs/reference/cost.md.
 """
 
 from __future__ import annotations

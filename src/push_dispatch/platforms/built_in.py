@@ -1,7 +1,7 @@
 """What does each platform of ours declare?
 
 Here and not in the classes, so that it can be printed without importing a client library: by
-`push-dispatch platform ls` and in docs/platforms/capabilities.md.
+`push-dispatch platform ls` and in docs/reference/capabilities.md.
 """
 
 from __future__ import annotations

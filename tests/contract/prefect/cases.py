@@ -2,7 +2,8 @@
 
 Made from the template's own JSON Schema by a seeded generator: the same template and number give
 the same case on every machine, and every value is of a type that the schema allows. A *plain*
-case has nothing in it that `docs/differences.md` lists, so both sides must agree to the letter; a
+case has nothing in it that `docs/reference/differences.md` lists, so both sides must agree to the
+letter; a
 *mixed* one has all of it, and wherever they disagree, a difference listed there must explain it.
 """
 
@@ -63,7 +64,7 @@ EXTRAS = [
     ["{{ image }}", "{{ nowhere }}", 1, None, True, ["{{ nowhere }}"]],
     {"{{ image }}": "{{ cpu }}", "inner": {"gone": "{{ nowhere }}"}},
 ]
-#: The same, but what comes of it is listed in docs/differences.md.
+#: The same, but what comes of it is listed in docs/reference/differences.md.
 MIXED_EXTRAS = [
     "{{ $PROBE }}",
     "<{{ $PROBE }}{{ $NOT_SET }}>",
@@ -260,5 +261,5 @@ class _Maker:
 
 
 def _nests_env(configuration: Mapping[str, Any]) -> bool:
-    """Is the environment asked for somewhere inside, which is listed in docs/differences.md?"""
+    """Is the environment named somewhere inside? docs/reference/differences.md lists that."""
     return "env" in placeholders({**configuration, "env": None})

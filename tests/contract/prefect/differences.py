@@ -1,6 +1,7 @@
 """Which differences between our rendering and Prefect's are meant, and how is each recognised?
 
-`explain` takes one place where the two disagree and names the difference in `docs/differences.md`
+`explain` takes one place where the two disagree and names the difference in
+`docs/reference/differences.md`
 that accounts for the two values found there, or none: it looks at the values, so that a case with
 a trap in it excuses nothing but the trap. Who wins over whom is undone beforehand.
 """

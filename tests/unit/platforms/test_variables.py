@@ -1,4 +1,4 @@
-"""Does each job variable have the effect that docs/platforms/variables.json gives it?"""
+"""Does each job variable have the effect that docs/reference/variables.json gives it?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from push_dispatch.platforms.vertex import request as vertex
 
 ROOT = Path(__file__).parents[3]
 TABLES: Mapping[str, Mapping[str, tuple[str, str]]] = json.loads(
-    (ROOT / "docs/platforms/variables.json").read_text("utf-8")
+    (ROOT / "docs/reference/variables.json").read_text("utf-8")
 )
 
 

@@ -20,7 +20,7 @@ from push_dispatch.platforms.process.request import command_of, directory_of, en
 from push_dispatch.platforms.templates import default_template
 
 TABLES: Mapping[str, Mapping[str, tuple[str, str]]] = json.loads(
-    (Path(__file__).parents[3] / "docs/platforms/variables.json").read_text("utf-8")
+    (Path(__file__).parents[3] / "docs/reference/variables.json").read_text("utf-8")
 )
 ROLE = "arn:aws:iam::123456789012:role/x"
 STACK = {

@@ -219,7 +219,7 @@ def test_what_alarms_look_at_is_told_for_the_whole_system(
 def test_an_ecs_pool_that_is_always_busy_has_ten_paid_metrics(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """docs/operations.md says what that costs."""
+    """docs/guides/operations.md says what that costs."""
     meter({"Admitted": 1, "RacesLost": 1}, pool="etl")
     meter({"DispatchLatency": 1}, pool="etl")
     meter({"Ended": 1}, pool="etl", state="COMPLETED")

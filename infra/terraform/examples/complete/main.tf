@@ -48,7 +48,7 @@ module "ecs" {
   tags = local.tags
 }
 
-# Put the token into it: docs/platforms/credentials.md.
+# Put the token into it: docs/guides/credentials.md.
 resource "aws_secretsmanager_secret" "modal" {
   name        = "push-dispatch-system/modal"
   description = "token_id and token_secret of a service user of Modal, as JSON."

@@ -1,6 +1,7 @@
 # mypy: ignore-errors
 """Runs a command and reports on it. Travels inside the job's command, so: standard library only,
-Python 3.8, and small. `python3 -c CODE COMMAND…`; see docs/reporter.md for the exit codes."""
+Python 3.8, and small. `python3 -c CODE COMMAND…`; see docs/guides/reporter.md for the exit
+codes."""
 
 from __future__ import annotations
 

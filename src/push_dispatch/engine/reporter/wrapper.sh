@@ -1,5 +1,5 @@
 # Runs a command and reports on it, where there is no python3: POSIX sh with curl or wget.
-# sh -c CODE push-dispatch COMMAND...; see docs/reporter.md for the exit codes.
+# sh -c CODE push-dispatch COMMAND...; see docs/guides/reporter.md for the exit codes.
 url=$PUSH_DISPATCH_REPORT_URL token=$PUSH_DISPATCH_REPORT_TOKEN beat=${PUSH_DISPATCH_REPORT_SECONDS:-20}
 patience=${PUSH_DISPATCH_REPORT_PATIENCE:-60} grace=${PUSH_DISPATCH_REPORT_GRACE:-30}
 unset PUSH_DISPATCH_REPORT_URL PUSH_DISPATCH_REPORT_TOKEN PUSH_DISPATCH_REPORT_SECONDS

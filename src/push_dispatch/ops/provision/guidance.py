@@ -6,7 +6,7 @@ from push_dispatch.platforms.registry import entry_for
 
 __all__ = ["guidance"]
 
-_ALL = "docs/platforms/credentials.md has all of it."
+_ALL = "docs/guides/credentials.md has all of it."
 
 #: By platform.
 _NEEDS = {
