@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from push_dispatch.adapters.sqlite.database import Database
     from push_dispatch.platforms.base import Platform
     from push_dispatch.ports.messages import Messages
+    from push_dispatch.ports.secrets import Secrets
     from push_dispatch.ports.store import Store
 
 _Made = TypeVar("_Made")
@@ -107,15 +108,16 @@ def embedded_ports(database: Database, environ: Mapping[str, str]) -> Ports:
 
 
 def _ports(settings: Settings, store: Store, messages: Messages, schedules: Schedules) -> Ports:
+    system = system_secrets_from(settings.environ)
     return Ports(
         store=store,
         messages=messages,
         clock=now,
         new_id=new_id,
-        platform=_platforms(settings.environ),
+        platform=_platforms(settings.environ, system),
         secrets=secrets_from(settings.environ),
         schedules=schedules,
-        reporter=_reporter(settings),
+        reporter=_reporter(settings, system),
         template_env=settings.template_env,
         rest=rest,
     )
@@ -145,10 +147,9 @@ def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
     )
 
 
-def _reporter(settings: Settings) -> Reporter | None:
+def _reporter(settings: Settings, secrets: Secrets) -> Reporter | None:
     if not settings.report_key:
         return None
-    secrets = system_secrets_from(settings.environ)
     key = _once(lambda: secrets.read(settings.report_key))
     return Reporter(settings.report_url, key)
 
@@ -167,9 +168,9 @@ def _once(make: Callable[[], _Made]) -> Callable[[], _Made]:
     return get
 
 
-def _platforms(environ: Mapping[str, str]) -> Callable[[str], Platform]:
+def _platforms(environ: Mapping[str, str], secrets: Secrets) -> Callable[[str], Platform]:
     @cache
     def platform(name: str) -> Platform:
-        return load(name, environ)
+        return load(name, environ, secrets)
 
     return platform

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from push_dispatch.adapters.secret_stores import system_secrets_from
 from push_dispatch.core.errors import Rejected, Throttled, Uncertain
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.aci.request import Place
@@ -280,9 +281,11 @@ class TestSignIn(AciSuite):
         (tmp_path / "secrets.json").write_text(json.dumps({"azure": SECRET}))
         store = {"PUSH_DISPATCH_SECRETS": f"file:{tmp_path / 'secrets.json'}"}
         environ = fake.environ(AZURE_CLIENT_SECRET="", AZURE_CLIENT_SECRET_NAME="azure", **store)
-        assert Aci(environ).push(self.make_job(1))
+        assert Aci(environ, system_secrets_from(environ)).push(self.make_job(1))
         with pytest.raises(Rejected, match="nope") as caught:
-            Aci({**environ, "AZURE_CLIENT_SECRET_NAME": "nope"}).push(self.make_job(2))
+            Aci({**environ, "AZURE_CLIENT_SECRET_NAME": "nope"}, system_secrets_from(environ)).push(
+                self.make_job(2)
+            )
         assert caught.value.reason == "secret_unavailable"
 
     def test_wrong_secret_is_denied_without_being_shown(self, fake: FakeAci) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from push_dispatch.adapters.secret_stores import system_secrets_from
 from push_dispatch.core.errors import Rejected, Throttled, Uncertain
 from push_dispatch.core.model import Status
 from push_dispatch.platforms.cloud_run import CloudRun
+from push_dispatch.ports.secrets import Secrets
 from tests.contract.cloud_run_suite import NOWHERE, CloudRunSuite
 from tests.fakes.cloud_run import FakeCloudRun
 from tests.fakes.google_sign_in import ACCOUNT, PROVIDER, FakeGoogle
@@ -137,10 +139,8 @@ class TestKey(SignInSuite):
     ) -> None:
         store = tmp_path / "secrets.json"
         store.write_text(json.dumps({"google-key": google.key()}))
-        environ = fake.environ(
-            PUSH_DISPATCH_SECRETS=f"file:{store}", PUSH_DISPATCH_GOOGLE_KEY_NAME="google-key"
-        )
-        CloudRun(environ).push(self.make_job(1))
+        environ = fake.environ(PUSH_DISPATCH_GOOGLE_KEY_NAME="google-key")
+        CloudRun(environ, file_secrets(store)).push(self.make_job(1))
         assert google.paths == ["/token"]
 
     def test_key_in_a_file(self, fake: FakeCloudRun, google: FakeGoogle, tmp_path: Path) -> None:
@@ -177,11 +177,9 @@ class TestKey(SignInSuite):
     ) -> None:
         store = tmp_path / "secrets.json"
         store.write_text(json.dumps({"google-key": text}))
-        environ = fake.environ(
-            PUSH_DISPATCH_SECRETS=f"file:{store}", PUSH_DISPATCH_GOOGLE_KEY_NAME="google-key"
-        )
+        environ = fake.environ(PUSH_DISPATCH_GOOGLE_KEY_NAME="google-key")
         with pytest.raises(Rejected) as caught:
-            CloudRun(environ).push(self.make_job(1))
+            CloudRun(environ, file_secrets(store)).push(self.make_job(1))
         assert caught.value.reason == "credentials_missing"
         assert "google-key" in caught.value.message
         assert "hunter2" not in caught.value.message
@@ -191,14 +189,11 @@ class TestKey(SignInSuite):
     ) -> None:
         store = tmp_path / "secrets.json"
         store.write_text("{}")
-        secret = {
-            "PUSH_DISPATCH_SECRETS": f"file:{store}",
-            "PUSH_DISPATCH_GOOGLE_KEY_NAME": "google-key",
-        }
+        secret = {"PUSH_DISPATCH_GOOGLE_KEY_NAME": "google-key"}
         file = {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "none.json")}
         for more, reason in ((secret, "secret_unavailable"), (file, "credentials_missing")):
             with pytest.raises(Rejected) as caught:
-                CloudRun(fake.environ(**more)).push(self.make_job(1))
+                CloudRun(fake.environ(**more), file_secrets(store)).push(self.make_job(1))
             assert caught.value.reason == reason
 
 
@@ -222,11 +217,8 @@ class TestAsWhom(SignInSuite):
     def test_a_key(self, fake: FakeCloudRun, google: FakeGoogle, tmp_path: Path) -> None:
         store = tmp_path / "secrets.json"
         store.write_text(json.dumps({"google-key": google.key()}))
-        secret = {
-            "PUSH_DISPATCH_SECRETS": f"file:{store}",
-            "PUSH_DISPATCH_GOOGLE_KEY_NAME": "google-key",
-        }
-        cloud_run = CloudRun(fake.environ(**secret))
+        environ = fake.environ(PUSH_DISPATCH_GOOGLE_KEY_NAME="google-key")
+        cloud_run = CloudRun(environ, file_secrets(store))
         whom = f"the service account {ACCOUNT} (the key in the secret google-key)"
         assert cloud_run.sign_in() == f"signed in to Google Cloud as {whom}"
         store.write_text("{}")
@@ -256,3 +248,7 @@ class TestEndpoint(CloudRunSuite):
         environ = NOWHERE | {"PUSH_DISPATCH_CLOUD_RUN_ENDPOINT": url}
         with pytest.raises(Rejected, match="PUSH_DISPATCH_CLOUD_RUN_ENDPOINT"):
             CloudRun(environ).push(self.make_job(1))
+
+
+def file_secrets(file: Path) -> Secrets:
+    return system_secrets_from({"PUSH_DISPATCH_SECRETS": f"file:{file}"})

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from modal._utils.name_utils import is_valid_object_name
 
+from push_dispatch.adapters.secret_stores import system_secrets_from
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Status, Watched
@@ -184,18 +185,18 @@ class TestRequests(ModalSuite):
 
 
 class TestCredentials(ModalSuite):
-    def environ(self, fake: FakeModal, tmp_path: Path, secret: str) -> dict[str, str]:
+    def with_secret(self, fake: FakeModal, tmp_path: Path, secret: str) -> Modal:
         file = tmp_path / "secrets.json"
         file.write_text(json.dumps({"push-dispatch/modal": secret}))
-        return {
+        environ = {
             "MODAL_SERVER_URL": fake.environ()["MODAL_SERVER_URL"],
-            "PUSH_DISPATCH_SECRETS": f"file:{file}",
             "PUSH_DISPATCH_MODAL_TOKEN_NAME": "push-dispatch/modal",
         }
+        return Modal(environ, system_secrets_from({"PUSH_DISPATCH_SECRETS": f"file:{file}"}))
 
     def test_a_token_from_the_secret_store(self, fake: FakeModal, tmp_path: Path) -> None:
         token = json.dumps({"token_id": "ak-1", "token_secret": "as-1"})
-        Modal(self.environ(fake, tmp_path, token)).push(self.make_job(1))
+        self.with_secret(fake, tmp_path, token).push(self.make_job(1))
         assert fake.starts(self.make_job(1).name) == 1
 
     @pytest.mark.parametrize(
@@ -206,19 +207,18 @@ class TestCredentials(ModalSuite):
         self, fake: FakeModal, tmp_path: Path, secret: str, reason: str
     ) -> None:
         with pytest.raises(Rejected, match="PUSH_DISPATCH_MODAL_TOKEN_NAME") as caught:
-            Modal(self.environ(fake, tmp_path, secret)).push(self.make_job(1))
+            self.with_secret(fake, tmp_path, secret).push(self.make_job(1))
         assert caught.value.reason == reason
         assert "ak-1" not in caught.value.message
 
     def test_sign_in_says_whose_token_it_is_and_reads_it_anew(
         self, fake: FakeModal, tmp_path: Path
     ) -> None:
-        environ = self.environ(fake, tmp_path, '{"token_id": "ak-1", "token_secret": "old"}')
-        modal = Modal(environ)
+        modal = self.with_secret(fake, tmp_path, '{"token_id": "ak-1", "token_secret": "old"}')
         with pytest.raises(Rejected, match="Check the token") as caught:
             modal.sign_in()
         assert caught.value.reason == "access_denied"
-        self.environ(fake, tmp_path, '{"token_id": "ak-1", "token_secret": "as-1"}')
+        self.with_secret(fake, tmp_path, '{"token_id": "ak-1", "token_secret": "as-1"}')
         assert modal.sign_in() == "signed in to Modal as runner, in the workspace acme"
         assert [method for method, _ in fake.asked] == ["WorkspaceNameLookup"]
 

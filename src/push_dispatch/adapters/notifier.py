@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from push_dispatch.adapters.secret_stores import WEBHOOKS, system_secrets_from
+from push_dispatch.adapters.secret_stores import system_secrets_from
 from push_dispatch.core.bounds import short
 from push_dispatch.core.errors import Invalid, PushDispatchError
-from push_dispatch.ports.secrets import Secrets
+from push_dispatch.ports.secrets import WEBHOOKS, Secrets
 from push_dispatch.ports.settings import Settings
 from push_dispatch.ports.store import Change
 

@@ -21,30 +21,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from push_dispatch.core.errors import Invalid, Rejected, Unavailable
-from push_dispatch.ports.secrets import Secrets
+from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.ports.secrets import WEBHOOKS, Secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
 
 __all__ = [
-    "WEBHOOKS",
     "EnvSecrets",
     "FileSecrets",
     "ParameterStore",
     "SecretsManager",
-    "secret_named",
     "secrets_from",
     "system_secrets_from",
 ]
 
 log = logging.getLogger(__name__)
 
-#: Below it are the system's secrets that sign webhooks.
-WEBHOOKS = "webhooks/"
 #: The key of a file's JSON object that holds the system's own secrets.
 _SYSTEM = "system"
 
@@ -60,24 +56,7 @@ def system_secrets_from(environ: Mapping[str, str]) -> Secrets:
     return _SystemSecrets(system, former=runs)
 
 
-def secret_named(environ: Mapping[str, str], variable: str) -> str:
-    """Return the system secret that an environment variable names.
-
-    Raises Rejected (`secret_unavailable`), which says where it has to be; Unavailable.
-    """
-    name = environ[variable]
-    _, system = _stores(environ)
-    try:
-        return system_secrets_from(environ).read(name)
-    except KeyError as error:
-        raise Rejected(
-            f"{variable}: secret {name!r} cannot be read: create {system.where(name)}, or grant "
-            "the right to read it",
-            reason="secret_unavailable",
-        ) from error
-
-
-def _stores(environ: Mapping[str, str]) -> tuple[_Store, _Store]:
+def _stores(environ: Mapping[str, str]) -> tuple[Secrets, Secrets]:
     """The store of the runs' secrets and that of the system's. Raises Invalid."""
     choice = environ.get("PUSH_DISPATCH_SECRETS", "secretsmanager")
     if choice == "secretsmanager":
@@ -108,12 +87,6 @@ def _prefixes(environ: Mapping[str, str], *defaults: str) -> tuple[str, str]:
     return runs, system
 
 
-class _Store(Secrets, Protocol):
-    def where(self, name: str) -> str:
-        """Say where the secret has to be, for people."""
-        ...
-
-
 @dataclass(frozen=True)
 class _SystemSecrets:
     """The system's own secrets; those that have not been moved yet are read where they were."""
@@ -137,6 +110,10 @@ class _SystemSecrets:
         """See `Secrets.arn`."""
         return self.system.arn(name)
 
+    def where(self, name: str) -> str:
+        """See `Secrets.where`."""
+        return self.system.where(name)
+
 
 @dataclass(frozen=True)
 class SecretsManager:
@@ -156,7 +133,7 @@ class SecretsManager:
         return str(_ask(name, self._client.describe_secret, SecretId=self.prefix + name)["ARN"])
 
     def where(self, name: str) -> str:
-        """See `_Store.where`."""
+        """See `Secrets.where`."""
         return f"{self.prefix}{name} in Secrets Manager"
 
     @cached_property
@@ -180,7 +157,7 @@ class ParameterStore:
         return str(self._parameter(name, decrypt=False)["ARN"])
 
     def where(self, name: str) -> str:
-        """See `_Store.where`."""
+        """See `Secrets.where`."""
         return f"{self.prefix}{name} in Parameter Store"
 
     def _parameter(self, name: str, *, decrypt: bool) -> Mapping[str, Any]:
@@ -217,7 +194,7 @@ class FileSecrets:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def where(self, name: str) -> str:
-        """See `_Store.where`."""
+        """See `Secrets.where`."""
         return f"{name!r}{f' in the object {self.inside!r}' if self.inside else ''} of {self.path}"
 
     def arn(self, name: str) -> str:  # noqa: ARG002 - files have none
@@ -237,7 +214,7 @@ class EnvSecrets:
         return self.environ[self.prefix + name]
 
     def where(self, name: str) -> str:
-        """See `_Store.where`."""
+        """See `Secrets.where`."""
         return f"the environment variable {self.prefix}{name}"
 
     def arn(self, name: str) -> str:  # noqa: ARG002 - variables have none

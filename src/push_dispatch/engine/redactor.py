@@ -48,6 +48,10 @@ class Redactor:
         """See `Secrets.arn`."""
         return self._secrets.arn(name)
 
+    def where(self, name: str) -> str:
+        """See `Secrets.where`."""
+        return self._secrets.where(name)
+
     def mask(self, text: str) -> str:
         """The text without the values, and parts of them, as they are or as code quotes them."""
         for value in sorted(self._values, key=len, reverse=True):

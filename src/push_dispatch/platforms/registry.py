@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from inspect import signature
+from typing import TYPE_CHECKING, Any, cast
 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.platforms import built_in
 from push_dispatch.platforms.base import Capabilities
 from push_dispatch.platforms.capabilities import check_capabilities
+from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
@@ -33,7 +35,7 @@ class Entry:
     """One platform: where its class is, which pool types it serves, what it needs."""
 
     platform: str
-    #: `module:Class`, called with the environment mapping.
+    #: `module:Class`, called with the environment mapping, and `secrets` if it has this parameter.
     target: str
     types: tuple[str, ...]
     #: The extra of push-dispatch that installs its client library; None if nothing is needed.
@@ -162,9 +164,10 @@ def needs_command(pool_type: str) -> bool:
         return False
 
 
-def load(platform: str, environ: Mapping[str, str]) -> Platform:
+def load(platform: str, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS) -> Platform:
     """A new instance of the platform; imports its client library, which may take a second.
 
+    `secrets` are the system's own: credentials of platforms are among them.
     Raises Invalid with reason `unknown_type`, `platform_not_installed` with the command that
     installs what is missing, or `platform_misdeclared`.
     """
@@ -172,12 +175,17 @@ def load(platform: str, environ: Mapping[str, str]) -> Platform:
     module, _, name = entry.target.partition(":")
     try:
         factory = getattr(import_module(module), name)
-        made = cast("Platform", factory(environ))
+        made = cast("Platform", factory(environ, **_wanted(factory, secrets)))
     except ImportError as error:
         message = f"platform {entry.platform!r} cannot be imported ({error}). {entry.hint}".strip()
         raise Invalid(message, reason="platform_not_installed") from error
     check_capabilities(made)
     return made
+
+
+def _wanted(factory: Any, secrets: Secrets) -> Mapping[str, Secrets]:
+    """A platform without credentials, or older than this parameter, takes the environment only."""
+    return {"secrets": secrets} if "secrets" in signature(factory).parameters else {}
 
 
 def _third_parties() -> Iterator[Entry]:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import Job, Observation, Status, Watched
+from push_dispatch.ports.secrets import Secrets
 
 __all__ = [
     "asked",
@@ -35,6 +36,7 @@ __all__ = [
     "observe_each",
     "parsed",
     "place_in",
+    "secret_named",
     "secret_values",
     "several",
     "text_of",
@@ -173,6 +175,22 @@ def main_of(containers: Sequence[Mapping[str, Any]], configuration: Mapping[str,
                 if container.get(key) == wanted:
                     return index
     return 0
+
+
+def secret_named(secrets: Secrets, environ: Mapping[str, str], variable: str) -> str:
+    """Return the system secret that an environment variable names.
+
+    Raises Rejected (`secret_unavailable`), which says where it has to be; Unavailable.
+    """
+    name = environ[variable]
+    try:
+        return secrets.read(name)
+    except KeyError as error:
+        raise Rejected(
+            f"{variable}: secret {name!r} cannot be read: create {secrets.where(name)}, or grant "
+            "the right to read it",
+            reason="secret_unavailable",
+        ) from error
 
 
 def secret_values(job: Job) -> dict[str, str]:

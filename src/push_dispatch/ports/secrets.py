@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Secret", "Secrets"]
+__all__ = ["NO_SECRETS", "WEBHOOKS", "Secret", "Secrets"]
+
+#: Below it are the system's secrets that sign webhooks.
+WEBHOOKS = "webhooks/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,23 @@ class Secrets(Protocol):
     def arn(self, name: str) -> str:
         """The ARN, or an empty string if this store has none. Raises KeyError, Unavailable."""
         ...
+
+    def where(self, name: str) -> str:
+        """Describe the place where the secret has to be, for people."""
+        ...
+
+
+class _NoSecrets:
+    """A store without any."""
+
+    def read(self, name: str) -> str:
+        raise KeyError(name)
+
+    arn = read
+
+    def where(self, name: str) -> str:
+        return f"{name!r} in the secret store, which this platform was made without"
+
+
+#: What a platform has that is made without a store.
+NO_SECRETS: Secrets = _NoSecrets()

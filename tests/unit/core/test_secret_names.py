@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.secret_stores import secret_named, secrets_from, system_secrets_from
+from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
 from push_dispatch.control.deployments import Deployment, save_deployment
 from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import Invalid, PushDispatchError, Rejected
@@ -19,6 +19,7 @@ from push_dispatch.core.schedule import Schedule
 from push_dispatch.engine.job import job_for
 from push_dispatch.engine.submit import Request, submit
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.shared import secret_named
 from push_dispatch.ports.reporter import Reporter
 from tests.fakes.world import POOL, World
 
@@ -54,6 +55,8 @@ class Secrets:
 
     def arn(self, name: str) -> str:
         return f"arn:{name}"
+
+    where = read
 
 
 def job(
@@ -200,11 +203,12 @@ def test_a_credential_that_has_not_been_moved_is_still_read(
 ) -> None:
     file = tmp_path / "secrets.json"
     file.write_text(json.dumps({"modal": "old"}))
-    environ = {"PUSH_DISPATCH_SECRETS": f"file:{file}", "TOKEN_NAME": "modal"}
-    assert secret_named(environ, "TOKEN_NAME") == "old"
+    environ = {"TOKEN_NAME": "modal"}
+    secrets = system_secrets_from({"PUSH_DISPATCH_SECRETS": f"file:{file}"})
+    assert secret_named(secrets, environ, "TOKEN_NAME") == "old"
     assert "docs/security.md" in caplog.text
     file.write_text(json.dumps({"modal": "old", "system": {"modal": "new"}}))
-    assert secret_named(environ, "TOKEN_NAME") == "new"
+    assert secret_named(secrets, environ, "TOKEN_NAME") == "new"
     file.write_text("{}")
     with pytest.raises(Rejected, match=r"create 'modal' in the object 'system' of .*secrets\.json"):
-        secret_named(environ, "TOKEN_NAME")
+        secret_named(secrets, environ, "TOKEN_NAME")

@@ -17,6 +17,7 @@ from push_dispatch.handlers import dispatch as dispatching
 from push_dispatch.handlers.push import RESERVE_MS, handle as handle_push
 from push_dispatch.handlers.webhook import handle as handle_webhook
 from push_dispatch.ports.messages import encode
+from push_dispatch.ports.secrets import NO_SECRETS
 from tests.fakes.world import POOL, World
 
 
@@ -135,14 +136,7 @@ def test_a_message_that_is_none_fails_nobody() -> None:
 
 
 def test_a_secret_that_is_gone_holds_up_nobody() -> None:
-    class Gone:
-        def read(self, name: str) -> str:
-            raise KeyError(name)
-
-        def arn(self, name: str) -> str:
-            raise KeyError(name)
-
-    notifier = Notifier(webhooks=[Webhook("http://127.0.0.1:9", "gone")], secrets=Gone())
+    notifier = Notifier(webhooks=[Webhook("http://127.0.0.1:9", "gone")], secrets=NO_SECRETS)
     assert failed(handle_webhook(notifier, changes("1"), enough)) == []
 
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
+from boto3 import Session
 
+from push_dispatch.bootstrap import ports_for
 from push_dispatch.cli.commands.platforms import ls
-from push_dispatch.core.errors import Invalid
+from push_dispatch.core.errors import Invalid, Rejected
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.engine.submit import Request, submit
-from push_dispatch.platforms import registry
+from push_dispatch.platforms import registry, shared
 from push_dispatch.platforms.base import Capabilities, Job
 from push_dispatch.platforms.capabilities import capabilities_of, check_capabilities, finder
 from push_dispatch.platforms.registry import entries, load
+from push_dispatch.ports.secrets import Secrets
+from push_dispatch.ports.settings import Settings
 from tests.fakes.memory_platform import MemoryPlatform
 from tests.fakes.world import POOL, World
 
@@ -116,6 +121,30 @@ def test_a_wrapper_of_somebody_else_is_loaded_with_all_that_it_wraps(install: In
     assert finder(platform) is not None
 
 
+def test_only_a_platform_that_takes_the_systems_secrets_gets_them(install: Install) -> None:
+    """One that is older than this parameter goes on with the environment alone, keywords or not."""
+
+    class Signing(New):
+        def __init__(self, environ: Mapping[str, str], secrets: Secrets) -> None:
+            super().__init__(environ)
+            self.token = shared.secret_named(secrets, environ, "TOKEN_NAME")
+
+    class Older(New):
+        def __init__(self, environ: Mapping[str, str], clock: Any = time.time, **_: Any) -> None:
+            super().__init__(environ)
+            self.clock = clock
+
+    install(Signing)
+    environ = {"TOKEN_NAME": "theirs", "PUSH_DISPATCH_SYSTEM_SECRET_theirs": "s3cret"}
+    settings = Settings("table", environ={**environ, "PUSH_DISPATCH_SECRETS": "env"})
+    ports = ports_for(settings, Session(region_name="eu-west-1"), "http://127.0.0.1:9")
+    assert cast("Signing", ports.platform("theirs")).token == "s3cret"
+    with pytest.raises(Rejected, match="secret 'theirs' cannot be read: create 'theirs' in"):
+        load("theirs", environ)
+    install(Older)
+    assert cast("Older", load("theirs", environ)).clock is time.time
+
+
 def test_the_list_shows_what_platforms_of_others_can_do_and_survives_broken_ones(
     install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,7 +182,7 @@ def test_a_wrapped_platform_settles_a_lost_reply_by_looking_before_it_sends(wrap
     assert run.current.handle is not None
 
 
-Install = Callable[[Callable[[Mapping[str, str]], Any]], None]
+Install = Callable[[Callable[..., Any]], None]
 
 
 @pytest.fixture

@@ -39,6 +39,8 @@ class _References:
     def arn(self, name: str) -> str:  # noqa: ARG002 - the protocol's
         return ""
 
+    where = read
+
 
 #: Where jobs report to is known to the functions only, and a token belongs to one attempt.
 _REPORT_URL, _REPORT_TOKEN = "<the deployment's report URL>", "<a token for this attempt>"

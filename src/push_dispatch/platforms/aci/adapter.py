@@ -36,6 +36,7 @@ from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import ACI
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
+from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["Aci"]
 
@@ -66,13 +67,14 @@ class Aci:
     def __init__(
         self,
         environ: Mapping[str, str],
+        secrets: Secrets = NO_SECRETS,
         *,
         clock: Callable[[], float] = time.time,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """`clock` gives epoch seconds."""
         self._environ = environ
-        self._clients = Clients(environ, read_seconds)
+        self._clients = Clients(environ, secrets, read_seconds)
         self._clock = clock
 
     # -- push ------------------------------------------------------------------------------------

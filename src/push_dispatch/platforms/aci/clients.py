@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.exceptions import ClientAuthenticationError
 from azure.mgmt.containerinstance import ContainerInstanceManagementClient
@@ -18,6 +18,10 @@ from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.aci.refusal import is_sign_in
 from push_dispatch.platforms.aci.sign_in import credential_from
 from push_dispatch.platforms.rest import CONNECT_SECONDS
+from push_dispatch.ports.secrets import Secrets
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
 
 __all__ = ["Clients"]
 
@@ -31,8 +35,9 @@ _Answer = TypeVar("_Answer")
 class Clients:
     """SDK clients that neither wait long nor send anything twice by themselves."""
 
-    def __init__(self, environ: Mapping[str, str], read_seconds: float) -> None:
+    def __init__(self, environ: Mapping[str, str], secrets: Secrets, read_seconds: float) -> None:
         self._environ = environ
+        self._secrets = secrets
         self._read_seconds = read_seconds
         self._clients: dict[str, ContainerInstanceManagementClient] = {}
         self._locations: dict[tuple[str, str], str] = {}
@@ -57,7 +62,7 @@ class Clients:
 
     def sign_in(self) -> None:
         """Ask for an access token with a credential that nobody has used yet. Raises as `ask`."""
-        credential_from(self._environ, **self._sign_in_options()).get_token(_ARM + _SCOPE)
+        self._credential().get_token(_ARM + _SCOPE)
 
     def location(self, subscription: str, resource_group: str) -> str:
         """The location of a resource group, remembered. Raises what the SDK raises."""
@@ -79,7 +84,7 @@ class Clients:
 
     def _make(self, subscription: str) -> ContainerInstanceManagementClient:
         return ContainerInstanceManagementClient(
-            credential_from(self._environ, **self._sign_in_options()),
+            self._credential(),
             subscription,
             base_url=self._endpoint or _ARM,
             credential_scopes=[_ARM + _SCOPE],
@@ -90,12 +95,12 @@ class Clients:
     def _endpoint(self) -> str:
         return self._environ.get("PUSH_DISPATCH_AZURE_ENDPOINT", "").rstrip("/")
 
-    def _sign_in_options(self) -> dict[str, Any]:
-        if not self._endpoint:
-            return self._options()
-        # Discovery would ask the public cloud whether it knows this authority.
-        elsewhere = {"authority": self._endpoint, "disable_instance_discovery": True}
-        return self._options() | elsewhere
+    def _credential(self) -> TokenCredential:
+        options = self._options()
+        if self._endpoint:
+            # Discovery would ask the public cloud whether it knows this authority.
+            options |= {"authority": self._endpoint, "disable_instance_discovery": True}
+        return credential_from(self._environ, self._secrets, **options)
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from push_dispatch.adapters.secret_stores import secret_named
 from push_dispatch.core.errors import Rejected
+from push_dispatch.platforms.shared import secret_named
 from push_dispatch.platforms.web_identity import web_identity_token
+from push_dispatch.ports.secrets import Secrets
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -29,7 +30,9 @@ __all__ = ["AUDIENCE", "credential_from", "whom"]
 AUDIENCE = "api://AzureADTokenExchange"
 
 
-def credential_from(environ: Mapping[str, str], **options: Any) -> TokenCredential:
+def credential_from(
+    environ: Mapping[str, str], secrets: Secrets, **options: Any
+) -> TokenCredential:
     """The credential that the environment asks for; `options` are those of azure-identity.
 
     Raises Rejected (`credentials_missing`, `secret_unavailable`).
@@ -40,7 +43,7 @@ def credential_from(environ: Mapping[str, str], **options: Any) -> TokenCredenti
     )
 
     tenant, client = (_named(environ, f"AZURE_{name}_ID") for name in ("TENANT", "CLIENT"))
-    secret = _secret(environ)
+    secret = _secret(environ, secrets)
     if secret is not None:
         return ClientSecretCredential(tenant, client, secret, **options)
     # Asked for by azure-identity each time that it needs a new token, once an hour.
@@ -67,7 +70,7 @@ def _named(environ: Mapping[str, str], name: str) -> str:
     return environ[name]
 
 
-def _secret(environ: Mapping[str, str]) -> str | None:
+def _secret(environ: Mapping[str, str], secrets: Secrets) -> str | None:
     if not environ.get("AZURE_CLIENT_SECRET_NAME"):
         return environ.get("AZURE_CLIENT_SECRET") or None
-    return secret_named(environ, "AZURE_CLIENT_SECRET_NAME")
+    return secret_named(secrets, environ, "AZURE_CLIENT_SECRET_NAME")

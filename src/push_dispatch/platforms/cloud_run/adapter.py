@@ -29,6 +29,7 @@ from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
+from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["CloudRun"]
 
@@ -64,12 +65,13 @@ class CloudRun:
     def __init__(
         self,
         environ: Mapping[str, str],
+        secrets: Secrets = NO_SECRETS,
         *,
         clock: Callable[[], float] = time.time,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """`clock` gives epoch seconds."""
-        self._clients = Clients(environ, read_seconds, clock)
+        self._clients = Clients(environ, secrets, read_seconds, clock)
         self._project = environ.get("GOOGLE_CLOUD_PROJECT")
 
     # -- push ------------------------------------------------------------------------------------

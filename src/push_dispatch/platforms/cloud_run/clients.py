@@ -24,6 +24,7 @@ from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
 from push_dispatch.platforms.google.rest import address, authorization, signed_in
 from push_dispatch.platforms.google.sign_in import SignIn
 from push_dispatch.platforms.rest import Rest
+from push_dispatch.ports.secrets import Secrets
 
 __all__ = ["Clients"]
 
@@ -36,13 +37,14 @@ class Clients:
     def __init__(
         self,
         environ: Mapping[str, str],
+        secrets: Secrets,
         read_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives epoch seconds."""
         self._environ = environ
         self._read_seconds = read_seconds
-        self._sign_in = SignIn(environ)
+        self._sign_in = SignIn(environ, secrets)
         url = partial(address, environ, _CLOUD_RUN, "https://run.googleapis.com")
         self._channel = Channel(url, clock)
         self._stubs: _Stubs | None = None

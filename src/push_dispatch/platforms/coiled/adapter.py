@@ -23,7 +23,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from push_dispatch.adapters.secret_stores import secret_named
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Observation
 from push_dispatch.platforms import shared
@@ -35,6 +34,7 @@ from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, s
 from push_dispatch.platforms.coiled.verdict import read
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply, Rest
+from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["Coiled"]
 
@@ -71,8 +71,9 @@ class Coiled:
     name: ClassVar[str] = "coiled"
     capabilities: ClassVar[Capabilities] = COILED
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS) -> None:
         self._environ = environ
+        self._secrets = secrets
         self._machines: dict[str, list[str]] = {}
 
     # -- push ------------------------------------------------------------------------------------
@@ -230,7 +231,7 @@ class Coiled:
                 "or DASK_COILED__TOKEN",
                 reason="credentials_missing",
             )
-        return secret_named(self._environ, "PUSH_DISPATCH_COILED_TOKEN_NAME")
+        return shared.secret_named(self._secrets, self._environ, "PUSH_DISPATCH_COILED_TOKEN_NAME")
 
     def _workspace(self, job: Job) -> str:
         named = job.configuration.get("workspace") or self._environ.get("DASK_COILED__WORKSPACE")

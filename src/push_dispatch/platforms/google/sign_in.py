@@ -25,9 +25,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from push_dispatch.adapters.secret_stores import secret_named
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.platforms.shared import secret_named
 from push_dispatch.platforms.web_identity import web_identity_token
+from push_dispatch.ports.secrets import Secrets
 
 __all__ = ["SignIn"]
 
@@ -42,8 +43,9 @@ _REFUSED = re.compile(r"\b(invalid_\w+|unauthorized_client|unsupported_grant_typ
 class SignIn:
     """Access tokens of Google Cloud, renewed when they are about to expire."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], secrets: Secrets) -> None:
         self._environ = environ
+        self._secrets = secrets
         self._credentials: Any = None
         self._lock = Lock()
 
@@ -60,7 +62,7 @@ class SignIn:
         """
         with self._lock:
             if self._credentials is None:
-                self._credentials = _credentials(self._environ)
+                self._credentials = _credentials(self._environ, self._secrets)
             if not self._credentials.valid:
                 _refresh(self._credentials)
             return str(self._credentials.token)
@@ -72,7 +74,7 @@ class SignIn:
 
     def anew(self) -> str:
         """As whom one signs in; asks for a token, whatever was remembered. Raises as `token`."""
-        fresh = SignIn(self._environ)
+        fresh = SignIn(self._environ, self._secrets)
         fresh.token()
         return fresh._whom()
 
@@ -94,12 +96,12 @@ _NAMES = (
 )
 
 
-def _credentials(environ: Mapping[str, str]) -> Any:
+def _credentials(environ: Mapping[str, str], secrets: Secrets) -> Any:
     audience, key_name, file = (environ.get(name) for name in _NAMES)
     if audience:
         return _federated(environ, audience)
     if key_name:
-        return _from_key(secret_named(environ, _NAMES[1]), f"the secret {key_name!r}")
+        return _from_key(secret_named(secrets, environ, _NAMES[1]), f"the secret {key_name!r}")
     if file:
         return _from_file(file)
     raise Rejected(

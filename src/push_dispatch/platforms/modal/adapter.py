@@ -36,6 +36,7 @@ from push_dispatch.platforms.modal.request import (
 )
 from push_dispatch.platforms.modal.verdict import ended, has_ended, status_of
 from push_dispatch.platforms.refusals import Reaction
+from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["Modal"]
 
@@ -88,10 +89,14 @@ class Modal:
     capabilities: ClassVar[Capabilities] = MODAL
 
     def __init__(
-        self, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+        self,
+        environ: Mapping[str, str],
+        secrets: Secrets = NO_SECRETS,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives epoch seconds."""
-        self._clients = Clients(environ, clock)
+        self._clients = Clients(environ, secrets, clock)
         self._apps: dict[str, str] = {}
         self._images: dict[tuple[str, Image], str] = {}
         self._secrets: dict[str, str] = {}

@@ -21,10 +21,11 @@ from urllib.parse import quote
 from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
 from modal_proto import api_pb2, api_pb2_grpc
 
-from push_dispatch.adapters.secret_stores import secret_named
 from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.channel import Channel
 from push_dispatch.platforms.rest import READ_SECONDS
+from push_dispatch.platforms.shared import secret_named
+from push_dispatch.ports.secrets import Secrets
 
 __all__ = ["Clients"]
 
@@ -40,9 +41,12 @@ _MARGIN_SECONDS = 60
 class Clients:
     """Asks, with a time-out and once."""
 
-    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], secrets: Secrets, clock: Callable[[], float] = time.time
+    ) -> None:
         """`clock` gives epoch seconds."""
         self._environ = environ
+        self._secrets = secrets
         self._clock = clock
         url = environ.get("MODAL_SERVER_URL") or "https://api.modal.com"
         self._channel = Channel(lambda: url, clock)
@@ -64,7 +68,7 @@ class Clients:
     def sign_in(self) -> Any:
         """The workspace of the credentials, which are read anew; on a channel of its own. Raises
         as `ask`."""
-        fresh = Clients(self._environ, self._clock)
+        fresh = Clients(self._environ, self._secrets, self._clock)
         try:
             return fresh.ask("WorkspaceNameLookup", Empty())
         finally:
@@ -104,7 +108,7 @@ class Clients:
                 "MODAL_TOKEN_SECRET",
                 reason="credentials_missing",
             )
-        value = secret_named(self._environ, _NAME)
+        value = secret_named(self._secrets, self._environ, _NAME)
         try:
             found = json.loads(value)
             return str(found["token_id"]), str(found["token_secret"])

@@ -28,6 +28,7 @@ from push_dispatch.platforms.vertex.cost import estimate
 from push_dispatch.platforms.vertex.refusal import asked, row_of, told
 from push_dispatch.platforms.vertex.request import Place, Region, body_for, labels_of, region_of
 from push_dispatch.platforms.vertex.verdict import read
+from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["SETTLE_SECONDS", "Vertex"]
 
@@ -56,12 +57,16 @@ class Vertex:
     )
 
     def __init__(
-        self, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+        self,
+        environ: Mapping[str, str],
+        secrets: Secrets = NO_SECRETS,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives epoch seconds."""
         self._environ = environ
         self._clock = clock
-        self._sign_in = SignIn(environ)
+        self._sign_in = SignIn(environ, secrets)
         self._project = environ.get("GOOGLE_CLOUD_PROJECT")
         self._regions: dict[str, GoogleRest] = {}
 
