@@ -25,7 +25,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PRECIOUS: $(ENVS)/%/.synced
-.PHONY: help demo cli test check fmt lock bench bundles clean
+.PHONY: help demo cli test check fmt lock bench bundles docs clean
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench: $(VENV)/.synced-dev ## Measure latency, throughput and cost; ARGS goes to
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bundles: $(BUNDLES:%=bundle-%) ## Build the functions as zip files, for infra/terraform
+
+docs: env-docs ## Build the documentation site into build/site; any warning fails
+	NO_MKDOCS_2_WARNING=1 $(ENVS)/docs/bin/mkdocs build --quiet --strict
 
 clean: ## Remove caches and builds; the environments (.venv, .envs) stay
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
