@@ -15,8 +15,9 @@ from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Pool, Ready, Run
-from push_dispatch.engine.dispatch import Hints, dispatch, hints_of
+from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.finish import finish
+from push_dispatch.engine.hints import Hints, hints_of
 from push_dispatch.engine.sweep import sweep
 from push_dispatch.handlers.push import MAX_RECEIVES, handle as handle_push
 from push_dispatch.ports import Ports

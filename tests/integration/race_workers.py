@@ -21,8 +21,9 @@ from push_dispatch.bootstrap import new_id, now
 from push_dispatch.control.pools import change_pool, change_queue
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Ledger, Observation, Pool, Ready, Run, Status
-from push_dispatch.engine.dispatch import Hints, dispatch, hints_of
+from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.finish import finish
+from push_dispatch.engine.hints import Hints, hints_of
 from push_dispatch.engine.push import push
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports

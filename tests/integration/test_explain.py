@@ -20,10 +20,11 @@ from push_dispatch.control.deployments import Deployment, save_deployment
 from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
 from push_dispatch.core import admission
 from push_dispatch.core.model import Observation, Pool, Queue, Rate, Ready, Run, Status
-from push_dispatch.engine.cancel import cancel
-from push_dispatch.engine.dispatch import Hints, dispatch
+from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.finish import finish
+from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.push import push
+from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import Request, submit
 from push_dispatch.engine.sweep import sweep
 from push_dispatch.insight.explain import Explanation, explain, explain_pool
@@ -262,7 +263,7 @@ def test_it_is_wrong_once_the_clause_that_decides_is_gone(
     world = World(store, f"wrong-{reason.replace('_', '-')}")
     run = WAITS[reason](world)
     assert world.explain(run).reason == reason
-    monkeypatch.setattr(push_dispatch.insight.explain, "decide", _decide_without(reason))
+    monkeypatch.setattr(push_dispatch.insight.why, "decide", _decide_without(reason))
     assert world.explain(run).reason != reason
 
 

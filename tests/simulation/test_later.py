@@ -21,7 +21,8 @@ from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import NoCapacity, PlatformError, Throttled, Unavailable
 from push_dispatch.core.model import Rate, Run, RunState
 from push_dispatch.engine.submit import Request, submit, submit_many
-from push_dispatch.insight.explain import explain, reasons_of
+from push_dispatch.insight.explain import explain
+from push_dispatch.insight.why import reasons_of
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.refusal import failed, refused
 from push_dispatch.platforms.refusals import Reaction, Row

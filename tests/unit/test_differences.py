@@ -15,7 +15,7 @@ from push_dispatch.core.errors import Invalid, NotFound
 from push_dispatch.core.model import Pool, RunState
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.core.validation import check
-from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import Request, submit
 from tests.fakes.world import POOL, World
 

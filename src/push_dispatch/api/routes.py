@@ -23,7 +23,7 @@ from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import Conflict, Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import RunState
 from push_dispatch.core.validation import check
-from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit
 from push_dispatch.insight.explain import explain, explain_pool
 from push_dispatch.insight.listing import newest_runs, run_named, run_views

@@ -14,8 +14,8 @@ from push_dispatch.cli.times import span
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
 from push_dispatch.core.reasons import describe
-from push_dispatch.insight.explain import reasons_of
 from push_dispatch.insight.listing import run_named
+from push_dispatch.insight.why import reasons_of
 from push_dispatch.platforms.base import ReadsLogs
 from push_dispatch.platforms.capabilities import log_reader
 from push_dispatch.ports import Ports

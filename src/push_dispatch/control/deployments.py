@@ -16,8 +16,8 @@ from push_dispatch.control.pools import change_pool, pool_named
 from push_dispatch.core.errors import Invalid, NotFound, Unreadable
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, check_limit, check_name
 from push_dispatch.core.schedule import Schedule, check_schedule
-from push_dispatch.core.secret_names import check_secrets
-from push_dispatch.core.template import Layer, secret_references
+from push_dispatch.core.secret_references import check_secrets, secret_references
+from push_dispatch.core.template import Layer
 from push_dispatch.core.validation import check
 from push_dispatch.engine.submit import Request, check_request
 from push_dispatch.platforms.registry import needs_command

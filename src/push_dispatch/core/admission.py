@@ -6,14 +6,10 @@ simulator all call it, so that none of them can tell another story than what hap
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from push_dispatch.core import pacing
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.model import (
     MAX_SLOTS,
@@ -22,11 +18,11 @@ from push_dispatch.core.model import (
     Ledger,
     Pool,
     Queue,
-    Rate,
     Ready,
     Slot,
-    Starts,
 )
+from push_dispatch.core.rates import available, next_at, paced_after, starts_after, windows_move
+from push_dispatch.core.usage import Used
 
 __all__ = [
     "HANDOVER_SECONDS",
@@ -37,9 +33,7 @@ __all__ = [
     "colliding",
     "decide",
     "next_turn",
-    "slot_name",
     "startable_alone",
-    "started_within",
 ]
 
 #: An admitted run whose place in line is still there after this time was not handed over: the
@@ -49,13 +43,8 @@ HANDOVER_SECONDS = 30
 #: refused although the platform had taken others: it may be too large for the room there is.
 ASIDE_SECONDS = 60
 _DOUBLINGS = 4
-
-
 #: Waits for a platform that refuses.
 _REFUSED = frozenset({"no_room", "throttled"})
-
-#: Bytes of a name in the ledger.
-_SLOT_NAME = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +102,7 @@ def colliding(pool: Pool, ledger: Ledger, entries: Sequence[Ready], now: int) ->
     """Those that are due, are to be cancelled if their deployment runs already as often as it may,
     and hold no slot: a fact about their deployment alone, whatever else would hold them back."""
     held = {holder.slot for holder in ledger.holders}
-    used = _Used.of(Snapshot(pool, ledger, {}), now)
+    used = Used.of(pool, ledger, now)
     return [e for e in entries if e.slot not in held and _collides(pool, used, e, now)]
 
 
@@ -135,21 +124,15 @@ def apply(snapshot: Snapshot, admitted: Sequence[Ready], now: int) -> Ledger:
     new = tuple(
         Holder(r.run, r.attempt, r.queue, now, r.concurrency_key, r.deployment) for r in admitted
     )
-    starts: dict[str, Starts] = {}
-    for scope, rate in _rates(pool):
-        kept = _within(ledger.starts.get(scope, ()), rate, now)
-        count = sum(1 for r in admitted if scope in ("", r.queue))
-        if count:
-            kept = _condensed((*kept, (now, count)), rate)
-        if kept:
-            starts[scope] = kept
+    started = Counter({"": len(admitted)})
+    started.update(r.queue for r in admitted)
     return replace(
         ledger,
         version=ledger.version + 1,
         holders=(*ledger.holders, *new),
-        starts=starts,
+        starts=starts_after(pool, ledger, started, now),
         configuration=pool.version,
-        paced=_paced(pool, ledger, len(admitted), now),
+        paced=paced_after(pool, ledger, len(admitted), now),
     )
 
 
@@ -161,9 +144,9 @@ def next_turn(snapshot: Snapshot, decision: Decision, now: int) -> int | None:
     reasons = {wait.reason for wait in decision.wait}
     turns: list[int] = []
     if "platform_rate" in reasons and pool.platform_rate:
-        turns.append(pacing.next_at(ledger.paced, pool.platform_rate))
+        turns.append(next_at(ledger.paced, pool.platform_rate))
     if "rate_limit" in reasons:
-        turns += _windows_move(pool, ledger, now)
+        turns += windows_move(pool, ledger, now)
     refused = [wait.ready for wait in decision.wait if wait.reason in _REFUSED]
     turns += [_aside_until(ready) for ready in refused]
     if refused and snapshot.circuit.recovers(now):
@@ -184,7 +167,7 @@ class _Desk:
     collide: list[Ready] = field(default_factory=list)
     wait: list[Wait] = field(default_factory=list)
     since: dict[Slot, int] = field(init=False)
-    used: _Used = field(init=False)
+    used: Used = field(init=False)
     #: Runs that the platform's rate, and its room, let in; None is any number.
     paced: int | None = field(init=False)
     room: int | None = field(init=False)
@@ -193,10 +176,10 @@ class _Desk:
 
     def __post_init__(self) -> None:
         self.since = {holder.slot: holder.since for holder in self.snapshot.ledger.holders}
-        self.used = _Used.of(self.snapshot, self.now)
+        self.used = Used.of(self.snapshot.pool, self.snapshot.ledger, self.now)
         pool, ledger = self.snapshot.pool, self.snapshot.ledger
         rate = pool.platform_rate
-        self.paced = pacing.available(ledger.paced, rate, self.now) if rate else None
+        self.paced = available(ledger.paced, rate, self.now) if rate else None
         self.room = self.snapshot.circuit.room(self.now, self.since.values())
 
     def serve(self, queue: Queue, ready: Ready) -> None:
@@ -287,79 +270,7 @@ class _Desk:
         return self.reason_to_wait(queue, ready) is None
 
 
-def slot_name(name: str) -> str:
-    """How a ledger names a concurrency key or a deployment: short ones as they are, longer ones by
-    a digest. They are only compared, and 5,000 slots with names of their own must fit into one
-    item. The name of a name is that name."""
-    if len(json.dumps(name, ensure_ascii=False).encode("utf-8", "replace")) <= _SLOT_NAME + 2:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
-    return "#" + base64.urlsafe_b64encode(digest)[: _SLOT_NAME - 1].decode()
-
-
-@dataclass(slots=True)
-class _Used:
-    """Slots and starts used so far, by whatever is limited."""
-
-    total: int
-    queues: Counter[str]
-    keys: Counter[str]
-    queue_keys: Counter[tuple[str, str]]
-    deployments: Counter[str]
-    starts: Counter[str]
-
-    @classmethod
-    def of(cls, snapshot: Snapshot, now: int) -> _Used:
-        holders = snapshot.ledger.holders
-        starts = Counter(
-            {
-                scope: started_within(snapshot.ledger, scope, rate, now)
-                for scope, rate in _rates(snapshot.pool)
-            }
-        )
-        return cls(
-            total=len(holders),
-            queues=Counter(h.queue for h in holders),
-            keys=Counter(slot_name(h.concurrency_key) for h in holders if h.concurrency_key),
-            queue_keys=Counter(
-                (h.queue, slot_name(h.concurrency_key)) for h in holders if h.concurrency_key
-            ),
-            deployments=Counter(slot_name(h.deployment) for h in holders if h.deployment),
-            starts=starts,
-        )
-
-    def add(self, ready: Ready) -> None:
-        self.total += 1
-        self.queues[ready.queue] += 1
-        if ready.concurrency_key:
-            key = slot_name(ready.concurrency_key)
-            self.keys[key] += 1
-            self.queue_keys[ready.queue, key] += 1
-        if ready.deployment:
-            self.deployments[slot_name(ready.deployment)] += 1
-        self.starts[""] += 1
-        self.starts[ready.queue] += 1
-
-    def key_is_full(self, pool: Pool, queue: Queue, ready: Ready) -> bool:
-        if not ready.concurrency_key:
-            return False
-        key = slot_name(ready.concurrency_key)
-        in_pool, in_queue = self.keys[key], self.queue_keys[queue.name, key]
-        return (pool.key_limit is not None and in_pool >= pool.key_limit) or (
-            queue.key_limit is not None and in_queue >= queue.key_limit
-        )
-
-    def deployment_is_full(self, pool: Pool, ready: Ready) -> bool:
-        limit = pool.deployment_limits.get(ready.deployment) if ready.deployment else None
-        return limit is not None and self.deployments[slot_name(ready.deployment)] >= limit
-
-    def rate_is_spent(self, pool: Pool, queue: Queue) -> bool:
-        return (pool.rate is not None and self.starts[""] >= pool.rate.starts) or (
-            queue.rate is not None and self.starts[queue.name] >= queue.rate.starts
-        )
-
-
-def _collides(pool: Pool, used: _Used, ready: Ready, now: int) -> bool:
+def _collides(pool: Pool, used: Used, ready: Ready, now: int) -> bool:
     return (
         ready.collision is Collision.CANCEL_NEW
         and ready.due <= now
@@ -372,55 +283,3 @@ def _aside_until(ready: Ready) -> int:
     if not ready.refused_at:
         return 0
     return ready.refused_at + (ASIDE_SECONDS * 1000 << min(ready.blames, _DOUBLINGS))
-
-
-def _rates(pool: Pool) -> list[tuple[str, Rate]]:
-    """Every rate of the pool with its scope: the empty one is the pool's own."""
-    rates = [(queue.name, queue.rate) for queue in pool.queues if queue.rate]
-    return [("", pool.rate), *rates] if pool.rate else rates
-
-
-def started_within(ledger: Ledger, scope: str, rate: Rate, now: int) -> int:
-    """Count the starts of a scope that its rate still counts."""
-    return sum(count for _, count in _within(ledger.starts.get(scope, ()), rate, now))
-
-
-def _within(starts: Starts, rate: Rate, now: int) -> Starts:
-    """The starts that still count: any window of the period may hold `rate.starts` of them."""
-    return tuple(entry for entry in starts if entry[0] > now - rate.period_seconds * 1000)
-
-
-#: Different times of starts that a ledger keeps for each rate: its size does not depend on the
-#: rate. Above it, starts of the same `_PARTS`th of the period are counted together.
-_TIMES = 128
-_PARTS = 64
-
-
-def _condensed(starts: Starts, rate: Rate) -> Starts:
-    """The same starts at few enough times, none earlier than it was: no window holds more. Parts
-    lie on a fixed grid, so that doing it again moves no start beyond its own part."""
-    if len(starts) <= _TIMES:
-        return starts
-    part = max(1, rate.period_seconds * 1000 // _PARTS)
-    parts: dict[int, tuple[int, int]] = {}
-    for at, count in starts:
-        last, before = parts.get(at // part, (at, 0))
-        parts[at // part] = (max(last, at), before + count)
-    return tuple(sorted(parts.values()))
-
-
-def _paced(pool: Pool, ledger: Ledger, admitted: int, now: int) -> int:
-    """What is kept of a bucket: nothing if it is full, or if there is none."""
-    if pool.platform_rate is None:
-        return 0
-    paced = pacing.take(ledger.paced, pool.platform_rate, now, admitted)
-    return paced if paced > now else 0
-
-
-def _windows_move(pool: Pool, ledger: Ledger, now: int) -> list[int]:
-    """When the oldest start of each rate's window leaves it."""
-    return [
-        starts[0][0] + rate.period_seconds * 1000
-        for scope, rate in _rates(pool)
-        if (starts := _within(ledger.starts.get(scope, ()), rate, now))
-    ]

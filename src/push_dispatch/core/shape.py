@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from push_dispatch.core.template import split
+from push_dispatch.core.secret_references import split
 
 __all__ = ["dangling", "misshapen"]
 

@@ -17,16 +17,9 @@ from typing import TYPE_CHECKING, Any
 from push_dispatch.core.bounds import check_document
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.schemas import misfits, schema_problems
+from push_dispatch.core.secret_references import SECRETS, secret_references, stray_references
 from push_dispatch.core.shape import dangling, misshapen
-from push_dispatch.core.template import (
-    SECRETS,
-    Layer,
-    merge_variables,
-    placeholders,
-    render,
-    secret_references,
-    stray_references,
-)
+from push_dispatch.core.template import Layer, merge_variables, placeholders, render
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError

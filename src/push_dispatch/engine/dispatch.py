@@ -24,13 +24,13 @@ from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
 from push_dispatch.core.model import DELETED, Collision, Ledger, Pool, Ready, Run, RunState, Slot
 from push_dispatch.engine.gate import has_gate, last_type
+from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
-from push_dispatch.ports.store import Change
 
-__all__ = ["Hints", "Passed", "dispatch", "hand_over", "hints_of", "wake_when_due"]
+__all__ = ["Passed", "dispatch", "hand_over", "wake_when_due"]
 
 log = logging.getLogger(__name__)
 
@@ -58,32 +58,6 @@ WAKE_WITHIN_SECONDS = 900
 
 
 @dataclass(slots=True)
-class Hints:
-    """What a batch of changes tells of one pool. Every statement stays true for ever."""
-
-    #: Attempts that are over: their slots are free.
-    ended: set[Slot] = field(default_factory=set)
-    #: Runs that wait for an attempt.
-    waiting: list[Ready] = field(default_factory=list)
-    #: Places in line that have become pointless.
-    gone: list[Ready] = field(default_factory=list)
-    #: Runs that were asked to stop while they hold a slot.
-    stopping: list[Run] = field(default_factory=list)
-    #: Runs that have become due and are cancelled if their deployment runs already.
-    due: set[str] = field(default_factory=set)
-    #: Runs that are malformed in the table.
-    unreadable: list[Run] = field(default_factory=list)
-
-    def add(self, others: Hints) -> None:
-        """Take over what another batch tells of the same pool."""
-        self.ended |= others.ended
-        self.waiting += others.waiting
-        self.gone += others.gone
-        self.stopping += others.stopping
-        self.due |= others.due
-
-
-@dataclass(slots=True)
 class Passed:
     """What a dispatch has done, for the log and the metrics."""
 
@@ -97,14 +71,6 @@ class Passed:
     oldest_due: int | None = None
     races_lost: int = 0
     slots_used: int = 0
-
-
-def hints_of(changes: Iterable[Change]) -> dict[str, Hints]:
-    """Reduce a batch of changes to what each pool has to know."""
-    hints: dict[str, Hints] = defaultdict(Hints)
-    for change in changes:
-        _collect(hints[change.pool], change.before, change.after)
-    return dict(hints)
 
 
 def dispatch(
@@ -139,30 +105,7 @@ def dispatch(
     return passed
 
 
-# -- hints ------------------------------------------------------------------------------------
-
-
-def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
-    if after is None:
-        return
-    if after.unreadable:
-        hints.unreadable.append(after)
-    elif after.state.ended:
-        # Also the attempt that it was waiting for: the slot may have been given to it already.
-        hints.ended.add(Slot(after.uuid, after.next_attempt))
-        if before is not None and before.state is RunState.SCHEDULED:
-            hints.gone.append(Ready.of(before))
-    elif after.state is RunState.SCHEDULED:
-        if after.attempt:
-            hints.ended.add(Slot(after.uuid, after.attempt))
-        place = Ready.of(after)
-        hints.waiting.append(place)
-        if before is not None and before.state is RunState.SCHEDULED and Ready.of(before) != place:
-            hints.gone.append(Ready.of(before))
-    elif after.state is RunState.CANCELLING and (
-        before is None or (before.state, before.stop) != (after.state, after.stop)
-    ):
-        hints.stopping.append(after)
+# -- before the passes ------------------------------------------------------------------------
 
 
 def _end_unreadable(ports: Ports, runs: Sequence[Run]) -> None:

@@ -11,19 +11,16 @@ from typing import Any
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Attempt, Run
-from push_dispatch.core.secret_names import check_secrets
-from push_dispatch.core.shape import misshapen
-from push_dispatch.core.template import (
-    Layer,
+from push_dispatch.core.secret_references import (
+    check_secrets,
     mark_secrets,
-    merge_variables,
-    placeholders,
-    render,
     resolve_secrets,
     secret_references,
     stray_references,
     unmark_secrets,
 )
+from push_dispatch.core.shape import misshapen
+from push_dispatch.core.template import Layer, merge_variables, placeholders, render
 from push_dispatch.engine.reporter import environment_for, wrapped
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports.reporter import Reporter

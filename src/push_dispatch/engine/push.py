@@ -29,16 +29,9 @@ from push_dispatch.core.errors import (
 )
 from push_dispatch.core.events import Claim, Event, FallBack, Pushed, Reject
 from push_dispatch.core.model import Attempt, Run, RunState, Slot, parse_run_id
-from push_dispatch.engine.gate import Gate, gate_of
+from push_dispatch.core.retry import pause, spread
+from push_dispatch.engine.gate import LEASE_SECONDS, Gate, gate_of, give_back, hold, may_hold
 from push_dispatch.engine.job import job_for
-from push_dispatch.engine.patience import (
-    LEASE_SECONDS,
-    give_back,
-    hold,
-    may_hold,
-    pause,
-    spread,
-)
 from push_dispatch.engine.redactor import Redactor
 from push_dispatch.engine.stop import stop_attempt
 from push_dispatch.engine.transition import readable, transition

@@ -1,22 +1,42 @@
-"""How is an attempt stopped whose run is CANCELLING? Ask the platform; its end is seen later."""
+"""How is a run cancelled, whatever its state, and its attempt stopped?
+
+Waiting: it never starts. Being pushed: it is not pushed, or stopped as soon as its handle is
+known. Running: its platform is asked to stop it, and it keeps its slot until its end is seen.
+"""
 
 from __future__ import annotations
 
 import logging
 
-from push_dispatch.core.errors import PlatformError
+from push_dispatch.core.errors import PlatformError, Refused
+from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Run, RunState, parse_run_id
-from push_dispatch.engine.transition import readable
+from push_dispatch.engine.transition import readable, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import StopAttempt
 
-__all__ = ["stop", "stop_attempt"]
+__all__ = ["cancel", "stop", "stop_attempt"]
 
 log = logging.getLogger(__name__)
 
 #: Waits before the platform is asked again after it could not be reached. Then the sweep does so,
 #: once a minute.
 _PAUSES = (5, 15, 30)
+
+
+def cancel(ports: Ports, run_id: str) -> Run:
+    """Ask the run to stop and return it: CANCELLED, or CANCELLING. Idempotent meanwhile.
+
+    Raises Invalid, NotFound (`run_not_found`), Refused (`already_ended`).
+    """
+    pool, uuid = parse_run_id(run_id)
+    run = transition(ports, pool, uuid, Stop("cancelled_by_user"))
+    if run.state.ended and run.stop is None and run.reason != "cancelled_by_user":
+        raise Refused(
+            f"run {run_id} has already ended: {run.state.value} ({run.reason})",
+            reason="already_ended",
+        )
+    return run
 
 
 def stop(ports: Ports, message: StopAttempt) -> None:

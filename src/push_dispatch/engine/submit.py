@@ -228,12 +228,12 @@ def _enqueue_keyed(ports: Ports, runs: Sequence[Run]) -> None:
 
 def _check_secrets(pools: Mapping[str, Pool], runs: Sequence[Run]) -> None:
     """Once for all copies of a request, as below. The push checks the same for runs of others."""
-    from push_dispatch.core.secret_names import check_secrets  # noqa: PLC0415 - see _check_variables
-    from push_dispatch.core.template import secret_references  # noqa: PLC0415
+    # Like `_check_variables`, it loads the template language.
+    from push_dispatch.core import secret_references as secrets  # noqa: PLC0415
 
     given = {(r.pool, id(v)): v for r in runs for v in (r.variables, r.deployment_variables) if v}
     for (pool, _), variables in given.items():
-        check_secrets(pool, pools[pool].secrets, secret_references(variables))
+        secrets.check_secrets(pool, pools[pool].secrets, secrets.secret_references(variables))
 
 
 def _check_variables(

@@ -19,13 +19,13 @@ from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
 from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import (
     WAKE_WITHIN_SECONDS,
-    Hints,
     Passed,
     dispatch,
     hand_over,
     wake_when_due,
 )
 from push_dispatch.engine.gate import has_gate
+from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch

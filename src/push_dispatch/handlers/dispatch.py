@@ -11,7 +11,8 @@ from push_dispatch import bootstrap
 from push_dispatch.adapters.dynamodb.changes import batch_of, records_of
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.core.errors import PushDispatchError, Unavailable, Unreadable
-from push_dispatch.engine.dispatch import Hints, Passed, dispatch, hints_of
+from push_dispatch.engine.dispatch import Passed, dispatch
+from push_dispatch.engine.hints import Hints, hints_of
 from push_dispatch.handlers.stream import changes_of
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Wake, decode

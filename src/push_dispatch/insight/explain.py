@@ -1,23 +1,13 @@
-"""Why is this run waiting, and when will it start?
-
-`why` answers for every view: lists, the API and explanations. It asks the same `decide()` that
-dispatches, over the same reads, so it cannot tell another story than what happens.
-"""
+"""Why is this run waiting, and when will it start? `why` with the numbers behind it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 
-from push_dispatch.core.admission import (
-    Snapshot,
-    decide,
-    slot_name,
-    startable_alone,
-    started_within,
-)
+from push_dispatch.core.admission import Snapshot
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import (
     Holder,
@@ -30,9 +20,11 @@ from push_dispatch.core.model import (
     Slot,
     parse_run_id,
 )
+from push_dispatch.core.rates import started_within
 from push_dispatch.core.reasons import Kind, describe
 from push_dispatch.core.simulate import Arrival, simulate
-from push_dispatch.engine.gate import last_type
+from push_dispatch.core.usage import slot_name
+from push_dispatch.insight.why import DEPTH, decided, deeper, settled_reason, snapshot_with, why
 from push_dispatch.ports import Ports
 
 __all__ = [
@@ -41,14 +33,8 @@ __all__ = [
     "QueueExplanation",
     "explain",
     "explain_pool",
-    "reasons_of",
-    "why",
 ]
 
-#: Places of a queue that an explanation looks at; behind that the place in line is "at least".
-DEPTH = 1000
-#: Places of each queue that are read beyond the free slots, for those that are held back.
-_SLACK = 10
 #: Recent runs whose durations make the estimate.
 _HISTORY = 50
 
@@ -95,38 +81,6 @@ class PoolExplanation:
     queues: tuple[QueueExplanation, ...]
 
 
-def why(snapshot: Snapshot, now: int) -> dict[Slot, str]:
-    """Give the reason of every place in line of a snapshot: a token of kind `wait`, or of the end
-    that the next pass of dispatch makes of it."""
-    decision = decide(snapshot, now)
-    alone = startable_alone(snapshot, now)
-    reasons = {
-        wait.ready.slot: _waits_because(wait.ready, wait.reason, alone) for wait in decision.wait
-    }
-    for entries, reason in (
-        (decision.admit, "admissible"),
-        (decision.resend, "handing_over"),
-        (decision.expire, "expired"),
-        (decision.collide, "cancelled_by_collision"),
-    ):
-        reasons |= {entry.slot: reason for entry in entries}
-    return reasons
-
-
-def reasons_of(ports: Ports, pool: str, runs: Sequence[Run]) -> dict[str, str]:
-    """Give the reason of each of these runs of one pool, by uuid.
-
-    A waiting run's reason is decided now, over one snapshot for all of them; others have their
-    own. Reads no more of the line than the free slots can take, however long it is.
-    """
-    reasons = {run.uuid: _settled_reason(run) for run in runs}
-    waiting = [run for run in runs if run.state is RunState.SCHEDULED]
-    if waiting:
-        snapshot = _snapshot(ports, pool, map(Ready.of, waiting))
-        reasons |= _decided(ports, snapshot, waiting)
-    return reasons
-
-
 def explain(ports: Ports, run_id: str) -> Explanation:
     """Explain one run. Reads only. Raises Invalid, NotFound (`run_not_found`)."""
     pool_name, uuid = parse_run_id(run_id)
@@ -136,12 +90,12 @@ def explain(ports: Ports, run_id: str) -> Explanation:
     if run.state is not RunState.SCHEDULED:
         return _settled(run)
     place = Ready.of(run)
-    snapshot = _snapshot(ports, pool_name, [place])
-    reason = _decided(ports, snapshot, [run])[uuid]
+    snapshot = snapshot_with(ports, pool_name, [place])
+    reason = decided(ports, snapshot, [run])[uuid]
     if snapshot is None or reason == "queue_not_found":
         return _settled(run, reason)
     now = ports.clock()
-    snapshot = _deeper(ports, snapshot, place)
+    snapshot = deeper(ports, snapshot, place)
     about = describe(reason)
     return Explanation(
         run=run,
@@ -160,95 +114,19 @@ def explain_pool(ports: Ports, name: str) -> PoolExplanation:
     ledger, pool = ports.store.ledger(name), ports.store.pool(name)
     if pool is None:
         raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
-    snapshot = _deeper(ports, Snapshot(pool, ledger, {}))
+    snapshot = deeper(ports, Snapshot(pool, ledger, {}))
     reasons = why(snapshot, ports.clock())
     queues = tuple(_queue(snapshot, reasons, queue) for queue in pool.in_order)
     return PoolExplanation(pool, snapshot.ledger, queues)
 
 
-# -- reading ----------------------------------------------------------------------------------
-
-
-def _snapshot(ports: Ports, name: str, places: Iterable[Ready]) -> Snapshot | None:
-    """Read what a pass of dispatch would read, with these places where they belong: further
-    behind, or about to be put in line. None if there is no pool."""
-    # The ledger first, as a pass of dispatch does.
-    ledger, pool = ports.store.ledger(name), ports.store.pool(name)
-    if pool is None:
-        return None
-    now, circuit = ports.clock(), ports.store.circuit(name, last_type(pool))
-    page = min(DEPTH, max(0, pool.slots - len(ledger.holders)) + _SLACK)
-    lines = {q.name: ports.store.line(name, q.name, page, due=now) for q in pool.queues}
-    more = {queue for queue, line in lines.items() if len(line) == page}
-    while hungry := more & decide(Snapshot(pool, ledger, lines, circuit), now).hungry:
-        # Runs are held back by their keys and slots are left: dispatch reads on, too.
-        for queue in hungry:
-            line = lines[queue]
-            found = ports.store.line(name, queue, page, after=line[-1], due=now)
-            line += found
-            if len(found) < page or len(line) >= DEPTH:
-                more.discard(queue)
-    return Snapshot(pool, ledger, _with(lines, places), circuit)
-
-
-def _deeper(ports: Ports, snapshot: Snapshot, *places: Ready) -> Snapshot:
-    """Read the lines as far as numbers and estimates look, with the runs that are not due yet."""
-    pool = snapshot.pool
-    lines = {q.name: ports.store.line(pool.name, q.name, DEPTH) for q in pool.queues}
-    return replace(snapshot, ready=_with(lines, places))
-
-
-def _with(
-    lines: Mapping[str, Sequence[Ready]], places: Iterable[Ready]
-) -> dict[str, Sequence[Ready]]:
-    merged = {name: set(line) for name, line in lines.items()}
-    for place in places:
-        if place.queue in merged:
-            merged[place.queue].add(place)
-    return {name: sorted(line, key=lambda r: (r.due, r.order)) for name, line in merged.items()}
-
-
-# -- reasons ----------------------------------------------------------------------------------
-
-
-def _decided(ports: Ports, snapshot: Snapshot | None, runs: Iterable[Run]) -> dict[str, str]:
-    if snapshot is None:
-        return {run.uuid: "pool_not_found" for run in runs}
-    reasons = why(snapshot, ports.clock())
-    # Without its queue, a run is about to move to the default queue.
-    return {run.uuid: reasons.get(Ready.of(run).slot, "queue_not_found") for run in runs}
-
-
-def _waits_because(ready: Ready, reason: str, alone: Collection[Slot]) -> str:
-    if reason == "not_due" and ready.attempt > 1:
-        return "retry_backoff"
-    # Slots and starts are left for it, but not after those that are served first.
-    return "behind_others" if reason != "admissible" and ready.slot in alone else reason
-
-
-def _settled_reason(run: Run) -> str:
-    return run.reason or run.stop or _STATE_REASONS[run.state]
-
-
 def _settled(run: Run, reason: str = "") -> Explanation:
-    reason = reason or _settled_reason(run)
+    reason = reason or settled_reason(run)
     about = describe(reason)
     current = run.current
     waits = current.message if current and not run.state.ended else None
     sentence = f"{about.sentence} It reports: {waits}" if waits else about.sentence
     return Explanation(run, reason, sentence, _filled_in(about.remedy, run))
-
-
-_STATE_REASONS = {
-    RunState.SCHEDULED: "pool_not_found",
-    RunState.PENDING: "starting",
-    RunState.RUNNING: "running",
-    RunState.CANCELLING: "cancelled_by_user",
-    RunState.COMPLETED: "completed",
-    RunState.FAILED: "exit_code",
-    RunState.CRASHED: "infrastructure_failure",
-    RunState.CANCELLED: "cancelled_by_user",
-}
 
 
 # -- the numbers behind a reason --------------------------------------------------------------

@@ -10,8 +10,8 @@ from typing import Any
 from push_dispatch.control.pools import pool_named
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import Run, RunState, parse_run_id
-from push_dispatch.insight.explain import reasons_of
 from push_dispatch.insight.views import run_view
+from push_dispatch.insight.why import reasons_of
 from push_dispatch.ports import Ports
 
 __all__ = ["newest_runs", "run_named", "run_views"]

@@ -11,9 +11,10 @@ from hypothesis import given, strategies as st
 from push_dispatch.adapters.dynamodb import items
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.control.pools import change_pool
-from push_dispatch.core.admission import Snapshot, apply, decide, slot_name
+from push_dispatch.core.admission import Snapshot, apply, decide
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import MAX_SLOTS, Holder, Ledger, Pool, Queue, Ready
+from push_dispatch.core.usage import slot_name
 from push_dispatch.engine.submit import Request, submit_many
 from tests.fakes.world import POOL, World
 

@@ -20,7 +20,7 @@ from push_dispatch.control.pools import (
 )
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import Pool, Queue, Rate, RunState
-from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import Request, submit, submit_many
 from tests.fakes.faults import Crash, Point
 from tests.fakes.world import POOL, World

@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.core.template import (
-    Layer,
-    Rendered,
-    merge_variables,
-    placeholders,
-    render,
-    resolve_secrets,
-    secret_references,
-)
+from push_dispatch.core.secret_references import resolve_secrets, secret_references
+from push_dispatch.core.template import Layer, Rendered, merge_variables, placeholders, render
 
 VALUES = {
     "image": "busybox",

@@ -12,7 +12,7 @@ import pytest
 from push_dispatch.adapters.secret_stores import FileSecrets
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Attempt, Run
-from push_dispatch.core.template import resolve_secrets, split
+from push_dispatch.core.secret_references import resolve_secrets, split
 from push_dispatch.engine.job import job_for
 
 STORED = {"PW": "hunter2 it's", "SP": "two words", "OBJ": {"user": "ä"}, "YES": True, "NONE": None}

@@ -11,7 +11,7 @@ from push_dispatch.control.pools import create_pool
 from push_dispatch.core.ending import START_SECONDS
 from push_dispatch.core.errors import Refused
 from push_dispatch.core.model import Ledger, Pool, Run, RunState
-from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import Request, submit
 from push_dispatch.engine.sweep import sweep
 from push_dispatch.ports.store import Change

@@ -10,7 +10,7 @@ import pytest
 
 from push_dispatch.adapters.telemetry import NAMESPACE, meter
 from push_dispatch.control.pools import change_pool
-from push_dispatch.engine.cancel import cancel
+from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import Request, submit
 from push_dispatch.engine.sweep import DRIFT_SECONDS, SILENT_SECONDS
 from push_dispatch.ports.meter import METRICS, Values, meter_changes

@@ -24,7 +24,6 @@ from push_dispatch.adapters.dynamodb.pool_reader import (
     read_pool,
 )
 from push_dispatch.adapters.dynamodb.readers import read_ready, read_run
-from push_dispatch.core.admission import slot_name
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Invalid, Unreadable
@@ -39,6 +38,7 @@ from push_dispatch.core.model import (
     Run,
     Starts,
 )
+from push_dispatch.core.usage import slot_name
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef

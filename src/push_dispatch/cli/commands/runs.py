@@ -120,7 +120,7 @@ def inspect(id: RunId, /, *, common: Common = Common()) -> None:
 @app.command
 def cancel(id: RunId, /, *more: RunId, common: Common = Common()) -> None:
     """Stop runs, whatever their state. One that runs keeps its slot until it has stopped."""
-    from push_dispatch.engine.cancel import cancel as ask_to_stop
+    from push_dispatch.engine.stop import cancel as ask_to_stop
     from push_dispatch.insight.listing import run_views
 
     ports = connect(common)

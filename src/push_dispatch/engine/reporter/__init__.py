@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from push_dispatch.core.errors import Rejected
-from push_dispatch.core.template import split
+from push_dispatch.core.secret_references import split
 from push_dispatch.ports.reporter import Reporter
 
 __all__ = ["KINDS", "environment_for", "wrapped"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from push_dispatch.core.model import Rate
-from push_dispatch.core.pacing import available, next_at, take
+from push_dispatch.core.rates import available, next_at, take
 
 NOW = 1_800_000_000_000
 

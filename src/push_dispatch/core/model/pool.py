@@ -1,0 +1,191 @@
+"""What is declared: pools, queues, limits and rates, and which numbers they take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from push_dispatch.core.errors import Invalid
+
+__all__ = [
+    "DEFAULT_QUEUE",
+    "HOLD_SECONDS",
+    "MAX_GIVE_UP_SECONDS",
+    "MAX_HOLD_SECONDS",
+    "MAX_PERIOD_SECONDS",
+    "MAX_SLOTS",
+    "MAX_STARTS",
+    "Fallback",
+    "Pool",
+    "Queue",
+    "Rate",
+    "check_limit",
+    "check_patience",
+    "check_priority",
+    "check_rate",
+]
+
+#: The queue of a run that names none. Every pool has it; it cannot be deleted.
+DEFAULT_QUEUE = "default"
+
+#: A pool without a limit has this one: the ledger is one item, written by the kilobyte
+#: (about 30 bytes a slot), and must stay well under DynamoDB's 400 KB.
+MAX_SLOTS = 5000
+
+#: Bounds of a rate, whichever way it comes in; the JSON Schema has the same.
+MAX_STARTS = 1_000_000
+MAX_PERIOD_SECONDS = 31 * 24 * 3600
+#: How long a run keeps its slot while its platform refuses, unless its pool says otherwise: most
+#: throttling is over within seconds.
+HOLD_SECONDS = 30
+#: A pool may not hold longer, or have runs give up later.
+MAX_HOLD_SECONDS = 86_400
+MAX_GIVE_UP_SECONDS = 366 * 86_400
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `starts` starts in any window of `period_seconds`. `check_rate` has the bounds.
+
+    Exact while the starts of a window happened at no more than 128 different times (milliseconds;
+    one pass of dispatch is one time). Beyond that, neighbouring starts are counted together, as if
+    all had happened at the last of them: a window never holds more, and a start becomes free
+    again at most a 64th of the period late.
+    """
+
+    starts: int
+    period_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Another way to run what the pool's own platform has no room for, under the same slot."""
+
+    type: str
+    #: Content digest of the base job template that is rendered for it.
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A line of waiting runs inside a pool."""
+
+    name: str
+    #: Unique in the pool; 1 is served first.
+    priority: int
+    #: Slots it may hold at once: None is no limit, 0 starts nothing.
+    limit: int | None = None
+    paused: bool = False
+    description: str = ""
+    #: Slots that runs with the same concurrency key may hold at once in this queue.
+    key_limit: int | None = None
+    rate: Rate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Declared configuration of a pool; what is live is in its `Ledger`."""
+
+    name: str
+    #: The type of infrastructure, such as `ecs` or `cloud-run-v2:push`.
+    type: str
+    limit: int | None = None
+    paused: bool = False
+    queues: tuple[Queue, ...] = (Queue(DEFAULT_QUEUE, 1),)
+    description: str = ""
+    #: Content digest of its base job template.
+    template: str = ""
+    #: Slots that runs with the same concurrency key may hold at once in this pool.
+    key_limit: int | None = None
+    rate: Rate | None = None
+    #: Slots that each deployment may hold at once; deployments without a limit are left out.
+    deployment_limits: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    #: Where to push, in this order, when the pool's own type has no capacity.
+    fallbacks: tuple[Fallback, ...] = ()
+    #: Starts of this pool that the platform accepts: no more are admitted, spread evenly but for
+    #: a burst of `starts`.
+    platform_rate: Rate | None = None
+    #: How long a run keeps its slot while the platform has no room or is throttling.
+    hold_seconds: int = HOLD_SECONDS
+    #: How long after its first refusal a run that is still refused ends; None is never.
+    give_up_seconds: int | None = None
+    #: Secrets that job variables may name, as patterns with `*` and `?`; templates may name any.
+    secrets: tuple[str, ...] = ()
+    #: Queues deleted while runs waited in them: their entries move to the default queue.
+    retired: tuple[str, ...] = ()
+    #: Moves with every change of the configuration item.
+    version: int = 0
+
+    def queue(self, name: str) -> Queue | None:
+        """The queue of that name, or None."""
+        return next((queue for queue in self.queues if queue.name == name), None)
+
+    @property
+    def in_order(self) -> tuple[Queue, ...]:
+        """The queues, first served first."""
+        return tuple(sorted(self.queues, key=lambda queue: queue.priority))
+
+    @property
+    def slots(self) -> int:
+        """How many slots the pool has, with or without a limit."""
+        return MAX_SLOTS if self.limit is None else min(self.limit, MAX_SLOTS)
+
+
+def check_limit(limit: int | None, what: str) -> int | None:
+    """`limit` if it is one; raises Invalid (`invalid_limit`)."""
+    if limit is None or (type(limit) is int and 0 <= limit <= MAX_SLOTS):
+        return limit
+    raise Invalid(
+        f"limit {limit} of {what} is not valid: a whole number from 0 to {MAX_SLOTS}, or none",
+        reason="invalid_limit",
+    )
+
+
+def check_rate(rate: Rate | None, what: str) -> Rate | None:
+    """Return `rate` if it is one; raise Invalid.
+
+    A start a millisecond is as fine as the clock is, and what a platform is asked for in a month
+    needs no rate.
+    """
+    if rate is None:
+        return None
+    for name, value, most in (
+        ("starts", rate.starts, MAX_STARTS),
+        ("seconds", rate.period_seconds, MAX_PERIOD_SECONDS),
+    ):
+        if type(value) is not int or not 1 <= value <= most:
+            raise Invalid(f"rate of {what}: {name} {value!r}: an integer from 1 to {most:,}")
+    if rate.starts > rate.period_seconds * 1000:
+        raise Invalid(
+            f"rate of {what}: {rate.starts:,} starts in {rate.period_seconds} s: at most 1,000 a "
+            "second"
+        )
+    return rate
+
+
+def check_patience(pool: Pool) -> None:
+    """Raise Invalid (`invalid_limit`) if the pool cannot wait for its platform like that."""
+    for seconds, least, most, name in (
+        (pool.hold_seconds, 0, MAX_HOLD_SECONDS, "hold_seconds"),
+        (pool.give_up_seconds, 1, MAX_GIVE_UP_SECONDS, "give_up_seconds"),
+    ):
+        if seconds is not None and not least <= seconds <= most:
+            raise Invalid(
+                f"{name} {seconds} of pool {pool.name!r} is not valid: "
+                f"an integer from {least} to {most}",
+                reason="invalid_limit",
+            )
+
+
+def check_priority(priority: int, what: str) -> int:
+    """`priority` if it is one; raises Invalid (`invalid_priority`)."""
+    if type(priority) is int and priority >= 1:
+        return priority
+    raise Invalid(
+        f"priority {priority} of {what} is not valid: a whole number from 1 on, 1 is served first",
+        reason="invalid_priority",
+    )

@@ -1,0 +1,270 @@
+"""What is a run, where is it in its life, and what is known of its attempts?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from push_dispatch.core.model.ledger import Slot
+
+__all__ = ["TERMINAL", "Attempt", "Collision", "Observation", "Ready", "Run", "RunState", "Status"]
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class RunState(StrEnum):
+    """Where a run is in its life; the same names as Prefect's state types."""
+
+    #: Accepted, waiting for its time, a slot, or its hand-over. May already hold a slot.
+    SCHEDULED = "SCHEDULED"
+    #: Claimed by a push; the platform has been or is being asked. Holds a slot.
+    PENDING = "PENDING"
+    #: The platform reports that the attempt runs. Holds a slot.
+    RUNNING = "RUNNING"
+    #: Asked to stop; keeps its slot until the infrastructure is known to have ended.
+    CANCELLING = "CANCELLING"
+    #: The process exited with code 0.
+    COMPLETED = "COMPLETED"
+    #: The process exited with another code and no retry is left.
+    FAILED = "FAILED"
+    #: The infrastructure, the push or the timeout ended it and no retry is left.
+    CRASHED = "CRASHED"
+    #: Stopped because somebody asked, or because its time to start had passed.
+    CANCELLED = "CANCELLED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can happen to the run any more."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset(
+    {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED},
+)
+
+
+class Collision(StrEnum):
+    """What becomes of a run whose deployment already runs as often as it may."""
+
+    ENQUEUE = "ENQUEUE"
+    CANCEL_NEW = "CANCEL_NEW"
+
+
+class Status(StrEnum):
+    """What a platform knows of an attempt. Terminal: ENDED and LOST."""
+
+    #: Accepted by the platform; the user's code does not run yet.
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    #: The infrastructure has stopped and will not start again.
+    ENDED = "ENDED"
+    #: The platform does not know the handle (any more), and is sure of it.
+    LOST = "LOST"
+    #: The platform could not be asked (timeout, 5xx): conclude nothing.
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of one attempt, by an event, the reporter, or a poll."""
+
+    run_id: str
+    attempt: int
+    status: Status
+    #: The platform's handle, if the observer knows it.
+    handle: str | None = None
+    #: Of the user's process; None if it never ran or nobody knows.
+    exit_code: int | None = None
+    #: A token of `push_dispatch.core.reasons` when the attempt ended other than by exit code, such
+    #: as `out_of_memory`, `spot_interruption`, `image_pull_failed`, `stopped_on_request`.
+    reason: str | None = None
+    #: The platform's own words, for people.
+    message: str | None = None
+    #: False if a new attempt of the same request cannot succeed (a missing image).
+    retryable: bool = True
+    #: The platform's own times; None where it names none, or the end is our conclusion: then it
+    #: counts, and is marked, as the time at which it was seen.
+    started_at: int | None = None
+    ended_at: int | None = None
+    #: Orders the observations of one attempt where they are numbered (ECS `detail.version`).
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One launch of a run."""
+
+    number: int
+    platform: str
+    #: Digest of the base job template it is rendered from, so that sending it again sends the same.
+    template: str = ""
+    #: The pool's type at the time, or the fallback that was taken.
+    type: str = ""
+    #: Types that had no capacity before, each with its reason.
+    tried: tuple[str, ...] = ()
+    claimed_at: int = 0
+    #: When it was first sent, as far as that may have started something. 0: nothing was started,
+    #: for certain, however often it was sent. None: claimed by an older version.
+    sent_at: int | None = None
+    #: Until when whoever claimed it is left alone.
+    lease_until: int = 0
+    #: Who claimed it: lets the same push go on, and a lost reply be recognised.
+    claim: str = ""
+    handle: str | None = None
+    pushed_at: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    #: Whether these are the times at which it was seen, not the platform's own.
+    started_seen: bool = False
+    ended_seen: bool = False
+    exit_code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    #: Version of the newest observation that was applied.
+    observed: int | None = None
+    #: When the attempt was last heard of.
+    seen_at: int | None = None
+
+    @property
+    def in_doubt_since(self) -> int:
+        """Since when it may have been started. 0 if it was not, for certain."""
+        return self.claimed_at if self.sent_at is None else self.sent_at
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: what was asked for, and where it is in its life."""
+
+    pool: str
+    uuid: str
+    queue: str
+    #: Earliest start.
+    due: int
+    submitted_at: int
+    #: A uuid7 that orders runs of the same due time by submission, even where the idempotency
+    #: key has determined the id.
+    order: str
+    state: RunState = RunState.SCHEDULED
+    #: Number of the last attempt that was claimed; a SCHEDULED run waits for the next one.
+    attempt: int = 0
+    #: Moves with every write: the condition of the next one.
+    rev: int = 0
+    name: str = ""
+    #: Job variables of the run itself.
+    variables: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    #: Job variables of its deployment when it was submitted.
+    deployment_variables: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    deployment: str = ""
+    collision: Collision = Collision.ENQUEUE
+    parameters: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    tags: tuple[str, ...] = ()
+    idempotency_key: str = ""
+    concurrency_key: str = ""
+    traceparent: str = ""
+    timeout_seconds: int | None = None
+    #: The run is not started after this time.
+    expires: int | None = None
+    #: Further attempts after a failure, and after a crash.
+    retries: int = 0
+    crash_retries: int = 0
+    retry_delay_seconds: int = 10
+    failures: int = 0
+    crashes: int = 0
+    reason: str | None = None
+    message: str | None = None
+    #: Why it was asked to stop, while it is CANCELLING.
+    stop: str | None = None
+    #: How often it gave its slot back because the platform had no room, since it last started.
+    returns: int = 0
+    #: When the platform last refused it; 0 if it was not asked.
+    refused_at: int = 0
+    #: How often it was refused although the platform had taken others since it was refused before.
+    blames: int = 0
+    #: It ends if it has not started by then: set at the first refusal, if the pool gives up.
+    give_up_at: int | None = None
+    #: The newest attempts, oldest first.
+    attempts: tuple[Attempt, ...] = ()
+    ended_at: int | None = None
+    #: What is malformed in the stored item; never stored. Such a run is never started: whoever
+    #: comes across it ends it (see `transition.end_unreadable`).
+    unreadable: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id as people see it: it names the pool."""
+        return f"{self.pool}.{self.uuid}"
+
+    @property
+    def instance(self) -> str:
+        """Names this run and no other: an idempotency key that is used again after the retention
+        makes another run with the same uuid."""
+        return self.uuid if self.order == self.uuid else f"{self.uuid}.{self.order}"
+
+    @property
+    def current(self) -> Attempt | None:
+        """The attempt that was claimed last."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def next_attempt(self) -> int:
+        """The number of the attempt that a SCHEDULED run waits for."""
+        return self.attempt + 1
+
+    def waits_for(self, attempt: int) -> bool:
+        """Whether the run is waiting to be pushed for exactly this attempt."""
+        return self.state is RunState.SCHEDULED and self.next_attempt == attempt
+
+    def has_ended(self, attempt: int) -> bool:
+        """Whether this attempt is over for good, so that its slot is free: the run has ended, or
+        waits for a later attempt. Once true it stays true."""
+        return self.state.ended or (
+            attempt <= self.attempt if self.state is RunState.SCHEDULED else attempt < self.attempt
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A place in line: one waiting attempt of a run, in the order in which it is served."""
+
+    queue: str
+    due: int
+    order: str
+    run: str
+    attempt: int
+    expires: int | None = None
+    concurrency_key: str = ""
+    deployment: str = ""
+    collision: Collision = Collision.ENQUEUE
+    #: See `Run`. A returned run keeps its order, so this tells its places apart.
+    returns: int = 0
+    refused_at: int = 0
+    blames: int = 0
+    #: Whether the key of its item ends with the run's id: places of versions before 0.2 do not.
+    names_run: bool = field(default=True, compare=False)
+
+    @classmethod
+    def of(cls, run: Run) -> Ready:
+        """The place in line of a SCHEDULED run."""
+        ends = [at for at in (run.expires, run.give_up_at) if at is not None]
+        return cls(
+            queue=run.queue,
+            due=run.due,
+            order=run.order,
+            run=run.uuid,
+            attempt=run.next_attempt,
+            expires=min(ends, default=None),
+            concurrency_key=run.concurrency_key,
+            deployment=run.deployment,
+            collision=run.collision,
+            returns=run.returns,
+            refused_at=run.refused_at,
+            blames=run.blames,
+        )
+
+    @property
+    def slot(self) -> Slot:
+        """The slot that it would hold."""
+        return Slot(self.run, self.attempt)

@@ -1,0 +1,72 @@
+"""What do the changes of the table say about each pool?
+
+Hints: attempts that are over, runs that wait, entries of the line that are stale.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from push_dispatch.core.model import Ready, Run, RunState, Slot
+from push_dispatch.ports.store import Change
+
+__all__ = ["Hints", "hints_of"]
+
+
+@dataclass(slots=True)
+class Hints:
+    """What a batch of changes tells of one pool. Every statement stays true for ever."""
+
+    #: Attempts that are over: their slots are free.
+    ended: set[Slot] = field(default_factory=set)
+    #: Runs that wait for an attempt.
+    waiting: list[Ready] = field(default_factory=list)
+    #: Places in line that have become pointless.
+    gone: list[Ready] = field(default_factory=list)
+    #: Runs that were asked to stop while they hold a slot.
+    stopping: list[Run] = field(default_factory=list)
+    #: Runs that have become due and are cancelled if their deployment runs already.
+    due: set[str] = field(default_factory=set)
+    #: Runs that are malformed in the table.
+    unreadable: list[Run] = field(default_factory=list)
+
+    def add(self, others: Hints) -> None:
+        """Take over what another batch tells of the same pool."""
+        self.ended |= others.ended
+        self.waiting += others.waiting
+        self.gone += others.gone
+        self.stopping += others.stopping
+        self.due |= others.due
+
+
+def hints_of(changes: Iterable[Change]) -> dict[str, Hints]:
+    """Reduce a batch of changes to what each pool has to know."""
+    hints: dict[str, Hints] = defaultdict(Hints)
+    for change in changes:
+        _collect(hints[change.pool], change.before, change.after)
+    return dict(hints)
+
+
+def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
+    if after is None:
+        return
+    if after.unreadable:
+        hints.unreadable.append(after)
+    elif after.state.ended:
+        # Also the attempt that it was waiting for: the slot may have been given to it already.
+        hints.ended.add(Slot(after.uuid, after.next_attempt))
+        if before is not None and before.state is RunState.SCHEDULED:
+            hints.gone.append(Ready.of(before))
+    elif after.state is RunState.SCHEDULED:
+        if after.attempt:
+            hints.ended.add(Slot(after.uuid, after.attempt))
+        place = Ready.of(after)
+        hints.waiting.append(place)
+        if before is not None and before.state is RunState.SCHEDULED and Ready.of(before) != place:
+            hints.gone.append(Ready.of(before))
+    elif after.state is RunState.CANCELLING and (
+        before is None or (before.state, before.stop) != (after.state, after.stop)
+    ):
+        hints.stopping.append(after)
