@@ -29,7 +29,9 @@ from push_dispatch.ports.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
+    from push_dispatch.adapters.event_bus import EventBus
     from push_dispatch.adapters.sqlite.database import Database
+    from push_dispatch.adapters.webhooks import Webhooks
     from push_dispatch.platforms.base import Platform
     from push_dispatch.ports.messages import Messages
     from push_dispatch.ports.secrets import Secrets
@@ -40,12 +42,14 @@ _Made = TypeVar("_Made")
 __all__ = [
     "CLIENT",
     "embedded_ports",
+    "event_bus_for",
     "new_id",
     "now",
     "ports",
     "ports_for",
     "settings",
     "streams",
+    "webhooks_for",
 ]
 
 #: Short time-outs: every write is idempotent, so trying again beats waiting.
@@ -95,6 +99,24 @@ def ports_for(
         SqsMessages(_once(make_sqs), settings.platform_queues, settings.wake_queue),
         NoSchedules() if endpoint else _schedules(settings, session),
     )
+
+
+def event_bus_for(settings: Settings) -> EventBus | None:
+    """The bus that hears of every change of state; None if there is none."""
+    from push_dispatch.adapters.event_bus import EventBus  # noqa: PLC0415 - one function's only
+
+    if not settings.event_bus:
+        return None
+    config = Config(connect_timeout=2, read_timeout=5)
+    return EventBus(settings.event_bus, boto3.client("events", config=config))
+
+
+def webhooks_for(settings: Settings) -> Webhooks:
+    """The webhooks of this stack. Raises Invalid."""
+    from push_dispatch.adapters.webhooks import Webhooks, webhooks_from  # noqa: PLC0415 - as above
+
+    hooks = webhooks_from(settings.environ)
+    return Webhooks(hooks, system_secrets_from(settings.environ), now)
 
 
 def embedded_ports(database: Database, environ: Mapping[str, str]) -> Ports:

@@ -15,7 +15,7 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from push_dispatch.adapters.dynamodb.schema import TABLE
-from push_dispatch.adapters.notifier import DETAIL_TYPE, SOURCE
+from push_dispatch.adapters.event_bus import DETAIL_TYPE, SOURCE
 from push_dispatch.adapters.telemetry import NAMESPACE
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES

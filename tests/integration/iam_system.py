@@ -23,7 +23,6 @@ import botocore.session
 
 from push_dispatch import bootstrap
 from push_dispatch.adapters.dynamodb.schema import create_table
-from push_dispatch.adapters.notifier import Notifier
 from push_dispatch.handlers import submit
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Wake, encode
@@ -178,14 +177,16 @@ class Function:
                 case "api":
                     return module.asked(self.ports, dict(event), None)
                 case "notify":
-                    return module.handle(self._notifier, event)
+                    return module.handle(bootstrap.event_bus_for(self._settings), event)
                 case "submit":
                     queue = self._settings.rejected_queue
                     return module.handle(self.ports, event, rejected_queue=queue)
                 case "sweep":
                     return module.handle_alone(self.ports, 45)
                 case "webhook":
-                    return module.handle(self._notifier, event, lambda: 30_000)
+                    return module.handle(
+                        bootstrap.webhooks_for(self._settings), event, lambda: 30_000
+                    )
                 case _:
                     return module.handle(self.ports, event)
 
@@ -202,10 +203,6 @@ class Function:
             for name, port in (("store", made.store), ("messages", made.messages))
         )
         return replace(made, clock=self.clock, store=store, messages=messages)
-
-    @cached_property
-    def _notifier(self) -> Notifier:
-        return Notifier.from_settings(self._settings)
 
     @cached_property
     def _settings(self) -> Settings:

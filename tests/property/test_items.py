@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from push_dispatch.adapters.dynamodb import items, keys
-from push_dispatch.adapters.notifier import notification_of
 from push_dispatch.core.bounds import LAST_TIME
 from push_dispatch.core.errors import Unreadable
 from push_dispatch.core.lifecycle import end_malformed
@@ -19,6 +18,7 @@ from push_dispatch.core.model import Attempt, Holder, Ledger, Pool, Queue, Ready
 from push_dispatch.core.usage import slot_name
 from push_dispatch.handlers.stream import change_of
 from push_dispatch.insight.views import pool_view, run_view
+from push_dispatch.ports.notification import notification_of
 from push_dispatch.ports.store import Change
 
 ID = "0199c1f0-0000-7000-8000-000000000001"

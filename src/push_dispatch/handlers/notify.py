@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.adapters.notifier import Notifier, notification_of
+from push_dispatch.adapters.event_bus import EventBus
 from push_dispatch.adapters.telemetry import LambdaContext, logger, meter
 from push_dispatch.handlers.stream import changes_of
 from push_dispatch.ports.meter import Meter, meter_changes, no_meter
+from push_dispatch.ports.notification import Numbered, notification_of
 from push_dispatch.ports.store import Change
 
 __all__ = ["NOTIFY_FILTERS", "handle", "handler"]
@@ -26,24 +27,24 @@ NOTIFY_FILTERS: list[dict[str, Any]] = [
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Lambda entry point. Returns the records to deliver again."""
-    return handle(_notifier(), event, meter)
+    return handle(_bus(), event, meter)
 
 
 def handle(
-    notifier: Notifier, event: Mapping[str, Any], meter: Meter = no_meter
+    bus: EventBus | None, event: Mapping[str, Any], meter: Meter = no_meter
 ) -> dict[str, list[dict[str, str]]]:
-    """Tell of each change of state, at least once and with a stable id, and count what ended.
+    """Put each change of state on the bus, at least once and with a stable id; count what ended.
     What has to be delivered again is counted when it is."""
-    told: list[tuple[str, dict[str, Any]]] = []
+    notifications: list[Numbered] = []
     changes: dict[str, Change] = {}
     for number, change in changes_of(event["Records"]):
         if isinstance(change, Exception):
             logger.error("unreadable stream record", extra={"sequence": number})
-        elif change and not (change.after and change.after.unreadable):  # it is ended: that is told
+        elif change and not (change.after and change.after.unreadable):  # notified when it is ended
             changes[number] = change
             if notification := _notification(number, change):
-                told.append((number, notification))
-    failed = notifier.tell(told)
+                notifications.append((number, notification))
+    failed = bus.put(notifications) if bus else []
     meter_changes(meter, _before(changes, failed))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
@@ -53,7 +54,7 @@ def _notification(number: str, change: Change) -> dict[str, Any] | None:
     try:
         return notification_of(change)
     except Exception:
-        logger.exception("a change cannot be told", extra={"sequence": number})
+        logger.exception("a change cannot be notified of", extra={"sequence": number})
         return None
 
 
@@ -66,5 +67,5 @@ def _before(changes: Mapping[str, Change], failed: Sequence[str]) -> Iterator[Ch
 
 
 @cache
-def _notifier() -> Notifier:
-    return Notifier.from_settings(bootstrap.settings())
+def _bus() -> EventBus | None:
+    return bootstrap.event_bus_for(bootstrap.settings())

@@ -12,32 +12,33 @@ from functools import cache
 from typing import Any
 
 from push_dispatch import bootstrap
-from push_dispatch.adapters.notifier import Notifier
 from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.adapters.webhooks import Webhooks
+from push_dispatch.ports.notification import Numbered
 
 __all__ = ["handle", "handler"]
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Lambda entry point. Returns the messages to deliver again."""
-    return handle(_notifier(), event, context.get_remaining_time_in_millis)
+    return handle(_webhooks(), event, context.get_remaining_time_in_millis)
 
 
 def handle(
-    notifier: Notifier, event: Mapping[str, Any], left: Callable[[], int]
+    webhooks: Webhooks, event: Mapping[str, Any], left: Callable[[], int]
 ) -> dict[str, list[dict[str, str]]]:
     """Post the change in each message; one that a webhook did not take is delivered again."""
-    details: list[tuple[str, dict[str, Any]]] = []
+    notifications: list[Numbered] = []
     for record in event["Records"]:
         try:
-            details.append((record["messageId"], json.loads(record["body"])["detail"]))
+            notifications.append((record["messageId"], json.loads(record["body"])["detail"]))
         except (ValueError, KeyError, TypeError):
             # Delivered again it would be just as unreadable.
             logger.exception("unreadable message", extra={"body": record["body"]})
-    failed = notifier.post_all(details, left)
+    failed = webhooks.post(notifications, left)
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
 @cache
-def _notifier() -> Notifier:
-    return Notifier.from_settings(bootstrap.settings())
+def _webhooks() -> Webhooks:
+    return bootstrap.webhooks_for(bootstrap.settings())

@@ -14,10 +14,12 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from push_dispatch.adapters.notifier import Notifier, Webhook, notification_of, signature
 from push_dispatch.adapters.secret_stores import EnvSecrets
+from push_dispatch.adapters.webhooks import Webhook, Webhooks, signature
+from push_dispatch.bootstrap import now
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Run
+from push_dispatch.ports.notification import notification_of
 from push_dispatch.ports.store import Change
 
 KEY = bytes(range(32))
@@ -54,8 +56,8 @@ def notified(secret: str) -> tuple[dict[str, Any], dict[str, str], bytes]:
     assert detail is not None
     with receiver() as (url, got):
         secrets = EnvSecrets({"PUSH_DISPATCH_SECRET_webhooks/HOOKS": secret})
-        notifier = Notifier(webhooks=[Webhook(url, "HOOKS")], secrets=secrets)
-        assert notifier.tell([("1", detail)]) == []
+        webhooks = Webhooks([Webhook(url, "HOOKS")], secrets, now)
+        assert webhooks.post([("1", detail)], lambda: 30_000) == []
     ((headers, body),) = got
     return detail, headers, body
 

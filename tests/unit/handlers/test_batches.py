@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.notifier import Notifier, Webhook
+from push_dispatch.adapters.secret_stores import EnvSecrets
+from push_dispatch.adapters.webhooks import Webhook, Webhooks
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import RunState
 from push_dispatch.engine.submit import Request, submit, submit_many
@@ -17,7 +20,6 @@ from push_dispatch.handlers import dispatch as dispatching
 from push_dispatch.handlers.push import RESERVE_MS, handle as handle_push
 from push_dispatch.handlers.webhook import handle as handle_webhook
 from push_dispatch.ports.messages import encode
-from push_dispatch.ports.secrets import NO_SECRETS
 from tests.fakes.world import POOL, World
 
 
@@ -61,20 +63,21 @@ def test_the_first_message_is_always_tried() -> None:
 # -- webhooks -------------------------------------------------------------------------------------
 
 
-class Receivers(Notifier):
-    """Webhooks whose answers the test decides."""
+class Receivers:
+    """Webhooks, and the servers behind them, whose answers the test decides."""
 
     def __init__(self, answers: dict[str, Callable[[str], bool]], pools: dict[str, str]) -> None:
-        super().__init__(
-            webhooks=[Webhook(u, "s", (pools[u],) if u in pools else ()) for u in answers]
-        )
+        hooks = [Webhook(u, "s", (pools[u],) if u in pools else ()) for u in answers]
+        secrets = EnvSecrets({"webhooks/s": "hunter2"}, prefix="")
+        self.webhooks = Webhooks(hooks, secrets, lambda: 0, http=self)
         self.answers = answers
         self.got: list[tuple[str, str]] = []
 
-    def _post_to(self, hook: Webhook, detail: dict[str, Any]) -> bool:
-        taken = self.answers[hook.url](detail["id"])
-        self.got.append((hook.url, detail["id"]))
-        return taken
+    def request(self, _method: str, url: str, body: bytes, **_: Any) -> SimpleNamespace:
+        number = json.loads(body)["id"]
+        taken = self.answers[url](number)
+        self.got.append((url, number))
+        return SimpleNamespace(status=204 if taken else 503)
 
 
 def changes(*ids: str, pool: str = "p") -> dict[str, Any]:
@@ -102,26 +105,28 @@ def test_a_webhook_that_hangs_delays_no_other() -> None:
         return quick_is_done.wait(30)
 
     receivers = Receivers({"slow": slow, "quick": quick}, {})
-    assert failed(handle_webhook(receivers, changes("1", "2", "3"), enough)) == []
+    assert failed(handle_webhook(receivers.webhooks, changes("1", "2", "3"), enough)) == []
     assert receivers.got[:3] == [("quick", "1"), ("quick", "2"), ("quick", "3")]
 
 
 def test_what_one_webhook_does_not_take_comes_again_for_it() -> None:
     receivers = Receivers({"well": lambda _: True, "ill": lambda n: n != "2"}, {})
-    assert failed(handle_webhook(receivers, changes("1", "2", "3"), enough)) == ["2", "3"]
+    assert failed(handle_webhook(receivers.webhooks, changes("1", "2", "3"), enough)) == ["2", "3"]
     assert ("well", "3") in receivers.got
 
 
 def test_a_webhook_of_another_pool_fails_nothing_of_this_one() -> None:
     receivers = Receivers({"ill": lambda _: False, "well": lambda _: True}, {"ill": "other"})
-    assert failed(handle_webhook(receivers, changes("1"), enough)) == []
-    assert failed(handle_webhook(receivers, changes("1", pool="other"), enough)) == ["1"]
+    assert failed(handle_webhook(receivers.webhooks, changes("1"), enough)) == []
+    assert failed(handle_webhook(receivers.webhooks, changes("1", pool="other"), enough)) == ["1"]
 
 
 def test_posts_end_in_time() -> None:
     receivers = Receivers({"slow": lambda _: True}, {})
     times = iter([30_000, 7_999])
-    assert failed(handle_webhook(receivers, changes("1", "2", "3"), lambda: next(times))) == [
+    assert failed(
+        handle_webhook(receivers.webhooks, changes("1", "2", "3"), lambda: next(times))
+    ) == [
         "2",
         "3",
     ]
@@ -131,13 +136,20 @@ def test_a_message_that_is_none_fails_nobody() -> None:
     receivers = Receivers({"well": lambda _: True}, {})
     event = changes("1")
     event["Records"].insert(0, {"messageId": "0", "body": "{}"})
-    assert failed(handle_webhook(receivers, event, enough)) == []
+    assert failed(handle_webhook(receivers.webhooks, event, enough)) == []
     assert receivers.got == [("well", "1")]
 
 
-def test_a_secret_that_is_gone_holds_up_nobody() -> None:
-    notifier = Notifier(webhooks=[Webhook("http://127.0.0.1:9", "gone")], secrets=NO_SECRETS)
-    assert failed(handle_webhook(notifier, changes("1"), enough)) == []
+def test_a_secret_that_is_gone_or_unusable_holds_up_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    receivers = Receivers({"well": lambda _: True}, {})
+    hooks = [Webhook("ill", "gone"), Webhook("ill", "unusable"), Webhook("well", "s")]
+    secrets = EnvSecrets({"webhooks/s": "hunter2", "webhooks/unusable": "whsec_!"}, prefix="")
+    webhooks = replace(receivers.webhooks, hooks=hooks, secrets=secrets)
+    assert failed(handle_webhook(webhooks, changes("1"), enough)) == []
+    assert receivers.got == [("well", "1")]
+    assert "create the environment variable webhooks/gone" in caplog.text
 
 
 # -- changes that dispatch failed to handle -------------------------------------------------------

@@ -10,8 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from push_dispatch.adapters.dynamodb import items
-from push_dispatch.adapters.notifier import Notifier, Webhook
-from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.adapters.event_bus import EventBus
 from push_dispatch.core.model import Run
 from push_dispatch.handlers import notify
 
@@ -58,7 +57,7 @@ def event(*runs: Run) -> dict[str, Any]:
 def test_a_run_with_many_tags_silences_nobody(tag: str) -> None:
     runs = [run("a", *[tag] * 3300) for _ in range(4)] + [run("b") for _ in range(30)]
     bus = Bus()
-    answer = notify.handle(Notifier(bus="b", events=bus), event(*runs))  # type: ignore[arg-type]
+    answer = notify.handle(EventBus("b", bus), event(*runs))  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
     assert bus.told == [each.id for each in runs]
 
@@ -66,41 +65,15 @@ def test_a_run_with_many_tags_silences_nobody(tag: str) -> None:
 def test_what_the_bus_never_takes_is_left_out_alone() -> None:
     runs = [run() for _ in range(12)]
     bus = Bus(refuses=runs[3].id)
-    answer = notify.handle(Notifier(bus="b", events=bus), event(*runs))  # type: ignore[arg-type]
+    answer = notify.handle(EventBus("b", bus), event(*runs))  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
     assert bus.told == [each.id for each in runs if each is not runs[3]]
-
-
-def test_a_webhook_whose_secret_is_gone_holds_up_nobody() -> None:
-    bus, hook = Bus(), Webhook("http://127.0.0.1:1/", "gone")
-    secrets = secrets_from({"PUSH_DISPATCH_SECRETS": "env"})
-    notifier = Notifier(bus="b", events=bus, webhooks=[hook], secrets=secrets)  # type: ignore[arg-type]
-    runs = [run() for _ in range(3)]
-    assert notify.handle(notifier, event(*runs)) == {"batchItemFailures": []}
-    assert len(bus.told) == 3
-
-
-def test_a_webhook_that_is_down_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    posted: list[str] = []
-
-    def post_to(_self: Notifier, hook: Webhook, detail: dict[str, Any]) -> bool:
-        posted.append(f"{hook.url} {detail['run']}")
-        return hook.url == "up"
-
-    monkeypatch.setattr(Notifier, "_post_to", post_to)
-    bus = Bus()
-    notifier = Notifier(bus="b", events=bus, webhooks=[Webhook("down", "s"), Webhook("up", "s")])  # type: ignore[arg-type]
-    runs = [run() for _ in range(12)]
-    answer = notify.handle(notifier, event(*runs))
-    assert answer["batchItemFailures"][0] == {"itemIdentifier": "0"}, "delivered again later"
-    assert [line for line in posted if line.startswith("up")] == [f"up {r.id}" for r in runs]
-    assert len(bus.told) == 12
 
 
 def test_a_malformed_run_is_told_of_when_it_is_ended() -> None:
     wrong = event(run(), run())
     wrong["Records"][0]["dynamodb"]["NewImage"]["due"] = {"N": "1800000000000000"}
     bus = Bus()
-    answer = notify.handle(Notifier(bus="b", events=bus), wrong)  # type: ignore[arg-type]
+    answer = notify.handle(EventBus("b", bus), wrong)  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
     assert len(bus.told) == 1
