@@ -10,10 +10,10 @@ import pytest
 
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.adapters.dynamodb.store import DynamoStore
-from push_dispatch.core.errors import Conflict, Unavailable
+from push_dispatch.core.errors import Conflict, Invalid, Misconfigured
 from push_dispatch.core.lifecycle import end_malformed
 from push_dispatch.core.model import DEFAULT_QUEUE, Pool, Ready, RunState
-from push_dispatch.ports.store import Store
+from push_dispatch.ports.store import LOG_DAYS, Store
 from tests.contract.dynamo_faults import FaultContract
 from tests.contract.store import values
 from tests.contract.store.contract import StoreContract
@@ -35,7 +35,7 @@ class DynamoContract(FaultContract, StoreContract):
 
     @pytest.fixture
     def store(self, client: Any, table: str) -> Store:
-        return DynamoStore(client, table, pause=lambda seconds: None)
+        return DynamoStore(client, table, sleep=lambda seconds: None)
 
     # -- items that we have not written --------------------------------------------------------
 
@@ -192,15 +192,36 @@ class DynamoContract(FaultContract, StoreContract):
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def test_unknown_table_is_unavailable(self, client: Any, pool: str) -> None:
+    def test_unknown_table_is_no_reason_to_try_later(self, client: Any, pool: str) -> None:
         store = DynamoStore(client, "there-is-no-such-table")
-        with pytest.raises(Unavailable) as unavailable:
+        with pytest.raises(Misconfigured, match="there-is-no-such-table does not exist") as absent:
             store.run(pool, UUID)
-        assert unavailable.value.reason == "backend_unavailable"
-        with pytest.raises(Unavailable):
+        assert absent.value.reason == "no_backend"
+        with pytest.raises(Misconfigured):
             store.create_pool(Pool(pool, "ecs"))
-        with pytest.raises(Unavailable):
+        with pytest.raises(Misconfigured):
             store.enqueue(pool, [values.place(UUID)], values.NOW)
+
+    def test_what_the_table_never_takes_is_no_reason_to_try_later(
+        self, store: Store, client: Any, pool: str
+    ) -> None:
+        with pytest.raises(Invalid):
+            store.put_deployment("x" * 1025, {})
+        store.put_template(pool, "digest", {"fits": "x" * 300_000})
+        with pytest.raises(Invalid) as large:
+            store.put_template(pool, "digest", {"does not": "x" * 420_000})
+        assert large.value.reason == "run_too_large"
+
+    def test_a_log_expires_by_the_clock_that_was_handed_over(
+        self, client: Any, table: str, pool: str
+    ) -> None:
+        DynamoStore(client, table, clock=lambda: 1_500).keep_log(pool, UUID, 1, "text")
+        [item] = client.query(
+            TableName=table,
+            KeyConditionExpression="PK = :pk",
+            ExpressionAttributeValues={":pk": {"S": keys.logs(pool)}},
+        )["Items"]
+        assert item["expires_at"] == {"N": str(1 + LOG_DAYS * 86_400)}
 
     def test_half_created_pool_can_be_created_again(
         self, store: DynamoStore, client: Any, table: str, pool: str

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.adapters.aws import translated
+from push_dispatch.core.errors import Invalid
 from push_dispatch.core.schedule import Schedule, expression_of
 
 if TYPE_CHECKING:
@@ -44,29 +43,27 @@ class EventBridgeSchedules:
         self._role = role
 
     def sync(self, deployment: str, active: Sequence[Schedule], known: Sequence[Schedule]) -> None:
-        """See `Schedules.sync`. Raises Invalid (`invalid_time`) if AWS refuses an expression."""
+        """Raises Invalid (`invalid_time`) if AWS refuses an expression,
+        Misconfigured, Unavailable."""
         wanted = {name_of(deployment, schedule.name) for schedule in active}
-        try:
-            for schedule in active:
-                self._put(deployment, schedule)
+        with translated("EventBridge Scheduler"):
+            try:
+                for schedule in active:
+                    self._put(deployment, schedule)
+            except self._client.exceptions.ValidationException as error:
+                message = error.response["Error"]["Message"]
+                raise Invalid(f"EventBridge Scheduler: {message}", reason="invalid_time") from error
             for schedule in known:
                 if (name := name_of(deployment, schedule.name)) not in wanted:
                     with suppress(self._client.exceptions.ResourceNotFoundException):
                         self._client.delete_schedule(GroupName=self._group, Name=name)
-        except self._client.exceptions.ValidationException as error:
-            message = error.response["Error"]["Message"]
-            raise Invalid(f"EventBridge Scheduler: {message}", reason="invalid_time") from error
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"EventBridge Scheduler: {error}") from error
 
     def astray(self) -> list[str]:
         """Return the names of the group's schedules that do not fire at this target, such as those
-        that were saved by an earlier version. Raises Unavailable."""
-        try:
+        that were saved by an earlier version. Raises Misconfigured, Unavailable."""
+        with translated("EventBridge Scheduler"):
             pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._group)
             found = [schedule for page in pages for schedule in page["Schedules"]]
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"EventBridge Scheduler: {error}") from error
         return [s["Name"] for s in found if s["Target"]["Arn"] != self._target]
 
     def _put(self, deployment: str, schedule: Schedule) -> None:

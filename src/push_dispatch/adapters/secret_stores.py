@@ -96,7 +96,6 @@ class _SystemSecrets:
     former: Secrets
 
     def read(self, name: str) -> str:
-        """See `Secrets.read`."""
         try:
             return self.system.read(name)
         except KeyError:
@@ -107,11 +106,9 @@ class _SystemSecrets:
             return value
 
     def arn(self, name: str) -> str:
-        """See `Secrets.arn`."""
         return self.system.arn(name)
 
     def where(self, name: str) -> str:
-        """See `Secrets.where`."""
         return self.system.where(name)
 
 
@@ -122,18 +119,16 @@ class SecretsManager:
     prefix: str
 
     def read(self, name: str) -> str:
-        """See `Secrets.read`."""
         reply = _ask(name, self._client.get_secret_value, SecretId=self.prefix + name)
         if "SecretString" not in reply:
             raise KeyError(name)
         return str(reply["SecretString"])
 
     def arn(self, name: str) -> str:
-        """See `Secrets.arn`. Reads metadata only."""
+        """Reads metadata only."""
         return str(_ask(name, self._client.describe_secret, SecretId=self.prefix + name)["ARN"])
 
     def where(self, name: str) -> str:
-        """See `Secrets.where`."""
         return f"{self.prefix}{name} in Secrets Manager"
 
     @cached_property
@@ -149,15 +144,12 @@ class ParameterStore:
     prefix: str
 
     def read(self, name: str) -> str:
-        """See `Secrets.read`."""
         return str(self._parameter(name, decrypt=True)["Value"])
 
     def arn(self, name: str) -> str:
-        """See `Secrets.arn`."""
         return str(self._parameter(name, decrypt=False)["ARN"])
 
     def where(self, name: str) -> str:
-        """See `Secrets.where`."""
         return f"{self.prefix}{name} in Parameter Store"
 
     def _parameter(self, name: str, *, decrypt: bool) -> Mapping[str, Any]:
@@ -182,7 +174,6 @@ class FileSecrets:
     inside: str = ""
 
     def read(self, name: str) -> str:
-        """See `Secrets.read`."""
         try:
             found = json.loads(self.path.read_text("utf-8-sig"))
             value = (found[self.inside] if self.inside else found)[name]
@@ -194,11 +185,9 @@ class FileSecrets:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def where(self, name: str) -> str:
-        """See `Secrets.where`."""
         return f"{name!r}{f' in the object {self.inside!r}' if self.inside else ''} of {self.path}"
 
     def arn(self, name: str) -> str:  # noqa: ARG002 - files have none
-        """See `Secrets.arn`."""
         return ""
 
 
@@ -210,15 +199,12 @@ class EnvSecrets:
     prefix: str = "PUSH_DISPATCH_SECRET_"
 
     def read(self, name: str) -> str:
-        """See `Secrets.read`."""
         return self.environ[self.prefix + name]
 
     def where(self, name: str) -> str:
-        """See `Secrets.where`."""
         return f"the environment variable {self.prefix}{name}"
 
     def arn(self, name: str) -> str:  # noqa: ARG002 - variables have none
-        """See `Secrets.arn`."""
         return ""
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from push_dispatch.adapters.aws import translated
 from push_dispatch.core.errors import NotFound, Unavailable
 from push_dispatch.ports.messages import Message, Wake, encode
 
@@ -38,7 +37,6 @@ class SqsMessages:
         self._wake = wake_queue
 
     def send(self, platform: str, messages: Sequence[Message], delay_seconds: int = 0) -> None:
-        """See `Messages.send`."""
         url = self._platforms.get(platform)
         if url is None:
             raise NotFound(
@@ -49,16 +47,13 @@ class SqsMessages:
         self._send(url, [encode(message) for message in messages], delay_seconds)
 
     def wake(self, wakes: Sequence[Wake], delay_seconds: int = 0) -> None:
-        """See `Messages.wake`."""
         self._send(self._wake, [encode(wake) for wake in wakes], delay_seconds)
 
     def _send(self, url: str, bodies: Sequence[str], delay_seconds: int) -> None:
         delay = max(0, min(_MAX_DELAY, delay_seconds))
         for entries in _batches(bodies, delay):
-            try:
+            with translated(f"the queue {url}"):
                 reply = self._client().send_message_batch(QueueUrl=url, Entries=entries)
-            except (ClientError, BotoCoreError) as error:
-                raise Unavailable(f"the queue {url} did not take the message: {error}") from error
             if failed := reply.get("Failed"):
                 raise Unavailable(f"the queue {url} refused messages: {failed}")
 

@@ -20,7 +20,14 @@ from push_dispatch.adapters.telemetry import logger
 from push_dispatch.control.documents import requested, schema
 from push_dispatch.control.pools import change_pool, change_queue, pool_named, pools_of
 from push_dispatch.core.bounds import parse_json
-from push_dispatch.core.errors import Conflict, Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.core.errors import (
+    Conflict,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    PushDispatchError,
+    Refused,
+)
 from push_dispatch.core.model import RunState
 from push_dispatch.core.validation import check
 from push_dispatch.engine.stop import cancel
@@ -196,7 +203,13 @@ def _ports() -> Ports:
     return ports
 
 
-_STATUSES = ((Invalid, 400), (NotFound, 404), (Refused, 409), (Conflict, 409))
+_STATUSES = (
+    (Invalid, 400),
+    (NotFound, 404),
+    (Refused, 409),
+    (Conflict, 409),
+    (Misconfigured, 500),
+)
 
 
 @app.exception_handler(PushDispatchError)  # type: ignore[untyped-decorator]

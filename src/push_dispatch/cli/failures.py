@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 from push_dispatch.cli.output import dim, error_line
 from push_dispatch.core.errors import PushDispatchError
@@ -59,7 +59,7 @@ def failure_of(error: BaseException) -> Failure:
     if (missing := _missing(error)) is not None:
         return missing
     if type(error).__module__.split(".")[0] in ("boto3", "botocore"):
-        return Failure(f"AWS: {error}", "backend_unavailable")
+        return _of_aws(error)
     if os.environ.get("PUSH_DISPATCH_DEBUG"):
         raise error
     return Failure(
@@ -105,24 +105,15 @@ def _tell(failure: Failure) -> None:
             dim(f"→ {remedy}")
 
 
+def _of_aws(error: Any) -> Failure:
+    from push_dispatch.adapters.aws import error_for  # here it is loaded anyway
+
+    known = error_for(error, "AWS")
+    return Failure(known.message, known.reason)
+
+
 def _known(error: PushDispatchError) -> Failure:
-    code = 2 if error.reason in _USAGE else 1
-    aws = _code_of(error.__cause__)
-    if aws == "ResourceNotFoundException":
-        table = os.environ.get("PUSH_DISPATCH_TABLE", "")
-        message = f"there is no table {table!r} in this account and region"
-        remedy = "Choose another --region or --profile, or set PUSH_DISPATCH_TABLE."
-        return Failure(message, "backend_unavailable", 1, remedy)
-    if aws in ("AccessDeniedException", "AccessDenied"):
-        return Failure(error.message, "access_denied")
-    return Failure(error.message, error.reason, code)
-
-
-def _code_of(error: BaseException | None) -> str:
-    """The error code in an answer of AWS; empty if it is none."""
-    response = getattr(error, "response", None)
-    found = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
-    return str(found)
+    return Failure(error.message, error.reason, 2 if error.reason in _USAGE else 1)
 
 
 def _silence(stream: TextIO) -> None:

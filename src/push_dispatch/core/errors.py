@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "Conflict",
     "Invalid",
+    "Misconfigured",
     "NoCapacity",
     "NotFound",
     "PlatformError",
@@ -69,6 +70,12 @@ class Unavailable(PushDispatchError):
     """The backend cannot be reached or is throttling: try again later."""
 
     default_reason = "backend_unavailable"
+
+
+class Misconfigured(PushDispatchError):
+    """The backend refuses this process, or does not exist: correct the rights or the settings."""
+
+    default_reason = "access_denied"
 
 
 class Unreadable(PushDispatchError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from push_dispatch.core.errors import Invalid, NotFound, Unavailable
+from push_dispatch.core.errors import Invalid, Misconfigured, NotFound, Unavailable
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, Ready, Run, RunState
 from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
@@ -221,7 +221,7 @@ def _enqueue_keyed(ports: Ports, runs: Sequence[Run]) -> None:
     for pool, entries in places.items():
         try:
             ports.store.enqueue(pool, entries, ports.clock())
-        except Unavailable as error:
+        except (Misconfigured, Unavailable) as error:
             # The runs are stored, so the submission has succeeded.
             log.warning("pool %s: left to the stream to enqueue: %s", pool, error.message)
 

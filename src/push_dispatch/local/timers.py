@@ -10,7 +10,7 @@ from typing import Any
 
 from push_dispatch.control.deployments import Deployment, all_deployments
 from push_dispatch.control.occurrences import occurrences
-from push_dispatch.core.errors import Unavailable
+from push_dispatch.core.errors import Misconfigured, Unavailable
 from push_dispatch.ports import Ports
 
 __all__ = ["ScheduleTimer"]
@@ -33,11 +33,11 @@ class ScheduleTimer:
         """Fire what has become due since the last step. A schedule that fails touches no other.
         Raises Unavailable if the store cannot be reached: all of it is due again."""
         now = self._ports.clock()
-        unavailable: Unavailable | None = None
+        unavailable: Misconfigured | Unavailable | None = None
         for firing in self._due(self._until, now):
             try:
                 self._fire(firing)
-            except Unavailable as error:
+            except (Misconfigured, Unavailable) as error:
                 unavailable = error
             except Exception:
                 log.exception("schedule %(schedule)s of %(deployment)s cannot fire", firing)

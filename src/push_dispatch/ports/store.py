@@ -5,7 +5,8 @@ writes, `store.memory.MemoryStore` in a dictionary, and one contract suite runs 
 
 Every method may raise Unavailable: the backend is throttling, out of reach, or did not answer in
 time. Then nothing is known of whether a write took effect; all writes are idempotent, so doing
-the same again is right.
+the same again is right. It may raise Misconfigured if there is no such backend, or no right to use
+it: doing the same again is right once a person has corrected that.
 """
 
 from __future__ import annotations

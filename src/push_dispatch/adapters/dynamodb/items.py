@@ -7,16 +7,13 @@ an absent attribute for its default, so a run may also be put by others with lit
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
+from push_dispatch.adapters.dynamodb.ledger_items import ledger_item, read_ledger
 from push_dispatch.adapters.dynamodb.pool_reader import (
     pool_from_document,
     read_document,
@@ -26,17 +23,14 @@ from push_dispatch.adapters.dynamodb.pool_reader import (
 from push_dispatch.adapters.dynamodb.readers import read_ready, read_run
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
-from push_dispatch.core.errors import Invalid, Unreadable
+from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import (
     Attempt,
     Collision,
-    Holder,
-    Ledger,
     Pool,
     Queue,
     Ready,
     Run,
-    Starts,
 )
 from push_dispatch.core.usage import slot_name
 
@@ -217,125 +211,6 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
         item["tick_pool"] = {"S": keys.tick(pool)}
         item["tick_at"] = {"N": str(at)}
     return item
-
-
-# -- the ledger -------------------------------------------------------------------------------
-
-#: One holder: run id, attempt, since, and where its queue, key and deployment are in `names`. Four
-#: bytes for the attempt: a run that finds no capacity makes one a minute, for weeks if need be.
-_HOLDER = struct.Struct(">16sIQHHH")
-
-
-def ledger_item(ledger: Ledger) -> dict[str, Any]:
-    """The item of a ledger: sparse and packed, 34 bytes a holder."""
-    names = _Names([""])
-    packed = b"".join(
-        _HOLDER.pack(
-            UUID(h.run).bytes,
-            h.attempt,
-            h.since,
-            names.index(h.queue),
-            names.index(slot_name(h.concurrency_key)),
-            names.index(slot_name(h.deployment)),
-        )
-        for h in ledger.holders
-    )
-    item: dict[str, Any] = {
-        "PK": {"S": keys.pool(ledger.pool)},
-        "SK": {"S": keys.LEDGER},
-        "version": {"N": str(ledger.version)},
-        "configuration": {"N": str(ledger.configuration)},
-    }
-    if packed:
-        item["holders"] = {"B": packed}
-        item["names"] = {"S": dumps(names.known)}
-    if ledger.starts:
-        item |= _starts_item(ledger.starts)
-    if ledger.paced:
-        item["paced"] = {"N": str(ledger.paced)}
-    return item
-
-
-def read_ledger(pool: str, item: Item | None) -> Ledger:
-    """The ledger in an item; an empty one if there is none. Raises Unreadable."""
-    if item is None:
-        return Ledger(pool)
-    try:
-        return _ledger(pool, item)
-    except (*MALFORMED, IndexError, struct.error) as error:
-        raise Unreadable(
-            f"the ledger of pool {pool!r} in the table is malformed: {error}; "
-            "delete the item and type push-dispatch doctor --repair"
-        ) from error
-
-
-def _ledger(pool: str, item: Item) -> Ledger:
-    names: Sequence[str] = json.loads(item["names"]["S"]) if "names" in item else [""]
-    packed = bytes(item["holders"]["B"]) if "holders" in item else b""
-    holders = tuple(
-        Holder(str(UUID(bytes=run)), attempt, names[queue], since, names[key], names[deployment])
-        for run, attempt, since, queue, key, deployment in _HOLDER.iter_unpack(packed)
-    )
-    return Ledger(
-        pool,
-        version=int(item["version"]["N"]),
-        holders=holders,
-        starts=_read_starts(item),
-        configuration=int(item["configuration"]["N"]) if "configuration" in item else 0,
-        paced=int(item["paced"]["N"]) if "paced" in item else 0,
-    )
-
-
-class _Names:
-    """Each name once; a holder carries its number."""
-
-    def __init__(self, known: list[str]) -> None:
-        self.known = known
-        self._numbers = {name: number for number, name in enumerate(known)}
-
-    def index(self, name: str) -> int:
-        if name not in self._numbers:
-            self._numbers[name] = len(self.known)
-            self.known.append(name)
-        return self._numbers[name]
-
-
-def _steps(times: Sequence[int]) -> list[int]:
-    """The first time, then the steps from each to the next: short numbers."""
-    return [*times[:1], *(after - before for before, after in pairwise(times))]
-
-
-#: Starts of a ledger that are written one by one, as versions before counted starts read them.
-_SINGLE_STARTS = 1000
-
-
-def _starts_item(starts: Mapping[str, Starts]) -> dict[str, Any]:
-    """One by one while they are few, so that the version before can take over; else counted."""
-    if sum(count for entries in starts.values() for _, count in entries) <= _SINGLE_STARTS:
-        single = {
-            scope: _steps([at for at, count in entries for _ in range(count)])
-            for scope, entries in starts.items()
-        }
-        return {"starts": {"S": dumps(single)}}
-    counted = {
-        scope: [_steps([at for at, _ in entries]), [count for _, count in entries]]
-        for scope, entries in starts.items()
-    }
-    return {"counted_starts": {"S": dumps(counted)}}
-
-
-def _read_starts(item: Item) -> dict[str, Starts]:
-    if "counted_starts" in item:
-        counted = json.loads(item["counted_starts"]["S"])
-        return {
-            scope: tuple(zip(accumulate(steps), counts, strict=True))
-            for scope, (steps, counts) in counted.items()
-        }
-    single = json.loads(item["starts"]["S"]) if "starts" in item else {}
-    return {
-        scope: tuple((at, len(list(same))) for at, same in groupby(accumulate(steps)))
-        for scope, steps in single.items()
-    }
 
 
 # -- circuits ---------------------------------------------------------------------------------

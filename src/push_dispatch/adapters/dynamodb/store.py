@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
-from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, errors, key_of, numbers
+from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_of, numbers
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
@@ -39,17 +39,19 @@ class DynamoStore:
         table: str,
         *,
         retention_days: int = 0,
-        pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them."""
-        self._table = Table(client, table, pause)
+        """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them.
+        `clock` gives epoch milliseconds."""
+        self._table = Table(client, table, sleep)
         self._retention_days = retention_days
+        self._clock = clock
         self._templates: dict[str, Mapping[str, Any]] = {}
 
     # -- configuration ---------------------------------------------------------------------
 
     def create_pool(self, pool: Pool) -> None:
-        """See `Store.create_pool`."""
         version = self.ledger(pool.name).version + 1
         item = items.pool_item(pool) | {"version": {"N": str(version)}}
         # Listed first: a crash in between leaves a name without a pool, which can be created
@@ -67,16 +69,13 @@ class DynamoStore:
         self._table.put({"PK": {"S": keys.POOLS}, "SK": {"S": name}})
 
     def pool(self, name: str) -> Pool | None:
-        """See `Store.pool`."""
         item = self._table.get(keys.pool(name), keys.CONFIG)
         return items.read_pool(item) if item else None
 
     def pool_names(self) -> list[str]:
-        """See `Store.pool_names`."""
         return [item["SK"]["S"] for item in self._table.query(keys.POOLS)]
 
     def save_pool(self, pool: Pool) -> Pool:
-        """See `Store.save_pool`."""
         item = items.pool_item(pool) | {"version": {"N": str(pool.version + 1)}}
         try:
             self._table.put(item, conditions.POOL_UNCHANGED, version=pool.version)
@@ -89,8 +88,7 @@ class DynamoStore:
         return items.read_pool(item)
 
     def delete_pool(self, pool: Pool) -> None:
-        """See `Store.delete_pool`."""
-        with errors():
+        with self._table.errors():
             try:
                 self._table.client.delete_item(
                     TableName=self._table.name,
@@ -104,30 +102,25 @@ class DynamoStore:
         # The ledger goes on: a pass that read it before, and sleeps, must lose against the next
         # pool of this name, too. Every change of the configuration has moved its version, so that
         # the next configuration can begin behind it.
-        with errors():
-            self._table.client.update_item(
-                TableName=self._table.name,
-                Key=key_of(keys.pool(pool.name), keys.LEDGER),
-                UpdateExpression="ADD version :one SET configuration = :deleted "
-                "REMOVE holders, #names, starts, counted_starts, paced",
-                ExpressionAttributeValues={
-                    ":one": {"N": "1"},
-                    ":deleted": {"N": str(DELETED)},
-                },
-                ExpressionAttributeNames={"#names": "names"},
-            )
+        self._table.update(
+            keys.pool(pool.name),
+            keys.LEDGER,
+            {"one": 1, "deleted": DELETED},
+            UpdateExpression="ADD version :one SET configuration = :deleted "
+            "REMOVE holders, #names, starts, counted_starts, paced",
+            ExpressionAttributeNames={"#names": "names"},
+        )
         rest = [i["SK"]["S"] for i in self._table.query(keys.pool(pool.name), names=("PK", "SK"))]
         rest = [sort for sort in rest if sort != keys.LEDGER]
         self._table.delete_all([(keys.pool(pool.name), sort) for sort in rest])
         self._table.delete_all([(keys.POOLS, pool.name)])
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
-        """See `Store.put_template`."""
         document = {"S": dumps(template)}
         self._table.put({**key_of(keys.pool(pool), keys.template(digest)), "document": document})
 
     def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
-        """See `Store.template`. Kept in memory once it was read: its digest is its content's."""
+        """Kept in memory once it was read: its digest is its content's."""
         known = self._templates.get(digest)
         if known is None:
             item = self._table.get(keys.pool(pool), keys.template(digest))
@@ -137,28 +130,23 @@ class DynamoStore:
         return known
 
     def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
-        """See `Store.put_deployment`."""
         key = key_of(keys.DEPLOYMENTS, keys.deployment(name))
         self._table.put({**key, "document": {"S": dumps(document)}})
 
     def deployment(self, name: str) -> Mapping[str, Any] | None:
-        """See `Store.deployment`."""
         item = self._table.get(keys.DEPLOYMENTS, keys.deployment(name))
         return items.read_document(item) if item else None
 
     def deployments(self) -> dict[str, Mapping[str, Any]]:
-        """See `Store.deployments`."""
         found = self._table.query(keys.DEPLOYMENTS)
         return {item["SK"]["S"]: items.read_document(item) for item in found}
 
     def delete_deployment(self, name: str) -> None:
-        """See `Store.delete_deployment`."""
         self._table.delete_all([(keys.DEPLOYMENTS, keys.deployment(name))])
 
     # -- runs ------------------------------------------------------------------------------
 
     def add_run(self, run: Run) -> Run:
-        """See `Store.add_run`."""
         item = items.new_run_item(run)
         try:
             self._table.put(item, conditions.ABSENT)
@@ -168,9 +156,7 @@ class DynamoStore:
         return run
 
     def add_runs(self, runs: Sequence[Run]) -> list[Run]:
-        """See `Store.add_runs`.
-
-        One conditional put each: a batch write knows no conditions, and sent again after a lost
+        """One conditional put each: a batch write knows no conditions, and sent again after a lost
         reply it would put a run back that has started meanwhile.
         """
         if len(runs) < 2:
@@ -179,12 +165,10 @@ class DynamoStore:
             return list(threads.map(self.add_run, runs))
 
     def run(self, pool: str, uuid: str) -> Run | None:
-        """See `Store.run`."""
         item = self._table.get(keys.runs(pool), uuid)
         return items.read_run(item) if item else None
 
     def runs(self, pool: str, uuids: Iterable[str]) -> dict[str, Run]:
-        """See `Store.runs`."""
         wanted = [key_of(keys.runs(pool), uuid) for uuid in dict.fromkeys(uuids)]
         found: dict[str, Run] = {}
         for start in range(0, len(wanted), READ_BATCH):
@@ -194,7 +178,6 @@ class DynamoStore:
         return found
 
     def save_run(self, run: Run) -> None:
-        """See `Store.save_run`."""
         item = self._ended_item(run)
         try:
             self._table.put(item, conditions.RUN_UNCHANGED, rev=run.rev - 1)
@@ -203,7 +186,7 @@ class DynamoStore:
                 raise Conflict(f"run {run.id} was changed at the same time") from None
 
     def mend_run(self, run: Run) -> None:
-        """See `Store.mend_run`. Its revision may be what is malformed, so the item is read again
+        """Its revision may be what is malformed, so the item is read again
         and the condition names the attribute as it is stored, whatever its type."""
         stored = self._table.get(keys.runs(run.pool), run.uuid)
         known = items.read_run(stored) if stored else None
@@ -226,7 +209,6 @@ class DynamoStore:
         after: str = "",
         until: str = "",
     ) -> Iterator[Run]:
-        """See `Store.list_runs`."""
         # Behind `after` come the items of its own history, which are no runs; '~' sorts after all.
         between = (f"{after}\x01", until or "~") if after or until else None
         if between and between[0] > between[1]:
@@ -239,22 +221,19 @@ class DynamoStore:
                 yield run
 
     def take_attempt(self, pool: str, uuid: str, attempt: int, by: str) -> bool:
-        """See `Store.take_attempt`."""
         key = key_of(keys.logs(pool), keys.taker(uuid, attempt))
         try:
-            self._table.put({**key, "by": {"S": by}, **_log_expiring()}, conditions.ABSENT)
+            self._table.put({**key, "by": {"S": by}, **self._log_expiring()}, conditions.ABSENT)
         except Lost as lost:
             return bool(lost.stored and lost.stored["by"]["S"] == by)
         return True
 
     def keep_log(self, pool: str, uuid: str, attempt: int, text: str) -> None:
-        """See `Store.keep_log`."""
         key = key_of(keys.logs(pool), keys.log(uuid, attempt))
         with suppress(Lost):
-            self._table.put({**key, "text": {"S": text}, **_log_expiring()}, conditions.ABSENT)
+            self._table.put({**key, "text": {"S": text}, **self._log_expiring()}, conditions.ABSENT)
 
     def kept_log(self, pool: str, uuid: str, attempt: int) -> str | None:
-        """See `Store.kept_log`."""
         item = self._table.get(keys.logs(pool), keys.log(uuid, attempt))
         return item["text"]["S"] if item else None
 
@@ -269,7 +248,6 @@ class DynamoStore:
     # -- places in line --------------------------------------------------------------------
 
     def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
-        """See `Store.enqueue`."""
         unique = {keys.ready(e): items.ready_item(pool, e, now) for e in entries}
         self._table.write_all([{"PutRequest": {"Item": item}} for item in unique.values()])
 
@@ -282,7 +260,6 @@ class DynamoStore:
         after: Ready | None = None,
         due: int | None = None,
     ) -> list[Ready]:
-        """See `Store.line`."""
         prefix = keys.ready_prefix(queue)
         # Sort keys go on with 13 digits of milliseconds, so that ':' comes after all of them.
         low = f"{keys.ready(after)}\x01" if after else prefix
@@ -293,11 +270,9 @@ class DynamoStore:
         return self._places(found)
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
-        """See `Store.dequeue`."""
         self._table.delete_all([(keys.pool(pool), keys.ready(entry)) for entry in entries])
 
     def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
-        """See `Store.in_line`."""
         wanted = [key_of(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, entries))]
         found: set[Ready] = set()
         for start in range(0, len(wanted), READ_BATCH):
@@ -305,8 +280,7 @@ class DynamoStore:
         return found & set(entries)
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
-        """See `Store.ticks`."""
-        with errors():
+        with self._table.errors():
             reply = self._table.client.query(
                 TableName=self._table.name,
                 IndexName=keys.TICK_INDEX,
@@ -333,75 +307,53 @@ class DynamoStore:
         return places
 
     def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
-        """See `Store.ticked`."""
-        change: dict[str, Any] = {"UpdateExpression": "REMOVE tick_pool, tick_at"}
-        if at is not None:
-            change["UpdateExpression"] = "SET tick_at = :at"
-            change["ExpressionAttributeValues"] = {":at": {"N": str(at)}}
-        with errors():
-            try:
-                self._table.client.update_item(
-                    TableName=self._table.name,
-                    Key=key_of(keys.pool(pool), keys.ready(ready)),
-                    ConditionExpression=conditions.PRESENT,
-                    **change,
-                )
-            except self._table.client.exceptions.ConditionalCheckFailedException:
-                return
+        with suppress(Lost):
+            self._table.update(
+                keys.pool(pool),
+                keys.ready(ready),
+                None if at is None else {"at": at},
+                UpdateExpression="REMOVE tick_pool, tick_at" if at is None else "SET tick_at = :at",
+                ConditionExpression=conditions.PRESENT,
+            )
 
     # -- the sweep -------------------------------------------------------------------------
 
     def begin_sweep(self, now: int, until: int) -> str | None:
-        """See `Store.begin_sweep`. One write that takes the lease and reads where to begin."""
-        with errors():
-            try:
-                reply = self._table.client.update_item(
-                    TableName=self._table.name,
-                    Key=key_of(keys.SWEEP, keys.SWEEP),
-                    UpdateExpression="SET leased_until = :until",
-                    ConditionExpression=conditions.SWEEP_FREE,
-                    ExpressionAttributeValues={
-                        ":now": {"N": str(now)},
-                        ":until": {"N": str(until)},
-                    },
-                    ReturnValues="ALL_NEW",
-                )
-            except self._table.client.exceptions.ConditionalCheckFailedException:
-                return None
-        item = reply["Attributes"]
+        """One write that takes the lease and reads where to begin."""
+        try:
+            item = self._table.update(
+                keys.SWEEP,
+                keys.SWEEP,
+                {"now": now, "until": until},
+                UpdateExpression="SET leased_until = :until",
+                ConditionExpression=conditions.SWEEP_FREE,
+                ReturnValues="ALL_NEW",
+            )
+        except Lost:
+            return None
         return item["begins_with_pool"]["S"] if "begins_with_pool" in item else ""
 
     def end_sweep(self, first: str) -> None:
-        """See `Store.end_sweep`."""
-        with errors():
-            self._table.client.update_item(
-                TableName=self._table.name,
-                Key=key_of(keys.SWEEP, keys.SWEEP),
-                UpdateExpression="SET begins_with_pool = :first",
-                ExpressionAttributeValues={":first": {"S": first}},
-            )
+        change = "SET begins_with_pool = :first"
+        self._table.update(keys.SWEEP, keys.SWEEP, {"first": first}, UpdateExpression=change)
 
     # -- the audit -------------------------------------------------------------------------
 
     def audited(self, pool: str) -> str:
-        """See `Store.audited`."""
         item = self._table.get(keys.pool(pool), keys.AUDIT)
         return item["audited"]["S"] if item else ""
 
     def save_audited(self, pool: str, uuid: str) -> None:
-        """See `Store.save_audited`."""
         self._table.put({**key_of(keys.pool(pool), keys.AUDIT), "audited": {"S": uuid}})
 
     # -- circuits ----------------------------------------------------------------------------
 
     def circuit(self, pool: str, type: str) -> Circuit:
-        """See `Store.circuit`."""
         return items.read_circuit(self._table.get(keys.pool(pool), keys.circuit(type)))
 
     def save_circuit(
         self, pool: str, type: str, circuit: Circuit, *, instead_of: Circuit | None = None
     ) -> bool:
-        """See `Store.save_circuit`."""
         item = {**key_of(keys.pool(pool), keys.circuit(type)), **items.circuit_item(circuit)}
         if instead_of is None:
             self._table.put(item)
@@ -415,11 +367,9 @@ class DynamoStore:
     # -- the ledger ------------------------------------------------------------------------
 
     def ledger(self, pool: str) -> Ledger:
-        """See `Store.ledger`."""
         return items.read_ledger(pool, self._table.get(keys.pool(pool), keys.LEDGER))
 
     def commit(self, ledger: Ledger) -> None:
-        """See `Store.commit`."""
         item = items.ledger_item(ledger)
         try:
             self._table.put(item, conditions.LEDGER_UNCHANGED, version=ledger.version - 1)
@@ -428,18 +378,12 @@ class DynamoStore:
                 raise Conflict(f"the ledger of {ledger.pool!r} was changed meanwhile") from None
 
     def _touch_ledger(self, pool: str) -> None:
-        with errors():
-            self._table.client.update_item(
-                TableName=self._table.name,
-                Key=key_of(keys.pool(pool), keys.LEDGER),
-                UpdateExpression="ADD version :one",
-                ExpressionAttributeValues={":one": {"N": "1"}},
-            )
+        change = "ADD version :one"
+        self._table.update(keys.pool(pool), keys.LEDGER, {"one": 1}, UpdateExpression=change)
+
+    def _log_expiring(self) -> dict[str, Any]:
+        return _expiring(self._clock() // 1000, LOG_DAYS)
 
 
 def _expiring(since: int, days: int) -> dict[str, Any]:
     return {"expires_at": {"N": str(since + days * 86_400)}}
-
-
-def _log_expiring() -> dict[str, Any]:
-    return _expiring(int(time.time()), LOG_DAYS)

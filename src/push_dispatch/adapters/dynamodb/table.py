@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.adapters.aws import translated
+from push_dispatch.core.errors import Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from push_dispatch.adapters.dynamodb.items import Item
 
-__all__ = ["Lost", "Table", "errors", "key_of", "numbers"]
+__all__ = ["Lost", "Table", "key_of", "numbers"]
 
 #: What BatchGetItem and BatchWriteItem take.
 READ_BATCH = 100
 _WRITE_BATCH = 25
+#: Tries of a batch of which a throttled table leaves something over, some five seconds in all.
 _BATCH_TRIES = 8
+_FIRST_PAUSE_SECONDS = 0.02
 
 
 class Table:
-    """The calls of one table. Safe to share between threads. Everything raises Unavailable."""
+    """The calls of one table. Safe to share between threads.
 
-    def __init__(self, client: DynamoDBClient, name: str, pause: Callable[[float], None]) -> None:
+    Everything raises Unavailable, Misconfigured (no such table, or no right to it), and Invalid for
+    what the table will never take.
+    """
+
+    def __init__(self, client: DynamoDBClient, name: str, sleep: Callable[[float], None]) -> None:
         self.client = client
         self.name = name
-        self._pause = pause
+        self._sleep = sleep
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Translate what the SDK raises into what the caller does next."""
+        return translated(f"the table {self.name}")
 
     def get(self, partition: str, sort: str) -> Item | None:
-        with errors():
+        with self.errors():
             reply = self.client.get_item(
                 TableName=self.name, Key=key_of(partition, sort), ConsistentRead=True
             )
@@ -51,11 +61,34 @@ class Table:
             guard["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         if values:
             guard["ExpressionAttributeValues"] = values
-        with errors():
+        with self.errors():
             try:
                 self.client.put_item(TableName=self.name, Item=item, **guard)
             except self.client.exceptions.ConditionalCheckFailedException as error:
                 raise Lost(error.response.get("Item")) from None
+
+    def update(
+        self,
+        partition: str,
+        sort: str,
+        values: Mapping[str, str | int] | None = None,
+        **arguments: Any,
+    ) -> Mapping[str, Any]:
+        """Change an item in place; returns what `ReturnValues` asks for. `arguments` are those of
+        UpdateItem. Raises Lost if the condition does not hold."""
+        if values:
+            arguments["ExpressionAttributeValues"] = {
+                f":{k}": {"S": v} if isinstance(v, str) else {"N": str(v)}
+                for k, v in values.items()
+            }
+        with self.errors():
+            try:
+                reply = self.client.update_item(
+                    TableName=self.name, Key=key_of(partition, sort), **arguments
+                )
+            except self.client.exceptions.ConditionalCheckFailedException:
+                raise Lost(None) from None
+        return reply.get("Attributes", {})
 
     def query(
         self,
@@ -86,7 +119,7 @@ class Table:
         while left is None or left > 0:
             if left is not None:
                 request["Limit"] = left
-            with errors():
+            with self.errors():
                 reply = self.client.query(**request)
             yield from reply["Items"]
             if "LastEvaluatedKey" not in reply:
@@ -97,13 +130,13 @@ class Table:
     def get_all(self, wanted: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
         left: Any = {self.name: {"Keys": wanted, "ConsistentRead": True}}
         for attempt in range(_BATCH_TRIES):
-            with errors():
+            with self.errors():
                 reply = self.client.batch_get_item(RequestItems=left)
             yield from reply["Responses"].get(self.name, ())
             left = reply.get("UnprocessedKeys")
             if not left:
                 return
-            self._pause(0.02 * 2**attempt)
+            self._pause(attempt)
         raise Unavailable("the table does not answer batch reads: it is throttling")
 
     def delete_all(self, wanted: Sequence[tuple[str, str]]) -> None:
@@ -117,13 +150,17 @@ class Table:
     def _write_batch(self, requests: list[Any]) -> None:
         left: Any = {self.name: requests}
         for attempt in range(_BATCH_TRIES):
-            with errors():
+            with self.errors():
                 reply = self.client.batch_write_item(RequestItems=left)
             left = reply.get("UnprocessedItems")
             if not left:
                 return
-            self._pause(0.02 * 2**attempt)
+            self._pause(attempt)
         raise Unavailable("the table does not take batch writes: it is throttling")
+
+    def _pause(self, attempt: int) -> None:
+        longest = _FIRST_PAUSE_SECONDS * 2**attempt
+        self._sleep(random.uniform(longest / 2, longest))  # noqa: S311 - no secret
 
 
 class Lost(Exception):
@@ -140,19 +177,3 @@ def key_of(partition: str, sort: str) -> dict[str, Any]:
 
 def numbers(**given: int) -> dict[str, Any]:
     return {":zero": {"N": "0"}} | {f":{k}": {"N": str(v)} for k, v in given.items()}
-
-
-_TOO_LARGE = "Item size has exceeded the maximum allowed size"
-
-
-@contextmanager
-def errors() -> Iterator[None]:
-    """Translate what the SDK raises into what the caller does next."""
-    try:
-        yield
-    except ClientError as error:
-        if _TOO_LARGE in str(error):
-            raise Invalid(f"too large for the table: {error}", reason="run_too_large") from error
-        raise Unavailable(f"DynamoDB: {error}") from error
-    except BotoCoreError as error:
-        raise Unavailable(f"DynamoDB: {error}") from error

@@ -76,9 +76,7 @@ def _carry_out(ports: Ports, steps: list[Step]) -> None:
         except PushDispatchError as error:
             # Something has changed since the plan was made.
             where = f"{step.action.value} {step.kind} {step.name}, after {done} of {len(steps)}"
-            raise type(error)(f"{where}: {error.message}", reason=error.reason) from (
-                error.__cause__ or error
-            )
+            raise type(error)(f"{where}: {error.message}", reason=error.reason) from error
 
 
 def _tell(steps: list[Step]) -> None:

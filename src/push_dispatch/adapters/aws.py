@@ -1,0 +1,70 @@
+"""What does an error of AWS mean to the caller? The class says what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions as sdk
+
+from push_dispatch.core.errors import Invalid, Misconfigured, PushDispatchError, Unavailable
+
+__all__ = ["error_for", "translated"]
+
+#: Codes that the same request meets again until somebody grants a right, or signs in.
+_DENIED = (
+    "accessdenied",
+    "expiredtoken",
+    "incompletesignature",
+    "invalidclienttokenid",
+    "invalidsignature",
+    "kmsaccessdenied",
+    "missingauthenticationtoken",
+    "optinrequired",
+    "signaturedoesnotmatch",
+    "unrecognizedclient",
+)
+_ABSENT = ("resourcenotfound", "queuedoesnotexist", "nonexistentqueue")
+#: What the SDK raises before it sends anything.
+_UNSENT = (
+    sdk.NoCredentialsError,
+    sdk.PartialCredentialsError,
+    sdk.CredentialRetrievalError,
+    sdk.NoRegionError,
+    sdk.ProfileNotFound,
+    sdk.SSOError,
+    sdk.TokenRetrievalError,
+)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise Misconfigured, Invalid or Unavailable instead of what the SDK raises.
+
+    `what` names the table, queue or service for people.
+    """
+    try:
+        yield
+    except (sdk.ClientError, sdk.BotoCoreError) as error:
+        raise error_for(error, what) from error
+
+
+def error_for(error: sdk.ClientError | sdk.BotoCoreError, what: str) -> PushDispatchError:
+    """Return the error of ours that says what to do next."""
+    message = f"{what}: {error}"
+    if isinstance(error, _UNSENT):
+        return Misconfigured(f"{message}: sign in to AWS, or choose another profile or region")
+    if not isinstance(error, sdk.ClientError):
+        return Unavailable(message)
+    # Some services put their own name before the code: AWS.SimpleQueueService.NonExistentQueue.
+    code = str(error.response["Error"].get("Code", "")).rpartition(".")[2].lower()
+    if code.startswith(_DENIED):
+        return Misconfigured(message)
+    if code.startswith(_ABSENT):
+        absent = f"{what} does not exist in this account and region"
+        return Misconfigured(absent, reason="no_backend")
+    if "Item size has exceeded the maximum allowed size" in str(error):
+        return Invalid(f"too large for the table: {error}", reason="run_too_large")
+    if code.startswith("validation"):
+        return Invalid(message)
+    return Unavailable(message)
