@@ -1,19 +1,28 @@
 """What does a platform's answer mean, and what does the caller do next? One row per cause.
 
-A platform keeps its documented errors as a table of `Row`s; the first that matches decides. So
-the table can be read, printed in the documentation, and walked through by a test.
+A platform keeps its documented errors as tables of rows in a file `answers.toml` beside its code;
+the first row that matches decides. So a table can be read, and walked by a test.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import Any, Generic, TypeVar
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.shared import asked
 
-__all__ = ["Reaction", "Row", "judge", "wording"]
+__all__ = ["Answer", "Reaction", "Refusals", "Row", "judge", "one_of", "rows", "table", "wording"]
+
+#: What a platform's SDK raises, or the reply of its API.
+E = TypeVar("E")
 
 #: Names that somebody has chosen: addresses, paths, projects, and what stands in quotes.
 _NAMES = (
@@ -75,8 +84,8 @@ class Row:
     def error(self, message: str, after_seconds: float | None = None) -> PlatformError:
         """The error to raise, with the platform's own words and the remedy.
 
-        A cause that has no error of its own (EXISTS and GONE, where nothing can be adopted or
-        missed) is uncertain.
+        What a request needs and is GONE does not come back by itself: that is final. EXISTS, where
+        nothing can be adopted, is uncertain.
         """
         told = f"{message.strip().rstrip('.')}. {self.remedy}"
         match self.reaction:
@@ -85,7 +94,7 @@ class Row:
                 return Throttled(told, reason=self.reason, after_seconds=after)
             case Reaction.CAPACITY:
                 return NoCapacity(told, reason=self.reason)
-            case Reaction.PERMANENT:
+            case Reaction.PERMANENT | Reaction.GONE:
                 return Rejected(told, reason=self.reason)
             case _:
                 return Uncertain(told, reason=self.reason)
@@ -94,13 +103,102 @@ class Row:
         """The error to raise of a question that starts nothing, so that nothing is in doubt and
         nothing has to be looked up: what asks for patience or is refused for good is just that,
         and everything else is a platform that cannot be asked."""
-        match self.reaction:
-            case Reaction.RETRY | Reaction.PERMANENT:
-                return self.error(message, after_seconds)
-            case Reaction.GONE:
-                return replace(self, reaction=Reaction.PERMANENT).error(message)
-            case _:
-                return Uncertain(message, reason="platform_unavailable")
+        if self.reaction in {Reaction.RETRY, Reaction.PERMANENT, Reaction.GONE}:
+            return self.error(message, after_seconds)
+        return Uncertain(message, reason="platform_unavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a table is asked about: an answer's HTTP status, its code and message."""
+
+    status: int
+    text: str
+    #: How long the platform wants us to wait, if it says so.
+    after_seconds: float | None = None
+
+
+class Refusals(Generic[E]):
+    """A platform's table, and how its answers (or the errors of its SDK) are read by it."""
+
+    def __init__(
+        self,
+        table: Sequence[Row],
+        read: Callable[[E], Answer],
+        clean: Callable[[str], str] | None = None,
+    ) -> None:
+        """`clean` takes out of a text what must not be looked at: by default what `wording` does,
+        for tables that look for words anywhere."""
+        self.rows = table
+        self.read = read
+        self._clean = clean or wording
+
+    def row(self, said: E) -> Row:
+        """Return the row of an answer."""
+        answer = self.read(said)
+        return judge(self.rows, answer.status, self._clean(answer.text))
+
+    def gone(self, said: E) -> bool:
+        """Return whether what was asked about is not there (any more)."""
+        return self.row(said).reaction is Reaction.GONE
+
+    def error(self, said: E, what: str = "") -> PlatformError:
+        """Return the error of a request that was refused; `what` says which."""
+        answer = self.read(said)
+        return self.row(said).error(what + answer.text, answer.after_seconds)
+
+    def asked(self, said: E, what: str = "") -> PlatformError:
+        """Return the error of a question that was refused: Throttled or Uncertain."""
+        return asked(self.error(said, what))
+
+    def unstarted(self, said: E, what: str = "") -> PlatformError:
+        """Return the error of a question that starts nothing: see `Row.unstarted`."""
+        answer = self.read(said)
+        return self.row(said).unstarted(what + answer.text, answer.after_seconds)
+
+    @contextmanager
+    def translated(
+        self, kinds: type[Exception] | tuple[type[Exception], ...], *, harmless: bool = False
+    ) -> Iterator[None]:
+        """Raise the errors of an SDK, which are of these `kinds`, as ours: those of a push, or of a
+        `harmless` question."""
+        try:
+            yield
+        except kinds as error:
+            said: Any = error
+            raise (self.unstarted(said) if harmless else self.error(said)) from error
+
+
+# -- tables -----------------------------------------------------------------------------------
+
+
+@cache
+def _answers(package: str) -> dict[str, list[dict[str, Any]]]:
+    return tomllib.loads((resources.files(package) / "answers.toml").read_text("utf-8"))
+
+
+def table(module: str, name: str) -> list[dict[str, Any]]:
+    """The entries of a table in the `answers.toml` beside a module, as they are written."""
+    return _answers(module.rpartition(".")[0])[name]
+
+
+def rows(module: str, name: str = "errors") -> tuple[Row, ...]:
+    """The rows of a table in the `answers.toml` beside a module. A pattern may be a list, of which
+    one has to match."""
+    return tuple(_row(**entry) for entry in table(module, name))
+
+
+def _row(**entry: Any) -> Row:
+    entry["reaction"] = Reaction(entry["reaction"])
+    entry["pattern"] = one_of(entry.get("pattern", ""))
+    for key in ("status", "words"):
+        entry[key] = tuple(entry.get(key, ()))
+    return Row(**entry)
+
+
+def one_of(patterns: str | Sequence[str]) -> str:
+    """The regular expression that one of these matches."""
+    return patterns if isinstance(patterns, str) else "|".join(patterns)
 
 
 def judge(table: Sequence[Row], status: int, text: str) -> Row:
@@ -109,17 +207,13 @@ def judge(table: Sequence[Row], status: int, text: str) -> Row:
     return next((row for row in table if row.matches(status, text)), fallback)
 
 
-_REFUSED = Row(
-    status=(),
-    words=(),
-    reaction=Reaction.PERMANENT,
+_REFUSED = _row(
+    reaction="permanent",
     reason="platform_rejected",
     remedy="Correct the template or the job variables.",
 )
-_UNKNOWN = Row(
-    status=(),
-    words=(),
-    reaction=Reaction.UNCERTAIN,
+_UNKNOWN = _row(
+    reaction="uncertain",
     reason="push_uncertain",
     remedy="It is looked up by its name before it is sent again.",
 )

@@ -17,9 +17,10 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
 from push_dispatch.core.errors import Uncertain
+from push_dispatch.platforms.refusals import Refusals
 from push_dispatch.platforms.shared import lines
 
-__all__ = ["CONNECT_SECONDS", "READ_SECONDS", "Reply", "Rest"]
+__all__ = ["CONNECT_SECONDS", "READ_SECONDS", "Reply", "Rest", "found"]
 
 CONNECT_SECONDS = 3.0
 #: A push makes a few requests and is to take a few seconds.
@@ -58,6 +59,16 @@ class Reply:
         """How many seconds the server wants us to wait, if it said so in seconds."""
         said = self.headers.get("Retry-After", "")
         return float(said) if said.isdigit() else None
+
+
+def found(reply: Reply, refusals: Refusals[Reply], what: str = "") -> Any:
+    """The JSON that answers a question; None if what it is about is not there (any more). Raises
+    Throttled or Uncertain if it was refused."""
+    if reply.ok:
+        return reply.json
+    if refusals.gone(reply):
+        return None
+    raise refusals.asked(reply, what)
 
 
 class Rest:

@@ -18,7 +18,7 @@ from push_dispatch.core.model import Observation, Status
 from push_dispatch.core.reasons import REASONS
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.docker.refusal import ERRORS as DOCKER, PULL_ERRORS
-from push_dispatch.platforms.ecs.refusal import failed, refused
+from push_dispatch.platforms.ecs.refusal import REFUSALS, failed
 from push_dispatch.platforms.ecs.verdict import verdict
 from push_dispatch.platforms.kubernetes.refusal import ERRORS as KUBERNETES
 from push_dispatch.platforms.kubernetes.request import START_SECONDS
@@ -174,7 +174,7 @@ def test_ecs_refuses(code: str, message: str, expected: str, source: str) -> Non
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": 400},
     }
-    assert _of_error(refused(ClientError(response, "RunTask"))) == expected, source  # type: ignore[arg-type]
+    assert _of_error(REFUSALS.error(ClientError(response, "RunTask"))) == expected, source  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("reason", "expected", "source"), ECS_FAILURES)

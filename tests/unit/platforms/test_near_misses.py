@@ -31,6 +31,9 @@ NEAR: dict[str, tuple[Sequence[Row], list[tuple[int, str]]]] = {
             (400, "ClientException: secret ExpiredToken is not valid"),
             (400, "ClientException: Role AccessDenied is not valid"),
             (400, "ClientException: Role ServerException is not valid"),
+            (400, "ClientException: Role NoCredentialsError is not valid"),
+            (400, "ClientException: Role ParamValidationError is not valid"),
+            (400, "ClientException: Role ConnectTimeoutError is not valid"),
         ],
     ),
     "ecs failures": (
@@ -106,9 +109,9 @@ STOPPED = [
 
 
 def test_each_row_of_stopped_tasks_has_its_near_miss() -> None:
-    assert len(STOPPED) == len(stopped._BY_TEXT)
-    for (pattern, _), text in zip(stopped._BY_TEXT, STOPPED, strict=True):
-        assert pattern.search(text) is None, (pattern.pattern, text)
+    assert len(STOPPED) == len(stopped.ENDS)
+    for end, text in zip(stopped.ENDS, STOPPED, strict=True):
+        assert not end.matches(text), (end.pattern, text)
 
 
 #: Warnings, in the order of their table, whose last row takes the rest.
@@ -120,8 +123,8 @@ WARNINGS = [
 
 
 def test_each_row_of_warnings_has_its_near_miss() -> None:
-    *rows, rest = waiting._EVENTS
-    assert rest[0].pattern == ""
-    assert len(rows) == len(WARNINGS)
-    for (pattern, *_), text in zip(rows, WARNINGS, strict=True):
-        assert pattern.search(text) is None, (pattern.pattern, text)
+    *ends, rest = waiting.EVENTS
+    assert rest.pattern == ""
+    assert len(ends) == len(WARNINGS)
+    for end, text in zip(ends, WARNINGS, strict=True):
+        assert not end.matches(text), (end.pattern, text)

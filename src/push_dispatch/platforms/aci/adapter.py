@@ -21,7 +21,7 @@ from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.aci.clients import Clients
 from push_dispatch.platforms.aci.cost import estimate
-from push_dispatch.platforms.aci.refusal import row_of, translated
+from push_dispatch.platforms.aci.refusal import REFUSALS, translated
 from push_dispatch.platforms.aci.request import (
     ATTEMPT,
     RUN,
@@ -108,13 +108,9 @@ class Aci:
                 ),
             )
         except ResourceExistsError as error:
-            if row_of(error).reaction is Reaction.EXISTS and (found := self._adopt(place, job)):
+            exists = REFUSALS.row(error).reaction is Reaction.EXISTS
+            if exists and (found := self._adopt(place, job)):
                 return found
-            raise
-        except ResourceNotFoundError as error:
-            if row_of(error).reaction is Reaction.GONE:
-                # Not the group, which is to be created: a subnet, an identity, a workspace.
-                raise Rejected(f"{place} needs what does not exist: {error.message}") from error
             raise
         return str(place)
 
@@ -147,7 +143,7 @@ class Aci:
                 ),
             )
         except ResourceNotFoundError as error:
-            if row_of(error).reaction is Reaction.GONE:
+            if REFUSALS.gone(error):
                 return None
             raise
         found: Mapping[str, Any] = group
@@ -219,7 +215,7 @@ class Aci:
         except ResourceNotFoundError:
             return
         except ResourceExistsError as error:
-            if row_of(error).reaction is not Reaction.EXISTS:
+            if REFUSALS.row(error).reaction is not Reaction.EXISTS:
                 raise
             raise Throttled(f"{place} is being changed", after_seconds=10) from error
 

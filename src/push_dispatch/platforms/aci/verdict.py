@@ -15,12 +15,11 @@ from typing import Any
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.aci.request import START_SECONDS, main_container
 from push_dispatch.platforms.base import Watched
-from push_dispatch.platforms.refusals import wording
+from push_dispatch.platforms.ends import BROKEN, KILLED, MESSAGE_LENGTH, End, ended, ends, explained
 from push_dispatch.platforms.shared import milliseconds
 
 __all__ = ["Seen", "read"]
 
-_MESSAGE_LENGTH = 500
 #: As Prefect's task_start_timeout_seconds, for a group whose tag was removed.
 _START_SECONDS = 240
 
@@ -34,29 +33,11 @@ class Seen:
     restless: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    reason: str
-    #: Whether a new attempt of the same request may succeed.
-    retryable: bool = True
-
-
-_NO_IMAGE = _End("image_pull_failed", retryable=False)
-#: What events and detail statuses tell, first match first; without names in them.
-_BY_TEXT = (
-    (r"\boom.?killed|\bout of memory\b", _End("out_of_memory")),
-    (r"\bspot.?(preemption|evict)|\bpreempted\b", _End("spot_interruption")),
-    (r"\bpull.*\b(not found|manifest unknown|unauthorized|denied)", _NO_IMAGE),
-    (r"failed to pull|back-?off pulling|err.?image.?pull", _End("image_pull_failed")),
-    (
-        r"executable file not found|\b(exec|stat)\b.*no such file or directory",
-        _End("command_not_found", False),
-    ),
-    (r"\bquota\b|insufficient.?capacity|not available in the location", _End("no_capacity")),
-)  # fmt: skip
+#: What events and detail statuses tell.
+ENDS = ends(__name__)
 #: Reasons of a process that was killed, and of one that never ran, by its exit code; any other code
 #: is the process's own word.
-_CAUSES = {code: {"out_of_memory", "spot_interruption"} for code in (137, 143)} | {
+_CAUSES = {code: {"out_of_memory", "spot_interruption"} for code in KILLED} | {
     code: {"command_not_found"} for code in (126, 127, 128)
 }
 
@@ -85,32 +66,27 @@ def read(group: Mapping[str, Any], watched: Watched, now: float) -> Seen:
 def _stopped(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
     """By a person, or by us because it would never have started, which its events still tell."""
     told = _told(group)
-    end = _End("stopped_on_request")
+    end = End("stopped_on_request")
     if told and not state.get("startTime"):
-        end = _match(told) or _End("infrastructure_failure")
-    return replace(
-        _failed(seen, end, told),
-        exit_code=state.get("exitCode"),
-        ended_at=milliseconds(state.get("finishTime")),
-    )
+        end = explained(ENDS, told) or BROKEN
+    at = milliseconds(state.get("finishTime"))
+    return _failed(seen, end, told, exit_code=state.get("exitCode"), ended_at=at)
 
 
 def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
     """A process that ran, or could not be executed."""
     code, detail = state.get("exitCode"), state.get("detailStatus") or ""
     told = _told(group, detail)
-    end = _match(told)
+    end = explained(ENDS, told)
     if code is None:
-        end = end or _End("infrastructure_failure")
+        end = end or BROKEN
     elif end is not None and end.reason not in _CAUSES.get(code, ()):
         end = None  # a trouble on the way, such as an image that came at the second try
-    return replace(
+    return _failed(
         seen,
-        status=Status.ENDED,
+        end or End(),
+        told if end else detail,
         exit_code=code,
-        reason=end.reason if end else None,
-        retryable=end.retryable if end else True,
-        message=(told if end else detail)[-_MESSAGE_LENGTH:] or None,
         started_at=milliseconds(state.get("startTime")),
         ended_at=milliseconds(state.get("finishTime")),
     )
@@ -119,26 +95,21 @@ def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]
 def _not_started(seen: Observation, group: Mapping[str, Any], now: float) -> Seen:
     """Waiting, perhaps for ever: a creation that has failed goes on trying all the same."""
     told = _told(group)
-    end = _match(told)
+    end = explained(ENDS, told)
     provisioning = (group.get("properties") or {}).get("provisioningState")
     if "Failed" in {provisioning, _view(group).get("state")}:
         told = told or _words(_events(group))
-        end = end or _match(told) or _End("infrastructure_failure")
+        end = end or explained(ENDS, told) or BROKEN
         return Seen(_failed(seen, end, told or "the creation failed"), restless=True)
     patience = (group.get("tags") or {}).get(START_SECONDS) or _START_SECONDS
     if told and now - _first_trouble(group, now) > float(patience):
-        return Seen(_failed(seen, end or _End("infrastructure_failure"), told), restless=True)
-    return Seen(replace(seen, message=told[-_MESSAGE_LENGTH:] or None))
+        return Seen(_failed(seen, end or BROKEN, told), restless=True)
+    return Seen(replace(seen, message=told[-MESSAGE_LENGTH:] or None))
 
 
-def _failed(seen: Observation, end: _End, told: str) -> Observation:
-    return replace(
-        seen,
-        status=Status.ENDED,
-        reason=end.reason,
-        retryable=end.retryable,
-        message=told[-_MESSAGE_LENGTH:] or None,
-    )
+def _failed(seen: Observation, end: End, told: str, **fields: Any) -> Observation:
+    """With the last words: what went wrong at first may have been mended."""
+    return ended(seen, end, told[-MESSAGE_LENGTH:], **fields)
 
 
 # -- parts of the description -----------------------------------------------------------------
@@ -156,11 +127,6 @@ def _container_view(group: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _has_ended(state: Mapping[str, Any]) -> bool:
     return state.get("state") == "Terminated"
-
-
-def _match(text: str) -> _End | None:
-    told = wording(text)
-    return next((end for words, end in _BY_TEXT if re.search(words, told, re.IGNORECASE)), None)
 
 
 def _told(group: Mapping[str, Any], detail: str = "") -> str:

@@ -24,7 +24,7 @@ from push_dispatch.platforms.cloud_run.clients import Clients
 from push_dispatch.platforms.cloud_run.cost import estimate
 from push_dispatch.platforms.cloud_run.listing import executions_of
 from push_dispatch.platforms.cloud_run.logs import lines
-from push_dispatch.platforms.cloud_run.refusal import row_of, translated
+from push_dispatch.platforms.cloud_run.refusal import REFUSALS, translated
 from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_for, place_of
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
 from push_dispatch.platforms.refusals import Reaction
@@ -88,14 +88,10 @@ class CloudRun:
                 # What it returns is a long-running operation, which is left to itself.
                 self._clients.ask("jobs", "create_job", request)
             except sdk.Conflict as error:
-                if row_of(error).reaction is Reaction.EXISTS and (found := self._adopt(place, job)):
+                exists = REFUSALS.row(error).reaction is Reaction.EXISTS
+                if exists and (found := self._adopt(place, job)):
                     return found
                 raise
-            except sdk.NotFound as error:
-                if row_of(error).reaction is not Reaction.GONE:
-                    raise
-                # Not the job, which is to be created: the project, the region, a secret.
-                raise Rejected(f"{place.parent} lacks what is needed: {error.message}") from error
         return str(place)
 
     def find(self, job: Job) -> str | None:

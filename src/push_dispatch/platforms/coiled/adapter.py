@@ -29,11 +29,10 @@ from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import COILED
 from push_dispatch.platforms.coiled.machines import chosen, query_for
-from push_dispatch.platforms.coiled.refusal import asked, refused, row_of, told
+from push_dispatch.platforms.coiled.refusal import REFUSALS
 from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, software_for
 from push_dispatch.platforms.coiled.verdict import read
-from push_dispatch.platforms.refusals import Reaction
-from push_dispatch.platforms.rest import Reply, Rest
+from push_dispatch.platforms.rest import Reply, Rest, found
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["Coiled"]
@@ -85,8 +84,8 @@ class Coiled:
             spec = job_for(job, workspace, shared.secret_values(job))
             cluster_for(job, 0, "", None)  # what cannot be one is refused before anything is asked
         api, machines = self._api, self._machines_for(job)
-        if (found := self.find(job)) is not None:
-            return found
+        if (there := self.find(job)) is not None:
+            return there
         software = job.configuration.get("software") or self._dask(workspace, job)
         # The body is compressed and not said to be so: that is what this address takes.
         body = gzip.compress(json.dumps(spec).encode(), mtime=0)
@@ -98,24 +97,15 @@ class Coiled:
     def find(self, job: Job) -> str | None:
         """See `FindsByName`. Running clusters by name, ended ones among the newest jobs."""
         workspace = self._workspace(job)
-        found = self._running(workspace, job)
-        if found is not None:
-            return found
+        by_name = self._call("GET", f"{_clusters(workspace)}name/{quote(job.name)}")
+        if (running := found(by_name, REFUSALS)) is not None:
+            return str(_Place(workspace, str(running["id"])))
         query = {"workspace": workspace, "limit": _RECENT}
-        reply = self._asked("GET", "/api/v2/jobs/", query=query)
         mark = f"{MARK}={job.name}"
-        for item in reply.json.get("items", []):
+        for item in self._asked("/api/v2/jobs/", query).get("items", []):
             if item.get("cluster_id") and mark in str(item.get("user_command")).split():
                 return str(_Place(workspace, str(item["cluster_id"])))
         return None
-
-    def _running(self, workspace: str, job: Job) -> str | None:
-        reply = self._call("GET", f"{_clusters(workspace)}name/{quote(job.name)}")
-        if reply.ok:
-            return str(_Place(workspace, str(reply.json["id"])))
-        if row_of(reply).reaction is Reaction.GONE:
-            return None
-        raise asked(reply)
 
     def _dask(self, workspace: str, job: Job) -> str:
         """The software environment of the machine itself; created by its name, so once."""
@@ -145,9 +135,9 @@ class Coiled:
     def _listed(self, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         for page in range(1, _PAGES + 1):
             asked_for = {**query, "page": str(page)}
-            found = self._asked("GET", "/api/v1/vm-types/", query=asked_for).json
-            yield from found.get("results", [])
-            if not found.get("next"):
+            listed = self._asked("/api/v1/vm-types/", asked_for)
+            yield from listed.get("results", [])
+            if not listed.get("next"):
                 return
 
     @property
@@ -167,19 +157,15 @@ class Coiled:
         return shared.observe_each(jobs, _Place.parse, self._observe)
 
     def _observe(self, watched: Watched, place: _Place) -> Observation:
-        reply = self._call("GET", f"/api/v2/jobs/cluster/{place.id}")
-        if reply.ok:
-            return read(reply.json, shared.unknown(watched))
-        gone = row_of(reply).reaction is Reaction.GONE
-        return (shared.lost if gone else shared.unknown)(watched, asked(reply).message)
+        jobs = found(self._call("GET", f"/api/v2/jobs/cluster/{place.id}"), REFUSALS)
+        return shared.lost(watched) if jobs is None else read(jobs, shared.unknown(watched))
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The machine is taken away; the process has no time to clean up."""
         if (place := shared.place_in(_Place.parse, handle)) is None:
             return
-        reply = self._call("DELETE", place.path, query={"reason": "push-dispatch: cancelled"})
-        if not reply.ok and row_of(reply).reaction is not Reaction.GONE:
-            raise asked(reply)
+        why = {"reason": "push-dispatch: cancelled"}
+        found(self._call("DELETE", place.path, query=why), REFUSALS)
 
     # -- logs ------------------------------------------------------------------------------------
 
@@ -192,8 +178,7 @@ class Coiled:
             for job in jobs.json[:1]:
                 mark = f"__BATCH {job['id']}.0__"
                 query = {"filter_pattern": mark}
-                reply = self._asked("GET", f"{place.path}/better-logs", query=query)
-                for event in _events(reply.json):
+                for event in _events(self._asked(f"{place.path}/better-logs", query)):
                     yield str(event.get("message", "")).replace(mark, "", 1).strip("\r\n ")
 
     # -- signing in ------------------------------------------------------------------------------
@@ -244,16 +229,16 @@ class Coiled:
         with shared.asking():
             return self._api.call(method, path, query=query)
 
-    def _asked(self, method: str, path: str, *, query: Mapping[str, str]) -> Reply:
-        reply = self._call(method, path, query=query)
+    def _asked(self, path: str, query: Mapping[str, str]) -> Any:
+        reply = self._call("GET", path, query=query)
         if not reply.ok:
-            raise asked(reply)
-        return reply
+            raise REFUSALS.asked(reply)
+        return reply.json
 
     @staticmethod
     def _done(reply: Reply) -> dict[str, Any]:
         if not reply.ok:
-            raise refused(reply)
+            raise REFUSALS.error(reply)
         made: dict[str, Any] = reply.json
         return made
 
@@ -263,7 +248,7 @@ def _asked_harmlessly(
 ) -> Mapping[str, Any]:
     reply = api.call("GET", path, query=query)
     if not reply.ok:
-        raise row_of(reply).unstarted(told(reply), reply.retry_after)
+        raise REFUSALS.unstarted(reply)
     return reply.json if isinstance(reply.json, dict) else {}
 
 

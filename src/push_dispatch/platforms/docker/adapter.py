@@ -19,10 +19,10 @@ from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
 from push_dispatch.platforms.built_in import DOCKER
 from push_dispatch.platforms.docker.images import Images
-from push_dispatch.platforms.docker.refusal import ERRORS
+from push_dispatch.platforms.docker.refusal import REFUSALS
 from push_dispatch.platforms.docker.request import ATTEMPT, Order, is_ours, order_for
 from push_dispatch.platforms.docker.verdict import STARTING, killed_at_a_limit, read
-from push_dispatch.platforms.refusals import Reaction, Row, judge
+from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.shared import asked, building, lines, lost, unknown
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Docker:
             containers = self._client.containers
             created = containers.create(order.image, order.command, **order.arguments)
         except self._docker.errors.APIError as error:
-            row = _row(error)
+            row = REFUSALS.row(error)
             if row.reaction is Reaction.EXISTS:
                 return None
             if row.reason != "image_pull_failed" or order.pull != "IfNotPresent":
@@ -130,7 +130,9 @@ class Docker:
                     self._api.connect_container_to_network(identity, network)
             self._api.start(identity)
         except self._docker.errors.APIError as error:
-            if _row(error).reaction is Reaction.PERMANENT:
+            if REFUSALS.gone(error):
+                raise Uncertain(f"container {identity} was removed before it started") from error
+            if REFUSALS.row(error).reaction is Reaction.PERMANENT:
                 # It never ran and never will, and nobody will ever know its handle.
                 with contextlib.suppress(self._docker.errors.APIError):
                     self._api.remove_container(identity)
@@ -188,10 +190,10 @@ class Docker:
             reply = api.post(url, params={"t": _GRACE_SECONDS}, timeout=_STOP_SECONDS)
             if reply.status_code < 400:
                 self._forget_unstarted(handle)
-            else:
-                row = judge(ERRORS, reply.status_code, reply.text)
-                if row.reaction is not Reaction.GONE:
-                    raise row.error(f"container {handle}: {reply.text}")
+                return
+            error = self._docker.errors.APIError(reply.text, reply, reply.text)
+            if not REFUSALS.gone(error):
+                raise error
 
     def _forget_unstarted(self, handle: str) -> None:
         """One that was never started cannot be stopped, whatever the engine has answered."""
@@ -213,7 +215,7 @@ class Docker:
             try:
                 self._api.remove_container(handle, v=True)
             except self._docker.errors.APIError as error:
-                if _row(error).reaction is not Reaction.GONE:
+                if not REFUSALS.gone(error):
                     raise
 
     # -- the engine ------------------------------------------------------------------------------
@@ -249,7 +251,7 @@ class Docker:
         try:
             found: Mapping[str, Any] = self._api.inspect_container(name)
         except self._docker.errors.APIError as error:
-            if _row(error).reaction is Reaction.GONE:
+            if REFUSALS.gone(error):
                 return None
             raise
         return found
@@ -279,13 +281,8 @@ class Docker:
 # -- what went wrong --------------------------------------------------------------------------
 
 
-def _row(error: APIError) -> Row:
-    return judge(ERRORS, error.status_code or 0, str(error.explanation or error))
-
-
 def _refused(error: APIError, what: str, *, harmless: bool) -> PlatformError:
-    row, told = _row(error), f"{what}: {error.explanation or error}"
-    return row.unstarted(told) if harmless else row.error(told)
+    return (REFUSALS.unstarted if harmless else REFUSALS.error)(error, f"{what}: ")
 
 
 def _failed(

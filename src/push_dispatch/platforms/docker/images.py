@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from push_dispatch.core.errors import PlatformError, Throttled
-from push_dispatch.platforms.docker.refusal import PULL_ERRORS
-from push_dispatch.platforms.refusals import judge
+from push_dispatch.platforms.docker.refusal import PULLS
 
 __all__ = ["Images"]
 
@@ -68,12 +67,11 @@ class _Pull(threading.Thread):
             for step in self._progress():
                 # A refusal of the registry comes in the middle of an answer that began well.
                 if said := step.get("error"):
-                    self.failure = self._refused(0, str(said))
+                    self.failure = self._refused(said)
         except PlatformError as error:
             self.failure = error
         except Exception as error:  # noqa: BLE001 - it must reach whoever asked
-            self.failure = self._refused(getattr(error, "status_code", None) or 0, str(error))
+            self.failure = self._refused(error)
 
-    def _refused(self, status: int, said: str) -> PlatformError:
-        row = judge(PULL_ERRORS, status, said)
-        return row.error(f"image {self._image} cannot be pulled: {said}")
+    def _refused(self, said: object) -> PlatformError:
+        return PULLS.error(said, f"image {self._image} cannot be pulled: ")

@@ -24,10 +24,10 @@ from push_dispatch.platforms.ecs.catalogue import Catalogue
 from push_dispatch.platforms.ecs.clients import Clients
 from push_dispatch.platforms.ecs.cost import estimate
 from push_dispatch.platforms.ecs.handle import Handle, run_of, started_by
-from push_dispatch.platforms.ecs.refusal import code_of, failed, refused, translated
+from push_dispatch.platforms.ecs.refusal import REFUSALS, code_of, failed, translated
 from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for, region_of
 from push_dispatch.platforms.ecs.verdict import observation
-from push_dispatch.platforms.shared import asked, building, lost, parsed, place_in, unknown
+from push_dispatch.platforms.shared import asking, building, lost, parsed, place_in, unknown
 
 __all__ = ["Ecs"]
 
@@ -129,14 +129,11 @@ class Ecs:
     def _found(self, job: Job, plan: Plan) -> str:
         """The task of an attempt whose token may have been forgotten."""
         family = plan.family or (plan.definition_arn or "").rpartition("/")[2].partition(":")[0]
-        try:
-            with translated():
-                for tasks in self._candidates(job, plan, family):
-                    ours = [task for task in tasks if task.get("startedBy") == started_by(job)]
-                    if ours:
-                        return str(Handle.of(ours[0], role=plan.role))
-        except Rejected as error:
-            raise asked(error) from error
+        with asking(), translated():
+            for tasks in self._candidates(job, plan, family):
+                ours = [task for task in tasks if task.get("startedBy") == started_by(job)]
+                if ours:
+                    return str(Handle.of(ours[0], role=plan.role))
         raise Uncertain(
             f"{job.name} was sent over {TOKEN_SECONDS // 60} minutes ago, and not found"
         )
@@ -179,9 +176,8 @@ class Ecs:
             ecs = self._clients.get("ecs", where.region, where.role_arn)
             answer = ecs.describe_tasks(cluster=where.cluster, tasks=arns)
         except (ClientError, BotoCoreError) as error:
-            gone = isinstance(error, ClientError) and code_of(error) == "ClusterNotFoundException"
-            without = lost if gone else unknown
-            return [without(job, refused(error).message) for job, _ in group]
+            without = lost if code_of(error) == "ClusterNotFoundException" else unknown
+            return [without(job, REFUSALS.error(error).message) for job, _ in group]
         tasks = {task["taskArn"]: task for task in answer["tasks"]}
         missing = {f.get("arn") for f in answer["failures"] if f.get("reason") == "MISSING"}
         return [
@@ -199,12 +195,10 @@ class Ecs:
         ecs = self._clients.get("ecs", task.region, task.role_arn)
         try:
             ecs.stop_task(cluster=task.cluster, task=task.task, reason="push-dispatch: cancelled")
-        except ClientError as error:
-            if code_of(error) in {"InvalidParameterException", "ClusterNotFoundException"}:
-                return  # it is gone
-            raise asked(refused(error)) from error
-        except BotoCoreError as error:
-            raise asked(refused(error)) from error
+        except (ClientError, BotoCoreError) as error:
+            # These two mean that it is gone.
+            if code_of(error) not in {"InvalidParameterException", "ClusterNotFoundException"}:
+                raise REFUSALS.asked(error) from error
 
     # -- optional capabilities -------------------------------------------------------------------
 

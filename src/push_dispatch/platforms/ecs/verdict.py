@@ -9,28 +9,16 @@ guide. Tables, first match first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.ecs.handle import Handle, own_container
+from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended
 from push_dispatch.platforms.shared import milliseconds
 
-__all__ = ["Verdict", "observation", "verdict"]
-
-_MESSAGE_LENGTH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why a stopped task stopped; no reason means that its exit code says all."""
-
-    reason: str | None
-    #: Whether a new attempt of the same request may succeed.
-    retryable: bool = True
-
+__all__ = ["ENDS", "observation", "verdict"]
 
 #: Until STOPPED the task holds its network interface and may still write logs: it has not ended.
 _STATUS = {
@@ -42,16 +30,13 @@ _STATUS = {
     "DELETED": Status.ENDED,
 }
 
-#: Exit codes of a process that was asked (SIGTERM) or made (SIGKILL) to end.
-_KILLED = {143, 137}
-
 #: Stopped from outside.
 _BY_STOP_CODE = {
-    "UserInitiated": Verdict("stopped_on_request"),
-    "SpotInterruption": Verdict("spot_interruption"),
-    "TerminationNotice": Verdict("infrastructure_failure"),
-    "InfrastructureHealth": Verdict("infrastructure_failure"),
-    "ServiceSchedulerInitiated": Verdict("infrastructure_failure"),
+    "UserInitiated": End("stopped_on_request"),
+    "SpotInterruption": End("spot_interruption"),
+    "TerminationNotice": BROKEN,
+    "InfrastructureHealth": BROKEN,
+    "ServiceSchedulerInitiated": BROKEN,
 }
 
 #: What passes by itself, wherever in a text it is quoted.
@@ -73,25 +58,23 @@ _EXEC = (
 _STARTED_BADLY = "resource_initialization_failed"
 #: Of the task's reason, and of its own container's, each for itself, for a process that did not
 #: run or was killed.
-_BY_TEXT = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.DOTALL), said)
-    for pattern, said in (
-        (r"^OutOfMemory", Verdict("out_of_memory")),
-        (r"^Your Spot Task was interrupted", Verdict("spot_interruption")),
-        (r"^Host EC2 \(instance [^)]*\) (terminated|stopped)", Verdict("infrastructure_failure")),
-        (r"^Timeout waiting for network interface", Verdict("network_provisioning_timeout")),
-        (r"^(capacity is unavailable|insufficient capacity)|^RESOURCE:", Verdict("no_capacity")),
-        (rf"^Cannot(Start|Create)\w*: .*{_EXEC}", Verdict("command_not_found", False)),
-        (rf"^CannotPull\w*: .*({_PASSING}|{_DISK})", Verdict("image_pull_failed")),
-        (r"^CannotPull", Verdict("image_pull_failed", False)),
-        (rf"^ResourceInitialization\w*: .*({_PASSING})", Verdict(_STARTED_BADLY)),
-        (r"^ResourceInitialization", Verdict(_STARTED_BADLY, False)),
-        (rf"^Cannot(Start|Create)\w*: .*({_PASSING}|{_DISK})", Verdict(_STARTED_BADLY)),
-        (r"^Cannot(Start|Create)", Verdict(_STARTED_BADLY, False)),
+ENDS = tuple(
+    End(reason, again, f"(?s)^({pattern})")
+    for pattern, reason, again in (
+        (r"OutOfMemory", "out_of_memory", True),
+        (r"Your Spot Task was interrupted", "spot_interruption", True),
+        (r"Host EC2 \(instance [^)]*\) (terminated|stopped)", "infrastructure_failure", True),
+        (r"Timeout waiting for network interface", "network_provisioning_timeout", True),
+        (r"capacity is unavailable|insufficient capacity|RESOURCE:", "no_capacity", True),
+        (rf"Cannot(Start|Create)\w*: .*{_EXEC}", "command_not_found", False),
+        (rf"CannotPull\w*: .*({_PASSING}|{_DISK})", "image_pull_failed", True),
+        (r"CannotPull", "image_pull_failed", False),
+        (rf"ResourceInitialization\w*: .*({_PASSING})", _STARTED_BADLY, True),
+        (r"ResourceInitialization", _STARTED_BADLY, False),
+        (rf"Cannot(Start|Create)\w*: .*({_PASSING}|{_DISK})", _STARTED_BADLY, True),
+        (r"Cannot(Start|Create)", _STARTED_BADLY, False),
     )
 )
-
-_UNEXPLAINED = Verdict("infrastructure_failure")
 
 
 def observation(task: Mapping[str, Any], run_id: str, attempt: int, handle: Handle) -> Observation:
@@ -111,31 +94,30 @@ def observation(task: Mapping[str, Any], run_id: str, attempt: int, handle: Hand
     return _ended(seen, task, handle.container) if status is Status.ENDED else seen
 
 
-def verdict(task: Mapping[str, Any], container: str = "") -> Verdict:
+def verdict(task: Mapping[str, Any], container: str = "") -> End:
     """Return why a stopped task stopped; `container` is the one of the command."""
     stop_code, code = task.get("stopCode", ""), _exit_code(task, container)
     started = stop_code != "TaskFailedToStart"
-    if started and code is not None and code not in _KILLED:
-        return Verdict(None)
+    if started and code is not None and code not in KILLED:
+        return End()
     if stop_code in _BY_STOP_CODE:
         return _BY_STOP_CODE[stop_code]
     texts = _texts(task, container)
-    found = (said for pattern, said in _BY_TEXT for text in texts if pattern.search(text))
-    return next(found, Verdict(None) if started and code is not None else _UNEXPLAINED)
+    found = (end for end in ENDS for text in texts if end.matches(text))
+    return next(found, End() if started and code is not None else BROKEN)
 
 
 def _ended(seen: Observation, task: Mapping[str, Any], container: str) -> Observation:
     if own_container(task, container) is None and task.get("containers"):
         # To take another one's word may turn a failure into a success; a poll knows the name.
         return replace(seen, status=Status.UNKNOWN)
-    said, code = verdict(task, container), _exit_code(task, container)
-    silent = said.reason is None and code == 0
-    return replace(
+    end, code = verdict(task, container), _exit_code(task, container)
+    silent = end.reason is None and code == 0
+    return ended(
         seen,
+        end,
+        None if silent else " · ".join(_texts(task, container)),
         exit_code=code,
-        reason=said.reason,
-        message=None if silent else " · ".join(_texts(task, container))[:_MESSAGE_LENGTH] or None,
-        retryable=said.retryable,
         ended_at=milliseconds(task.get("stoppedAt") or task.get("executionStoppedAt")),
     )
 

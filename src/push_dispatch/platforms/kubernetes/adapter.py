@@ -22,8 +22,8 @@ from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
 from push_dispatch.platforms.built_in import KUBERNETES
 from push_dispatch.platforms.kubernetes.auth import access_to, own_reference, reference_for
-from push_dispatch.platforms.kubernetes.pod import containers_of, newest
-from push_dispatch.platforms.kubernetes.refusal import ERRORS
+from push_dispatch.platforms.kubernetes.pod import Pod, ends_of
+from push_dispatch.platforms.kubernetes.refusal import REFUSALS
 from push_dispatch.platforms.kubernetes.request import (
     ATTEMPT,
     is_ours,
@@ -31,11 +31,11 @@ from push_dispatch.platforms.kubernetes.request import (
     secret_for,
 )
 from push_dispatch.platforms.kubernetes.verdict import Stuck, is_waiting, read
-from push_dispatch.platforms.refusals import Reaction, Row, judge
-from push_dispatch.platforms.rest import Reply, Rest
+from push_dispatch.platforms.refusals import Reaction
+from push_dispatch.platforms.rest import Reply, Rest, found
 from push_dispatch.platforms.shared import asked, building, parsed, place_in, secret_values, unknown
 
-__all__ = ["ERRORS", "Kubernetes"]
+__all__ = ["Kubernetes"]
 
 #: Names in one list request: 50 of them make a URL of some 3 KB.
 _NAMES = 50
@@ -65,13 +65,12 @@ class Kubernetes:
         if reply.ok:
             self._bring(where, job, reply.json, values)
             return str(where)
-        row = _row(reply)
-        if row.reaction is Reaction.EXISTS:
-            found = self._adopt(where, job, values)
-            if found is None:
-                raise Uncertain(f"{where} exists and cannot be found: it is being deleted")
-            return found
-        raise row.error(f"{where}: {_told(reply)}", reply.retry_after)
+        if REFUSALS.row(reply).reaction is not Reaction.EXISTS:
+            raise REFUSALS.error(reply, f"{where}: ")
+        there = self._adopt(where, job, values)
+        if there is None:
+            raise Uncertain(f"{where} exists and cannot be found: it is being deleted")
+        return there
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
@@ -83,13 +82,13 @@ class Kubernetes:
             raise asked(error) from error
 
     def _adopt(self, where: _Place, job: Job, values: Mapping[str, str]) -> str | None:
-        found = self._get(where)
-        if found is None:
+        there = self._get(where)
+        if there is None:
             return None
-        if not is_ours(found, job):
+        if not is_ours(there, job):
             raise Rejected(f"{where} is somebody else's Job: delete or rename it")
-        if not _has_ended(found):
-            self._bring(where, job, found, values)
+        if not ends_of(there):
+            self._bring(where, job, there, values)
         return str(where)
 
     def _bring(
@@ -101,9 +100,9 @@ class Kubernetes:
             return
         body = secret_for(job, created, values)
         reply = self._cluster(where.cluster).call("POST", where.secrets, body=body)
-        if reply.ok or _row(reply).reaction is Reaction.EXISTS:
+        if reply.ok or REFUSALS.row(reply).reaction is Reaction.EXISTS:
             return
-        error = _row(reply).error(f"{where}: {_told(reply)}", reply.retry_after)
+        error = REFUSALS.error(reply, f"{where}: ")
         if isinstance(error, Rejected):
             # Its pod cannot start without them. Its status has moved since, so by its uid alone.
             self._delete(where, {"metadata": {"uid": created["metadata"]["uid"]}})
@@ -171,7 +170,8 @@ class Kubernetes:
     ) -> list[dict[str, Any]]:
         """Return what the cluster says of the pod, or of the Job that has none. Nothing if that
         may not be read: then nobody knows why it waits."""
-        metadata = (newest(pods) or job or {}).get("metadata") or {}
+        pod = Pod.of(job, pods)
+        metadata = ((pod.shown if pod else job) or {}).get("metadata") or {}
         try:
             cluster = self._cluster(place.cluster)
             return _list(
@@ -182,12 +182,8 @@ class Kubernetes:
 
     def _get(self, place: _Place) -> Mapping[str, Any] | None:
         reply = self._cluster(place.cluster).call("GET", place.job)
-        if reply.status == 404:
-            return None
-        if not reply.ok:
-            raise _refused(reply, str(place))
-        found: Mapping[str, Any] = reply.json
-        return found
+        job: Mapping[str, Any] | None = found(reply, REFUSALS, f"{place}: ")
+        return job
 
     # -- cancel ----------------------------------------------------------------------------------
 
@@ -199,7 +195,7 @@ class Kubernetes:
             return
         try:
             job = self._get(place)
-            if job is not None and not _has_ended(job):
+            if job is not None and not ends_of(job):
                 self._delete(place, job)
         except Rejected as error:
             raise asked(error) from error
@@ -216,8 +212,7 @@ class Kubernetes:
             "preconditions": read_at,
         }
         reply = self._cluster(place.cluster).call("DELETE", place.job, body=options)
-        if not reply.ok and reply.status != 404:
-            raise _refused(reply, str(place))
+        found(reply, REFUSALS, f"{place}: ")
 
     # -- logs ------------------------------------------------------------------------------------
 
@@ -227,16 +222,15 @@ class Kubernetes:
         if place is None:
             return
         cluster = self._cluster(place.cluster)
-        pod = newest(_list(cluster, place.pods, labelSelector=f"{ATTEMPT}={place.name}"))
+        pod = Pod.of(None, _list(cluster, place.pods, labelSelector=f"{ATTEMPT}={place.name}"))
         if pod is None:
             return
-        container = containers_of(None, pod)[0]
-        path = f"{place.pods}/{quote(pod['metadata']['name'])}/log"
-        lines = cluster.lines(path, {"container": container})
+        path = f"{place.pods}/{quote(pod.shown['metadata']['name'])}/log"
+        lines = cluster.lines(path, {"container": pod.own})
         if not isinstance(lines, Reply):
             yield from lines
         elif lines.status not in {400, 404}:  # 400: it waits to start
-            raise _refused(lines, str(place))
+            raise REFUSALS.asked(lines, f"{place}: ")
 
     # -- clusters --------------------------------------------------------------------------------
 
@@ -256,7 +250,7 @@ class Kubernetes:
         except (OSError, ValueError) as error:  # a token or a certificate that cannot be read
             raise Rejected(f"{reference}: {error}", reason="credentials_missing") from error
         if not reply.ok:
-            raise _row(reply).unstarted(f"{reference}: {_told(reply)}", reply.retry_after)
+            raise REFUSALS.unstarted(reply, f"{reference}: ")
         return f"signed in to the cluster {reference} at {cluster.base_url}"
 
     def _cluster(self, reference: str) -> Rest:
@@ -320,29 +314,9 @@ def _list(cluster: Rest, path: str, **selector: str) -> list[dict[str, Any]]:
     while True:
         reply = cluster.call("GET", path, query=query)
         if not reply.ok:
-            raise _refused(reply, path)
+            raise REFUSALS.asked(reply, f"{path}: ")
         items += reply.json.get("items") or []
         following = (reply.json.get("metadata") or {}).get("continue")
         if not following:
             return items
         query = {**query, "continue": following}
-
-
-def _has_ended(job: Mapping[str, Any]) -> bool:
-    conditions = (job.get("status") or {}).get("conditions") or []
-    return any(
-        c["type"] in {"Complete", "Failed"} and c.get("status") == "True" for c in conditions
-    )
-
-
-def _row(reply: Reply) -> Row:
-    return judge(ERRORS, reply.status, f"{reply.json.get('reason', '')} {_told(reply)}")
-
-
-def _told(reply: Reply) -> str:
-    return str(reply.json.get("message") or reply.text or f"HTTP {reply.status}")
-
-
-def _refused(reply: Reply, what: str) -> PlatformError:
-    """Of a question that was refused nothing can be concluded, whatever the refusal."""
-    return asked(_row(reply).error(f"{what}: {_told(reply)}", reply.retry_after))

@@ -14,25 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from push_dispatch.platforms.base import Observation, Status, Watched
-from push_dispatch.platforms.kubernetes.pod import (
-    changed_at,
-    containers_of,
-    disruption_of,
-    ends_of,
-    event_time,
-    failed_others,
-    is_over,
-    newest,
-    patience_of,
-    phase_of,
-    started_at,
-    state_of,
-    unscheduled,
-    waiting_since,
-)
-from push_dispatch.platforms.shared import milliseconds
+from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended, ends
+from push_dispatch.platforms.kubernetes.pod import Pod, changed_at, ends_of, event_time, has_waited
 
-__all__ = ["Stuck", "is_waiting", "read"]
+__all__ = ["EVENTS", "Stuck", "is_waiting", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +27,15 @@ class Stuck:
     observation: Observation
 
 
-#: Waiting reasons that no waiting cures.
-_HOPELESS = {
-    "ErrImageNeverPull": "image_pull_failed",
-    "InvalidImageName": "image_pull_failed",
-}
-_UNPREPARED = "resource_initialization_failed"
-#: Waiting reasons that are tried again and again by the kubelet; hopeless after a while.
-_FAILING = {
-    "ErrImagePull": "image_pull_failed",
-    "ImagePullBackOff": "image_pull_failed",
-    "ImageInspectError": "image_pull_failed",
-    "RegistryUnavailable": "image_pull_failed",
-    "SignatureValidationFailed": "image_pull_failed",
-    "CrashLoopBackOff": _UNPREPARED,
-    "CreateContainerConfigError": _UNPREPARED,
-    "CreateContainerError": _UNPREPARED,
-    "PostStartHookError": _UNPREPARED,
-    "PreCreateHookError": _UNPREPARED,
-    "PreStartHookError": _UNPREPARED,
-    "RunContainerError": _UNPREPARED,
-}
+#: Reasons to wait that no waiting cures, and those that the kubelet tries again and again, which
+#: are hopeless after a while.
+_HOPELESS, _FAILING = ends(__name__, "hopeless"), ends(__name__, "failing")
+#: Events that say why a Job gets no pod, or a pod no container; the newest decides.
+EVENTS = ends(__name__, "events")
 _EXEC = re.compile(r"\bexec: \\?[\"'/].*(not found|no such file|permission denied|format error)")
-#: Events that say why a Job gets no pod, or a pod no container; the newest decides. Pattern of the
-#: message, reason, whether a new attempt may succeed.
-_EVENTS = tuple(
-    (re.compile(pattern, re.IGNORECASE), reason, again)
-    for pattern, reason, again in (
-        (r"exceeded quota", "no_capacity", True),
-        (r"failed calling webhook|context deadline exceeded|timed out", _UNPREPARED, True),
-        (
-            r"not found|forbidden|denied the request|violates PodSecurity|invalid",
-            _UNPREPARED,
-            False,
-        ),
-        (r"", _UNPREPARED, True),
-    )
-)
-#: Exit codes of a process that was asked (SIGTERM) or made (SIGKILL) to end.
-_KILLED = {143, 137}
 #: Terminated reasons of a container whose process never ran.
 _NOT_STARTED = {"ContainerCannotRun", "StartError"}
+_NO_COMMAND = End("command_not_found", retryable=False)
 #: How long what was put beside the command may go on after it has ended.
 _LINGER_SECONDS = 60
 
@@ -97,109 +50,95 @@ def read(
     """Return the attempt as its Job (None if there is none), its pods and their warnings show it at
     `now`, in epoch seconds."""
     seen = Observation(watched.run_id, watched.attempt, Status.STARTING, handle=watched.handle)
-    pod = newest(pods)
+    pod = Pod.of(job, pods)
     if job is None:
         return _deleted(seen, pod)
-    own, ended = containers_of(job, pod)[0], ends_of(job)
-    if pod is not None and not is_over(pod):
+    over = ends_of(job)
+    if pod is not None and not pod.over:
         # Also when the Job has failed already: its slot is free when its pod is gone.
-        return _alive(seen, job, pod, now, events)
-    if failed := ended.get("Failed"):
-        return _failed(seen, failed, pod, own)
-    if "Complete" in ended:
-        return _completed(seen, ended["Complete"], pod, own)
+        if pod.phase in {"Running", "Unknown"}:
+            return _running(seen, pod, now)
+        return _pending(seen, pod, events, tired=has_waited(job, pod, now))
+    if failed := over.get("Failed"):
+        return _failed(seen, failed, pod)
+    if complete := over.get("Complete"):
+        # Complete is complete, whatever word stands beside the exit code.
+        begun, at = (pod.started_at, pod.ended_at) if pod else (None, None)
+        at = at or changed_at(complete)
+        return ended(seen, End(), exit_code=0, started_at=begun, ended_at=at)
     if pod is None:
-        return _without_pod(seen, job, now, events)
-    return replace(seen, status=Status.RUNNING, started_at=started_at(pod, own))
+        return _without_pod(seen, job, events, tired=has_waited(job, None, now))
+    return replace(seen, status=Status.RUNNING, started_at=pod.started_at)
 
 
 def is_waiting(
     job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]], now: float
 ) -> bool:
     """Whether it has waited for its patience, and only events can say what for."""
-    pod = newest(pods)
-    if job is None or ends_of(job) or now - waiting_since(job, pod) < patience_of(job):
+    pod = Pod.of(job, pods)
+    if job is None or ends_of(job) or not has_waited(job, pod, now):
         return False
     if pod is None:
         return not (job.get("spec") or {}).get("suspend")
-    state = state_of(pod, containers_of(job, pod)[0]).get("waiting") or {}
-    silent = state.get("reason") in {None, "ContainerCreating", "PodInitializing"}
-    return phase_of(pod) == "Pending" and silent and unscheduled(pod) is None
+    silent = pod.waiting.get("reason") in {None, "ContainerCreating", "PodInitializing"}
+    return pod.phase == "Pending" and silent and pod.unscheduled is None
 
 
 # -- a Job and its pod ------------------------------------------------------------------------
 
 
-def _deleted(seen: Observation, pod: Mapping[str, Any] | None) -> Observation:
+def _deleted(seen: Observation, pod: Pod | None) -> Observation:
     """A deleted Job is gone at once; its pod has its grace period to end."""
     if pod is None:
         return replace(seen, status=Status.LOST, message="the Job is gone")
-    if not is_over(pod):
+    if not pod.over:
         return replace(seen, status=Status.RUNNING, message="the Job is gone, its pod is ending")
-    own = containers_of(None, pod)[0]
-    ended = _ended_with(seen, pod, own, reason="stopped_on_request", message="the Job was deleted")
-    killed = ended.exit_code in _KILLED and ended.reason is None
-    return replace(ended, reason="stopped_on_request") if killed else ended
+    stopped = End("stopped_on_request")
+    last = _ended_with(seen, pod, stopped, "the Job was deleted")
+    killed = last.exit_code in KILLED and last.reason is None
+    return replace(last, reason=stopped.reason) if killed else last
 
 
 def _without_pod(
-    seen: Observation, job: Mapping[str, Any], now: float, events: Sequence[Mapping[str, Any]]
+    seen: Observation, job: Mapping[str, Any], events: Sequence[Mapping[str, Any]], *, tired: bool
 ) -> Observation | Stuck:
     if (job.get("spec") or {}).get("suspend"):
         return replace(seen, message="the Job is suspended: whoever did that has to resume it")
-    if now - waiting_since(job, None) < patience_of(job):
+    if not tired:
         return seen
-    return _stuck_by(seen, events) or Stuck(
-        replace(
-            seen,
-            status=Status.ENDED,
-            reason="start_timeout",
-            message="the Job got no pod, and no event says why",
-        )
-    )
+    why = "the Job got no pod, and no event says why"
+    return _stuck_by(seen, events) or Stuck(ended(seen, End("start_timeout"), why))
 
 
-def _alive(
-    seen: Observation,
-    job: Mapping[str, Any],
-    pod: Mapping[str, Any],
-    now: float,
-    events: Sequence[Mapping[str, Any]],
+def _pending(
+    seen: Observation, pod: Pod, events: Sequence[Mapping[str, Any]], *, tired: bool
 ) -> Observation | Stuck:
-    own, *others = containers_of(job, pod)
-    if phase_of(pod) in {"Running", "Unknown"}:
-        return _running(seen, pod, own, others, now)
-    waiting = state_of(pod, own).get("waiting") or {}
-    cause, message = waiting.get("reason", ""), waiting.get("message") or waiting.get("reason")
-    tired = now - waiting_since(job, pod) >= patience_of(job)
-    reason = _HOPELESS.get(cause) or (_FAILING.get(cause) if tired else None)
-    if reason:
+    cause = pod.waiting.get("reason", "")
+    message = pod.waiting.get("message") or pod.waiting.get("reason")
+    known = _HOPELESS + (_FAILING if tired else ())
+    if end := next((end for end in known if end.matches(cause)), None):
         if cause == "RunContainerError" and _EXEC.search(str(message)):
-            reason = "command_not_found"
-        ended = replace(seen, status=Status.ENDED)
-        return Stuck(replace(ended, reason=reason, message=message, retryable=False))
+            end = _NO_COMMAND
+        return Stuck(ended(seen, end, message))
     if tired and (stuck := _stuck_by(seen, events)):
         return stuck
-    return replace(seen, message=unscheduled(pod) or message)
+    return replace(seen, message=pod.unscheduled or message)
 
 
-def _running(
-    seen: Observation, pod: Mapping[str, Any], own: str, others: Sequence[str], now: float
-) -> Observation | Stuck:
+def _running(seen: Observation, pod: Pod, now: float) -> Observation | Stuck:
     """A pod runs as long as one of its containers does. What a webhook has put beside ours must
     not hold the slot once ours have ended; what the manifest has beside it may."""
-    running = replace(seen, status=Status.RUNNING, started_at=started_at(pod, own))
-    end = state_of(pod, own).get("terminated")
-    if not end:
+    running = replace(seen, status=Status.RUNNING, started_at=pod.started_at)
+    if not pod.end:
         return running
-    code = end.get("exitCode")
-    if (pod.get("spec") or {}).get("restartPolicy") != "Never" and code != 0:
+    code = pod.end.get("exitCode")
+    if (pod.shown.get("spec") or {}).get("restartPolicy") != "Never" and code != 0:
         return running  # it is started again
-    message = f"container {own} has exited with {code}; the pod goes on with others"
-    over = all("terminated" in state_of(pod, name) for name in others)
-    if not over or now * 1000 - (milliseconds(end.get("finishedAt")) or 0) < _LINGER_SECONDS * 1000:
-        return replace(running, message=message)
-    return Stuck(_ended_with(seen, pod, own))
+    over = all("terminated" in pod.state_of(name) for name in pod.others)
+    if over and now - (pod.ended_at or 0) / 1000 >= _LINGER_SECONDS:
+        return Stuck(_ended_with(seen, pod))
+    message = f"container {pod.own} has exited with {code}; the pod goes on with others"
+    return replace(running, message=message)
 
 
 def _stuck_by(seen: Observation, events: Sequence[Mapping[str, Any]]) -> Stuck | None:
@@ -208,72 +147,53 @@ def _stuck_by(seen: Observation, events: Sequence[Mapping[str, Any]]) -> Stuck |
     if not warnings:
         return None
     told = str(max(warnings, key=event_time).get("message") or "")
-    reason, again = next((r, again) for pattern, r, again in _EVENTS if pattern.search(told))
-    ended = replace(seen, status=Status.ENDED)
-    return Stuck(replace(ended, reason=reason, message=told, retryable=again))
+    return Stuck(ended(seen, next(end for end in EVENTS if end.matches(told)), told))
 
 
-def _completed(
-    seen: Observation, condition: Mapping[str, Any], pod: Mapping[str, Any] | None, own: str
-) -> Observation:
-    """Complete is complete, whatever word stands beside the exit code."""
-    ended = replace(seen, status=Status.ENDED, exit_code=0, ended_at=changed_at(condition))
-    if pod is None:
-        return ended
-    end = state_of(pod, own).get("terminated") or {}
-    at = milliseconds(end.get("finishedAt")) or ended.ended_at
-    return replace(ended, started_at=started_at(pod, own), ended_at=at)
-
-
-def _failed(
-    seen: Observation, condition: Mapping[str, Any], pod: Mapping[str, Any] | None, own: str
-) -> Observation:
+def _failed(seen: Observation, condition: Mapping[str, Any], pod: Pod | None) -> Observation:
     message = condition.get("message")
-    ended = replace(seen, status=Status.ENDED, ended_at=changed_at(condition), message=message)
+    begun = pod.started_at if pod else None
+    seen = replace(seen, ended_at=changed_at(condition), started_at=begun)
     if condition.get("reason") == "DeadlineExceeded":
-        return replace(ended, reason="timed_out", started_at=started_at(pod, own) if pod else None)
+        return ended(seen, End("timed_out"), message)
     if pod is None:
-        return replace(ended, reason="infrastructure_failure")
-    told = _ended_with(ended, pod, own, reason="infrastructure_failure", message=message)
-    if told.exit_code == 0 and told.reason is None:
+        return ended(seen, BROKEN, message)
+    last = _ended_with(seen, pod, BROKEN, message)
+    if last.exit_code == 0 and last.reason is None:
         # Something else has failed it, a sidecar for instance. The work may be done, so it is not
         # done again.
-        why = f"container {own} has exited with 0, and the Job has failed: {failed_others(pod)}"
-        return replace(told, reason="infrastructure_failure", message=why, retryable=False)
-    return told
+        why = f"container {pod.own} has exited with 0, and the Job has failed: "
+        done = replace(BROKEN, retryable=False)
+        return ended(last, done, why + pod.failed_containers)
+    return last
 
 
 def _ended_with(
-    seen: Observation,
-    pod: Mapping[str, Any],
-    own: str,
-    reason: str | None = None,
-    message: str | None = None,
+    seen: Observation, pod: Pod, silent: End | None = None, message: str | None = None
 ) -> Observation:
-    """Return the end as the pod shows it; `reason` and `message` are for a pod that shows none."""
-    status = pod.get("status") or {}
-    end = state_of(pod, own).get("terminated") or {}
-    code, cause = end.get("exitCode"), end.get("reason")
-    ended = replace(
+    """Return the end as the pod shows it; `silent` and `message` are for a pod that shows none."""
+    why = _why(pod, silent or End())
+    told = pod.status.get("message") or pod.end.get("message")
+    return ended(
         seen,
-        status=Status.ENDED,
-        exit_code=code,
-        started_at=started_at(pod, own),
-        ended_at=milliseconds(end.get("finishedAt")) or seen.ended_at,
-        message=status.get("message") or end.get("message") or message,
+        why,
+        told or (why.reason and (message or pod.disruption)),
+        exit_code=None if why is _NO_COMMAND else pod.end.get("exitCode"),
+        started_at=pod.started_at,
+        ended_at=pod.ended_at or seen.ended_at,
     )
+
+
+def _why(pod: Pod, silent: End) -> End:
+    cause = pod.end.get("reason")
     if cause in _NOT_STARTED:
-        return replace(ended, exit_code=None, reason="command_not_found", retryable=False)
-    if end and code not in _KILLED:
-        return replace(ended, message=status.get("message") or end.get("message"))
+        return _NO_COMMAND
+    if pod.end and pod.end.get("exitCode") not in KILLED:
+        return End()
     if cause == "OOMKilled":
-        return replace(ended, reason="out_of_memory")
-    if status.get("reason") == "DeadlineExceeded":
-        return replace(ended, reason="timed_out")
-    if disruption := disruption_of(pod):
-        return replace(ended, reason="infrastructure_failure", message=ended.message or disruption)
-    if cause == "ContainerStatusUnknown":  # the node went away with it
-        return replace(ended, reason="infrastructure_failure")
-    if not end:
-        return replace(ended, reason=reason)
-    return replace(ended, message=status.get("message") or end.get("message"))
+        return End("out_of_memory")
+    if pod.status.get("reason") == "DeadlineExceeded":
+        return End("timed_out")
+    if pod.disruption or cause == "ContainerStatusUnknown":  # the node went away with it
+        return BROKEN
+    return End() if pod.end else silent

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import grpc
@@ -24,7 +25,7 @@ from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import MODAL
 from push_dispatch.platforms.modal.clients import Clients
 from push_dispatch.platforms.modal.cost import estimate
-from push_dispatch.platforms.modal.refusal import row_of, told, translated
+from push_dispatch.platforms.modal.refusal import REFUSALS
 from push_dispatch.platforms.modal.request import (
     RUN,
     Image,
@@ -34,7 +35,7 @@ from push_dispatch.platforms.modal.request import (
     needs_v1,
     tags_of,
 )
-from push_dispatch.platforms.modal.verdict import ended, has_ended, status_of
+from push_dispatch.platforms.modal.verdict import ended_with, has_ended, status_of
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
@@ -114,7 +115,7 @@ class Modal:
             definition_for(job, "", [])
             tags_of(job)  # what cannot be a sandbox is refused before anything is asked
             values = shared.secret_values(job)
-        with translated():
+        with _translated():
             app = self._app(app_of(job))
             if (found := self._look(job, app)) is not None:
                 return found
@@ -123,10 +124,10 @@ class Modal:
             try:
                 return self._create(job, app, image_id, named, [values, environment])
             except grpc.RpcError as error:
-                if row_of(error).reaction is Reaction.EXISTS:
-                    found = self._look(job, app)
-                    if found is not None:
-                        return found
+                if REFUSALS.row(error).reaction is Reaction.EXISTS and (
+                    found := self._look(job, app)
+                ):
+                    return found
                 raise
 
     def _create(
@@ -160,7 +161,7 @@ class Modal:
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
-        with shared.asking(), translated():
+        with shared.asking(), _translated():
             return self._look(job, self._app(app_of(job)))
 
     def _look(self, job: Job, app: str) -> str | None:
@@ -174,7 +175,7 @@ class Modal:
         try:
             answer = self._clients.ask(f"SandboxGetFromName{version}", request)
         except grpc.RpcError as error:
-            if row_of(error).reaction is Reaction.GONE:
+            if REFUSALS.gone(error):
                 return None
             raise
         return str(_Place(app, answer.sandbox_id, version))
@@ -262,7 +263,7 @@ class Modal:
 
     def _observed(self, app: str, group: Sequence[tuple[Watched, _Place]]) -> list[Observation]:
         try:
-            with translated():
+            with _translated():
                 running = self._running(app, {place.id for _, place in group})
         except PlatformError as error:
             return [shared.unknown(watched, error.message) for watched, _ in group]
@@ -290,14 +291,13 @@ class Modal:
             return replace(seen, status=status, started_at=started)
         request = api_pb2.SandboxWaitRequest(sandbox_id=place.id, timeout=0)
         try:
-            result = self._clients.ask(f"SandboxWait{place.version}", request).result
+            with _translated():
+                result = self._clients.ask(f"SandboxWait{place.version}", request).result
         except PlatformError as error:
-            return shared.unknown(watched, error.message)
-        except grpc.RpcError as error:
-            gone = row_of(error).reaction is Reaction.GONE
-            return (shared.lost if gone else shared.unknown)(watched, told(error))
+            gone = isinstance(error.__cause__, grpc.RpcError) and REFUSALS.gone(error.__cause__)
+            return (shared.lost if gone else shared.unknown)(watched, error.message)
         if has_ended(result):
-            return ended(self._with_times(place, seen), result)
+            return ended_with(self._with_times(place, seen), result)
         return replace(seen, status=Status.STARTING)  # created a moment ago
 
     def _with_times(self, place: _Place, seen: Observation) -> Observation:
@@ -305,7 +305,7 @@ class Modal:
         tag = api_pb2.SandboxTag(tag_name=RUN, tag_value=seen.run_id)
         request = api_pb2.SandboxListRequest(app_id=place.app, include_finished=True, tags=[tag])
         try:
-            with translated():
+            with _translated():
                 listed = self._clients.ask("SandboxListV2", request).sandboxes
         except PlatformError:
             return seen
@@ -320,21 +320,19 @@ class Modal:
         if (place := shared.place_in(_Place.parse, handle)) is None:
             return
         request = api_pb2.SandboxTerminateRequest(sandbox_id=place.id)
-        with shared.asking(), translated():
+        with shared.asking(), _translated():
             try:
                 self._clients.ask(f"SandboxTerminate{place.version}", request)
             except grpc.RpcError as error:
-                if row_of(error).reaction is not Reaction.GONE:
+                if not REFUSALS.gone(error):
                     raise
 
     # -- signing in, logs, cost ------------------------------------------------------------------
 
     def sign_in(self) -> str:
         """See `SignsIn`. The token of the sandboxes' API, and the name of the workspace."""
-        try:
+        with _translated(harmless=True):
             found = self._clients.sign_in()
-        except grpc.RpcError as error:
-            raise row_of(error).unstarted(told(error)) from error
         whom = f" as {found.username}" if found.username else ""
         return f"signed in to Modal{whom}, in the workspace {found.workspace_name}"
 
@@ -345,7 +343,7 @@ class Modal:
         request = api_pb2.AppFetchLogsRequest(
             app_id=place.app, sandbox_id=place.id, limit=_LOG_LINES
         )
-        with translated():
+        with _translated():
             batches = self._clients.ask("AppFetchLogs", request).batches
         items = sorted(
             (item for batch in batches for item in batch.items), key=lambda item: item.timestamp
@@ -355,6 +353,10 @@ class Modal:
     def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
         """See `EstimatesCost.estimate_cost`."""
         return estimate(configuration, seconds)
+
+
+#: Around what asks Modal.
+_translated = partial(REFUSALS.translated, grpc.RpcError)
 
 
 def _milliseconds(seconds: float) -> int | None:

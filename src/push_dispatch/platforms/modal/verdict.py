@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from modal_proto import api_pb2
 
-from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.model import Observation
+from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended, ends
 
-__all__ = ["ended", "has_ended", "status_of"]
+__all__ = ["ended_with", "has_ended", "status_of"]
 
-#: Reasons of ends that are not the process's own doing. By name: not every version of the client
-#: knows all of them.
-_REASONS = {
-    "TERMINATED": "stopped_on_request",
-    "TIMEOUT": "timed_out",
-    "IDLE_TIMEOUT": "timed_out",
-    "INIT_FAILURE": "resource_initialization_failed",
-    "INTERNAL_FAILURE": "infrastructure_failure",
-    "MEMORY_MANAGER_EVICTION": "out_of_memory",
-    "MEMORY_THRASHING_EVICTION": "out_of_memory",
-    "KERNEL_OOM_KILL": "out_of_memory",
-}
+ENDS = ends(__name__)
 #: Codes of a process that was killed, or that left none.
-_KILLED = {0, 137, 143}
+_KILLED = KILLED | {0}
 
 
 def has_ended(result: Any) -> bool:
@@ -39,20 +28,12 @@ def status_of(result: Any) -> str:
     return str(name).removeprefix("GENERIC_STATUS_")
 
 
-def ended(seen: Observation, result: Any) -> Observation:
+def ended_with(seen: Observation, result: Any) -> Observation:
     """Return `seen`, ended with this result."""
-    done = replace(seen, status=Status.ENDED, message=result.exception[:500] or None)
-    name, code = status_of(result), result.exitcode
+    name, code, told = status_of(result), result.exitcode, result.exception
     if name == "SUCCESS":
-        return replace(done, exit_code=0)
-    reason = _REASONS.get(name)
-    if reason == "out_of_memory" and code not in _KILLED:
-        reason = None  # a child was killed: the process itself went on, and said how it ended
-    if reason is None and code:
-        return replace(done, exit_code=code)
-    return replace(
-        done,
-        reason=reason or "infrastructure_failure",
-        retryable=name != "INIT_FAILURE",
-        exit_code=code or None,
-    )
+        return ended(seen, End(), told, exit_code=0)
+    end = next((end for end in ENDS if end.matches(name)), None)
+    if end and end.reason == "out_of_memory" and code not in _KILLED:
+        end = None  # a child was killed: the process itself went on, and said how it ended
+    return ended(seen, end or (End() if code else BROKEN), told, exit_code=code or None)

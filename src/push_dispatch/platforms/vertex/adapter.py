@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.core.errors import Uncertain
 from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import VERTEX
@@ -21,11 +21,10 @@ from push_dispatch.platforms.google import logging as google_logging
 from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
 from push_dispatch.platforms.google.rest import GoogleRest, signed_in
 from push_dispatch.platforms.google.sign_in import SignIn
-from push_dispatch.platforms.refusals import Reaction
-from push_dispatch.platforms.rest import Reply
+from push_dispatch.platforms.rest import Reply, found
 from push_dispatch.platforms.shared import asking, building, lost, observe_each, place_in, unknown
 from push_dispatch.platforms.vertex.cost import estimate
-from push_dispatch.platforms.vertex.refusal import asked, row_of, told
+from push_dispatch.platforms.vertex.refusal import REFUSALS
 from push_dispatch.platforms.vertex.request import Place, Region, body_for, labels_of, region_of
 from push_dispatch.platforms.vertex.verdict import read
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
@@ -76,35 +75,27 @@ class Vertex:
         """See `Platform.push`. Two requests: a look, and the job."""
         with building():
             region, body = region_of(job, self._project), body_for(job)
-        if (found := self._look(region, job)) is not None:
-            return found
+        if (there := self._look(region, job)) is not None:
+            return there
         reply = self._api(region).call("POST", f"/v1/{region}/customJobs", body=body)
-        if reply.ok:
-            return str(Place.parse(reply.json["name"]))
-        row = row_of(reply)
-        if row.reaction is Reaction.GONE:
-            raise Rejected(f"{told(reply)}. {row.remedy}", reason=row.reason)
-        raise row.error(told(reply), reply.retry_after)
+        if not reply.ok:
+            raise REFUSALS.error(reply)
+        return str(Place.parse(reply.json["name"]))
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`. Uncertain while a list may lag behind."""
-        found = self._look(region_of(job, self._project), job)
-        if found is None and self._clock() - job.claimed_at / 1000 < SETTLE_SECONDS:
+        there = self._look(region_of(job, self._project), job)
+        if there is None and self._clock() - job.claimed_at / 1000 < SETTLE_SECONDS:
             raise Uncertain(f"{job.name} is not listed yet; lists lag behind")
-        return found
+        return there
 
     def _look(self, region: Region, job: Job) -> str | None:
         wanted = " AND ".join(f'labels.{key}="{value}"' for key, value in labels_of(job).items())
-        listed = self._list(region, wanted)
-        return listed[0]["name"] if listed else None
-
-    def _list(self, region: Region, wanted: str) -> list[dict[str, Any]]:
         query = {"filter": wanted, "pageSize": "100"}
         reply = self._api(region).call("GET", f"/v1/{region}/customJobs", query=query)
         if not reply.ok:
-            raise asked(reply)
-        found: list[dict[str, Any]] = reply.json.get("customJobs", [])
-        return found
+            raise REFUSALS.asked(reply)
+        return next((str(item["name"]) for item in reply.json.get("customJobs", [])), None)
 
     # -- observe, cancel -------------------------------------------------------------------------
 
@@ -113,22 +104,17 @@ class Vertex:
         return observe_each(jobs, Place.parse, self._observe)
 
     def _observe(self, watched: Watched, place: Place) -> Observation:
-        reply = self._api(place.region).call("GET", f"/v1/{place}")
-        if reply.ok:
-            return read(reply.json, unknown(watched))
-        gone = row_of(reply).reaction is Reaction.GONE
-        return (lost if gone else unknown)(watched, told(reply))
+        job = found(self._api(place.region).call("GET", f"/v1/{place}"), REFUSALS)
+        return lost(watched) if job is None else read(job, unknown(watched))
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`."""
         if (place := place_in(Place.parse, handle)) is None:
             return
         reply = self._ask(place.region, "POST", f"/v1/{place}:cancel")
-        if reply.ok or row_of(reply).reaction is Reaction.GONE:
-            return
         if reply.status == 400 and self._has_ended(place):
             return
-        raise asked(reply)
+        found(reply, REFUSALS)
 
     def _has_ended(self, place: Place) -> bool:
         reply = self._ask(place.region, "GET", f"/v1/{place}")

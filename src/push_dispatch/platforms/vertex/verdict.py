@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
-from push_dispatch.platforms.refusals import wording
+from push_dispatch.platforms.ends import BROKEN, End, ended, ends, explained
 from push_dispatch.platforms.shared import milliseconds
 
 __all__ = ["read"]
@@ -34,21 +34,20 @@ _REPLICA = re.compile(
     r"(?:\S*\s*Termination reason: (\w+))?",
     re.IGNORECASE,
 )
-#: Where nothing of the job has run: (pattern at the beginning, reason, whether a new attempt may
-#: succeed), first match first.
-_BY_TEXT = (
-    (r"(the )?(vm|worker|replica|job|instance)\b.{0,40}\bpreempted", "spot_interruption", True),
-    (r"resources are insufficient|the following quota metrics exceed", "no_capacity", True),
-    (r"failed to pull image|(the )?image (is |was )?not found", "image_pull_failed", False),
-    (r"(the )?service account|permission \S* ?denied", "resource_initialization_failed", False),
-)
+#: Where nothing of the job has run: by how the message begins.
+ENDS = ends(__name__)
 #: By google.rpc.Code; of all others it is the infrastructure.
 _BY_CODE = {
-    4: ("timed_out", True),
-    7: ("resource_initialization_failed", False),
-    8: ("no_capacity", True),
+    4: End("timed_out"),
+    7: End("resource_initialization_failed", retryable=False),
+    8: End("no_capacity"),
 }
-_BROKEN = ("infrastructure_failure", True)
+#: By the state of a job that has not failed by itself.
+_BY_STATE = {
+    "JOB_STATE_SUCCEEDED": End(),
+    "JOB_STATE_CANCELLED": End("stopped_on_request"),
+    "JOB_STATE_EXPIRED": End("timed_out"),
+}
 
 
 def read(job: Mapping[str, Any], seen: Observation) -> Observation:
@@ -59,42 +58,20 @@ def read(job: Mapping[str, Any], seen: Observation) -> Observation:
         return replace(seen, status=_STATUS[state], started_at=started)
     if not state or state == "JOB_STATE_UNSPECIFIED":
         return replace(seen, status=Status.STARTING)
-    ended = replace(
-        seen, status=Status.ENDED, started_at=started, ended_at=milliseconds(job.get("endTime"))
-    )
-    match state:
-        case "JOB_STATE_SUCCEEDED":
-            return replace(ended, exit_code=0)
-        case "JOB_STATE_CANCELLED":
-            return replace(ended, reason="stopped_on_request")
-        case "JOB_STATE_EXPIRED":
-            return replace(ended, reason="timed_out", message=_message(job))
-        case _:
-            return _failed(ended, job)
-
-
-def _failed(ended: Observation, job: Mapping[str, Any]) -> Observation:
-    message = _message(job)
-    ended = replace(ended, message=message[:500] or None)
+    seen = replace(seen, started_at=started, ended_at=milliseconds(job.get("endTime")))
+    message = str((job.get("error") or {}).get("message") or "")
+    if end := _BY_STATE.get(state):
+        return ended(seen, end, message, exit_code=None if end.reason else 0)
     if replica := _REPLICA.match(message):
-        return _exited(ended, int(replica[2]), replica[3] or "", memory=bool(replica[1]))
-    by_text = ((why, again) for words, why, again in _BY_TEXT if _begins(words, message))
+        end = _exited(int(replica[2]), replica[3] or "", memory=bool(replica[1]))
+        return ended(seen, end, message, exit_code=int(replica[2]) if end.retryable else None)
     code = int((job.get("error") or {}).get("code") or 0)
-    reason, again = next(by_text, _BY_CODE.get(code, _BROKEN))
-    return replace(ended, reason=reason, retryable=again)
+    return ended(seen, explained(ENDS, message) or _BY_CODE.get(code, BROKEN), message)
 
 
-def _exited(ended: Observation, code: int, why: str, *, memory: bool) -> Observation:
+def _exited(code: int, why: str, *, memory: bool) -> End:
     """The code decides; only of a killed process the reason says more, or of one that never was."""
     if why in {"StartError", "ContainerCannotRun"}:
-        return replace(ended, reason="command_not_found", retryable=False)
+        return End("command_not_found", retryable=False)
     killed = code in {9, 137} and (memory or why == "OOMKilled")
-    return replace(ended, exit_code=code, reason="out_of_memory" if killed else None)
-
-
-def _begins(words: str, message: str) -> bool:
-    return re.match(words, wording(message), re.IGNORECASE) is not None
-
-
-def _message(job: Mapping[str, Any]) -> str:
-    return str((job.get("error") or {}).get("message") or "")
+    return End("out_of_memory" if killed else None)
