@@ -24,7 +24,7 @@ from push_dispatch.engine.submit import Request, submit, submit_many
 from push_dispatch.insight.explain import explain
 from push_dispatch.insight.why import reasons_of
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.ecs.refusal import failed, refused
+from push_dispatch.platforms.ecs.refusal import REFUSALS, failed
 from push_dispatch.platforms.refusals import Reaction, Row
 from push_dispatch.ports.messages import Push
 from tests.fakes.faults import Point
@@ -110,7 +110,7 @@ def run_task_error(code: str, text: str) -> PlatformError:
         "Error": {"Code": code, "Message": text},
         "ResponseMetadata": {"HTTPStatusCode": 400},
     }
-    return refused(ClientError(cast("Any", response), "RunTask"))
+    return REFUSALS.error(ClientError(cast("Any", response), "RunTask"))
 
 
 VCPUS = "You've reached the limit on the number of vCPUs you can run concurrently"

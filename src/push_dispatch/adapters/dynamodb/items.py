@@ -32,7 +32,6 @@ from push_dispatch.core.model import (
     Ready,
     Run,
 )
-from push_dispatch.core.usage import slot_name
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
