@@ -1,4 +1,4 @@
-"""What is push-dispatch? Push work pools that you own.
+"""What is push-dispatch? Self-hosted push work pools.
 
 Importing the package costs next to nothing: no SDK, no third-party module is loaded until the
 part that needs it is imported.

@@ -1,6 +1,7 @@
 """Which commands are on a page, where, and what does it say that they print?
 
-A command is a fenced block of `sh`; a block of `text` right after it is what it prints, and `…` in
+A command is a fenced block of `sh` or `python`, a file one that has a title, as in
+```yaml title="pools.yaml". A block of `text` right after a command is what it prints, and `…` in
 that stands for anything within a line, or, alone on its line, for any lines. Below a heading
 `With NAME` is what belongs to that alternative only, up to the next heading.
 """
@@ -13,7 +14,8 @@ from dataclasses import dataclass, replace
 
 __all__ = ["Block", "blocks", "matches"]
 
-_FENCE = re.compile(r"```(\w*)\s*$")
+_FENCE = re.compile(r"```(\w*)(?: title=\"([^\"]+)\")?\s*$")
+_TYPED = frozenset({"sh", "python"})
 _HEADING = re.compile(r"#+ (.*)$")
 _ALTERNATIVE = "With "
 
@@ -29,6 +31,9 @@ class Block:
     heading: str
     #: What the page says that it prints; None if it says nothing.
     prints: str | None = None
+    language: str = "sh"
+    #: The file that it is the content of, instead of a command.
+    file: str = ""
 
     def belongs_to(self, way: str) -> bool:
         """Whether somebody who takes this alternative runs it."""
@@ -56,7 +61,9 @@ def blocks(page: str) -> Iterator[Block]:
             continue
         if command is not None:
             yield command
-        command = Block(number + 1, content, heading) if fence[1] == "sh" else None
+        command = None
+        if fence[1] in _TYPED or fence[2]:
+            command = Block(number + 1, content, heading, language=fence[1], file=fence[2] or "")
         after = ""
     if command is not None:
         yield command

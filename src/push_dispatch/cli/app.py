@@ -14,9 +14,9 @@ from push_dispatch.cli.opened import OPENED
 
 __all__ = ["app", "run"]
 
-_HELP = """Push work pools that you own.
+_HELP = """Self-hosted push work pools.
 
-A pool is a kind of infrastructure with a limit; queues inside of it have a priority and a limit. A
+A pool is a type of infrastructure with a limit; its queues have a priority and a limit each. A
 submitted run starts about a second later, in order of priority and never above a limit.
 """
 
@@ -33,31 +33,33 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _name, _module, _summary in (
-    ("pool", "pools", "Create, look at, change and delete pools."),
-    ("queue", "queues", "Create, look at, change and delete the queues of a pool."),
+    ("pool", "pools", "Create, inspect, change and delete pools."),
+    ("queue", "queues", "Create, inspect, change and delete the queues of a pool."),
     ("run", "runs", "Submit runs, and follow them."),
     ("deployment", "deployments", "Declare, run and schedule deployments."),
     ("schedule", "schedules", "See when schedules fire."),
-    ("platform", "platforms", "See which platforms there are."),
-    ("dead-letters", "dead_letters", "Look at what was given up, and send it again."),
+    ("platform", "platforms", "List the platforms and what each can do."),
+    ("dead-letters", "dead_letters", "Inspect and redrive dead-lettered messages."),
     ("local", "local", "Run the whole service on this machine."),
 ):
     app.command(f"push_dispatch.cli.commands.{_module}:app", name=_name, help=_summary)
 app.command(
     "push_dispatch.cli.commands.doctor:doctor",
     name="doctor",
-    help="Does everything work that runs need?",
+    help="Check that everything works that runs need.",
 )
 app.command(
     "push_dispatch.cli.commands.restore:restore", name="restore", help="Copy a restored table back."
 )
 app.command(
-    "push_dispatch.cli.commands.apply:apply", name="apply", help="Make it what a file declares."
+    "push_dispatch.cli.commands.apply:apply",
+    name="apply",
+    help="Apply pools and deployments declared in a file.",
 )
 app.command(
     "push_dispatch.cli.commands.simulate:simulate",
     name="simulate",
-    help="What would happen under a load?",
+    help="Simulate a load on pools.",
 )
 app.command(
     "push_dispatch.cli.commands.demo:demo",
