@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from push_dispatch.cli.failures import Failure, report
 from push_dispatch.cli.output import dim, json_text, print_json, say, stderr_console
 from push_dispatch.cli.times import span
-from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
 from push_dispatch.core.reasons import describe
 from push_dispatch.insight.listing import run_named
+from push_dispatch.insight.logs import attempt_of, lines_of
 from push_dispatch.insight.why import reasons_of
-from push_dispatch.platforms.base import ReadsLogs
-from push_dispatch.platforms.capabilities import log_reader
 from push_dispatch.ports import Ports
 
 if TYPE_CHECKING:
@@ -168,7 +167,7 @@ def print_logs(
     """
     run = run_named(ports, run_id)
     reader = _Reader(ports, as_json=as_json)
-    chosen = _attempt(run, attempt)
+    chosen = attempt_of(run, attempt)
     if chosen is None and not follow:
         dim("the run has not started yet")
         return
@@ -185,16 +184,6 @@ def print_logs(
                 reader.read(run, each)
 
 
-def _attempt(run: Run, number: int | None) -> Attempt | None:
-    if number is None:
-        return run.current
-    found = next((a for a in run.attempts if a.number == number), None)
-    if found is None:
-        known = ", ".join(str(a.number) for a in run.attempts) or "none"
-        raise Invalid(f"run {run.id} has no attempt {number}; it has: {known}")
-    return found
-
-
 class _Reader:
     """Prints the lines of attempts, each once."""
 
@@ -204,23 +193,7 @@ class _Reader:
         self._printed: dict[int, int] = {}
 
     def read(self, run: Run, attempt: Attempt) -> None:
-        if attempt.handle is None:
-            return
-        # Versions before 0.2 kept it under the run's uuid alone.
-        store, number = self._ports.store, attempt.number
-        kept = store.kept_log(run.pool, run.instance, number) or store.kept_log(
-            run.pool, run.uuid, number
-        )
-        if kept is not None:
-            self._print_new(attempt.number, kept.split("\n"))
-            return
-        platform = log_reader(self._ports.platform(attempt.platform))
-        if platform is None:
-            raise Refused(
-                f"platform {attempt.platform!r} has no logs that can be read",
-                reason="logs_unavailable",
-            )
-        self._print_new(attempt.number, _lines(platform, attempt.handle))
+        self._print_new(attempt.number, lines_of(self._ports, run, attempt))
 
     def _print_new(self, attempt: int, lines: Iterable[str]) -> None:
         seen = self._printed.get(attempt, 0)
@@ -236,10 +209,3 @@ class _Reader:
             say(json_text({"attempt": attempt, "line": line}))
         else:
             say(line)
-
-
-def _lines(platform: ReadsLogs, handle: str) -> Iterator[str]:
-    try:
-        yield from platform.logs(handle)
-    except PushDispatchError as error:
-        raise Refused(error.message, reason="logs_unavailable") from error

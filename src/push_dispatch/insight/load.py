@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from statistics import median
@@ -11,11 +11,12 @@ from typing import Any
 from push_dispatch.control.deployments import Deployment, all_deployments
 from push_dispatch.control.occurrences import occurrences
 from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Slot
+from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Run, Slot
 from push_dispatch.core.simulate import Arrival
 from push_dispatch.ports import Ports
 
 __all__ = [
+    "durations_of",
     "expected_ends",
     "from_document_of_runs",
     "from_history",
@@ -49,30 +50,16 @@ def from_document_of_runs(document: Mapping[str, Any]) -> list[Arrival]:
 
 def from_history(ports: Ports, pool: str) -> list[Arrival]:
     """The pool's last runs that have ended, as they came and for as long as they held a slot."""
-    arrivals = []
-    for number, run in enumerate(ports.store.list_runs(pool)):
-        if number >= _HISTORY:
-            break
-        attempt = run.current
-        if attempt is not None and attempt.ended_at is not None:
-            arrivals.append(
-                Arrival(
-                    at=run.due,
-                    queue=run.queue,
-                    duration=max(1, attempt.ended_at - attempt.claimed_at),
-                    concurrency_key=run.concurrency_key,
-                    deployment=run.deployment,
-                    collision=run.collision,
-                    name=run.uuid,
-                )
-            )
-    return arrivals
+    return _ended(islice(ports.store.list_runs(pool), _HISTORY))
 
 
-def scheduled(ports: Ports, pool: Pool, until: int) -> list[Arrival]:
-    """What is known to come: places in line, and the firings of the pool's deployments."""
+def scheduled(
+    ports: Ports, pool: Pool, until: int, durations: Mapping[str, int] | None = None
+) -> list[Arrival]:
+    """What is known to come: places in line, and the firings of the pool's deployments.
+    `durations` by queue are read from the history if they are not given."""
     now = ports.clock()
-    durations = typical_durations(ports, pool.name)
+    durations = typical_durations(ports, pool.name) if durations is None else durations
     arrivals = []
     for queue in pool.queues:
         for ready in ports.store.line(pool.name, queue.name, 1000):
@@ -96,10 +83,13 @@ def scheduled(ports: Ports, pool: Pool, until: int) -> list[Arrival]:
     return arrivals
 
 
-def expected_ends(ports: Ports, ledger: Ledger) -> dict[Slot, int]:
-    """When the slots that are held now will be free if these runs take as long as the last."""
+def expected_ends(
+    ports: Ports, ledger: Ledger, durations: Mapping[str, int] | None = None
+) -> dict[Slot, int]:
+    """When the slots that are held now will be free if these runs take as long as the last.
+    `durations` as in `scheduled`."""
     now = ports.clock()
-    durations = typical_durations(ports, ledger.pool)
+    durations = typical_durations(ports, ledger.pool) if durations is None else durations
     unknown = _UNKNOWN_SECONDS * 1000
     return {
         holder.slot: max(now + 1, holder.since + durations.get(holder.queue, unknown))
@@ -109,8 +99,36 @@ def expected_ends(ports: Ports, ledger: Ledger) -> dict[Slot, int]:
 
 def typical_durations(ports: Ports, pool: str) -> dict[str, int]:
     """For how long the last runs of each queue held a slot: the median, in milliseconds."""
+    return _medians(from_history(ports, pool))
+
+
+def durations_of(runs: Iterable[Run]) -> dict[str, int]:
+    """The same, of these runs of one pool."""
+    return _medians(_ended(runs))
+
+
+def _ended(runs: Iterable[Run]) -> list[Arrival]:
+    arrivals = []
+    for run in runs:
+        attempt = run.current
+        if attempt is not None and attempt.ended_at is not None:
+            arrivals.append(
+                Arrival(
+                    at=run.due,
+                    queue=run.queue,
+                    duration=max(1, attempt.ended_at - attempt.claimed_at),
+                    concurrency_key=run.concurrency_key,
+                    deployment=run.deployment,
+                    collision=run.collision,
+                    name=run.uuid,
+                )
+            )
+    return arrivals
+
+
+def _medians(arrivals: Iterable[Arrival]) -> dict[str, int]:
     taken: dict[str, list[int]] = {}
-    for arrival in from_history(ports, pool):
+    for arrival in arrivals:
         taken.setdefault(arrival.queue, []).append(arrival.duration)
     return {queue: int(median(values)) for queue, values in taken.items()}
 

@@ -43,6 +43,9 @@ class Record:
     table: str = ""
     wake_queue: str = ""
     platform_queues: dict[str, str] = field(default_factory=dict)
+    #: Where it serves the HTTP API, and the token that requests carry; empty before there was one.
+    api: str = ""
+    token: str = ""
 
     @property
     def where(self) -> str:
@@ -112,6 +115,7 @@ def announce(record: Record) -> None:
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = folder / f"{record.name}.{os.getpid()}.new"
+    new.touch(mode=0o600)  # It has the API's token.
     new.write_text(json.dumps(asdict(record), indent=2), "utf-8")
     new.replace(folder / f"{record.name}.json")
 

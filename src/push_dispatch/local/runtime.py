@@ -5,6 +5,7 @@
     ├─ wake-queue pump               → handlers.dispatch
     ├─ platform-queue pumps          → handlers.push      → processes, containers, the cloud
     ├─ what jobs report              → handlers.report
+    ├─ HTTP API, with a token        → api
     ├─ processes' ends               → handlers.finish
     ├─ every few seconds             → handlers.sweep
     └─ schedules of deployments      → handlers.submit
@@ -27,8 +28,10 @@ from typing import Any, Self, TextIO
 import psutil
 
 from push_dispatch.adapters.telemetry import logger
+from push_dispatch.api.gateway import reply_to
 from push_dispatch.core.errors import Refused
 from push_dispatch.handlers import dispatch, finish, push, report, submit, sweep
+from push_dispatch.local.api_server import ApiServer
 from push_dispatch.local.backing import Backing
 from push_dispatch.local.connect import environ_of
 from push_dispatch.local.discovery import (
@@ -82,6 +85,7 @@ class LocalRuntime:
         self._loops: list[Loop] = []
         self._record: Record | None = None
         self._reports = ReportServer(lambda event: report.handle(self.ports, event))
+        self._api: ApiServer | None = None
         self._lock: int | None = None
         self._log_file: TextIO | None = None
         self.ports: Ports
@@ -111,11 +115,15 @@ class LocalRuntime:
         self._log_file = self.log.open("a", encoding="utf-8", buffering=1)
         _log_to(self._log_file)
         try:
+            # One token for as long as the directory lives, as with the key of reports.
+            token = _kept(self._data_dir / "api-token")
+            self._api = ApiServer(lambda request: reply_to(self.ports, request), token)
             self._record = self._create(self._backing.start())
             environ = environ_of(self._record, self._environ)
             self.ports = self._with_platforms(self._backing.ports(environ))
             self._reports.start()
             self._connect()
+            self._api.start()
             announce(self._record)
         except BaseException:
             self.stop()
@@ -127,6 +135,9 @@ class LocalRuntime:
         processes are to be stopped too."""
         if self._record is not None:
             withdraw(self._record)
+        if self._api is not None:
+            self._api.stop()
+            self._api = None
         self._reports.stop()
         for loop in self._loops:
             loop.stop()
@@ -153,6 +164,8 @@ class LocalRuntime:
             started=psutil.Process().create_time(),
             process_dir=str((self._data_dir / "processes").absolute()),
             log=str(self.log.absolute()),
+            api=self._api.url if self._api else "",
+            token=self._api.token if self._api else "",
             **where,
         )
 

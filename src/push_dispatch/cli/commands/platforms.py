@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 
 from cyclopts import App
 
 from push_dispatch.cli.output import print_json
-from push_dispatch.platforms.base import Capabilities
-from push_dispatch.platforms.registry import Entry
 
 __all__ = ["app"]
 
@@ -33,49 +30,26 @@ def ls(*, json: bool = False) -> None:
     """List the platforms, the types of pools that they serve, what they can do beyond starting,
     watching and stopping runs, and what is installed."""
     from push_dispatch.cli.tables import show_table
-    from push_dispatch.platforms.registry import entries
+    from push_dispatch.insight.platforms import platform_views
+    from push_dispatch.platforms.registry import load
 
-    found = [(entry, _capabilities(entry)) for entry in entries()]
+    found = platform_views(lambda name: load(name, os.environ))
     if json:
-        print_json(
-            [
-                {
-                    "platform": e.platform,
-                    "types": list(e.types),
-                    "installed": e.installed,
-                    "install": e.hint,
-                    "capabilities": _names(can) if can else None,
-                }
-                for e, can in found
-            ]
-        )
+        print_json(found)
         return
     show_table(
         ("PLATFORM", "TYPES", "CAN", "INSTALLED"),
         [
             (
-                e.platform,
-                ", ".join(e.types),
-                ", ".join(_SHORT[name] for name in _names(can)) if can else "unknown",
-                "yes" if e.installed else e.hint,
+                p["platform"],
+                ", ".join(p["types"]),
+                _short(p["capabilities"]),
+                "yes" if p["installed"] else p["install"],
             )
-            for e, can in found
+            for p in found
         ],
     )
 
 
-def _capabilities(entry: Entry) -> Capabilities | None:
-    """Of a third party's platform what its class says; None if it cannot be loaded."""
-    if entry.capabilities is not None:
-        return entry.capabilities
-    from push_dispatch.platforms.capabilities import capabilities_of
-    from push_dispatch.platforms.registry import load
-
-    try:
-        return capabilities_of(load(entry.platform, os.environ))
-    except Exception:  # noqa: BLE001 - somebody else's code: one platform never costs the list
-        return None
-
-
-def _names(can: Capabilities) -> list[str]:
-    return [field.name for field in fields(can) if getattr(can, field.name)]
+def _short(names: list[str] | None) -> str:
+    return "unknown" if names is None else ", ".join(_SHORT[name] for name in names)

@@ -1,0 +1,135 @@
+"""How do requests become changes of a configuration, and under which conditions?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from msgspec import UNSET
+
+from push_dispatch.api.v1 import asks
+from push_dispatch.control.pools import queue_named, with_priority
+from push_dispatch.core.canonical import digest_of
+from push_dispatch.core.errors import Refused
+from push_dispatch.core.model import Fallback, Pool, Queue, Rate, check_rate
+from push_dispatch.core.validation import check_template
+from push_dispatch.platforms.registry import entry_for
+from push_dispatch.platforms.templates import default_template
+from push_dispatch.ports import Ports
+
+__all__ = [
+    "changed_pool",
+    "changed_queue",
+    "check_match",
+    "creates_only",
+    "fields_of",
+    "keep_fallbacks",
+    "pool_of",
+    "queue_of",
+    "template_of",
+    "whole",
+]
+
+
+def check_match(headers: Mapping[str, str], etag: str | None, what: str) -> None:
+    """Raise Refused (`precondition_failed`) unless `If-Match` names this version, or is absent.
+    None is the version of what does not exist."""
+    wanted = headers.get("if-match")
+    if wanted is None:
+        return
+    tags = {tag.strip().removeprefix("W/").strip('"') for tag in wanted.split(",")}
+    if etag is None or not tags & {etag, "*"}:
+        now = "does not exist" if etag is None else f'has the ETag "{etag}"'
+        raise Refused(f"{what} {now}, and not {wanted[:80]}", reason="precondition_failed")
+
+
+def creates_only(headers: Mapping[str, str]) -> bool:
+    """Whether what exists is not to be replaced: `If-None-Match: *`."""
+    return headers.get("if-none-match", "").strip() == "*"
+
+
+def fields_of(settings: Any) -> dict[str, Any]:
+    """The fields that are given, as the model has them."""
+    given = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    return {name: _value(value) for name, value in given.items() if value is not UNSET}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, asks.RateSettings):
+        return Rate(value.starts, value.period_seconds)
+    return tuple(value) if isinstance(value, list) else value
+
+
+# -- pools ------------------------------------------------------------------------------------
+
+
+def template_of(kind: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The base job template that is given, else that of the type. Raises Invalid."""
+    entry_for(kind)
+    return default_template(kind) if given is None else given
+
+
+def pool_of(name: str, settings: asks.PoolSettings) -> Pool:
+    """The pool that is described, but for its templates."""
+    fields = fields_of(settings)
+    fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
+    del fields["base_job_template"], fields["fallbacks"]
+    return Pool(name, **fields)
+
+
+def keep_fallbacks(
+    ports: Ports, name: str, given: list[asks.FallbackSettings]
+) -> tuple[Fallback, ...]:
+    """Keep the templates of fallbacks, and return these. Raises Invalid; nothing is kept then."""
+    templates = [template_of(each.type, each.base_job_template) for each in given]
+    for template in templates:
+        check_template(template)
+    kept = []
+    for each, template in zip(given, templates, strict=True):
+        digest = digest_of(template)
+        ports.store.put_template(name, digest, template)
+        kept.append(Fallback(each.type, digest))
+    return tuple(kept)
+
+
+def changed_pool(pool: Pool, change: asks.PoolChange) -> Pool:
+    """The pool with what is to change of it, but for its template. Raises Invalid."""
+    fields = fields_of(change)
+    fields.pop("base_job_template", None)
+    if "secrets" in fields:
+        fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
+    _check_rates(fields, f"pool {pool.name!r}")
+    return replace(pool, **fields)
+
+
+# -- queues -----------------------------------------------------------------------------------
+
+
+def queue_of(name: str, settings: asks.QueueSettings) -> Queue:
+    """The queue that is described, but for its priority."""
+    return Queue(name, **{**fields_of(settings), "priority": 1})
+
+
+def changed_queue(pool: Pool, name: str, change: asks.QueueChange | asks.QueueSettings) -> Pool:
+    """The pool with what is to change of one queue. Raises NotFound (`queue_not_found`)."""
+    queue = queue_named(pool, name)
+    fields = fields_of(change)
+    priority = fields.pop("priority", None)
+    _check_rates(fields, f"queue {name!r}")
+    queues = tuple(replace(q, **fields) if q.name == name else q for q in pool.queues)
+    after = replace(pool, queues=queues)
+    return after if priority in (None, queue.priority) else with_priority(after, name, priority)
+
+
+def whole(pool: Pool, change: asks.Change) -> Pool:
+    """The pool with everything that is to change of it and of its queues."""
+    after = changed_pool(pool, change.pool)
+    for name, each in change.queues.items():
+        after = changed_queue(after, name, each)
+    return after
+
+
+def _check_rates(fields: Mapping[str, Any], what: str) -> None:
+    for name in ("rate", "platform_rate"):
+        check_rate(fields.get(name), what)
