@@ -1,0 +1,179 @@
+"""Between the use cases and everything outside: time passes, faults strike, the oracle looks.
+
+Every call of a port goes through `Wire`. It takes a while, before and after its effect; the effect
+itself is one moment. A fault may strike before the effect or after it: then the reply is lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+from greenlet import getcurrent
+
+from push_dispatch.core.errors import Unavailable
+from tests.simulation.plan import Fault
+from tests.simulation.timeline import Killed, Task, Timeline
+
+__all__ = ["LISTS", "Watcher", "Wire"]
+
+#: Milliseconds that a call takes at least and at most.
+_TAKES = {"table": (2, 12), "queues": (4, 25), "platform": (60, 900)}
+#: Which argument of a verb is a list whose first half may take effect alone.
+LISTS = {"add_runs": 0, "enqueue": 1, "dequeue": 1, "send": 1, "wake": 0}
+
+
+class Watcher(Protocol):
+    """Looks at each call."""
+
+    def before(self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...]) -> None: ...
+
+    def after(
+        self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...], result: Any
+    ) -> None: ...
+
+
+class Wire:
+    """Where all calls pass."""
+
+    def __init__(self, timeline: Timeline, rng: Random, watcher: Watcher) -> None:
+        self.timeline, self._rng, self._watcher = timeline, rng, watcher
+        self._strikes: list[Fault] = []
+        #: Share of the calls of the table that are throttled now, in percent.
+        self.table_throttles = 0
+        #: Faults that have happened, by kind.
+        self.fired: Counter[str] = Counter()
+        self.last_fault = 0
+        self.calls: Counter[str] = Counter()
+        self.note: Callable[[str], None] = lambda _text: None
+        #: Lets another function do something right now.
+        self.rival: Callable[[], None] = lambda: None
+        #: Does what a fault of the platform does; False if it cannot happen now.
+        self.at_platform: Callable[[Fault], bool] = lambda _fault: False
+
+    def arm(self, strike: Fault) -> None:
+        """It strikes at the first call that fits."""
+        self._strikes.append(strike)
+
+    def fire(self, kind: str) -> None:
+        """Count a fault that has happened."""
+        self.fired[kind] += 1
+        self.last_fault = self.timeline.now
+
+    def around(self, port: str, target: Any) -> Any:
+        """The same object, reached by this wire."""
+        return _Proxy(self, port, target)
+
+    def call(
+        self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...], options: Any
+    ) -> Any:
+        """One call of a port."""
+        task = getcurrent()
+        if not isinstance(task, Task):
+            return self._effect(None, port, verb, method, args, options)
+        self.calls[verb] += 1
+        least, most = _TAKES[port]
+        self.timeline.sleep(self._rng.randrange(least, most))
+        strike = self._strike(port, verb) if self._strikes else None
+        if strike is not None and not strike.after:
+            self._hit(strike, port, verb, method, args)
+        throttled = port == "table" and self._is_throttled()
+        if throttled and self._rng.random() < 0.8:
+            raise Unavailable(f"simulated: {verb} is throttled")
+        result = self._effect(task, port, verb, method, args, options)
+        if throttled:
+            raise Unavailable(f"simulated: the reply of {verb} was lost")
+        if strike is not None and strike.after:
+            self._hit(strike, port, verb, method, ())
+        self.timeline.sleep(self._rng.randrange(1, least + 1))
+        return result
+
+    def _effect(
+        self,
+        task: Task | None,
+        port: str,
+        verb: str,
+        method: Callable[..., Any],
+        args: tuple[Any, ...],
+        options: Any,
+    ) -> Any:
+        self._watcher.before(task, port, verb, args)
+        try:
+            result = method(*args, **options)
+        except Exception as error:
+            self._watcher.after(task, port, verb, args, error)
+            raise
+        if hasattr(result, "__next__"):
+            result = iter(list(result))
+        self._watcher.after(task, port, verb, args, result)
+        return result
+
+    def _strike(self, port: str, verb: str) -> Fault | None:
+        for number, strike in enumerate(self._strikes):
+            if strike.verb in (verb, "any"):
+                del self._strikes[number]
+                return strike
+            if strike.kind in ("lost_reply", "reject") and verb == "push":
+                del self._strikes[number]
+                self.at_platform(strike)
+                self.fire(strike.kind)
+                return None
+        return None
+
+    def _hit(
+        self,
+        strike: Fault,
+        port: str,
+        verb: str,
+        method: Callable[..., Any],
+        args: tuple[Any, ...],
+    ) -> None:
+        kind = strike.kind
+        self.fire(kind)
+        self.note(f"! {kind} {'after' if strike.after else 'before'} {verb}")
+        match kind:
+            case "slow":
+                self.timeline.sleep(strike.amount)
+            case "rival":
+                self.rival()
+                self.timeline.sleep(400)
+            case "unavailable" if port != "platform":
+                raise Unavailable("simulated")
+            case "half":
+                self._do_half(port, verb, method, args)
+                raise Killed
+            case _:
+                raise Killed
+
+    def _do_half(self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        place = LISTS.get(verb)
+        if place is None or len(args) <= place:
+            return
+        part = args[place][: (len(args[place]) + 1) // 2]
+        halved = (*args[:place], part, *args[place + 1 :])
+        self._effect(None, port, verb, method, halved, {})
+
+    def _is_throttled(self) -> bool:
+        if not self.table_throttles or self._rng.random() * 100 >= self.table_throttles:
+            return False
+        self.fire("throttled")
+        return True
+
+
+class _Proxy:
+    def __init__(self, wire: Wire, port: str, target: Any) -> None:
+        self.__dict__["_held"] = (wire, port, target)
+
+    def __getattr__(self, name: str) -> Any:
+        wire, port, target = self.__dict__["_held"]
+        method = getattr(target, name)
+        if not callable(method) or name.startswith("_") or name in ("parse", "capabilities"):
+            return method
+
+        def call(*args: Any, **options: Any) -> Any:
+            return wire.call(port, name, method, args, options)
+
+        self.__dict__[name] = call
+        return call
