@@ -11,10 +11,10 @@ from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
-from push_dispatch.core.usage import slot_name
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Unreadable
 from push_dispatch.core.model import Holder, Ledger, Starts
+from push_dispatch.core.usage import slot_name
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
