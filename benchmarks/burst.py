@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from benchmarks.world import POOL, instant_runtime, until
-from push_dispatch.engine.submit import Request, copies, submit_many
+from push_dispatch.core.request import Request, copies
+from push_dispatch.engine.submit import submit_many
 
 __all__ = ["main"]
 

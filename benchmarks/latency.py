@@ -5,7 +5,8 @@ from __future__ import annotations
 from statistics import quantiles
 
 from benchmarks.world import POOL, instant_runtime, until
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit
 
 __all__ = ["main"]
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, RunState
-from push_dispatch.engine.gate import last_type
 from tests.fakes.memory_platform import MemoryPlatform
 
 __all__ = ["Guarantees"]
@@ -142,7 +141,7 @@ class Guarantees:
                 self.broken.append("admitted under a configuration that had been replaced")
             self._check_limits(pool, after, admitted)
             self._check_times(admitted)
-            refuses = self._store.circuit(self._pool, last_type(pool)).refusals > 0
+            refuses = self._store.circuit(self._pool, pool.last_type).refusals > 0
             if refuses and len(admitted) > 1:
                 self.broken.append("more than one run tries a platform that refuses")
             if not refuses:  # Those who try it take turns.

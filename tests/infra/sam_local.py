@@ -25,12 +25,14 @@ import boto3
 import docker
 
 from push_dispatch.bootstrap import ports_for
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import create_pool
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.events import Claim, Pushed
 from push_dispatch.core.model import Pool, Run
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
-from push_dispatch.engine.submit import Request, prepare
+from push_dispatch.engine.submit import prepare
 from push_dispatch.engine.transition import transition
 from push_dispatch.local.queues import create_queue
 from push_dispatch.ports import Ports

@@ -13,12 +13,14 @@ from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.api.routes import asked
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import create_pool
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.events import Claim, Pushed
 from push_dispatch.core.model import Pool, Run, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
-from push_dispatch.engine.submit import Request, prepare
+from push_dispatch.engine.submit import prepare
 from push_dispatch.engine.transition import transition
 from push_dispatch.handlers import dispatch, finish, push, submit, sweep
 from push_dispatch.platforms.ecs import Ecs

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool, create_pool, keep_template
 from push_dispatch.core.circuit import OPEN_AFTER, Circuit
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Attempt, Fallback, Pool, Queue, Rate, Ready, Run, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.engine.job import name_of
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.engine.transition import transition
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES

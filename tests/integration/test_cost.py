@@ -20,11 +20,12 @@ from push_dispatch.adapters.sqs import SqsMessages
 from push_dispatch.bootstrap import new_id, now
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Observation, Pool, Run, Status
+from push_dispatch.core.request import Request, copies
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.finish import finish
 from push_dispatch.engine.hints import hints_of
 from push_dispatch.engine.push import push
-from push_dispatch.engine.submit import Request, copies, submit_many
+from push_dispatch.engine.submit import submit_many
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push

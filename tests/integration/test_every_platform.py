@@ -122,7 +122,8 @@ def test_twenty_runs_on_each_platform_at_once(service: Service) -> None:
 
 
 def _submit(service: Service, row: Row) -> None:
-    from push_dispatch.engine.submit import Request, copies, submit_many
+    from push_dispatch.core.request import Request, copies
+    from push_dispatch.engine.submit import submit_many
 
     # Real processes are told by a pipe what to do, fakes by the test.
     command = getattr(service.fakes[row.type], "command", "python -m etl")

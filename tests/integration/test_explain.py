@@ -16,16 +16,18 @@ import push_dispatch.insight.explain
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
 from push_dispatch.core import admission
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.model import Observation, Pool, Queue, Rate, Ready, Run, Status
+from push_dispatch.core.request import Request
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.finish import finish
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.push import push
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.engine.sweep import sweep
 from push_dispatch.insight.explain import Explanation, explain, explain_pool
 from push_dispatch.ports import Ports

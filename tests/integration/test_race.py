@@ -14,7 +14,8 @@ import pytest
 
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Pool, Queue, Run
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit_many
 from push_dispatch.ports import Ports
 from tests import ministack as stack
 from tests.forks import PROCESSES

@@ -20,9 +20,10 @@ from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Pool
+from push_dispatch.core.request import Request
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.hints import hints_of
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.handlers.push import handle
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process

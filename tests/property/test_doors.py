@@ -14,8 +14,9 @@ from hypothesis import example, given, settings, strategies as st
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.api.routes import asked
 from push_dispatch.core.model import Observation, RunState, Status
+from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import finish
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.handlers import dispatch, report, submit as submission
 from push_dispatch.insight.views import run_view
 from push_dispatch.ports.reporter import Reporter

@@ -31,8 +31,9 @@ from hypothesis.stateful import (
 from push_dispatch.control.pools import change_pool, change_queue, create_queue, delete_queue
 from push_dispatch.core.errors import Conflict, NotFound, Refused, Unavailable
 from push_dispatch.core.model import DEFAULT_QUEUE, Queue
+from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.engine.submit import submit_many
 from tests.fakes.faults import Crash, Point
 from tests.fakes.memory_platform import FAILURES
 from tests.fakes.world import POOL, World

@@ -17,8 +17,9 @@ import pytest
 from push_dispatch.control.pools import change_pool, create_queue, delete_queue
 from push_dispatch.core.errors import Conflict, NotFound, Refused, Unavailable
 from push_dispatch.core.model import Collision, Observation, Queue
+from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.engine.submit import submit_many
 from tests.fakes.memory_platform import Container
 from tests.fakes.world import POOL, World
 

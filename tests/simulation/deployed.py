@@ -82,7 +82,7 @@ _QUEUES = {
 def deployed() -> Deployed:
     """Read the template."""
     file = Path(push_dispatch.__file__).parents[2] / "template.yaml"
-    template = yaml.load(file.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    template = yaml.load(file.read_text(), _Loader)
     resources = template["Resources"]
     timeout = template["Globals"]["Function"]["Timeout"]
     stream = _mapping(resources["DispatchFunction"], "DynamoDB")

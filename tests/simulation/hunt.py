@@ -95,9 +95,11 @@ def main(arguments: list[str] | None = None) -> int:
     tally = Tally()
     with ProcessPoolExecutor(given.processes) as pool:
         parts = list(_parts(int(first), int(last), 20))
-        for part in pool.map(
-            hunt, parts, [given.profile] * len(parts), chunksize=1
-        ) if until is None else _timed(pool, parts, given.profile, until):
+        for part in (
+            pool.map(hunt, parts, [given.profile] * len(parts), chunksize=1)
+            if until is None
+            else _timed(pool, parts, given.profile, until)
+        ):
             tally.add(part)
     report(tally, time.monotonic() - began)
     return 1 if tally.found else 0

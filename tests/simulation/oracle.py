@@ -144,7 +144,9 @@ class Oracle:
         if self._cloud.starts[job.name] > 1:
             self._break(f"{job.name} was started twice")
         uuid = job.run_id.rpartition(".")[2]
-        others = [c for c in self._cloud.live() if c.job.run_id == job.run_id and c is not container]
+        others = [
+            c for c in self._cloud.live() if c.job.run_id == job.run_id and c is not container
+        ]
         if others:
             self._break(f"two attempts of {job.run_id} are alive at once")
         if not self._holds(uuid, job.attempt):
@@ -238,7 +240,9 @@ class Oracle:
         if (rate := pool.rate) is not None:
             times = [h.since for h in self._store.ledger(POOL).holders]
             since = max(times, default=now)
-            self._windows(rate.starts, since - rate.period_seconds * 1000, [h.since for h in admitted])
+            self._windows(
+                rate.starts, since - rate.period_seconds * 1000, [h.since for h in admitted]
+            )
         if (rate := pool.platform_rate) is not None:
             step = rate.period_seconds * 1000 // rate.starts
             window = 10 * rate.period_seconds * 1000

@@ -334,9 +334,7 @@ def _everything(draft: _Draft) -> Plan:
     for kind in ("table", "platform_full", "platform_throttles", "platform_down", "no_sweep"):
         if rng.random() < 0.4:
             draft.window(kind, horizon, 5 * SECOND, MINUTE, 10 * MINUTE, amount=50)
-    return draft.plan(
-        pool, horizon, concurrency=rng.choice((10, 1000)), mixed=rng.random() < 0.3
-    )
+    return draft.plan(pool, horizon, concurrency=rng.choice((10, 1000)), mixed=rng.random() < 0.3)
 
 
 PROFILES: dict[str, Callable[[_Draft], Plan]] = {

@@ -1,8 +1,8 @@
 """The whole service on one virtual clock: real handlers, simulated AWS, faults by plan.
 
-    people ──► submit ──► table ──► stream ──► dispatch ──► queue ──► push ──► platform
-                            ▲                                            │ events
-                            └────────────── finish ◄── queue ◄───────────┘      sweep, each minute
+people ──► submit ──► table ──► stream ──► dispatch ──► queue ──► push ──► platform
+                        ▲                                            │ events
+                        └────────────── finish ◄── queue ◄───────────┘      sweep, each minute
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from push_dispatch.core.errors import (
     Unavailable,
 )
 from push_dispatch.core.model import Run, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.core.retry import longest_rest
-from push_dispatch.engine.cancel import cancel
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.engine.stop import cancel
+from push_dispatch.engine.submit import submit_many
 from push_dispatch.handlers import dispatch, finish, push, submit, sweep
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports import Ports
@@ -168,7 +169,10 @@ class Simulation:
             )
 
         self.wake_queue, self.push_queue = queue("wake", "dispatch"), queue("push", "push")
-        self.finish_queue, self.request_queue = queue("finish", "finish"), queue("request", "submit")
+        self.finish_queue, self.request_queue = (
+            queue("finish", "finish"),
+            queue("request", "submit"),
+        )
         self.stream = SimStream(
             self.account,
             self.functions["dispatch"],
@@ -250,7 +254,10 @@ class Simulation:
         return [
             *(f"{r.name} is {r.state}" for r in self.runs() if not r.state.ended),
             *(f"{h.run} holds a slot" for h in self.store.ledger(POOL).holders),
-            *(f"{place.run} is in line" for place in waiting_places(self.store, waiting_only=False)),
+            *(
+                f"{place.run} is in line"
+                for place in waiting_places(self.store, waiting_only=False)
+            ),
             *(f"{c.job.name} is alive" for c in self.cloud.live()),
             *(["requests wait"] if self.request_queue.waiting else []),
         ]

@@ -153,9 +153,7 @@ class _Lane:
             self._later(stream.stalled_until - timeline.now)
             return
         if not self._failed:
-            batch = [
-                self._waiting.popleft() for _ in range(min(len(self._waiting), stream._batch))
-            ]
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), stream._batch))]
             self._failed.append((batch, 0))
         self._deliver()
 

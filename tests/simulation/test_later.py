@@ -20,7 +20,8 @@ from botocore.exceptions import ClientError
 from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import NoCapacity, PlatformError, Throttled, Unavailable
 from push_dispatch.core.model import Rate, Run, RunState
-from push_dispatch.engine.submit import Request, submit, submit_many
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit, submit_many
 from push_dispatch.insight.explain import explain
 from push_dispatch.insight.why import reasons_of
 from push_dispatch.platforms.base import Job

@@ -28,7 +28,9 @@ LISTS = {"add_runs": 0, "enqueue": 1, "dequeue": 1, "send": 1, "wake": 0}
 class Watcher(Protocol):
     """Looks at each call."""
 
-    def before(self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...]) -> None: ...
+    def before(
+        self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...]
+    ) -> None: ...
 
     def after(
         self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...], result: Any
@@ -147,7 +149,9 @@ class Wire:
             case _:
                 raise Killed
 
-    def _do_half(self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _do_half(
+        self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
         place = LISTS.get(verb)
         if place is None or len(args) <= place:
             return

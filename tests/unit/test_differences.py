@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.control.deployments import Deployment, deployment_named, save_deployment
+from push_dispatch.control.deployments import deployment_named, save_deployment
 from push_dispatch.control.pools import change_pool, create_pool, keep_template
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Invalid, NotFound
 from push_dispatch.core.model import Pool, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.core.validation import check
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from tests.fakes.world import POOL, World
 
 ROOT = Path(__file__).parents[2]

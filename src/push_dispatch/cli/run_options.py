@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from push_dispatch.cli.options import whole
 from push_dispatch.cli.times import duration, moment
 from push_dispatch.core.errors import Invalid
-from push_dispatch.engine.submit import Request
+from push_dispatch.core.request import Request
 from push_dispatch.ports import Ports
 
 __all__ = ["Command", "Wanted", "fields_of", "request_for"]
@@ -83,8 +83,9 @@ def request_for(
     command: tuple[str, ...],
 ) -> Request:
     """The request for a run of a pool, or of a deployment. Raises Invalid, NotFound."""
-    from push_dispatch.control.deployments import deployment_named, request_of
+    from push_dispatch.control.deployments import deployment_named
     from push_dispatch.control.documents import check_parameters
+    from push_dispatch.core.deployment import request_of
 
     fields = fields_of(ports, wanted, command)
     if deployment is None:

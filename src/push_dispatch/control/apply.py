@@ -22,11 +22,8 @@ from push_dispatch.control.apply_text import (
 )
 from push_dispatch.control.declaration import Declaration, DeclaredPool
 from push_dispatch.control.deployments import (
-    Deployment,
-    active_schedules,
     check_deployment,
     delete_deployment,
-    from_document,
     save_deployment,
     schedules_of,
 )
@@ -39,15 +36,14 @@ from push_dispatch.control.pools import (
     pool_named,
     runs_under_way,
 )
+from push_dispatch.core.deployment import Deployment, active_schedules, from_document
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.model import DEFAULT_QUEUE, Pool
+from push_dispatch.engine.snapshot import waiting_in
 from push_dispatch.ports import Ports
 from push_dispatch.ports.schedules import UnknownSchedules
 
 __all__ = ["Action", "Step", "carry_out", "plan"]
-
-#: Waiting runs of a queue that a plan counts.
-_COUNT = 1000
 
 
 class Action(StrEnum):
@@ -178,8 +174,8 @@ def _pool_changes(
     if now.template != then.template:
         yield from template_changes(ports.store.template(now.name, now.template) or {}, template)
     for queue in gone:
-        waiting = len(ports.store.line(now.name, queue, _COUNT))
-        yield queue_deleted(queue, waiting, more=waiting >= _COUNT)
+        waiting, more = waiting_in(ports, now.name, queue)
+        yield queue_deleted(queue, waiting, more=more)
 
 
 def _plan_deployment(ports: Ports, deployment: Deployment) -> Iterator[Step]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment, to_document
+from push_dispatch.core.deployment import Deployment, to_document
 from push_dispatch.core.model import DEFAULT_QUEUE, Fallback, Ledger, Pool, Queue, Rate
 from push_dispatch.core.schedule import Schedule, expression_of
 from push_dispatch.core.validation import enforced

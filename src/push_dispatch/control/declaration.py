@@ -14,9 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment
 from push_dispatch.control.files import read_document
 from push_dispatch.core.canonical import digest_of
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,

@@ -15,12 +15,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment, deployment_named, request_of
+from push_dispatch.control.deployments import deployment_named
 from push_dispatch.core.bounds import check_document
+from push_dispatch.core.deployment import Deployment, request_of
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import idempotency_key_of
 from push_dispatch.core.schemas import misfits
-from push_dispatch.engine.submit import Request
 from push_dispatch.ports import Ports
 
 __all__ = ["fired", "requested", "schema"]

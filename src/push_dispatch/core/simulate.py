@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import quantiles
 
 from push_dispatch.core.admission import Snapshot, apply, decide, next_turn
-from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Slot
+from push_dispatch.core.model import Ledger, Pool, Ready, Slot
 
 __all__ = ["Arrival", "Report", "Simulated", "simulate", "summarize"]
 
@@ -20,16 +20,19 @@ _HEADS = 50
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A run of the load. Times in epoch milliseconds, the duration is that of holding a slot."""
+    """A run of the load."""
 
+    #: When it comes, in epoch milliseconds; not before, whatever `ready` says.
     at: int
-    queue: str
+    #: For how long it will hold a slot, in milliseconds.
     duration: int
-    concurrency_key: str = ""
-    deployment: str = ""
-    collision: Collision = Collision.ENQUEUE
-    expires: int | None = None
-    name: str = ""
+    #: What a decision knows of it. Without a run's id it is named after its place in the load.
+    ready: Ready
+
+    @property
+    def queue(self) -> str:
+        """The queue in which it waits."""
+        return self.ready.queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +101,14 @@ class _World:
         heapq.heappush(self.events, (at, self.ticket, slot))
 
     def arrive(self, arrival: Arrival, number: int) -> None:
-        run = arrival.name or f"#{number}"
-        ready = Ready(
-            queue=arrival.queue,
+        run = arrival.ready.run or f"#{number}"
+        ready = replace(
+            arrival.ready,
+            run=run,
             due=arrival.at,
             order=f"{number:012d}",
-            run=run,
-            attempt=1,
-            expires=arrival.expires,
-            concurrency_key=arrival.concurrency_key,
-            deployment=arrival.deployment,
-            collision=arrival.collision,
+            refused_at=0,
+            blames=0,
         )
         self.arrivals[run] = arrival
         insort(self.lines.setdefault(arrival.queue, []), (arrival.at, number, ready))

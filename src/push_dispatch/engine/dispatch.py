@@ -2,9 +2,9 @@
 
     changes of the table ──► hints per pool ──► one pass per pool:
 
-        ledger, configuration, heads of the queues        (strongly consistent reads)
-        decide()                                          (pure: see admission.py)
-        one conditional write of the ledger               (releases and admits; a loser starts anew)
+        ledger, configuration, heads of the queues        (strongly consistent: `snapshot`)
+        decide()                                          (pure: `core.admission`)
+        one conditional write of the ledger               (releases and admits; a loser reads again)
         messages to the platforms' functions, then the places in line are removed
 
 A crash after the commit leaves the places in line of runs that hold a slot: the next pass sees
@@ -18,13 +18,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, decide, next_turn
-from push_dispatch.core.circuit import Circuit
+from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, next_turn
 from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
-from push_dispatch.core.model import DELETED, Collision, Ledger, Pool, Ready, Run, RunState, Slot
-from push_dispatch.engine.gate import has_gate, last_type
+from push_dispatch.core.model import DELETED, Collision, Pool, Ready, Run, RunState
 from push_dispatch.engine.hints import Hints
+from push_dispatch.engine.snapshot import BATCH, decided, snapshot_of
 from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
@@ -34,12 +33,6 @@ __all__ = ["Passed", "dispatch", "hand_over", "wake_when_due"]
 
 log = logging.getLogger(__name__)
 
-#: Admissions of one commit: keeps a pass, and what a crash leaves unfinished, small.
-BATCH = 100
-#: Places read at first beyond the free slots, for those that are being handed over or are stale.
-_SLACK = 10
-#: Places of one queue that a pass looks at; runs held back by their keys may fill them.
-_DEPTH = 1000
 #: Waits that nobody is to be alarmed about: it is not their time, or a person has stopped them.
 _NOT_OVERDUE = frozenset(
     {
@@ -192,24 +185,21 @@ def wake_when_due(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
 def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bool) -> bool:
     """One snapshot, one decision, one commit. True if another pass may admit more."""
     for race in range(_RACES):
-        snapshot, decision, released = _look(ports, name, hints.ended, thorough=thorough)
-        if snapshot is None:
+        found = snapshot_of(ports, name)
+        if found is None:
             return False
+        ledger = found.ledger.without(hints.ended)
+        released = len(found.ledger.holders) - len(ledger.holders)
+        snapshot, decision = decided(
+            ports, replace(found, ledger=ledger), ports.clock(), thorough=thorough
+        )
         if decision.admit or released:
-            ledger = apply(snapshot, decision.admit, ports.clock())
             try:
-                ports.store.commit(ledger)
+                snapshot, decision = _commit(ports, snapshot, decision)
             except Conflict:
                 passed.races_lost += 1
                 ports.rest(race)
                 continue
-            except Invalid as error:
-                # Slots go back whatever becomes of the admission.
-                log.warning("pool %s: %s not admitted: %s", name, len(decision.admit), error)
-                decision = replace(decision, admit=())
-                ledger = apply(snapshot, (), ports.clock())
-                ports.store.commit(ledger)
-            snapshot = replace(snapshot, ledger=ledger)
         passed.released += released
         passed.slots_used = len(snapshot.ledger.holders)
         _carry_out(ports, snapshot, decision, passed)
@@ -222,100 +212,25 @@ def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bo
     raise Conflict(f"pool {name!r}: lost {_RACES} races for the ledger")
 
 
+def _commit(ports: Ports, snapshot: Snapshot, decision: Decision) -> tuple[Snapshot, Decision]:
+    """Write the ledger, and return what holds after it. Raises Conflict."""
+    ledger = apply(snapshot, decision.admit, ports.clock())
+    try:
+        ports.store.commit(ledger)
+    except Invalid as error:
+        # Slots go back whatever becomes of the admission.
+        log.warning("pool %s: %s not admitted: %s", ledger.pool, len(decision.admit), error)
+        decision = replace(decision, admit=())
+        ledger = apply(snapshot, (), ports.clock())
+        ports.store.commit(ledger)
+    return replace(snapshot, ledger=ledger), decision
+
+
 def _wake_for_turn(ports: Ports, snapshot: Snapshot, decision: Decision) -> None:
     now = ports.clock()
     turn = next_turn(snapshot, decision, now)
     if turn is not None and turn <= now + WAKE_WITHIN_SECONDS * 1000:
         ports.messages.wake([Wake(snapshot.pool.name)], -((now - turn) // 1000))
-
-
-def _look(
-    ports: Ports, name: str, ended: set[Slot], *, thorough: bool
-) -> tuple[Snapshot | None, Decision, int]:
-    """Read a snapshot and decide. What is decided about was read strongly consistently, and the
-    line is read deeper while runs are held back by their keys and slots are left."""
-    # The ledger first: see Store.save_pool. Never from a cache: "nothing to do" must be true.
-    before = ports.store.ledger(name)
-    pool = ports.store.pool(name)
-    if pool is None:
-        return None, Decision(), 0
-    ledger = before.without(ended)
-    released = len(before.holders) - len(ledger.holders)
-    circuit = ports.store.circuit(name, last_type(pool))
-    now = ports.clock()
-    line = _Line(ports, pool, ledger)
-    if thorough or _may_admit(pool, ledger, circuit, now):
-        line.read_heads()
-    while True:
-        snapshot = Snapshot(pool, ledger, line.ready, circuit)
-        decision = decide(snapshot, now, at_most=BATCH)
-        chosen = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
-        if not line.drop_stale(chosen) and not line.read_more(decision.hungry):
-            return snapshot, decision, released
-
-
-def _may_admit(pool: Pool, ledger: Ledger, circuit: Circuit, now: int) -> bool:
-    """Whether anybody in line might be admitted, whoever it is."""
-    room = circuit.room(now, (holder.since for holder in ledger.holders))
-    return not pool.paused and len(ledger.holders) < pool.slots and room != 0
-
-
-class _Line:
-    """The heads of a pool's queues, read no deeper than the decision needs."""
-
-    def __init__(self, ports: Ports, pool: Pool, ledger: Ledger) -> None:
-        self._store, self._pool = ports.store, pool
-        self._now = ports.clock()
-        self._page = min(BATCH, max(0, pool.slots - len(ledger.holders))) + _SLACK
-        #: The last place read of each queue that may have more.
-        self._last: dict[str, Ready] = {}
-        self._verified: set[Slot] = set()
-        self.ready: dict[str, list[Ready]] = {queue.name: [] for queue in pool.queues}
-
-    def read_heads(self) -> None:
-        for name in self.ready:
-            self._read(name, None)
-
-    def read_more(self, hungry: frozenset[str]) -> bool:
-        """Read another page of each hungry queue that has one; False if there is nothing more."""
-        behind = {
-            name: last
-            for name, last in self._last.items()
-            if name in hungry and len(self.ready[name]) < _DEPTH
-        }
-        for name, last in behind.items():
-            self._read(name, last)
-        return bool(behind)
-
-    def drop_stale(self, chosen: Sequence[Ready]) -> bool:
-        """Stream records come late and twice, so a place may have been put back for a run that
-        has long moved on: ask the runs themselves. True if a place was dropped."""
-        asked = [entry for entry in chosen if entry.slot not in self._verified]
-        if not asked:
-            return False
-        runs = self._store.runs(self._pool.name, (entry.run for entry in asked))
-        stale = [entry for entry in asked if not _waits(runs.get(entry.run), entry)]
-        self._verified |= {entry.slot for entry in asked}
-        for entry in stale:
-            self.ready[entry.queue].remove(entry)
-        self._store.dequeue(self._pool.name, stale)
-        return bool(stale)
-
-    def _read(self, name: str, after: Ready | None) -> None:
-        page = self._store.line(self._pool.name, name, self._page, after=after, due=self._now)
-        self._last.pop(name, None)
-        if len(page) == self._page:
-            self._last[name] = page[-1]
-        self.ready[name] += page
-
-
-def _waits(run: Run | None, entry: Ready) -> bool:
-    return (
-        run is not None
-        and not run.unreadable
-        and run.waits_for(entry.attempt)
-        and Ready.of(run) == entry
-    )
 
 
 # -- after the commit -------------------------------------------------------------------------
@@ -343,7 +258,7 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
     """Send admitted runs to their platform's function, and only then forget their places."""
     if not entries:
         return
-    gated = has_gate(pool)
+    gated = bool(pool.fallbacks)
     pushes = [
         Push(
             f"{pool.name}.{e.run}",

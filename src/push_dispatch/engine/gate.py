@@ -25,25 +25,13 @@ __all__ = [
     "Gate",
     "gate_of",
     "give_back",
-    "has_gate",
     "hold",
-    "last_type",
     "may_hold",
     "next_fallback",
 ]
 
 #: How long a claim is respected. Longer than a push may take, clients' time-outs included.
 LEASE_SECONDS = 60
-
-
-def has_gate(pool: Pool) -> bool:
-    """Whether pushes of this pool have to read its fallbacks first."""
-    return bool(pool.fallbacks)
-
-
-def last_type(pool: Pool) -> str:
-    """The type behind which there is nowhere to go: if it refuses, the pool waits."""
-    return pool.fallbacks[-1].type if pool.fallbacks else pool.type
 
 
 def next_fallback(pool: Pool | None, message: Push) -> Fallback | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.model import DEFAULT_QUEUE, Run, parse_run_id
-from push_dispatch.engine.submit import Check, Request, Submitted, pool_named, submit
+from push_dispatch.core.request import Check, Request
+from push_dispatch.engine.submit import Submitted, pool_named, submit
 from push_dispatch.ports import Ports
 
 __all__ = ["again", "retry"]

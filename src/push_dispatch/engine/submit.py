@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from push_dispatch.core.errors import Invalid, Misconfigured, NotFound, Unavailable
-from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Pool, Ready, Run, RunState
+from push_dispatch.core.model import Pool, Ready, Run, RunState
+from push_dispatch.core.request import Check, Request, check_request, differences, run_of
 from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
 
-if TYPE_CHECKING:
-    from push_dispatch.core.template import Layer
-
 __all__ = [
-    "Check",
-    "Request",
     "Submitted",
-    "check_request",
-    "copies",
     "prepare",
     "submit",
     "submit_many",
@@ -32,44 +22,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-#: Raises Invalid if job variables, weakest layer first, do not fit a base job template, or if a
-#: command is needed (the third argument) and there is none. Handed over by those who submit
-#: (`validation.check`), so that the path of a run stays light.
-Check = Callable[[Mapping[str, Any], "Sequence[Layer]", bool], None]
-
-#: Places in line sort by 13 digits of milliseconds: until November 2286.
-_LAST_TIME = 10**13 - 1
-_LARGEST = 10**9
-_HALF = re.compile("[\ud800-\udfff]")
 #: Runs that are stored before the next ones get their ids.
 _AT_ONCE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What somebody asks for. Times in epoch milliseconds, durations in seconds."""
-
-    pool: str
-    queue: str = DEFAULT_QUEUE
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
-    tags: tuple[str, ...] = ()
-    #: Earliest start; None is now.
-    at: int | None = None
-    #: Seconds after the due time within which the run must start.
-    start_within: int | None = None
-    timeout_seconds: int | None = None
-    retries: int = 0
-    crash_retries: int = 0
-    retry_delay_seconds: int = 10
-    #: The same key in the same pool never creates two runs.
-    idempotency_key: str = ""
-    concurrency_key: str = ""
-    traceparent: str = ""
-    deployment: str = ""
-    deployment_variables: Mapping[str, Any] = field(default_factory=dict)
-    collision: Collision = Collision.ENQUEUE
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,43 +80,7 @@ def prepare(ports: Ports, pool: Pool, request: Request) -> Run:
             reason="queue_not_found",
         )
     check_request(request)
-    now = ports.clock()
-    due = now if request.at is None else max(now, request.at)
-    order = ports.new_id()
-    keyed = bool(request.idempotency_key)
-    return Run(
-        pool=pool.name,
-        uuid=_keyed_id(pool.name, request.idempotency_key) if keyed else order,
-        queue=request.queue,
-        due=due,
-        submitted_at=now,
-        order=order,
-        name=request.name,
-        variables=request.variables,
-        deployment_variables=request.deployment_variables,
-        deployment=request.deployment,
-        collision=request.collision,
-        parameters=request.parameters,
-        tags=request.tags,
-        idempotency_key=request.idempotency_key,
-        concurrency_key=request.concurrency_key,
-        traceparent=request.traceparent,
-        timeout_seconds=request.timeout_seconds,
-        expires=_expiry(due, request.start_within),
-        retries=request.retries,
-        crash_retries=request.crash_retries,
-        retry_delay_seconds=request.retry_delay_seconds,
-    )
-
-
-def copies(request: Request, count: int) -> list[Request]:
-    """The same request `count` times; an idempotency key gets a number."""
-    if count < 1:
-        raise Invalid(f"count {count} is not valid: a whole number from 1 on")
-    if not request.idempotency_key:
-        return [request] * count
-    key = request.idempotency_key
-    return [replace(request, idempotency_key=f"{key}-{n}") for n in range(1, count + 1)]
+    return run_of(request, now=ports.clock(), order=ports.new_id())
 
 
 def _now(ports: Ports, run: Run) -> Run:
@@ -178,36 +96,10 @@ def _store(ports: Ports, runs: Sequence[Run]) -> list[Submitted]:
     return [_submitted(ours, run) for ours, run in zip(runs, stored, strict=True)]
 
 
-#: What makes a request with the same key another one.
-_CONTENT = (
-    "variables",
-    "deployment_variables",
-    "parameters",
-    "deployment",
-    "name",
-    "tags",
-    "concurrency_key",
-    "timeout_seconds",
-    "retries",
-    "crash_retries",
-    "retry_delay_seconds",
-)
-
-
 def _submitted(ours: Run, stored: Run) -> Submitted:
     if stored.order == ours.order:
         return Submitted(stored, created=True)
-    return Submitted(stored, created=False, differs=tuple(_differences(ours, stored)))
-
-
-def _differences(ours: Run, stored: Run) -> Iterator[str]:
-    for name in _CONTENT:
-        wanted, found = getattr(ours, name), getattr(stored, name)
-        if isinstance(wanted, Mapping):
-            names = dict.fromkeys((*wanted, *found))
-            yield from (str(key) for key in names if wanted.get(key) != found.get(key))
-        elif wanted != found:
-            yield name.replace("_", " ")
+    return Submitted(stored, created=False, differs=tuple(differences(ours, stored)))
 
 
 def _enqueue_keyed(ports: Ports, runs: Sequence[Run]) -> None:
@@ -249,50 +141,3 @@ def _check_variables(
         if template is None:
             raise Invalid(f"pool {run.pool!r} has no base job template", reason="template_invalid")
         check(template, layers_of(run), needs_command(pools[run.pool].type))
-
-
-def check_request(request: Request) -> None:
-    """Raise Invalid if a number or a text is out of bounds, whatever the pool."""
-    _check_numbers(request)
-    _check_texts(request)
-
-
-def _check_numbers(request: Request) -> None:
-    if request.at is not None and request.at > _LAST_TIME:
-        raise Invalid("the run is due too late: November 2286 at the latest", reason="invalid_time")
-    for name, value, least in (
-        ("retries", request.retries, 0),
-        ("crash retries", request.crash_retries, 0),
-        ("retry delay", request.retry_delay_seconds, 0),
-        ("timeout", request.timeout_seconds, 1),
-        ("start within", request.start_within, 1),
-    ):
-        if value is not None and not (type(value) is int and least <= value <= _LARGEST):
-            raise Invalid(f"{name} {value} is not valid: a whole number from {least} to {_LARGEST}")
-
-
-def _expiry(due: int, start_within: int | None) -> int | None:
-    return None if start_within is None else min(_LAST_TIME, due + start_within * 1000)
-
-
-def _check_texts(request: Request) -> None:
-    for what, text, most in (
-        ("run name", request.name, 200),
-        ("idempotency key", request.idempotency_key, 500),
-        ("concurrency key", request.concurrency_key, 100),
-        *(("tag", tag, 100) for tag in request.tags),
-    ):
-        if _HALF.search(text):
-            raise Invalid(f"{what} is not valid Unicode (half of a surrogate pair)")
-        if len(text) > most:
-            raise Invalid(
-                f"{what} {text[:30] + '…'!r} has {len(text)} characters: at most {most} are taken"
-            )
-
-
-def _keyed_id(pool: str, key: str) -> str:
-    """A uuid (version 8) that depends on pool and key alone."""
-    digest = bytearray(hashlib.sha256(f"{pool}\0{key}".encode()).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x80
-    digest[8] = digest[8] & 0x3F | 0x80
-    return str(UUID(bytes=bytes(digest)))

@@ -24,7 +24,6 @@ from push_dispatch.engine.dispatch import (
     hand_over,
     wake_when_due,
 )
-from push_dispatch.engine.gate import has_gate
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.ports import Ports
@@ -150,7 +149,7 @@ def push_again(
                 attempt.type,
                 attempt.template,
                 fallback=len(attempt.tried),
-                gated=has_gate(pool),
+                gated=bool(pool.fallbacks),
             )
             _send(ports, attempt.platform, [again])
         else:

@@ -14,8 +14,9 @@ from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.control.documents import fired, requested
 from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import Invalid, NotFound, Refused
+from push_dispatch.core.request import Request
 from push_dispatch.core.validation import check
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.ports import Ports
 
 if TYPE_CHECKING:

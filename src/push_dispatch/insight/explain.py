@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from push_dispatch.core.admission import Snapshot
 from push_dispatch.core.errors import NotFound
@@ -22,9 +21,11 @@ from push_dispatch.core.model import (
 )
 from push_dispatch.core.rates import started_within
 from push_dispatch.core.reasons import Kind, describe
-from push_dispatch.core.simulate import Arrival, simulate
+from push_dispatch.core.simulate import simulate
 from push_dispatch.core.usage import slot_name
-from push_dispatch.insight.why import DEPTH, decided, deeper, settled_reason, snapshot_with, why
+from push_dispatch.engine.snapshot import DEPTH, snapshot_of, with_lines
+from push_dispatch.insight.estimate import durations_of, expected_arrivals, expected_ends
+from push_dispatch.insight.why import reasons_in, settled_reason, why
 from push_dispatch.ports import Ports
 
 __all__ = [
@@ -34,9 +35,6 @@ __all__ = [
     "explain",
     "explain_pool",
 ]
-
-#: Recent runs whose durations make the estimate.
-_HISTORY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +88,12 @@ def explain(ports: Ports, run_id: str) -> Explanation:
     if run.state is not RunState.SCHEDULED:
         return _settled(run)
     place = Ready.of(run)
-    snapshot = snapshot_with(ports, pool_name, [place])
-    reason = decided(ports, snapshot, [run])[uuid]
+    snapshot = snapshot_of(ports, pool_name)
+    reason = reasons_in(ports, snapshot, [run])[uuid]
     if snapshot is None or reason == "queue_not_found":
         return _settled(run, reason)
     now = ports.clock()
-    snapshot = deeper(ports, snapshot, place)
+    snapshot = with_lines(ports, snapshot, [place])
     about = describe(reason)
     return Explanation(
         run=run,
@@ -111,13 +109,13 @@ def explain(ports: Ports, run_id: str) -> Explanation:
 
 def explain_pool(ports: Ports, name: str) -> PoolExplanation:
     """Explain a pool. Reads only. Raises NotFound (`pool_not_found`)."""
-    ledger, pool = ports.store.ledger(name), ports.store.pool(name)
-    if pool is None:
+    snapshot = snapshot_of(ports, name)
+    if snapshot is None:
         raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
-    snapshot = deeper(ports, Snapshot(pool, ledger, {}))
+    snapshot = with_lines(ports, snapshot)
     reasons = why(snapshot, ports.clock())
-    queues = tuple(_queue(snapshot, reasons, queue) for queue in pool.in_order)
-    return PoolExplanation(pool, snapshot.ledger, queues)
+    queues = tuple(_queue(snapshot, reasons, queue) for queue in snapshot.pool.in_order)
+    return PoolExplanation(snapshot.pool, snapshot.ledger, queues)
 
 
 def _settled(run: Run, reason: str = "") -> Explanation:
@@ -235,42 +233,15 @@ def _estimate(ports: Ports, snapshot: Snapshot, place: Ready, reason: str, now: 
         return None
     if reason in ("admissible", "handing_over"):
         return now
-    typical = _typical_duration(ports, snapshot.pool.name)
-    if typical is None:
+    durations = durations_of(ports, snapshot.pool.name)
+    if durations.pool is None:
         return place.due if reason in ("not_due", "retry_backoff") else None
-    remaining = {h.slot: max(now + 1, h.since + typical) for h in snapshot.ledger.holders}
-    # Whoever is being handed over has a place and a slot: it has started already.
-    waiting = (r for line in snapshot.ready.values() for r in line if r.slot not in remaining)
-    load = [_arrival(ready, typical, now) for ready in waiting]
-    for fate in simulate(snapshot.pool, load, ledger=snapshot.ledger, remaining=remaining):
-        if fate.arrival.name == place.run:
+    ends = expected_ends(snapshot.ledger, durations, now)
+    load = expected_arrivals(snapshot, durations, now)
+    for fate in simulate(snapshot.pool, load, ledger=snapshot.ledger, remaining=ends):
+        if fate.arrival.ready.run == place.run:
             return fate.started
     return None
-
-
-def _typical_duration(ports: Ports, pool: str) -> int | None:
-    """The median time for which the pool's last runs held their slots, in milliseconds."""
-    taken: list[int] = []
-    for run in ports.store.list_runs(pool):
-        attempt = run.current
-        if run.state.ended and attempt and attempt.ended_at:
-            taken.append(attempt.ended_at - attempt.claimed_at)
-        if len(taken) >= _HISTORY:
-            break
-    return int(median(taken)) if taken else None
-
-
-def _arrival(ready: Ready, duration: int, now: int) -> Arrival:
-    return Arrival(
-        at=max(ready.due, now),
-        queue=ready.queue,
-        duration=max(1, duration),
-        concurrency_key=ready.concurrency_key,
-        deployment=ready.deployment,
-        collision=ready.collision,
-        expires=ready.expires,
-        name=ready.run,
-    )
 
 
 # -- details ----------------------------------------------------------------------------------

@@ -8,18 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from push_dispatch.control.pools import pool_named
 from push_dispatch.core.model import Ledger, Pool, Slot
 from push_dispatch.core.simulate import Arrival, Simulated, simulate, summarize
-from push_dispatch.insight.load import durations_of, expected_ends, scheduled
-from push_dispatch.insight.selection import latest
+from push_dispatch.insight import load as loads
 from push_dispatch.insight.views import iso
 from push_dispatch.ports import Ports
 
 __all__ = ["Span", "forecast", "occupancy_series", "what_if"]
 
-#: Runs of the pool's history whose durations are taken.
-_HISTORY = 500
 #: Values of a series, and starts that are listed.
 _POINTS = 60
 _STARTS = 100
@@ -45,16 +41,15 @@ def what_if(
 
     Raises NotFound (`pool_not_found`) and what `change` raises.
     """
-    pool, ledger, now = pool_named(ports, name), ports.store.ledger(name), ports.clock()
-    changed = change(pool)
+    now = ports.clock()
     until = now + int(hours * 3_600_000)
-    durations = durations_of(latest(ports, name, _HISTORY)[0])
-    coming = list(load) if load is not None else scheduled(ports, pool, until, durations)
-    ends = expected_ends(ports, ledger, durations)
+    known = loads.forecast(ports, name, until)
+    changed = change(known.pool)
+    coming = known.arrivals if load is None else load
     return {
         "hours": hours,
-        "now": forecast(pool, ledger, coming, ends, now=now, until=until),
-        "changed": forecast(changed, ledger, coming, ends, now=now, until=until),
+        "now": forecast(known.pool, known.ledger, coming, known.ends, now=now, until=until),
+        "changed": forecast(changed, known.ledger, coming, known.ends, now=now, until=until),
     }
 
 
@@ -120,11 +115,11 @@ def _within(results: Sequence[Simulated], until: int) -> list[Simulated]:
 
 
 def _starts(pool: str, results: Sequence[Simulated], until: int) -> list[dict[str, Any]]:
-    named = [r for r in results if r.arrival.name]
+    named = [r for r in results if r.arrival.ready.run]
     named.sort(key=lambda r: (r.started is None, r.started or r.arrival.at))
     return [
         {
-            "id": f"{pool}.{r.arrival.name}",
+            "id": f"{pool}.{r.arrival.ready.run}",
             "queue": r.arrival.queue,
             "start": iso(r.started) if r.started is not None and r.started <= until else None,
         }

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from statistics import median
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment, all_deployments
+from push_dispatch.control.deployments import all_deployments
 from push_dispatch.control.occurrences import occurrences
-from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Run, Slot
+from push_dispatch.core.deployment import Deployment, request_of
+from push_dispatch.core.errors import Invalid, NotFound
+from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Ready, Slot
+from push_dispatch.core.request import run_of
 from push_dispatch.core.simulate import Arrival
+from push_dispatch.engine.snapshot import snapshot_of, with_lines
+from push_dispatch.insight.estimate import (
+    Durations,
+    durations_of,
+    expected_arrivals,
+    expected_ends,
+    held_for,
+)
 from push_dispatch.ports import Ports
 
 __all__ = [
-    "durations_of",
-    "expected_ends",
+    "Forecast",
+    "forecast",
     "from_document_of_runs",
     "from_history",
-    "scheduled",
-    "typical_durations",
 ]
 
 #: Runs of a pool's history that are read at most.
 _HISTORY = 5000
-#: For queues of which no run has ended yet.
-_UNKNOWN_SECONDS = 60
 #: Runs of a load, for each entry and over all of them.
 _LARGEST_LOAD = 1_000_000
 #: Seconds: 30 years.
@@ -50,87 +56,41 @@ def from_document_of_runs(document: Mapping[str, Any]) -> list[Arrival]:
 
 def from_history(ports: Ports, pool: str) -> list[Arrival]:
     """The pool's last runs that have ended, as they came and for as long as they held a slot."""
-    return _ended(islice(ports.store.list_runs(pool), _HISTORY))
+    runs = islice(ports.store.list_runs(pool), _HISTORY)
+    held = ((run, held_for(run)) for run in runs)
+    # Whoever has ended was not late, whatever its time to start was.
+    return [
+        Arrival(run.due, duration, replace(Ready.of(run), expires=None))
+        for run, duration in held
+        if duration is not None
+    ]
 
 
-def scheduled(
-    ports: Ports, pool: Pool, until: int, durations: Mapping[str, int] | None = None
-) -> list[Arrival]:
-    """What is known to come: places in line, and the firings of the pool's deployments.
-    `durations` by queue are read from the history if they are not given."""
-    now = ports.clock()
-    durations = typical_durations(ports, pool.name) if durations is None else durations
-    arrivals = []
-    for queue in pool.queues:
-        for ready in ports.store.line(pool.name, queue.name, 1000):
-            if ready.due <= until:
-                duration = durations.get(queue.name, _UNKNOWN_SECONDS * 1000)
-                arrivals.append(
-                    Arrival(
-                        at=max(now, ready.due),
-                        queue=queue.name,
-                        duration=duration,
-                        concurrency_key=ready.concurrency_key,
-                        deployment=ready.deployment,
-                        collision=ready.collision,
-                        expires=ready.expires,
-                        name=ready.run,
-                    )
-                )
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A pool as it is, and what is known to come."""
+
+    pool: Pool
+    ledger: Ledger
+    #: Entries of the line, and the firings of the pool's deployments.
+    arrivals: list[Arrival]
+    #: When each of the slots that are held now will be free.
+    ends: dict[Slot, int]
+
+
+def forecast(ports: Ports, name: str, until: int) -> Forecast:
+    """What will come to a pool until then. Raises NotFound (`pool_not_found`)."""
+    snapshot = snapshot_of(ports, name)
+    if snapshot is None:
+        raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
+    now, durations = ports.clock(), durations_of(ports, name)
+    arrivals = expected_arrivals(with_lines(ports, snapshot), durations, now)
+    arrivals = [arrival for arrival in arrivals if arrival.at <= until]
     for deployment in all_deployments(ports):
-        if deployment.pool == pool.name and not deployment.paused:
+        if deployment.pool == name and not deployment.paused:
             arrivals += _firings(deployment, durations, now, until)
-    return arrivals
-
-
-def expected_ends(
-    ports: Ports, ledger: Ledger, durations: Mapping[str, int] | None = None
-) -> dict[Slot, int]:
-    """When the slots that are held now will be free if these runs take as long as the last.
-    `durations` as in `scheduled`."""
-    now = ports.clock()
-    durations = typical_durations(ports, ledger.pool) if durations is None else durations
-    unknown = _UNKNOWN_SECONDS * 1000
-    return {
-        holder.slot: max(now + 1, holder.since + durations.get(holder.queue, unknown))
-        for holder in ledger.holders
-    }
-
-
-def typical_durations(ports: Ports, pool: str) -> dict[str, int]:
-    """For how long the last runs of each queue held a slot: the median, in milliseconds."""
-    return _medians(from_history(ports, pool))
-
-
-def durations_of(runs: Iterable[Run]) -> dict[str, int]:
-    """The same, of these runs of one pool."""
-    return _medians(_ended(runs))
-
-
-def _ended(runs: Iterable[Run]) -> list[Arrival]:
-    arrivals = []
-    for run in runs:
-        attempt = run.current
-        if attempt is not None and attempt.ended_at is not None:
-            arrivals.append(
-                Arrival(
-                    at=run.due,
-                    queue=run.queue,
-                    duration=max(1, attempt.ended_at - attempt.claimed_at),
-                    concurrency_key=run.concurrency_key,
-                    deployment=run.deployment,
-                    collision=run.collision,
-                    name=run.uuid,
-                )
-            )
-    return arrivals
-
-
-def _medians(arrivals: Iterable[Arrival]) -> dict[str, int]:
-    taken: dict[str, list[int]] = {}
-    for arrival in arrivals:
-        taken.setdefault(arrival.queue, []).append(arrival.duration)
-    return {queue: int(median(values)) for queue, values in taken.items()}
+    ends = expected_ends(snapshot.ledger, durations, now)
+    return Forecast(snapshot.pool, snapshot.ledger, arrivals, ends)
 
 
 def _entry(number: int, entry: Any) -> Iterator[Arrival]:
@@ -148,14 +108,17 @@ def _entry(number: int, entry: Any) -> Iterator[Arrival]:
     for name in ("queue", "concurrency_key", "deployment"):
         if not isinstance(entry.get(name, ""), str):
             raise Invalid(f"{where}.{name}: {entry[name]!r} is not text")
+    ready = Ready(
+        queue=entry.get("queue", DEFAULT_QUEUE),
+        due=0,
+        order="",
+        run="",
+        attempt=1,
+        concurrency_key=entry.get("concurrency_key", ""),
+        deployment=entry.get("deployment", ""),
+    )
     for copy in range(count):
-        yield Arrival(
-            at=int(1000 * (at + copy * every)),
-            queue=entry.get("queue", DEFAULT_QUEUE),
-            duration=max(1, int(1000 * duration)),
-            concurrency_key=entry.get("concurrency_key", ""),
-            deployment=entry.get("deployment", ""),
-        )
+        yield Arrival(int(1000 * (at + copy * every)), max(1, int(1000 * duration)), ready)
 
 
 def _number(entry: Mapping[str, Any], name: str, default: float, where: str) -> float:
@@ -166,7 +129,7 @@ def _number(entry: Mapping[str, Any], name: str, default: float, where: str) -> 
 
 
 def _firings(
-    deployment: Deployment, durations: Mapping[str, int], now: int, until: int
+    deployment: Deployment, durations: Durations, now: int, until: int
 ) -> Iterator[Arrival]:
     after = datetime.fromtimestamp(now / 1000, UTC)
     end = after + timedelta(milliseconds=until - now)
@@ -176,11 +139,6 @@ def _firings(
         for moment in occurrences(schedule, after):
             if moment > end:
                 break
-            yield Arrival(
-                at=int(moment.timestamp() * 1000),
-                queue=deployment.queue,
-                duration=durations.get(deployment.queue, _UNKNOWN_SECONDS * 1000),
-                concurrency_key=deployment.concurrency_key,
-                deployment=deployment.name,
-                collision=deployment.collision,
-            )
+            at = int(moment.timestamp() * 1000)
+            run = run_of(request_of(deployment, at=at), now=now, order="")
+            yield Arrival(at, durations.of(run.queue), Ready.of(run))

@@ -18,9 +18,8 @@ from push_dispatch.core.admission import Snapshot
 from push_dispatch.core.model import Ledger, Pool, Queue, Ready, Run, RunState, Slot
 from push_dispatch.core.reasons import Kind, describe
 from push_dispatch.core.simulate import Arrival, simulate
-from push_dispatch.engine.gate import last_type
+from push_dispatch.insight.estimate import durations_from, expected_ends
 from push_dispatch.insight.forecast import Span, occupancy_series
-from push_dispatch.insight.load import durations_of, expected_ends
 from push_dispatch.insight.selection import latest
 from push_dispatch.insight.views import iso
 from push_dispatch.insight.why import why
@@ -36,8 +35,6 @@ _RUNS = 300
 _LINE, _PLAYED = 1000, 300
 #: Upper bounds of the histogram, in seconds.
 _BOUNDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-#: How long a run takes of whose queue nothing is known.
-_UNKNOWN = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ def _read(ports: Ports, name: str, extent: Extent) -> _Facts:
     # The ledger first, as a pass of dispatch does.
     ledger, pool = ports.store.ledger(name), pool_named(ports, name)
     lines = {q.name: ports.store.line(name, q.name, _LINE) for q in pool.queues}
-    circuit = ports.store.circuit(name, last_type(pool))
+    circuit = ports.store.circuit(name, pool.last_type)
     now = ports.clock()
     runs, complete = latest(ports, name, _RUNS)
     known = {run.uuid: run for run in runs}
@@ -143,27 +140,18 @@ def _in_line(facts: _Facts) -> list[Ready]:
 
 def _estimates(ports: Ports, facts: _Facts, wanted: Collection[str]) -> dict[str, int]:
     """When each is expected to start if runs take as long as the last ones did."""
-    durations = durations_of(facts.runs)
-    if not wanted or not durations:
+    durations = durations_from(facts.runs)
+    if not wanted or durations.pool is None:
         return {}  # Nothing is known: a guess would look like knowledge.
     arrivals = [
-        Arrival(
-            at=max(facts.now, ready.due),
-            queue=ready.queue,
-            duration=durations.get(ready.queue, _UNKNOWN),
-            concurrency_key=ready.concurrency_key,
-            deployment=ready.deployment,
-            collision=ready.collision,
-            expires=ready.expires,
-            name=ready.run,
-        )
+        Arrival(max(facts.now, ready.due), durations.of(ready.queue), ready)
         for ready in _in_line(facts)[:_PLAYED]
     ]
-    ends = expected_ends(ports, facts.ledger, durations)
+    ends = expected_ends(facts.ledger, durations, facts.now)
     starts: dict[str, int] = {}
     for result in simulate(facts.pool, arrivals, ledger=facts.ledger, remaining=ends):
-        if result.started is not None and result.arrival.name in wanted:
-            starts[result.arrival.name] = result.started
+        if result.started is not None and result.arrival.ready.run in wanted:
+            starts[result.arrival.ready.run] = result.started
             if len(starts) == len(wanted):
                 break
     return starts

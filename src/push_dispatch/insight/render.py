@@ -7,10 +7,11 @@ from typing import Any
 
 from push_dispatch.core.errors import Invalid, PushDispatchError
 from push_dispatch.core.model import Attempt
+from push_dispatch.core.request import Request
 from push_dispatch.core.template import render
 from push_dispatch.core.validation import check, enforced
 from push_dispatch.engine.job import job_for, layers_of
-from push_dispatch.engine.submit import Request, pool_named, prepare
+from push_dispatch.engine.submit import pool_named, prepare
 from push_dispatch.platforms.capabilities import capabilities_of
 from push_dispatch.platforms.registry import Entry, entry_for, needs_command
 from push_dispatch.ports import Ports

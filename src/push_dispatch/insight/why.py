@@ -6,20 +6,14 @@ dispatches, over the same reads, so it cannot tell another story than what happe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
 from push_dispatch.core.admission import Snapshot, decide, startable_alone
 from push_dispatch.core.model import Ready, Run, RunState, Slot
-from push_dispatch.engine.gate import last_type
+from push_dispatch.engine.snapshot import snapshot_of, with_heads
 from push_dispatch.ports import Ports
 
-__all__ = ["DEPTH", "decided", "deeper", "reasons_of", "settled_reason", "snapshot_with", "why"]
-
-#: Places of a queue that an explanation looks at; behind that the place in line is "at least".
-DEPTH = 1000
-#: Places of each queue that are read beyond the free slots, for those that are held back.
-_SLACK = 10
+__all__ = ["reasons_in", "reasons_of", "settled_reason", "why"]
 
 _STATE_REASONS = {
     RunState.SCHEDULED: "pool_not_found",
@@ -60,56 +54,18 @@ def reasons_of(ports: Ports, pool: str, runs: Sequence[Run]) -> dict[str, str]:
     reasons = {run.uuid: settled_reason(run) for run in runs}
     waiting = [run for run in runs if run.state is RunState.SCHEDULED]
     if waiting:
-        snapshot = snapshot_with(ports, pool, map(Ready.of, waiting))
-        reasons |= decided(ports, snapshot, waiting)
+        reasons |= reasons_in(ports, snapshot_of(ports, pool), waiting)
     return reasons
 
 
-def snapshot_with(ports: Ports, name: str, places: Iterable[Ready]) -> Snapshot | None:
-    """Read what a pass of dispatch would read, with these places where they belong: further
-    behind, or about to be put in line. None if there is no pool."""
-    # The ledger first, as a pass of dispatch does.
-    ledger, pool = ports.store.ledger(name), ports.store.pool(name)
-    if pool is None:
-        return None
-    now, circuit = ports.clock(), ports.store.circuit(name, last_type(pool))
-    page = min(DEPTH, max(0, pool.slots - len(ledger.holders)) + _SLACK)
-    lines = {q.name: ports.store.line(name, q.name, page, due=now) for q in pool.queues}
-    more = {queue for queue, line in lines.items() if len(line) == page}
-    while hungry := more & decide(Snapshot(pool, ledger, lines, circuit), now).hungry:
-        # Runs are held back by their keys and slots are left: dispatch reads on, too.
-        for queue in hungry:
-            line = lines[queue]
-            found = ports.store.line(name, queue, page, after=line[-1], due=now)
-            line += found
-            if len(found) < page or len(line) >= DEPTH:
-                more.discard(queue)
-    return Snapshot(pool, ledger, _with(lines, places), circuit)
-
-
-def deeper(ports: Ports, snapshot: Snapshot, *places: Ready) -> Snapshot:
-    """Read the lines as far as numbers and estimates look, with the runs that are not due yet."""
-    pool = snapshot.pool
-    lines = {q.name: ports.store.line(pool.name, q.name, DEPTH) for q in pool.queues}
-    return replace(snapshot, ready=_with(lines, places))
-
-
-def _with(
-    lines: Mapping[str, Sequence[Ready]], places: Iterable[Ready]
-) -> dict[str, Sequence[Ready]]:
-    merged = {name: set(line) for name, line in lines.items()}
-    for place in places:
-        if place.queue in merged:
-            merged[place.queue].add(place)
-    return {name: sorted(line, key=lambda r: (r.due, r.order)) for name, line in merged.items()}
-
-
-def decided(ports: Ports, snapshot: Snapshot | None, runs: Iterable[Run]) -> dict[str, str]:
+def reasons_in(ports: Ports, snapshot: Snapshot | None, runs: Sequence[Run]) -> dict[str, str]:
+    """Give the reason of each of these waiting runs, by uuid; `snapshot` is of their pool."""
     if snapshot is None:
         return {run.uuid: "pool_not_found" for run in runs}
-    reasons = why(snapshot, ports.clock())
+    now, places = ports.clock(), [Ready.of(run) for run in runs]
+    reasons = why(with_heads(ports, snapshot, now, places), now)
     # Without its queue, a run is about to move to the default queue.
-    return {run.uuid: reasons.get(Ready.of(run).slot, "queue_not_found") for run in runs}
+    return {place.run: reasons.get(place.slot, "queue_not_found") for place in places}
 
 
 def _waits_because(ready: Ready, reason: str, alone: Collection[Slot]) -> str:

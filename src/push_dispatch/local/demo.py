@@ -18,7 +18,8 @@ from push_dispatch.adapters.dynamodb import items
 from push_dispatch.adapters.sqlite.database import Database, decode
 from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
 from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Queue, Run, RunState
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit_many
 from push_dispatch.local.discovery import Record
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from itertools import islice, takewhile
 from typing import Any
 
-from push_dispatch.control.deployments import Deployment, all_deployments
+from push_dispatch.control.deployments import all_deployments
 from push_dispatch.control.occurrences import occurrences
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Misconfigured, Unavailable
 from push_dispatch.ports import Ports
 

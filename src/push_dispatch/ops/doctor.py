@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
-from push_dispatch.control.deployments import active_schedules, deployment_named
+from push_dispatch.control.deployments import deployment_named
 from push_dispatch.control.pools import pools_of
+from push_dispatch.core.deployment import active_schedules
 from push_dispatch.core.errors import PushDispatchError, Unreadable
 from push_dispatch.core.model import Pool
 from push_dispatch.engine.recount import Recount, put_right, recount

@@ -13,8 +13,8 @@ from typing import Any
 
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.store import DynamoStore
-from push_dispatch.control.deployments import active_schedules, from_document
 from push_dispatch.control.pools import pools_of
+from push_dispatch.core.deployment import active_schedules, from_document
 from push_dispatch.core.errors import Invalid, Refused, Unavailable
 from push_dispatch.engine.recount import put_right, recount
 from push_dispatch.ops.account import Account

@@ -14,8 +14,9 @@ from push_dispatch.control.pools import change_pool
 from push_dispatch.core.admission import Snapshot, apply, decide
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import MAX_SLOTS, Holder, Ledger, Pool, Queue, Ready
+from push_dispatch.core.request import Request
 from push_dispatch.core.usage import slot_name
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.engine.submit import submit_many
 from tests.fakes.world import POOL, World
 
 LARGEST_ITEM = 409_600

@@ -13,7 +13,8 @@ from botocore.config import Config
 from moto import mock_aws
 
 from push_dispatch.adapters.scheduler import EventBridgeSchedules, name_of
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.ops.doctor import _schedules

@@ -14,8 +14,9 @@ from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.cli.commands.dry_run import show_request
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Attempt, Pool
+from push_dispatch.core.request import Request
 from push_dispatch.engine.job import job_for
-from push_dispatch.engine.submit import Request, pool_named, prepare
+from push_dispatch.engine.submit import pool_named, prepare
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports

@@ -13,12 +13,14 @@ from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.apply import carry_out, plan
 from push_dispatch.control.declaration import Declaration, read
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool, create_pool, create_queue, delete_pool
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Invalid, PushDispatchError, Refused
 from push_dispatch.core.model import Pool, Queue
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 from push_dispatch.ports.schedules import UnknownSchedules

@@ -11,13 +11,10 @@ import pytest
 from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.control.deployments import (
-    Deployment,
-    deployment_named,
-    save_deployment,
-)
+from push_dispatch.control.deployments import deployment_named, save_deployment
 from push_dispatch.control.occurrences import check_fires, next_time, occurrences
 from push_dispatch.control.pools import create_pool
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Pool
 from push_dispatch.core.schedule import Schedule

@@ -20,8 +20,9 @@ from push_dispatch.control.pools import (
 )
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import Pool, Queue, Rate, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, submit, submit_many
+from push_dispatch.engine.submit import submit, submit_many
 from tests.fakes.faults import Crash, Point
 from tests.fakes.world import POOL, World
 

@@ -13,13 +13,15 @@ import pytest
 from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.control.deployments import Deployment, save_deployment, variables_of
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import check_pool, create_pool
+from push_dispatch.core.deployment import Deployment, variables_of
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Pool, Queue, check_limit, check_priority
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.core.validation import check, check_template
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 

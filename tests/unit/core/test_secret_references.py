@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Invalid, PushDispatchError, Rejected
 from push_dispatch.core.model import Attempt, Run
+from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.engine.job import job_for
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.shared import secret_named
 from push_dispatch.ports.reporter import Reporter

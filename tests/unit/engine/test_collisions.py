@@ -9,9 +9,10 @@ import pytest
 
 from push_dispatch.control.pools import change_pool
 from push_dispatch.core.model import Collision, Pool, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.hints import Hints
-from push_dispatch.engine.submit import Request, submit, submit_many
+from push_dispatch.engine.submit import submit, submit_many
 from tests.fakes.world import POOL, World
 
 NEW = Request(POOL, deployment="d", collision=Collision.CANCEL_NEW)

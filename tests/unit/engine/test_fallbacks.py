@@ -10,7 +10,8 @@ from push_dispatch.control.pools import change_pool, keep_template
 from push_dispatch.core.circuit import OPEN_AFTER, OPEN_SECONDS, Circuit
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Fallback, Rate, Run, RunState
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit
 from push_dispatch.ports.messages import Push
 from tests.fakes.faults import Point
 from tests.fakes.world import POOL, TEMPLATE, World

@@ -9,8 +9,9 @@ from typing import ClassVar
 import pytest
 
 from push_dispatch.core.errors import Uncertain
+from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import KEPT_LOG_BYTES
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from tests.fakes.memory_platform import MemoryPlatform
 from tests.fakes.world import POOL, World
 

@@ -11,10 +11,11 @@ from push_dispatch.control.pools import create_pool, delete_pool, pool_named
 from push_dispatch.core.admission import Snapshot, apply
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Observation, Pool, RunState, Status
+from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import finish
 from push_dispatch.engine.reports import Report, report
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, prepare, submit
+from push_dispatch.engine.submit import prepare, submit
 from push_dispatch.ports.reporter import Reporter, token_for
 from tests.fakes.world import POOL, TEMPLATE, World
 

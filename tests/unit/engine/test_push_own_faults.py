@@ -10,7 +10,8 @@ from push_dispatch.control.pools import change_pool, keep_template
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Uncertain
 from push_dispatch.core.model import Fallback, RunState
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit
 from push_dispatch.platforms.base import Job
 from tests.fakes.world import POOL, TEMPLATE, World
 

@@ -10,7 +10,8 @@ import pytest
 
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Attempt, Run, RunState
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit
 from push_dispatch.handlers.push import MAX_RECEIVES
 from push_dispatch.ports.messages import Push
 from tests.fakes.faults import Crash, Point

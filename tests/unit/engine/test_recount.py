@@ -9,8 +9,9 @@ import pytest
 from push_dispatch.control.pools import create_queue
 from push_dispatch.core.events import Move
 from push_dispatch.core.model import Holder, Ledger, Pool, Queue, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.engine.recount import SETTLED_SECONDS, Recount, put_right, recount
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.engine.transition import transition
 from tests.fakes.world import POOL, World
 

@@ -16,8 +16,9 @@ from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import NoCapacity, Rejected, Uncertain
 from push_dispatch.core.model import RunState
+from push_dispatch.core.request import Request
 from push_dispatch.engine.redactor import MASK, Redactor
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.platforms.base import Job
 from tests.fakes.memory_platform import MemoryPlatform
 from tests.fakes.world import POOL, World

@@ -13,8 +13,9 @@ from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Attempt, Run, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.engine.job import job_for
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.engine.transition import transition
 from push_dispatch.handlers.report import handle
 from push_dispatch.ports.messages import Look

@@ -11,8 +11,9 @@ from push_dispatch.control.pools import create_pool
 from push_dispatch.core.ending import START_SECONDS
 from push_dispatch.core.errors import Refused
 from push_dispatch.core.model import Ledger, Pool, Run, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.engine.sweep import sweep
 from push_dispatch.ports.store import Change
 from tests.fakes.world import POOL, TEMPLATE, World

@@ -15,7 +15,8 @@ from push_dispatch.adapters.secret_stores import EnvSecrets
 from push_dispatch.adapters.webhooks import Webhook, Webhooks
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import RunState
-from push_dispatch.engine.submit import Request, submit, submit_many
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit, submit_many
 from push_dispatch.handlers import dispatch as dispatching
 from push_dispatch.handlers.push import RESERVE_MS, handle as handle_push
 from push_dispatch.handlers.webhook import handle as handle_webhook

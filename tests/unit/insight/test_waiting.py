@@ -15,9 +15,10 @@ from push_dispatch.control.pools import change_pool, change_queue, create_pool, 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Pool, Queue, Ready, Run
 from push_dispatch.core.reasons import REASONS
+from push_dispatch.core.request import Request, copies
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.hints import hints_of
-from push_dispatch.engine.submit import Request, copies, submit, submit_many
+from push_dispatch.engine.submit import submit, submit_many
 from push_dispatch.insight.explain import explain, explain_pool
 from push_dispatch.insight.why import reasons_of
 from push_dispatch.ports import Ports

@@ -10,8 +10,9 @@ import pytest
 from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.control.deployments import Deployment, save_deployment
+from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import create_pool
+from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Pool, Run
 from push_dispatch.core.schedule import Schedule

@@ -18,7 +18,8 @@ from push_dispatch.bootstrap import ports_for
 from push_dispatch.cli.commands.platforms import ls
 from push_dispatch.core.errors import Invalid, Rejected
 from push_dispatch.core.reasons import REASONS
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit
 from push_dispatch.platforms import registry, shared
 from push_dispatch.platforms.base import Capabilities, Job
 from push_dispatch.platforms.capabilities import capabilities_of, check_capabilities, finder

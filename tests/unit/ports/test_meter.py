@@ -10,8 +10,9 @@ import pytest
 
 from push_dispatch.adapters.telemetry import NAMESPACE, meter
 from push_dispatch.control.pools import change_pool
+from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.engine.submit import submit
 from push_dispatch.engine.sweep import DRIFT_SECONDS, SILENT_SECONDS
 from push_dispatch.ports.meter import METRICS, Values, meter_changes
 from push_dispatch.ports.store import Change

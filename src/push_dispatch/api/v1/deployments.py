@@ -12,15 +12,14 @@ from push_dispatch.api.v1 import answers, asks
 from push_dispatch.api.v1.configuration import check_match, creates_only, fields_of
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.deployments import (
-    Deployment,
     all_deployments,
     delete_deployment,
     deployment_named,
     save_deployment,
-    to_document,
 )
 from push_dispatch.control.occurrences import next_time, occurrences
 from push_dispatch.core.canonical import digest_of
+from push_dispatch.core.deployment import Deployment, to_document
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.ports import Ports

@@ -13,10 +13,11 @@ from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.documents import requested
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import Run
+from push_dispatch.core.request import Request
 from push_dispatch.core.validation import check
 from push_dispatch.engine.retry import retry
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import Request, Submitted, submit, submit_many
+from push_dispatch.engine.submit import Submitted, submit, submit_many
 from push_dispatch.insight.explain import explain
 from push_dispatch.insight.history import history_of
 from push_dispatch.insight.listing import run_named, run_views

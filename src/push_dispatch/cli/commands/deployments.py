@@ -16,7 +16,7 @@ from push_dispatch.cli.run_options import Command, Wanted, request_for
 from push_dispatch.core.model import Collision
 
 if TYPE_CHECKING:
-    from push_dispatch.control.deployments import Deployment
+    from push_dispatch.core.deployment import Deployment
     from push_dispatch.ports import Ports
 
 __all__ = ["app"]
@@ -68,7 +68,8 @@ def create(
     from push_dispatch.cli.inputs import read_mapping
     from push_dispatch.cli.run_options import fields_of
     from push_dispatch.cli.times import duration
-    from push_dispatch.control.deployments import Deployment, save_deployment
+    from push_dispatch.control.deployments import save_deployment
+    from push_dispatch.core.deployment import Deployment
 
     ports = connect(common)
     schedule = schedule_of("default", cron, every, once, timezone)
@@ -211,7 +212,7 @@ def _tell(deployment: Deployment, done: str, common: Common) -> None:
 
 
 def _view(deployment: Deployment) -> dict[str, Any]:
-    from push_dispatch.control.deployments import to_document
+    from push_dispatch.core.deployment import to_document
 
     return {"name": deployment.name, **to_document(deployment)}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch.cli.output import console, print_json
-from push_dispatch.engine.submit import Request
+from push_dispatch.core.request import Request
 from push_dispatch.insight.render import leaves, rendered
 from push_dispatch.ports import Ports
 

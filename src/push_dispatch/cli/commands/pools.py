@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "confirm", "line_of", "view_of"]
 
-#: Places in line that are counted; behind that it is "1000+".
-_COUNTED = 1000
 
 Limit = Annotated[
     int | None,
@@ -307,17 +305,19 @@ def preview(
     """What will happen if runs take as long as the last ones did: those that wait or are due, and
     those that schedules will make."""
     from push_dispatch.cli.commands.simulate import show_simulation
-    from push_dispatch.control.pools import pool_named
-    from push_dispatch.insight.load import expected_ends, scheduled
+    from push_dispatch.insight.load import forecast
 
     if not 0 < hours <= 24 * 366:
         raise Invalid(f"--hours {hours} is not valid: more than 0, at most a year")
     ports = connect(common)
-    pool = pool_named(ports, name)
-    ledger = ports.store.ledger(name)
-    coming = scheduled(ports, pool, ports.clock() + int(hours * 3_600_000))
-    remaining = expected_ends(ports, ledger)
-    show_simulation(pool, coming, ledger=ledger, remaining=remaining, as_json=common.json)
+    found = forecast(ports, name, ports.clock() + int(hours * 3_600_000))
+    show_simulation(
+        found.pool,
+        found.arrivals,
+        ledger=found.ledger,
+        remaining=found.ends,
+        as_json=common.json,
+    )
 
 
 @app.command
@@ -346,10 +346,10 @@ def view_of(ports: Ports, pool: Pool) -> dict[str, Any]:
 
 def line_of(ports: Ports, pool: str, queue: str) -> dict[str, Any]:
     """How many runs wait in a queue, up to a thousand."""
-    held = {holder.slot for holder in ports.store.ledger(pool).holders}
-    line = ports.store.line(pool, queue, _COUNTED)
-    waiting = sum(1 for place in line if place.slot not in held)
-    return {"waiting": waiting, "waiting_more": len(line) >= _COUNTED}
+    from push_dispatch.engine.snapshot import waiting_in
+
+    waiting, more = waiting_in(ports, pool, queue)
+    return {"waiting": waiting, "waiting_more": more}
 
 
 def confirm(question: str, *, force: bool) -> None:

@@ -13,7 +13,8 @@ from push_dispatch.cli.run_options import Command, Wanted, request_for
 from push_dispatch.cli.times import duration
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import RunState
-from push_dispatch.engine.submit import Request, Submitted
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import Submitted
 from push_dispatch.ports import Ports
 
 __all__ = ["app", "submit_all"]
@@ -177,8 +178,9 @@ def submit_all(
     """Submit it once or often, print the ids, and maybe wait; the exit code."""
     from push_dispatch.cli.commands.dry_run import show_request
     from push_dispatch.cli.follow import wait_for
+    from push_dispatch.core.request import copies
     from push_dispatch.core.validation import check
-    from push_dispatch.engine.submit import copies, submit_many
+    from push_dispatch.engine.submit import submit_many
     from push_dispatch.insight.listing import run_views
 
     if dry_run:

@@ -130,6 +130,11 @@ class Pool:
         return tuple(sorted(self.queues, key=lambda queue: queue.priority))
 
     @property
+    def last_type(self) -> str:
+        """The type behind which there is nowhere to go: if it refuses, the pool waits."""
+        return self.fallbacks[-1].type if self.fallbacks else self.type
+
+    @property
     def slots(self) -> int:
         """How many slots the pool has, with or without a limit."""
         return MAX_SLOTS if self.limit is None else min(self.limit, MAX_SLOTS)

@@ -1,0 +1,158 @@
+"""What does a pool look like now? Snapshots: the one place that knows the order of reads.
+
+    1  the ledger          a finished change of the configuration has moved its version, so what is
+                           decided under an older one cannot be committed: see `Store.save_pool`
+    2  the configuration
+    3  the circuit         of the last type that a run of the pool may be pushed to
+    4  the line            no deeper than the answer needs
+    5  the chosen runs     the line is a collection of hints: the run itself says whether it waits
+
+Nothing comes from a cache, and every read is strongly consistent: "nothing to do" must be true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from push_dispatch.core.admission import Decision, Snapshot, decide
+from push_dispatch.core.model import Ready, Run, Slot
+from push_dispatch.ports import Ports
+from push_dispatch.ports.store import Store
+
+__all__ = ["BATCH", "DEPTH", "decided", "snapshot_of", "waiting_in", "with_heads", "with_lines"]
+
+#: Admissions of one commit: keeps a pass, and what a crash leaves unfinished, small.
+BATCH = 100
+#: Entries of one queue that are read at most: runs held back by their keys may fill them. What is
+#: counted for people ends here, too, as "1000+".
+DEPTH = 1000
+#: Entries read at first beyond the free slots: some are being handed over, or are stale.
+_SLACK = 10
+
+
+def snapshot_of(ports: Ports, name: str) -> Snapshot | None:
+    """Read a pool without its line; None if there is no such pool."""
+    ledger, pool = ports.store.ledger(name), ports.store.pool(name)
+    if pool is None:
+        return None
+    return Snapshot(pool, ledger, {}, ports.store.circuit(name, pool.last_type))
+
+
+def decided(
+    ports: Ports, snapshot: Snapshot, now: int, *, thorough: bool
+) -> tuple[Snapshot, Decision]:
+    """Read the line as far as the decision needs, and decide. What is decided about was confirmed
+    by the runs themselves; stale entries are removed.
+
+    Where no run can be admitted, whoever it is, only a `thorough` pass reads the line.
+    """
+    line = _Line(ports.store, snapshot, now, BATCH)
+    if thorough or _may_admit(snapshot, now):
+        line.read_heads()
+    while True:
+        snapshot = replace(snapshot, ready=line.ready)
+        decision = decide(snapshot, now, at_most=BATCH)
+        chosen = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
+        if not line.drop_stale(chosen) and not line.read_more(decision.hungry):
+            return snapshot, decision
+
+
+def with_heads(ports: Ports, snapshot: Snapshot, now: int, places: Iterable[Ready]) -> Snapshot:
+    """Read what a pass of dispatch would read, with these places where they belong: further
+    behind, or about to be enqueued. No more than the free slots can take, however long the line."""
+    line = _Line(ports.store, snapshot, now, DEPTH)
+    line.read_heads()
+    while line.read_more(decide(replace(snapshot, ready=line.ready), now).hungry):
+        pass
+    return replace(snapshot, ready=_merged(line.ready, places))
+
+
+def with_lines(ports: Ports, snapshot: Snapshot, places: Iterable[Ready] = ()) -> Snapshot:
+    """Read `DEPTH` entries of each queue, those that are not due yet among them, with these places
+    where they belong."""
+    pool = snapshot.pool
+    lines = {q.name: ports.store.line(pool.name, q.name, DEPTH) for q in pool.queues}
+    return replace(snapshot, ready=_merged(lines, places))
+
+
+def waiting_in(ports: Ports, pool: str, queue: str) -> tuple[int, bool]:
+    """Count the runs that wait in a queue; whether there are more than were counted."""
+    held = {holder.slot for holder in ports.store.ledger(pool).holders}
+    line = ports.store.line(pool, queue, DEPTH)
+    return sum(entry.slot not in held for entry in line), len(line) >= DEPTH
+
+
+def _merged(
+    lines: Mapping[str, Sequence[Ready]], places: Iterable[Ready]
+) -> dict[str, Sequence[Ready]]:
+    merged = {name: set(line) for name, line in lines.items()}
+    for place in places:
+        if place.queue in merged:
+            merged[place.queue].add(place)
+    return {name: sorted(line, key=lambda r: (r.due, r.order)) for name, line in merged.items()}
+
+
+def _may_admit(snapshot: Snapshot, now: int) -> bool:
+    """Whether anybody in line might be admitted, whoever it is."""
+    pool, holders = snapshot.pool, snapshot.ledger.holders
+    room = snapshot.circuit.room(now, (holder.since for holder in holders))
+    return not pool.paused and len(holders) < pool.slots and room != 0
+
+
+class _Line:
+    """The heads of a pool's queues, in pages of the slots that are free, `at_most` so many."""
+
+    def __init__(self, store: Store, snapshot: Snapshot, now: int, at_most: int) -> None:
+        pool = snapshot.pool
+        self._store, self._pool, self._now = store, pool.name, now
+        self._page = min(at_most, max(0, pool.slots - len(snapshot.ledger.holders))) + _SLACK
+        #: The last entry read of each queue that may have more.
+        self._last: dict[str, Ready] = {}
+        self._verified: set[Slot] = set()
+        self.ready: dict[str, list[Ready]] = {queue.name: [] for queue in pool.queues}
+
+    def read_heads(self) -> None:
+        for name in self.ready:
+            self._read(name, None)
+
+    def read_more(self, hungry: Collection[str]) -> bool:
+        """Read another page of each hungry queue that has one; False if there is nothing more."""
+        behind = {
+            name: last
+            for name, last in self._last.items()
+            if name in hungry and len(self.ready[name]) < DEPTH
+        }
+        for name, last in behind.items():
+            self._read(name, last)
+        return bool(behind)
+
+    def drop_stale(self, chosen: Sequence[Ready]) -> bool:
+        """Remove the entries whose runs do not wait for them; True if there were any. Stream
+        records come late and twice, so an entry may be of a run that has long moved on."""
+        unverified = [entry for entry in chosen if entry.slot not in self._verified]
+        if not unverified:
+            return False
+        runs = self._store.runs(self._pool, (entry.run for entry in unverified))
+        stale = [entry for entry in unverified if not _waits(runs.get(entry.run), entry)]
+        self._verified |= {entry.slot for entry in unverified}
+        for entry in stale:
+            self.ready[entry.queue].remove(entry)
+        self._store.dequeue(self._pool, stale)
+        return bool(stale)
+
+    def _read(self, name: str, after: Ready | None) -> None:
+        page = self._store.line(self._pool, name, self._page, after=after, due=self._now)
+        self._last.pop(name, None)
+        if len(page) == self._page:
+            self._last[name] = page[-1]
+        self.ready[name] += page
+
+
+def _waits(run: Run | None, entry: Ready) -> bool:
+    return (
+        run is not None
+        and not run.unreadable
+        and run.waits_for(entry.attempt)
+        and Ready.of(run) == entry
+    )
