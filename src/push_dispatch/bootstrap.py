@@ -19,6 +19,7 @@ from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
 from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
+from push_dispatch.control.prefect.attachment import Bridge
 from push_dispatch.core.retry import longest_rest
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
@@ -47,6 +48,7 @@ __all__ = [
     "now",
     "ports",
     "ports_for",
+    "prefect_bridge",
     "settings",
     "streams",
     "webhooks_for",
@@ -143,6 +145,13 @@ def _ports(settings: Settings, store: Store, messages: Messages, schedules: Sche
         template_env=settings.template_env,
         rest=rest,
     )
+
+
+def prefect_bridge(ports: Ports) -> Bridge:
+    """The use cases' view of Prefect servers, with the credentials that these ports can read."""
+    from push_dispatch.adapters.prefect.server import connect  # noqa: PLC0415 - few functions call
+
+    return Bridge(ports, lambda address: connect(address, ports.secrets))
 
 
 def now() -> int:

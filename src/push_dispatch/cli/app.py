@@ -38,6 +38,7 @@ for _name, _module, _summary in (
     ("run", "runs", "Submit runs, and follow them."),
     ("deployment", "deployments", "Declare, run and schedule deployments."),
     ("schedule", "schedules", "See when schedules fire."),
+    ("prefect", "prefect", "Serve the work pools of a self-hosted Prefect server."),
     ("platform", "platforms", "List the platforms and what each can do."),
     ("dead-letters", "dead_letters", "Inspect and redrive dead-lettered messages."),
     ("local", "local", "Run the whole service on this machine."),

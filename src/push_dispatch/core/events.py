@@ -85,6 +85,8 @@ class GiveBack:
     blamed: bool = False
     #: When it is given up, unless an earlier refusal has set that.
     give_up_at: int | None = None
+    #: Its new due time, if it is not to be admitted before.
+    due: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,10 +196,11 @@ def _give_back(run: Run, event: GiveBack, now: int) -> Run:
 
 
 def _returned(run: Run, event: GiveBack) -> Run:
-    """It keeps its due time, and so its order."""
+    """It keeps its due time, and so its order, unless it is postponed."""
     return replace(
         run,
         state=RunState.SCHEDULED,
+        due=run.due if event.due is None else event.due,
         returns=run.returns + 1,
         give_up_at=run.give_up_at or event.give_up_at,
         reason=event.reason,

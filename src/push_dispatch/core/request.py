@@ -20,7 +20,7 @@ from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Run
 if TYPE_CHECKING:
     from push_dispatch.core.template import Layer
 
-__all__ = ["Check", "Request", "check_request", "copies", "differences", "run_of"]
+__all__ = ["Check", "Request", "check_request", "copies", "differences", "keyed_id", "run_of"]
 
 #: Raises Invalid if job variables, weakest layer first, do not fit a base job template, or if a
 #: command is needed (the third argument) and there is none. Handed over by those who submit
@@ -83,7 +83,7 @@ def run_of(request: Request, *, now: int, order: str) -> Run:
     same: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
     return Run(
         **same,
-        uuid=_keyed_id(request.pool, request.idempotency_key) if keyed else order,
+        uuid=keyed_id(request.pool, request.idempotency_key) if keyed else order,
         due=due,
         submitted_at=now,
         order=order,
@@ -151,7 +151,7 @@ def _expiry(due: int, start_within: int | None) -> int | None:
     return None if start_within is None else min(LAST_TIME, due + start_within * 1000)
 
 
-def _keyed_id(pool: str, key: str) -> str:
+def keyed_id(pool: str, key: str) -> str:
     """A uuid (version 8) that depends on pool and key alone."""
     digest = bytearray(hashlib.sha256(f"{pool}\0{key}".encode()).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x80

@@ -271,7 +271,7 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
         for e in entries
     ]
     try:
-        ports.messages.send(entry_for(pool.type).platform, pushes)
+        ports.messages.send(pool.gateway or entry_for(pool.type).platform, pushes)
     except NotFound as error:
         for entry in entries:
             reject = Reject(entry.attempt, error.reason, error.message, unless_claimed=True)

@@ -80,7 +80,7 @@ def overview(ports: Ports, name: str, extent: Extent) -> dict[str, Any]:
         "waiting_more": any(queue["waiting_more"] for queue in queues),
         "counts": dict(Counter(run.state.value for run in facts.runs)),
         "complete": facts.complete,
-        **_lists(ports, facts, extent),
+        **_lists(facts, extent),
         "occupancy": _occupancy(facts, extent.minutes),
         "waits": _histogram(facts.runs),
     }
@@ -103,10 +103,10 @@ def _read(ports: Ports, name: str, extent: Extent) -> _Facts:
 # -- lists ------------------------------------------------------------------------------------
 
 
-def _lists(ports: Ports, facts: _Facts, extent: Extent) -> dict[str, Any]:
+def _lists(facts: _Facts, extent: Extent) -> dict[str, Any]:
     """Who holds slots, who waits, who has ended: each list gets its share of the bytes."""
     waiting = _in_line(facts)[: extent.waiting]
-    starts = _estimates(ports, facts, {ready.run for ready in waiting})
+    starts = _estimates(facts, {ready.run for ready in waiting})
     ended = [run for run in facts.runs if run.ended_at is not None]
     ended.sort(key=lambda run: run.ended_at or 0, reverse=True)
     holders = sorted(facts.ledger.holders, key=lambda h: h.since)[: extent.holders]
@@ -138,7 +138,7 @@ def _in_line(facts: _Facts) -> list[Ready]:
     return [ready for line in lines for ready in line if ready.slot not in held]
 
 
-def _estimates(ports: Ports, facts: _Facts, wanted: Collection[str]) -> dict[str, int]:
+def _estimates(facts: _Facts, wanted: Collection[str]) -> dict[str, int]:
     """When each is expected to start if runs take as long as the last ones did."""
     durations = durations_from(facts.runs)
     if not wanted or durations.pool is None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from push_dispatch.local.signals import Signal
 from push_dispatch.ports import Ports
 
-__all__ = ["Backing", "Handler", "Work"]
+__all__ = ["Backing", "Bridging", "Handler", "Work"]
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -21,6 +21,15 @@ class Work:
     name: str
     step: Callable[[], float]
     signal: Signal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridging:
+    """The prefect function: its queue, and the changes that it wants to know of."""
+
+    claim: Handler
+    watch: Handler
+    filters: Sequence[Mapping[str, Any]]
 
 
 class Backing(Protocol):
@@ -39,7 +48,7 @@ class Backing(Protocol):
         """The ports of the runtime itself, after `start`."""
         ...
 
-    def work(self, dispatch: Handler, push: Handler) -> list[Work]:
+    def work(self, dispatch: Handler, push: Handler, bridge: Bridging) -> list[Work]:
         """What is to be repeated so that changes and messages reach their functions."""
         ...
 

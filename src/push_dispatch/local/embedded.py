@@ -10,15 +10,15 @@ from typing import Any
 
 from push_dispatch.adapters.sqlite.database import FEED, Database
 from push_dispatch.adapters.sqlite.feed import Feed
-from push_dispatch.adapters.sqlite.queues import PLATFORMS, WAKES, Queues
+from push_dispatch.adapters.sqlite.queues import BRIDGE, PLATFORMS, WAKES, Queues
 from push_dispatch.adapters.sqlite.store import SqliteStore
 from push_dispatch.bootstrap import embedded_ports, now
 from push_dispatch.handlers import push
 from push_dispatch.handlers.stream import STREAM_FILTERS
-from push_dispatch.local.backing import Handler, Work
+from push_dispatch.local.backing import Bridging, Handler, Work
 from push_dispatch.local.queues import MessagePump
 from push_dispatch.local.signals import PokeServer, Signal
-from push_dispatch.local.stream import Delivery, FeedPump, log_failed
+from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed
 from push_dispatch.ports import Ports
 
 __all__ = ["Embedded"]
@@ -55,8 +55,12 @@ class Embedded:
     def ports(self, environ: Mapping[str, str]) -> Ports:
         return embedded_ports(self._database, environ)
 
-    def work(self, dispatch: Handler, push_: Handler) -> list[Work]:
-        self._feed = FeedPump(Feed(self._database), Delivery(dispatch, STREAM_FILTERS, log_failed))
+    def work(self, dispatch: Handler, push_: Handler, bridge: Bridging) -> list[Work]:
+        deliveries = Deliveries(
+            Delivery(dispatch, STREAM_FILTERS, log_failed),
+            Delivery(bridge.watch, bridge.filters, log_failed),
+        )
+        self._feed = FeedPump(Feed(self._database), deliveries)
         pushers = [
             Work(f"push-{n}", self._pump(PLATFORMS, push_), self._signals[PLATFORMS])
             for n in range(_PUSHERS)
@@ -65,6 +69,7 @@ class Embedded:
             Work("stream", self._feed.step, self._signals[FEED]),
             Work("wake", self._pump(WAKES, dispatch), self._signals[WAKES]),
             *pushers,
+            Work("claim", self._pump(BRIDGE, bridge.claim, at_once=50), self._signals[BRIDGE]),
             Work("expire", self._expire),
         ]
 
@@ -94,9 +99,9 @@ class Embedded:
             self._database.close()
             self._running.unlink(missing_ok=True)
 
-    def _pump(self, queue: str, handler: Handler) -> Any:
+    def _pump(self, queue: str, handler: Handler, **options: int) -> Any:
         queues = Queues(self._database, now)
-        return MessagePump(queues, queue, handler, now, push.MAX_RECEIVES).step
+        return MessagePump(queues, queue, handler, now, push.MAX_RECEIVES, **options).step
 
     def _poke(self, names: Iterable[str]) -> None:
         for name in names:

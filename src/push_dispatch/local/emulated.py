@@ -16,11 +16,11 @@ from push_dispatch.bootstrap import CLIENT
 from push_dispatch.engine.recount import put_right, recount
 from push_dispatch.handlers import push
 from push_dispatch.handlers.stream import STREAM_FILTERS
-from push_dispatch.local.backing import Handler, Work
+from push_dispatch.local.backing import Bridging, Handler, Work
 from push_dispatch.local.connect import emulated_ports
 from push_dispatch.local.ministack import MiniStack, session
 from push_dispatch.local.queues import QueuePump, create_queue
-from push_dispatch.local.stream import Delivery, StreamPump, log_failed
+from push_dispatch.local.stream import Deliveries, Delivery, StreamPump, log_failed
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports import Ports
 
@@ -52,23 +52,35 @@ class Emulated:
             "endpoint": self._ministack.endpoint,
             "table": TABLE,
             "wake_queue": create_queue(sqs, "push-dispatch-wake", push.MAX_RECEIVES),
-            "platform_queues": {entry.platform: platforms for entry in entries()},
+            "platform_queues": {
+                **{entry.platform: platforms for entry in entries()},
+                "prefect": create_queue(sqs, "push-dispatch-prefect", push.MAX_RECEIVES),
+            },
         }
         return self._where
 
     def ports(self, environ: Mapping[str, str]) -> Ports:
         return emulated_ports(environ, **self._where)
 
-    def work(self, dispatch: Handler, push_: Handler) -> list[Work]:
+    def work(self, dispatch: Handler, push_: Handler, bridge: Bridging) -> list[Work]:
         table = self._client("dynamodb").describe_table(TableName=TABLE)["Table"]
-        delivery = Delivery(dispatch, STREAM_FILTERS, log_failed)
+        deliveries = Deliveries(
+            Delivery(dispatch, STREAM_FILTERS, log_failed),
+            Delivery(bridge.watch, bridge.filters, log_failed),
+        )
         arn = table["LatestStreamArn"]
-        self._stream = StreamPump(self._client("dynamodbstreams"), arn, delivery)
+        self._stream = StreamPump(self._client("dynamodbstreams"), arn, deliveries)
         self._stream.begin()
         platforms = self._where["platform_queues"]["process"]
         pushers = [Work(f"push-{n}", self._pump(platforms, push_)) for n in range(_PUSHERS)]
         wakes = self._pump(self._where["wake_queue"], dispatch)
-        return [Work("stream", self._stream.step), Work("wake", wakes), *pushers]
+        claims = self._pump(self._where["platform_queues"]["prefect"], bridge.claim)
+        return [
+            Work("stream", self._stream.step),
+            Work("wake", wakes),
+            *pushers,
+            Work("claim", claims),
+        ]
 
     def recover(self, ports: Ports) -> None:
         """What changed between the last drain of the stream and the stop: see decision 0008."""

@@ -94,9 +94,18 @@ class MessagePump:
     """Receives from one queue of a SQLite file; several may serve the same queue."""
 
     def __init__(
-        self, queues: Queues, queue: str, handler: Handler, clock: Callable[[], int], receives: int
+        self,
+        queues: Queues,
+        queue: str,
+        handler: Handler,
+        clock: Callable[[], int],
+        receives: int,
+        *,
+        at_once: int = _AT_ONCE,
     ) -> None:
-        """`clock` returns epoch milliseconds; after `receives` a message is a dead letter."""
+        """`clock` returns epoch milliseconds; after `receives` a message is a dead letter; at most
+        `at_once` are handled together."""
+        self._at_once = at_once
         self._queues = queues
         self._queue = queue
         self._handler = handler
@@ -116,7 +125,7 @@ class MessagePump:
             return False  # Without a transaction: each poke wakes all who serve the queue.
         messages = self._queues.receive(
             self._queue,
-            _AT_ONCE,
+            self._at_once,
             hidden_seconds=_VISIBILITY_SECONDS,
             max_receives=self._receives,
         )

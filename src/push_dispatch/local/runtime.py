@@ -29,10 +29,12 @@ import psutil
 
 from push_dispatch.adapters.telemetry import logger
 from push_dispatch.api.gateway import reply_to
+from push_dispatch.bootstrap import prefect_bridge
 from push_dispatch.core.errors import Refused
-from push_dispatch.handlers import dispatch, finish, push, report, submit, sweep
+from push_dispatch.handlers import dispatch, finish, prefect, push, report, submit, sweep
 from push_dispatch.local.api_server import ApiServer
-from push_dispatch.local.backing import Backing
+from push_dispatch.local.backing import Backing, Bridging, Handler
+from push_dispatch.local.bridge import PATH, WATCH_FILTERS, LocalBridge
 from push_dispatch.local.connect import environ_of
 from push_dispatch.local.discovery import (
     Record,
@@ -84,8 +86,9 @@ class LocalRuntime:
         self._backing = _emulated(data_dir) if aws else Embedded(data_dir)
         self._loops: list[Loop] = []
         self._record: Record | None = None
-        self._reports = ReportServer(lambda event: report.handle(self.ports, event))
+        self._reports = ReportServer(self._answer)
         self._api: ApiServer | None = None
+        self._hint: Handler | None = None
         self._lock: int | None = None
         self._log_file: TextIO | None = None
         self.ports: Ports
@@ -155,6 +158,12 @@ class LocalRuntime:
             self._log_file = None
         self._unlock_directory()
 
+    def _answer(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The function URLs: what jobs report, and the hints of Prefect servers."""
+        if self._hint is not None and event["rawPath"].startswith(PATH):
+            return self._hint(event)
+        return report.handle(self.ports, event)
+
     # -- details ----------------------------------------------------------------------------------
 
     def _create(self, where: Mapping[str, Any]) -> Record:
@@ -180,8 +189,16 @@ class LocalRuntime:
 
     def _connect(self) -> None:
         ports = self.ports
+        local_bridge = LocalBridge(prefect_bridge(ports), self._reports.port)
+        self._hint = local_bridge.hint
         work = self._backing.work(
-            lambda event: dispatch.handle(ports, event), lambda event: push.handle(ports, event)
+            lambda event: dispatch.handle(ports, event),
+            lambda event: push.handle(ports, event),
+            Bridging(
+                lambda event: prefect.handle(local_bridge.bridge, event),
+                local_bridge.watch,
+                WATCH_FILTERS,
+            ),
         )
         self._backing.recover(ports)
         process = ports.platform("process")
@@ -193,6 +210,7 @@ class LocalRuntime:
             *loops,
             Loop("sweep", lambda: _swept(ports)),
             Loop("schedules", timer.step),
+            Loop("prefect", local_bridge.step, local_bridge.signal),
         ]
         for loop in self._loops:
             loop.start()

@@ -20,7 +20,7 @@ from push_dispatch.adapters.sqlite.feed import Feed
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-__all__ = ["Delivery", "FeedPump", "StreamPump", "log_failed", "matches"]
+__all__ = ["Deliveries", "Delivery", "FeedPump", "StreamPump", "log_failed", "matches"]
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +92,24 @@ class Delivery:
         return []
 
 
+class Deliveries:
+    """Several functions behind one stream."""
+
+    def __init__(self, *deliveries: Delivery) -> None:
+        self._deliveries = deliveries
+
+    def deliver(self, records: Records) -> None:
+        """Deliver to each in turn."""
+        for delivery in self._deliveries:
+            delivery.deliver(records)
+
+
 class StreamPump:
     """Reads the table's stream and feeds one handler. One thread at a time."""
 
-    def __init__(self, client: DynamoDBStreamsClient, arn: str, delivery: Delivery) -> None:
+    def __init__(
+        self, client: DynamoDBStreamsClient, arn: str, delivery: Delivery | Deliveries
+    ) -> None:
         self._client = client
         self._arn = arn
         self._delivery = delivery
@@ -164,7 +178,7 @@ class StreamPump:
 class FeedPump:
     """Delivers the changes of a SQLite file. One thread at a time."""
 
-    def __init__(self, feed: Feed, delivery: Delivery) -> None:
+    def __init__(self, feed: Feed, delivery: Delivery | Deliveries) -> None:
         self._feed = feed
         self._delivery = delivery
 

@@ -88,6 +88,18 @@ class Store(Protocol):
         """Forget a deployment. Idempotent."""
         ...
 
+    def put_attachment(self, pool: str, document: Mapping[str, Any]) -> None:
+        """Keep what a pool is attached to, replacing what was there."""
+        ...
+
+    def attachments(self) -> dict[str, Mapping[str, Any]]:
+        """Every attachment by the name of its pool."""
+        ...
+
+    def delete_attachment(self, pool: str) -> None:
+        """Forget an attachment. Idempotent."""
+        ...
+
     # -- runs ------------------------------------------------------------------------------
 
     def add_run(self, run: Run) -> Run:

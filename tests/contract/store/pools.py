@@ -146,6 +146,15 @@ class PoolContract(StoreSuite):
         assert store.template(pool, "d1") == template
         assert store.template(pool, "d2") == {}
 
+    def test_attachments_are_kept_by_the_name_of_the_pool(self, store: Store, pool: str) -> None:
+        for _ in range(2):
+            store.put_attachment(pool, {"pool_id": "old"})
+            store.put_attachment(pool, {"pool_id": "é", "address": {"headers": {}}})
+        assert store.attachments()[pool] == {"pool_id": "é", "address": {"headers": {}}}
+        for _ in range(2):
+            store.delete_attachment(pool)
+        assert pool not in store.attachments()
+
     def test_deployments_are_kept_by_name(self, store: Store, pool: str) -> None:
         names = [f"{pool}-{n}" for n in ("b", "a")]
         for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from push_dispatch.core.model import Ready
 
 __all__ = [
+    "ATTACHMENTS",
     "AUDIT",
     "CONFIG",
     "DEPLOYMENTS",
@@ -32,6 +33,8 @@ __all__ = [
 POOLS = "POOLS"
 #: Partition that lists the deployments, one item each.
 DEPLOYMENTS = "DEPLOYMENTS"
+#: Partition that lists what pools are attached to, one item each under the pool's name.
+ATTACHMENTS = "ATTACHMENTS"
 
 CONFIG = "CONFIG"
 LEDGER = "LEDGER"

@@ -128,6 +128,7 @@ _POOL: Mapping[str, str] = {
     "paused": "flag",
     "description": "text",
     "template": "text",
+    "gateway": "text",
     "key_limit": "limit?",
     "hold_seconds": "number",
     "give_up_seconds": "number?",

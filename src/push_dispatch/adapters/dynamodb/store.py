@@ -144,6 +144,20 @@ class DynamoStore:
     def delete_deployment(self, name: str) -> None:
         self._table.delete_all([(keys.DEPLOYMENTS, keys.deployment(name))])
 
+    def put_attachment(self, pool: str, document: Mapping[str, Any]) -> None:
+        """See `Store.put_attachment`."""
+        item = {**key_of(keys.ATTACHMENTS, pool), "document": {"S": dumps(document)}}
+        self._table.put(item)
+
+    def attachments(self) -> dict[str, Mapping[str, Any]]:
+        """See `Store.attachments`."""
+        found = self._table.query(keys.ATTACHMENTS)
+        return {item["SK"]["S"]: items.read_document(item) for item in found}
+
+    def delete_attachment(self, pool: str) -> None:
+        """See `Store.delete_attachment`."""
+        self._table.delete_all([(keys.ATTACHMENTS, pool)])
+
     # -- runs ------------------------------------------------------------------------------
 
     def add_run(self, run: Run) -> Run:

@@ -25,6 +25,7 @@ class MemoryStore:
     _pools: dict[str, Pool] = field(default_factory=dict)
     _templates: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     _deployments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _attachments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     _line: dict[str, dict[str, Ready]] = field(default_factory=dict)
     _order: dict[str, list[str]] = field(default_factory=dict)
@@ -105,6 +106,18 @@ class MemoryStore:
     def delete_deployment(self, name: str) -> None:
         """See `Store.delete_deployment`."""
         self._deployments.pop(name, None)
+
+    def put_attachment(self, pool: str, document: Mapping[str, Any]) -> None:
+        """See `Store.put_attachment`."""
+        self._attachments[pool] = document
+
+    def attachments(self) -> dict[str, Mapping[str, Any]]:
+        """See `Store.attachments`."""
+        return dict(sorted(self._attachments.items()))
+
+    def delete_attachment(self, pool: str) -> None:
+        """See `Store.delete_attachment`."""
+        self._attachments.pop(pool, None)
 
     # -- runs ------------------------------------------------------------------------------
 

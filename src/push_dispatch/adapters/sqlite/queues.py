@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from push_dispatch.adapters.sqlite.database import Database
 from push_dispatch.ports.messages import Message, Wake, encode
 
-__all__ = ["DEAD", "PLATFORMS", "WAKES", "Queues", "Received"]
+__all__ = ["BRIDGE", "DEAD", "PLATFORMS", "WAKES", "Queues", "Received"]
 
-#: The queues: one for all platforms' messages, and one that wakes dispatch.
-PLATFORMS, WAKES = "platforms", "wakes"
+#: The queues: one for all platforms' messages, one that wakes dispatch, and one of the attempts
+#: that are claimed at a Prefect server first.
+PLATFORMS, WAKES, BRIDGE = "platforms", "wakes", "prefect"
 #: Ends the name of a queue's dead letters.
 DEAD = "-dead"
 
@@ -45,8 +46,9 @@ class Queues:
     def send(self, platform: str, messages: Sequence[Message], delay_seconds: int = 0) -> None:
         """See `Messages.send`. Every platform is served; a message of one that is not installed
         is rejected by its handler."""
-        del platform  # each message names its own
-        self._send(PLATFORMS, [encode(message) for message in messages], delay_seconds)
+        # A platform's message names it.
+        queue = BRIDGE if platform == BRIDGE else PLATFORMS
+        self._send(queue, [encode(message) for message in messages], delay_seconds)
 
     def wake(self, wakes: Sequence[Wake], delay_seconds: int = 0) -> None:
         self._send(WAKES, [encode(wake) for wake in wakes], delay_seconds)

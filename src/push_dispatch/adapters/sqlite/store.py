@@ -101,6 +101,17 @@ class SqliteStore:
         with self._db.transaction() as tx:
             tx.delete(keys.DEPLOYMENTS, keys.deployment(name))
 
+    def put_attachment(self, pool: str, document: Mapping[str, Any]) -> None:
+        self._put(keys.ATTACHMENTS, pool, document={"S": dumps(document)})
+
+    def attachments(self) -> dict[str, Mapping[str, Any]]:
+        found = self._db.between(keys.ATTACHMENTS, "", _LAST)
+        return {item["SK"]["S"]: items.read_document(item) for item in found}
+
+    def delete_attachment(self, pool: str) -> None:
+        with self._db.transaction() as tx:
+            tx.delete(keys.ATTACHMENTS, pool)
+
     # -- runs ------------------------------------------------------------------------------
 
     def add_run(self, run: Run) -> Run:

@@ -117,6 +117,9 @@ class Pool:
     secrets: tuple[str, ...] = ()
     #: Queues deleted while runs waited in them: their entries move to the default queue.
     retired: tuple[str, ...] = ()
+    #: The function that every attempt passes before it is pushed, such as `prefect`, which claims
+    #: it at the server that the pool is attached to; empty for none.
+    gateway: str = ""
     #: Moves with every change of the configuration item.
     version: int = 0
 

@@ -1,0 +1,1 @@
+"""How is a Prefect server called? Over its REST API, without the `prefect` package."""

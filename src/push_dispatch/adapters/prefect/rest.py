@@ -1,0 +1,162 @@
+"""How is a request sent to a Prefect server, and when is it sent again?
+
+urllib3 with explicit timeouts. A busy server answers 503 without a hint when to come back: such an
+answer is tried again at once, a few times. A server that is down, restarting or under maintenance
+is left alone: the caller comes back later. What is written carries a transition id, so that
+sending it again is safe.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+from uuid import uuid4
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from push_dispatch.core.errors import Refused, Unavailable
+from push_dispatch.ports.prefect import Overloaded
+
+__all__ = ["Reply", "Rest"]
+
+_CONNECT_SECONDS, _READ_SECONDS = 3.0, 15.0
+#: Tries of a request that a busy server did not take, the pause before the second one, and the
+#: longest; together less than ten seconds.
+_TRIES, _PAUSE_SECONDS, _LONGEST_SECONDS = 6, 0.3, 3.0
+_BUSY = frozenset({429, 502, 503, 504})
+#: An answer larger than that is none of the API's: 200 runs of 100 KB each.
+_MOST_BYTES = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is no error of the server."""
+
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as a JSON value. Raises Unavailable if it is none: a proxy's page."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            text = self.body[:200].decode("utf-8", "replace")
+            raise Unavailable(
+                f"the answer is not Prefect's API: {text!r}", reason="prefect_unavailable"
+            ) from None
+
+    @property
+    def detail(self) -> str:
+        """What the server says is wrong, in at most 500 characters."""
+        text = self.body[:2000].decode("utf-8", "replace")
+        try:
+            found = json.loads(self.body)
+            text = str(found.get("detail") or found.get("exception_message") or text)
+        except (ValueError, AttributeError):
+            pass
+        return text[:500]
+
+
+@dataclass
+class Rest:
+    """One API at one address."""
+
+    base_url: str
+    headers: Mapping[str, str]
+    tls: ssl.SSLContext | None = None
+    pause: Callable[[float], None] = time.sleep
+    wall: Callable[[], float] = time.time
+    requests: int = 0
+    _csrf: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        options: dict[str, Any] = {"ssl_context": self.tls} if self.tls else {}
+        self._http = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+            retries=False,
+            maxsize=4,
+            **options,
+        )
+
+    def call(self, method: str, path: str, body: Any = None) -> Reply:
+        """Send a request, again if the server is busy; return what is no error of the server.
+
+        Raises Unavailable (`prefect_unavailable`), Overloaded if the server says when to come
+        back, Refused (`prefect_denied`) for credentials that it refuses.
+        """
+        for tries in range(1, _TRIES + 1):
+            reply, headers = self._send(method, path, body)
+            if reply.status == 403 and "CSRF" in reply.detail and tries < _TRIES:
+                self._renew_csrf()
+                continue
+            if reply.status not in _BUSY:
+                return self._checked(reply, path)
+            after = _after(headers, self.wall())
+            if tries == _TRIES or headers.get("Prefect-Maintenance") or (after or 0) > 1:
+                message = f"{self.base_url} answers {reply.status}: {reply.detail}"
+                raise Overloaded(message, after_seconds=after)
+            pause = min(_LONGEST_SECONDS, _PAUSE_SECONDS * 2 ** (tries - 1))
+            self.pause(max(pause, after or 0))
+        raise AssertionError
+
+    def _send(self, method: str, path: str, body: Any) -> tuple[Reply, Mapping[str, str]]:
+        sent = {"Accept": "application/json", **self.headers, **self._csrf}
+        payload = None
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+            payload = json.dumps(body).encode()
+        self.requests += 1
+        try:
+            got = self._http.request(
+                method, self.base_url + path, body=payload, headers=sent, redirect=False
+            )
+        except HTTPError as error:
+            raise Unavailable(
+                f"Prefect's API at {self.base_url} cannot be reached: {error}",
+                reason="prefect_unavailable",
+            ) from error
+        return Reply(got.status, got.data[:_MOST_BYTES]), got.headers
+
+    def _checked(self, reply: Reply, path: str) -> Reply:
+        """The reply, unless it says that we may not, or that the server has failed."""
+        if reply.status in (401, 403):
+            raise Refused(
+                f"Prefect's API at {self.base_url} refuses the credentials: {reply.detail}",
+                reason="prefect_denied",
+            )
+        if reply.status >= 500 or 300 <= reply.status < 400:
+            raise Unavailable(
+                f"{self.base_url}{path} answers {reply.status}: {reply.detail}",
+                reason="prefect_unavailable",
+            )
+        return reply
+
+    def _renew_csrf(self) -> None:
+        """A server with CSRF protection wants a token of its own for each client."""
+        client = str(uuid4())
+        reply, _ = self._send("GET", f"/csrf-token?client={client}", None)
+        # Before credentials are checked it says 403 for lack of a token; here it says so itself.
+        token = self._checked(reply, "/csrf-token").json.get("token", "")
+        self._csrf = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
+
+
+def _after(headers: Mapping[str, str], wall: float) -> float | None:
+    """How many seconds the server wants us to wait: it may say so in seconds or as a date."""
+    said = headers.get("Retry-After", "").strip()
+    if not said:
+        return None
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - wall)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,354 @@
+"""What happens once a minute, and whenever the server gives a hint? Read ahead, compare, act.
+
+One request answers for all attached pools of a server: the runs that are due within two minutes,
+and those that are PENDING, RUNNING or CANCELLING. What is due stands in our line a minute before
+its time. Everything else is compared with our table, and what differs is put right: see `judge`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from push_dispatch.control.prefect import report
+from push_dispatch.control.prefect.attachment import (
+    Attachment,
+    Bridge,
+    attachments,
+    remember,
+)
+from push_dispatch.control.prefect.judge import Act, Verdict, ending, judge, judge_missing
+from push_dispatch.control.prefect.mirror import mirror
+from push_dispatch.control.prefect.resolve import needs_server, resolve, resolved_defaults
+from push_dispatch.control.prefect.runs import Turn, flow_run_of, newest, request_of
+from push_dispatch.control.prefect.waits import explain_waits
+from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.core.events import Expire
+from push_dispatch.core.model import Run
+from push_dispatch.core.request import Request
+from push_dispatch.engine.stop import cancel
+from push_dispatch.engine.submit import submit, submit_many
+from push_dispatch.engine.transition import transition
+from push_dispatch.ports import Ports
+from push_dispatch.ports.prefect import FlowRun, Server
+
+__all__ = ["AHEAD_SECONDS", "TICK_SECONDS", "Ticked", "tick"]
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 60
+#: How far ahead runs are read: a minute before they are due they stand in our line.
+AHEAD_SECONDS = 120
+#: Pools and queues are read again after this time, or on a hint.
+MIRROR_SECONDS = 300
+#: A heartbeat holds for three times this long.
+BEAT_SECONDS = 600
+
+
+@dataclass(slots=True)
+class Ticked:
+    """What a tick has done, for the log and for whoever decides when the next one is due."""
+
+    servers: int = 0
+    submitted: int = 0
+    withdrawn: int = 0
+    stopped: int = 0
+    reported: int = 0
+    explained: int = 0
+    failed: list[str] = field(default_factory=list)
+    #: Due times of the runs that were submitted ahead, in epoch milliseconds, by our pool.
+    ahead: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    #: Seconds until somebody has to look again, if that is before the next tick.
+    again_seconds: float | None = None
+
+
+def tick(bridge: Bridge, *, mirror_now: bool = False) -> Ticked:
+    """Look at every attached server once. A server that cannot be reached costs the others
+    nothing, and no run its life. Idempotent."""
+    ticked = Ticked()
+    by_server: dict[str, list[Attachment]] = defaultdict(list)
+    for attachment in attachments(bridge.ports):
+        if not attachment.shadow:
+            by_server[repr(attachment.address)].append(attachment)
+    for some in by_server.values():
+        ticked.servers += 1
+        address = some[0].address
+        try:
+            _Tick(bridge, bridge.server(address), some, ticked, mirror_now=mirror_now).run()
+        except PushDispatchError as error:
+            log.warning("Prefect at %s: %s", address.api_url, error.message)
+            ticked.failed.append(address.api_url)
+            bridge.close(address)
+            _note_problem(bridge.ports, some, error.message)
+    return ticked
+
+
+def _note_problem(ports: Ports, some: Iterable[Attachment], problem: str) -> None:
+    for attachment in some:
+        if attachment.problem != problem:
+            remember(ports, replace(attachment, problem=problem))
+
+
+class _Tick:
+    """One look at one server."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        server: Server,
+        some: Sequence[Attachment],
+        ticked: Ticked,
+        *,
+        mirror_now: bool,
+    ) -> None:
+        self.ports, self.server, self.ticked = bridge.ports, server, ticked
+        self.began = bridge.ports.clock()
+        self.mirror_now = mirror_now
+        self.attachments = list(some)
+
+    def run(self) -> None:
+        self.attachments = self._mirrored()
+        ids = [attachment.pool_id for attachment in self.attachments]
+        until = self.began + AHEAD_SECONDS * 1000
+        watched = self.server.watched(ids, until) if ids else []
+        by_pool: dict[str, list[FlowRun]] = defaultdict(list)
+        for flow_run in watched:
+            by_pool[flow_run.pool_id].append(flow_run)
+        for attachment in self.attachments:
+            self._pool(attachment, by_pool[attachment.pool_id], until)
+
+    # -- pools and queues --------------------------------------------------------------------
+
+    def _mirrored(self) -> list[Attachment]:
+        """The attachments after what is due of their bookkeeping."""
+        stale = self.began - MIRROR_SECONDS * 1000
+        due = [a for a in self.attachments if self.mirror_now or a.mirrored_at <= stale]
+        if not due:
+            return self.attachments
+        pools = self.server.pools(a.pool_id for a in self.attachments)
+        queues = self.server.queues(pools)
+        kept: list[Attachment] = []
+        for attachment in self.attachments:
+            found = pools.get(attachment.pool_id)
+            if found is None:
+                self._orphaned(attachment)
+                continue
+            problem = ""
+            after = attachment
+            try:
+                after = mirror(self.ports, attachment, found, queues[found.id])
+            except (Invalid, NotFound) as error:
+                problem = error.message
+                log.warning("pool %s is not mirrored: %s", attachment.pool, error.message)
+            kept.append(self._beaten(replace(after, mirrored_at=self.began, problem=problem)))
+        return kept
+
+    def _beaten(self, attachment: Attachment) -> Attachment:
+        if attachment.beaten_at <= self.began - BEAT_SECONDS * 1000:
+            self.server.beat(attachment.work_pool, BEAT_SECONDS)
+            attachment = replace(attachment, beaten_at=self.began)
+        remember(self.ports, attachment)
+        return attachment
+
+    def _orphaned(self, attachment: Attachment) -> None:
+        """The work pool was deleted: what waits is withdrawn, what runs goes on to its end."""
+        problem = f"the work pool {attachment.work_pool!r} was deleted on the server"
+        log.warning("pool %s: %s", attachment.pool, problem)
+        remember(self.ports, replace(attachment, problem=problem, mirrored_at=self.began))
+        self._strays(attachment, {}, self.began + AHEAD_SECONDS * 1000)
+
+    # -- runs --------------------------------------------------------------------------------
+
+    def _pool(self, attachment: Attachment, flow_runs: Sequence[FlowRun], until: int) -> None:
+        seen = {flow_run.id: flow_run for flow_run in flow_runs}
+        turns = newest(self.ports, attachment.pool, seen)
+        new: list[tuple[FlowRun, int]] = []
+        waiting: dict[str, FlowRun] = {}
+        for flow_run in flow_runs:
+            turn = turns[flow_run.id]
+            verdict = judge(flow_run, turn, attachment.bridge, self.began)
+            if verdict.act is Act.SUBMIT:
+                if attachment.draining:
+                    continue
+                new.append((flow_run, turn.number + 1))
+            elif verdict.act is Act.NOTHING:
+                self._noted(flow_run, turn.run)
+                if turn.run is not None and flow_run.state.type == "SCHEDULED":
+                    waiting[turn.run.uuid] = flow_run
+            else:
+                self._act(flow_run, turn, verdict)
+        self._submit(attachment, new)
+        self._strays(attachment, seen, until)
+        self.ticked.explained += explain_waits(self.ports, self.server, attachment, waiting)
+
+    def _noted(self, flow_run: FlowRun, run: Run | None) -> None:
+        if run is not None and flow_run.state.type in ("PENDING", "RUNNING"):
+            report.note_handle(self.server, flow_run.id, run, flow_run.infrastructure_pid)
+
+    def _act(self, flow_run: FlowRun, turn: Turn, verdict: Verdict) -> None:
+        run, ticked = turn.run, self.ticked
+        match verdict.act:
+            case Act.WITHDRAW if run is not None:
+                self._withdraw(run)
+                # The next look finds it ended, and submits what the server wants now.
+                ticked.again_seconds = _sooner(ticked.again_seconds, 1)
+            case Act.STOP if run is not None:
+                self._stop(run)
+            case Act.WAIT:
+                ticked.again_seconds = _sooner(ticked.again_seconds, verdict.after_seconds)
+            case Act.CANCELLED:
+                report.cancelled(self.server, flow_run.id, verdict.message)
+                ticked.reported += 1
+            case Act.CRASHED:
+                unstarted = flow_run.state.type != "RUNNING"
+                report.crashed(
+                    self.server,
+                    flow_run.id,
+                    verdict.message,
+                    self.ports.clock(),
+                    failed_start=unstarted,
+                )
+                ticked.reported += 1
+            case Act.RETURN if run is not None:
+                report.returned(self.server, flow_run.id, ending(run), run.due)
+
+    def _withdraw(self, run: Run) -> None:
+        transition(self.ports, run.pool, run.uuid, Expire("withdrawn"), run=run)
+        self.ticked.withdrawn += 1
+
+    def _stop(self, run: Run) -> None:
+        try:
+            cancel(self.ports, run.id)
+        except Refused:
+            return  # It has ended meanwhile.
+        self.ticked.stopped += 1
+        self.ticked.again_seconds = _sooner(self.ticked.again_seconds, 2)
+
+    def _strays(self, attachment: Attachment, seen: Mapping[str, FlowRun], until: int) -> None:
+        """Runs of ours that the server did not list: ended there, withdrawn, deleted, or moved to
+        another time or pool."""
+        ours = [
+            run
+            for run in _alive(self.ports, attachment.pool, until)
+            if flow_run_of(run) and flow_run_of(run) not in seen
+        ]
+        found = self.server.runs(flow_run_of(run) for run in ours) if ours else {}
+        orphans: list[str] = []
+        for run in ours:
+            flow_run = found.get(flow_run_of(run))
+            if flow_run is None:
+                verdict = judge_missing(run)
+            elif flow_run.pool_id != attachment.pool_id and flow_run.state.type == "SCHEDULED":
+                verdict = judge_missing(run)
+                orphans += [] if flow_run.pool_id else [flow_run.id]
+            else:
+                verdict = judge(flow_run, Turn(1, run), attachment.bridge, self.began)
+            if verdict.act is Act.WITHDRAW:
+                self._withdraw(run)
+            elif verdict.act is Act.STOP:
+                self._stop(run)
+        report.withdrawn_at_server(self.server, orphans, attachment)
+
+    # -- submitting --------------------------------------------------------------------------
+
+    def _submit(self, attachment: Attachment, new: Sequence[tuple[FlowRun, int]]) -> None:
+        if not new:
+            return
+        requests = self._requests(attachment, new)
+        try:
+            submit_many(self.ports, [request for _, request in requests])
+        except (Invalid, NotFound):
+            # One of them cannot be submitted: find out which, and let the others go on.
+            requests = [each for each in requests if self._submitted(*each)]
+        self.ticked.submitted += len(requests)
+        now = self.ports.clock()
+        for flow_run, _ in requests:
+            if flow_run.due is not None and flow_run.due > now:
+                self.ticked.ahead[attachment.pool].append(flow_run.due)
+
+    def _submitted(self, flow_run: FlowRun, request: Request) -> bool:
+        try:
+            submit(self.ports, request)
+        except (Invalid, NotFound) as error:
+            message = f"push-dispatch: {error.message}"
+            now = self.ports.clock()
+            report.crashed(self.server, flow_run.id, message, now, failed_start=True)
+            self.ticked.reported += 1
+            return False
+        return True
+
+    def _requests(
+        self, attachment: Attachment, new: Sequence[tuple[FlowRun, int]]
+    ) -> list[tuple[FlowRun, Request]]:
+        deployments = self.server.deployments(
+            {flow_run.deployment_id for flow_run, _ in new if flow_run.deployment_id}
+        )
+        names = self.server.flow_names({flow_run.flow_id for flow_run, _ in new})
+        variable = cache(self.server.variable)
+        pool = self.ports.store.pool(attachment.pool)
+        template = self.ports.store.template(attachment.pool, pool.template) if pool else None
+        requests: list[tuple[FlowRun, Request]] = []
+        for flow_run, turn in new:
+            deployment = deployments.get(flow_run.deployment_id)
+            name = names.get(flow_run.flow_id, "")
+            request = request_of(attachment, flow_run, deployment, name, turn)
+            try:
+                request = _resolved(request, template or {}, variable)
+            except Invalid as error:
+                now = self.ports.clock()
+                report.crashed(
+                    self.server,
+                    flow_run.id,
+                    f"push-dispatch: {error.message}",
+                    now,
+                    failed_start=True,
+                )
+                self.ticked.reported += 1
+                continue
+            requests.append((flow_run, request))
+        return requests
+
+
+def _resolved(
+    request: Request, template: Mapping[str, Any], variable: Callable[[str], Any]
+) -> Request:
+    """The request with its references to the server's variables and blocks resolved."""
+    given = {**request.deployment_variables, **request.variables}
+    defaults = resolved_defaults(template, given, variable, request.pool)
+    if not defaults and not needs_server(given) and not _has_blocks(given):
+        return request
+    return replace(
+        request,
+        variables=resolve(request.variables, variable, request.pool),
+        deployment_variables={
+            **defaults,
+            **resolve(request.deployment_variables, variable, request.pool),
+        },
+    )
+
+
+def _has_blocks(given: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, Mapping) and "$ref" in value for value in given.values())
+
+
+def _alive(ports: Ports, pool: str, until: int) -> list[Run]:
+    """Our runs that hold a slot, or wait and are due by `until`."""
+    held = [holder.run for holder in ports.store.ledger(pool).holders]
+    found = ports.store.pool(pool)
+    for queue in found.queues if found else ():
+        after = None
+        while True:
+            page = ports.store.line(pool, queue.name, 1000, after=after, due=until)
+            held += [entry.run for entry in page]
+            if len(page) < 1000:
+                break
+            after = page[-1]
+    return [run for run in ports.store.runs(pool, held).values() if not run.state.ended]
+
+
+def _sooner(known: float | None, seconds: float) -> float:
+    return seconds if known is None else min(known, seconds)

@@ -1,0 +1,132 @@
+"""The prefect function: what stands between a Prefect server and our pools.
+
+its queue      attempts of attached pools, each claimed at the server before it is pushed
+a minute       read ahead, compare, report: see `control.prefect.tick`
+the bus        an attempt has started, or ended other than well
+its URL        the server's hint that there is something to do: see `docs/guides/prefect.md`
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from push_dispatch import bootstrap
+from push_dispatch.adapters.telemetry import LambdaContext, logger
+from push_dispatch.control.prefect.attachment import Bridge, attachments
+from push_dispatch.control.prefect.claim import claim
+from push_dispatch.control.prefect.settle import settle
+from push_dispatch.control.prefect.tick import Ticked, tick
+from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.core.model import Run, parse_run_id
+from push_dispatch.ports.messages import Message, Push, Wake, decode
+
+__all__ = ["HEADER", "handle", "handler", "hinted"]
+
+#: The header in which the server's webhook proves that it is ours.
+HEADER = "x-push-dispatch-hint"
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point."""
+    return handle(_bridge(), event)
+
+
+@cache
+def _bridge() -> Bridge:
+    return bootstrap.prefect_bridge(bootstrap.ports())
+
+
+def handle(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the event is about. Returns the messages to deliver again, or the answer to a
+    request, or what was done."""
+    if "Records" in event:
+        return _messages(bridge, event["Records"])
+    if "rawPath" in event:
+        return _door(bridge, event)
+    if "detail" in event and "run" in event["detail"]:
+        return {"reported": settle(bridge, _runs(bridge, [event["detail"]["run"]]))}
+    return _told(tick(bridge))
+
+
+# -- its queue --------------------------------------------------------------------------------
+
+
+def _messages(bridge: Bridge, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    pushes: dict[str, Push] = {}
+    looks: list[str] = []
+    for record in records:
+        match _decoded(record):
+            case Push() as push:
+                pushes[record["messageId"]] = push
+            case Wake():
+                looks.append(record["messageId"])
+            case _:
+                logger.error("unreadable message", extra={"body": record["body"]})
+    failed: list[str] = []
+    if pushes and not _claimed(bridge, list(pushes.values())):
+        failed += pushes
+    if looks:
+        _told(tick(bridge))
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def _decoded(record: Mapping[str, Any]) -> Message | Wake | None:
+    try:
+        return decode(record["body"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _claimed(bridge: Bridge, pushes: list[Push]) -> bool:
+    try:
+        done = claim(bridge, pushes)
+    except PushDispatchError as error:
+        logger.warning("claims failed", extra={"reason": error.reason, "error": error.message})
+        return False
+    except Exception:
+        logger.exception("claims failed")
+        return False
+    logger.info("claimed", extra=asdict(done))
+    return True
+
+
+def _runs(bridge: Bridge, ids: Iterable[str]) -> list[Run]:
+    found = (bridge.ports.store.run(*parse_run_id(each)) for each in ids)
+    return [run for run in found if run is not None]
+
+
+def _told(ticked: Ticked) -> dict[str, Any]:
+    told = asdict(ticked)
+    logger.info("ticked", extra=told)
+    return told
+
+
+# -- its URL ----------------------------------------------------------------------------------
+
+
+def _door(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
+    if not hinted(bridge, event):
+        return _answer(401, "this is not one of our servers")
+    _told(tick(bridge, mirror_now=_is_about_pool(event)))
+    return _answer(200, "ok")
+
+
+def hinted(bridge: Bridge, event: Mapping[str, Any]) -> bool:
+    """Whether a request is a hint of a server that we are attached to."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    given = str(headers.get(HEADER) or "").encode()
+    secrets = [a.hint_secret.encode() for a in attachments(bridge.ports) if a.hint_secret]
+    return any(hmac.compare_digest(given, secret) for secret in secrets)
+
+
+def _is_about_pool(event: Mapping[str, Any]) -> bool:
+    body = str(event.get("body") or "")
+    return "prefect.work-pool." in body or "prefect.work-queue." in body
+
+
+def _answer(status: int, text: str) -> dict[str, Any]:
+    return {"statusCode": status, "headers": {"Content-Type": "text/plain"}, "body": text}
