@@ -104,6 +104,7 @@ resource "aws_sqs_queue_policy" "request" {
   })
 }
 
+# Also those of the events of a platform that is not ours.
 resource "aws_sqs_queue_policy" "finish" {
   queue_url = aws_sqs_queue.queue["finish"].url
   policy = jsonencode({
@@ -113,7 +114,9 @@ resource "aws_sqs_queue_policy" "finish" {
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sqs:SendMessage"
       Resource  = aws_sqs_queue.queue["finish"].arn
-      Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.task.arn } }
+      Condition = {
+        ArnLike = { "aws:SourceArn" = "arn:${local.partition}:events:${local.region}:${local.account}:rule/*" }
+      }
     }]
   })
 }

@@ -13,6 +13,11 @@ output "request_queue_arn" {
   value       = aws_sqs_queue.queue["request"].arn
 }
 
+output "finish_queue_arn" {
+  description = "Target of rules for events of platforms that are not part of push-dispatch."
+  value       = aws_sqs_queue.queue["finish"].arn
+}
+
 output "schedule_group" {
   description = "For PUSH_DISPATCH_SCHEDULE_GROUP."
   value       = aws_scheduler_schedule_group.schedules.name

@@ -37,6 +37,7 @@ _OUTPUTS = {
     "table_name": "TableName",
     "bus_name": "BusName",
     "request_queue_arn": "RequestQueueArn",
+    "finish_queue_arn": "FinishQueueArn",
     "schedule_group": "ScheduleGroup",
     "schedule_target": "ScheduleTarget",
     "schedule_role_arn": "ScheduleRoleArn",

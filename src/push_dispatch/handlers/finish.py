@@ -10,12 +10,10 @@ from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.engine.finish import finish
 from push_dispatch.platforms.capabilities import event_parser
+from push_dispatch.platforms.registry import reporting
 from push_dispatch.ports import Ports
 
 __all__ = ["handle", "handler"]
-
-#: Which platform understands events of this source.
-SOURCES = {"aws.ecs": "ecs", "push-dispatch.process": "process"}
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
@@ -42,7 +40,7 @@ def _handle(ports: Ports, record: Mapping[str, Any]) -> bool:
 
 
 def _apply(ports: Ports, event: Mapping[str, Any]) -> None:
-    platform = event_parser(ports.platform(SOURCES[event["source"]]))
+    platform = event_parser(reporting(event.get("source", ""), ports.platform))
     observation = platform.parse(event) if platform else None
     if observation is not None:
         finish(ports, observation)

@@ -28,7 +28,9 @@ def _view(entry: Entry, can: Capabilities | None) -> dict[str, Any]:
         "types": list(entry.types),
         "installed": entry.installed,
         "install": entry.hint,
-        "capabilities": [f.name for f in fields(can) if getattr(can, f.name)] if can else None,
+        "capabilities": [f.name for f in fields(can) if getattr(can, f.name) is True]
+        if can
+        else None,
     }
 
 

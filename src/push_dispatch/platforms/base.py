@@ -72,6 +72,8 @@ class Capabilities:
     reads_logs: bool = False
     #: `ReportsEvents.parse` understands the platform's own notifications.
     reports_events: bool = False
+    #: The `source` that they have on the event bus: the finish function hands them over by it.
+    event_sources: tuple[str, ...] = ()
     #: `CleansUp.clean_up` removes what counts against a quota after the end.
     cleans_up: bool = False
     #: `EstimatesCost.estimate_cost` knows a price list.

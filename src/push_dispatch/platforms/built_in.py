@@ -22,7 +22,12 @@ __all__ = [
 
 # Also managed. RunTask's token is good for a day; nothing finds a task by it.
 ECS = Capabilities(
-    reads_logs=True, reports_events=True, estimates_cost=True, signs_in=True, passes_secrets=True
+    reads_logs=True,
+    reports_events=True,
+    event_sources=("aws.ecs",),
+    estimates_cost=True,
+    signs_in=True,
+    passes_secrets=True,
 )
 CLOUD_RUN = Capabilities(
     finds_by_name=True, reads_logs=True, cleans_up=True, estimates_cost=True, signs_in=True
@@ -45,4 +50,9 @@ DOCKER = Capabilities(
     finds_by_name=True, reads_logs=True, cleans_up=True, signs_in=True, logs_go_too=True
 )
 COILED = Capabilities(finds_by_name=True, reads_logs=True, signs_in=True, passes_secrets=True)
-PROCESS = Capabilities(finds_by_name=True, reads_logs=True, reports_events=True)
+PROCESS = Capabilities(
+    finds_by_name=True,
+    reads_logs=True,
+    reports_events=True,
+    event_sources=("push-dispatch.process",),
+)

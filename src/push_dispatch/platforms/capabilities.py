@@ -10,7 +10,7 @@ them too. (`isinstance` with a protocol does not see those since Python 3.12.)
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.platforms.base import (
@@ -64,6 +64,11 @@ def check_capabilities(platform: object) -> None:
             "push_dispatch.platforms.base.Capabilities",
             reason="platform_misdeclared",
         )
+    if declared.event_sources and not declared.reports_events:
+        raise Invalid(
+            f"platform {name!r} declares event_sources and not reports_events=True",
+            reason="platform_misdeclared",
+        )
     found = _found(platform)
     for capability, method in _METHODS.items():
         wanted, there = getattr(declared, capability), getattr(found, capability)
@@ -106,7 +111,7 @@ def signer_in(platform: Platform) -> SignsIn | None:
 
 
 def _found(platform: object) -> Capabilities:
-    methods = {
+    methods: dict[str, Any] = {
         capability: callable(getattr(platform, method, None))
         for capability, method in _METHODS.items()
     }

@@ -7,24 +7,28 @@ here imports a platform module before `load` is asked for that very platform.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.platforms import built_in
 from push_dispatch.platforms.base import Capabilities
-from push_dispatch.platforms.capabilities import check_capabilities
+from push_dispatch.platforms.capabilities import capabilities_of, check_capabilities
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 if TYPE_CHECKING:
     from push_dispatch.platforms.base import Platform
 
-__all__ = ["ENTRY_POINTS", "Entry", "entries", "entry_for", "load", "needs_command"]
+__all__ = ["ENTRY_POINTS", "Entry", "entries", "entry_for", "load", "needs_command", "reporting"]
+
+log = logging.getLogger(__name__)
 
 #: Third parties declare a platform as an entry point of this group: name -> class.
 ENTRY_POINTS = "push_dispatch.platforms"
@@ -181,6 +185,26 @@ def load(platform: str, environ: Mapping[str, str], secrets: Secrets = NO_SECRET
         raise Invalid(message, reason="platform_not_installed") from error
     check_capabilities(made)
     return made
+
+
+def reporting(source: str, loaded: Callable[[str], Platform]) -> Platform:
+    """The platform that declares events of this source. `loaded` returns the platform of a name.
+
+    Those of ours are known without being loaded. Raises Invalid (`unknown_type`).
+    """
+    for entry in chain(_BUILT_IN, _third_parties()):
+        try:
+            can = entry.capabilities or capabilities_of(loaded(entry.platform))
+        except Exception:
+            log.exception("platform %s cannot be loaded", entry.platform)
+            continue
+        if source in can.event_sources:
+            return loaded(entry.platform)
+    raise Invalid(
+        f"no platform here declares events of the source {source!r}: install its package in this "
+        "function, or correct the rule that sends them",
+        reason="unknown_type",
+    )
 
 
 def _wanted(factory: Any, secrets: Secrets) -> Mapping[str, Secrets]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint
-from types import ModuleType
 from typing import Any, ClassVar, cast
 
 import pytest
@@ -27,6 +24,7 @@ from push_dispatch.platforms.registry import entries, load
 from push_dispatch.ports.secrets import Secrets
 from push_dispatch.ports.settings import Settings
 from tests.fakes.memory_platform import MemoryPlatform
+from tests.fakes.third_party import Install, installed
 from tests.fakes.world import POOL, World
 
 
@@ -183,16 +181,7 @@ def test_a_wrapped_platform_settles_a_lost_reply_by_looking_before_it_sends(wrap
     assert run.current.handle is not None
 
 
-Install = Callable[[Callable[..., Any]], None]
-
-
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs the platform `theirs`, as a package of somebody else does."""
-    module = ModuleType("theirs")
-    monkeypatch.setitem(sys.modules, "theirs", module)
-    point = EntryPoint("theirs", "theirs:make", registry.ENTRY_POINTS)
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: (point,))
-    registry.entry_for.cache_clear()
-    yield lambda factory: setattr(module, "make", factory)
-    registry.entry_for.cache_clear()
+    with installed(monkeypatch) as install:
+        yield install
