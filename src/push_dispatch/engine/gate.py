@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from push_dispatch.core.circuit import OPEN_AFTER, Circuit
-from push_dispatch.core.errors import NoCapacity, Throttled, Unavailable
+from push_dispatch.core.errors import Misconfigured, NoCapacity, Throttled, Unavailable
 from push_dispatch.core.events import GiveBack, Hold
 from push_dispatch.core.model import Fallback, Pool, Run
 from push_dispatch.ports import Ports
@@ -104,7 +104,8 @@ class Gate:
             self.ports.messages.wake([Wake(self.pool)])
 
     def _save(self, circuit: Circuit) -> None:
-        with suppress(Unavailable):  # Good to know, and no reason to lose track of an attempt.
+        # Good to know, and no reason to lose track of an attempt.
+        with suppress(Misconfigured, Unavailable):
             self.ports.store.save_circuit(self.pool, self.message.type, circuit)
 
 

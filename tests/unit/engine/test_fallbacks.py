@@ -8,7 +8,7 @@ import pytest
 
 from push_dispatch.control.pools import change_pool, keep_template
 from push_dispatch.core.circuit import OPEN_AFTER, OPEN_SECONDS, Circuit
-from push_dispatch.core.errors import Unavailable
+from push_dispatch.core.errors import Misconfigured, Unavailable
 from push_dispatch.core.model import Fallback, Rate, Run, RunState
 from push_dispatch.core.request import Request
 from push_dispatch.engine.submit import submit
@@ -123,9 +123,12 @@ def test_what_may_have_been_started_never_moves(world: World) -> None:
     assert run.current.handle is not None
 
 
-def test_a_circuit_that_cannot_be_written_holds_up_nothing(world: World) -> None:
+@pytest.mark.parametrize("error", [Unavailable, Misconfigured])
+def test_a_circuit_that_cannot_be_written_holds_up_nothing(
+    world: World, error: type[Exception]
+) -> None:
     def fail() -> None:
-        raise Unavailable
+        raise error
 
     world.faults.arm(Point("save_circuit"), fail)
     world.platform.failures += ["no_capacity"]
