@@ -28,9 +28,7 @@ def _view(entry: Entry, can: Capabilities | None) -> dict[str, Any]:
         "types": list(entry.types),
         "installed": entry.installed,
         "install": entry.hint,
-        "capabilities": [f.name for f in fields(can) if getattr(can, f.name) is True]
-        if can
-        else None,
+        "capabilities": can and [f.name for f in fields(can) if getattr(can, f.name) is True],
     }
 
 

@@ -9,6 +9,7 @@ from botocore import exceptions as sdk
 
 from push_dispatch.adapters.aws import error_for, translated
 from push_dispatch.adapters.sqs import SqsMessages
+from push_dispatch.api.v1.http import problem_of
 from push_dispatch.cli.failures import failure_of
 from push_dispatch.core.errors import Invalid, Misconfigured, PushDispatchError, Unavailable
 from push_dispatch.core.reasons import REASONS
@@ -74,6 +75,15 @@ def test_people_read_what_is_missing_and_what_to_type() -> None:
     unsigned = failure_of(sdk.NoCredentialsError())
     assert unsigned.message.endswith("sign in to AWS, or choose another profile or region")
     assert unsigned.reason == "access_denied"
+
+
+def test_clients_of_the_api_try_again_only_what_may_succeed() -> None:
+    denied, busy = (
+        problem_of(error_for(answer(code), "the table pools"))
+        for code in ("AccessDeniedException", "ThrottlingException")
+    )
+    assert (denied.status, "Retry-After" in denied.headers) == (500, False)
+    assert (busy.status, "Retry-After" in busy.headers) == (503, True)
 
 
 class Refusing:

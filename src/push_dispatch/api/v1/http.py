@@ -14,6 +14,7 @@ import msgspec
 from push_dispatch.core.errors import (
     Conflict,
     Invalid,
+    Misconfigured,
     NotFound,
     PushDispatchError,
     Refused,
@@ -59,6 +60,7 @@ _STATUSES = (
     (Refused, 409),
     (Conflict, 409),
     (Unreadable, 500),
+    (Misconfigured, 500),
 )
 #: Where the class of the error does not say it.
 _BY_REASON = {"precondition_failed": 412, "idempotency_key_reused": 422}
