@@ -64,9 +64,6 @@ class Oracle:
 
     # -- each call ---------------------------------------------------------------------------------
 
-    def before(self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...]) -> None:
-        pass
-
     def after(
         self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...], result: Any
     ) -> None:

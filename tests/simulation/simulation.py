@@ -377,7 +377,7 @@ class Simulation:
                 self.store._runs[POOL, run.uuid] = spoiled = replace(
                     run, unreadable="due is not a number", rev=run.rev + 1
                 )
-                self._changed([Change(POOL, run, spoiled)])
+                self._changed([Change(POOL, run, spoiled)], surely=True)
         self.note(f"! {fault.kind}")
         self.wire.fire(fault.kind)
 
@@ -540,7 +540,7 @@ class Simulation:
                 return fault
         return None
 
-    def _changed(self, changes: Sequence[Change]) -> None:
+    def _changed(self, changes: Sequence[Change], *, surely: bool = False) -> None:
         """The table has changed: its stream says so."""
         for change in changes:
             record = self.stream.record_of(change)
@@ -549,7 +549,7 @@ class Simulation:
             after = change.after
             # Whose id does not tell its time is put in line by whoever submits it.
             keyed = after is not None and after.idempotency_key
-            fate = None if keyed or after is None else self._fate("record")
+            fate = None if surely or keyed or after is None else self._fate("record")
             if fate is not None and fate.kind == "lose":
                 self.note(f"! the record of {after.name if after else POOL} is lost")
                 continue

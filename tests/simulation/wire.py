@@ -19,18 +19,14 @@ from tests.simulation.timeline import Killed, Task, Timeline
 
 __all__ = ["LISTS", "Watcher", "Wire"]
 
-#: Milliseconds that a call takes at least and at most.
-_TAKES = {"table": (2, 12), "queues": (4, 25), "platform": (60, 900)}
+#: Milliseconds that a call takes at least, and how many more at most.
+_TAKES = {"table": (2, 10), "queues": (4, 20), "platform": (60, 840)}
 #: Which argument of a verb is a list whose first half may take effect alone.
 LISTS = {"add_runs": 0, "enqueue": 1, "dequeue": 1, "send": 1, "wake": 0}
 
 
 class Watcher(Protocol):
-    """Looks at each call."""
-
-    def before(
-        self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...]
-    ) -> None: ...
+    """Looks at each call after its effect."""
 
     def after(
         self, task: Task | None, port: str, verb: str, arguments: tuple[Any, ...], result: Any
@@ -41,7 +37,7 @@ class Wire:
     """Where all calls pass."""
 
     def __init__(self, timeline: Timeline, rng: Random, watcher: Watcher) -> None:
-        self.timeline, self._rng, self._watcher = timeline, rng, watcher
+        self.timeline, self._watcher, self._chance = timeline, watcher, rng.random
         self._strikes: list[Fault] = []
         #: Share of the calls of the table that are throttled now, in percent.
         self.table_throttles = 0
@@ -76,20 +72,20 @@ class Wire:
         if not isinstance(task, Task):
             return self._effect(None, port, verb, method, args, options)
         self.calls[verb] += 1
-        least, most = _TAKES[port]
-        self.timeline.sleep(self._rng.randrange(least, most))
+        least, more = _TAKES[port]
+        self.timeline.sleep(least + int(self._chance() * more))
         strike = self._strike(port, verb) if self._strikes else None
         if strike is not None and not strike.after:
             self._hit(strike, port, verb, method, args)
         throttled = port == "table" and self._is_throttled()
-        if throttled and self._rng.random() < 0.8:
+        if throttled and self._chance() < 0.8:
             raise Unavailable(f"simulated: {verb} is throttled")
         result = self._effect(task, port, verb, method, args, options)
         if throttled:
             raise Unavailable(f"simulated: the reply of {verb} was lost")
         if strike is not None and strike.after:
             self._hit(strike, port, verb, method, ())
-        self.timeline.sleep(self._rng.randrange(1, least + 1))
+        self.timeline.sleep(1 + int(self._chance() * least))
         return result
 
     def _effect(
@@ -101,7 +97,6 @@ class Wire:
         args: tuple[Any, ...],
         options: Any,
     ) -> Any:
-        self._watcher.before(task, port, verb, args)
         try:
             result = method(*args, **options)
         except Exception as error:
@@ -149,9 +144,7 @@ class Wire:
             case _:
                 raise Killed
 
-    def _do_half(
-        self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...]
-    ) -> None:
+    def _do_half(self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...]) -> None:
         place = LISTS.get(verb)
         if place is None or len(args) <= place:
             return
@@ -160,7 +153,7 @@ class Wire:
         self._effect(None, port, verb, method, halved, {})
 
     def _is_throttled(self) -> bool:
-        if not self.table_throttles or self._rng.random() * 100 >= self.table_throttles:
+        if not self.table_throttles or self._chance() * 100 >= self.table_throttles:
             return False
         self.fire("throttled")
         return True

@@ -46,7 +46,8 @@ __all__ = ["LEASE_SECONDS", "Outcome", "give_up", "push"]
 
 log = logging.getLogger(__name__)
 
-#: A push whose fate stays unknown for this long ends as CRASHED (`push_uncertain`).
+#: A push whose fate stays unknown for this long ends as CRASHED (`push_uncertain`), unless the
+#: platform is sure that nothing was started.
 GIVE_UP_SECONDS = 3600
 #: Tries after which a push that fails before anything is sent is given up: some four minutes.
 _PREPARATIONS = 6
@@ -281,7 +282,9 @@ def _start(platform: Platform, job: Job, sending: _Sending) -> str | None:
     if sending.run.state is RunState.CANCELLING and (sending.fresh or finds):
         return None
     if sending.is_late and finds:
-        raise Rejected("given up after an hour: nothing was started", reason="push_failed")
+        # Sure by now, so the run has only waited: it gives the slot back, and another try follows.
+        text = "the platform could not be reached for an hour: nothing was started"
+        raise NoCapacity(text, reason="platform_unavailable")
     with sending.timed("push"):
         return platform.push(job)
 
