@@ -226,6 +226,11 @@ class Server(Protocol):
         has no answer. Idempotent with a `transition_id`."""
         ...
 
+    def last_claim(self, run: str) -> str:
+        """The transition id of the last claim of a run: of its last state PENDING; empty if that
+        has none."""
+        ...
+
     def note_infrastructure(self, run: str, pid: str) -> None:
         """Say where a run executes. Idempotent; no effect if the run is gone."""
         ...

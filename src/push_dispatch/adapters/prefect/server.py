@@ -197,6 +197,12 @@ class PrefectServer:
             answers |= {row["flow_run_id"]: documents.answer(row) for row in results}
         return answers
 
+    def last_claim(self, run: str) -> str:
+        found = [documents.state(row) for row in self._get(f"/flow_run_states/?flow_run_id={run}")]
+        claims = [state for state in found if state.type == "PENDING"]
+        last = max(claims, key=lambda state: state.timestamp, default=None)
+        return last.transition_id if last else ""
+
     def note_infrastructure(self, run: str, pid: str) -> None:
         self._rest.call("PATCH", f"/flow_runs/{run}", {"infrastructure_pid": pid})
 

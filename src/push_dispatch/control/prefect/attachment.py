@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -92,14 +92,14 @@ class Bridge:
 
     def server(self, address: Address) -> Server:
         """The server at this address, opened once. Raises Rejected (`secret_unavailable`)."""
-        key = repr(asdict(address)) if not address.headers else repr(address)
+        key = repr(address)
         if key not in self._open:
             self._open[key] = self.connect(address)
         return self._open[key]
 
     def close(self, address: Address) -> None:
         """Forget an open server: its credentials may have changed."""
-        key = repr(asdict(address)) if not address.headers else repr(address)
+        key = repr(address)
         self._open.pop(key, None)
 
     @property

@@ -52,6 +52,9 @@ class Verdict:
     message: str = ""
     #: Seconds until WAIT is over.
     after_seconds: float = 0.0
+    #: Only if the flow run's last claim was ours: a worker may have taken it instead of us, or a
+    #: rerun of it, and its run is not ours to end.
+    if_claimed: bool = False
 
 
 _NOTHING = Verdict(Act.NOTHING)
@@ -128,10 +131,11 @@ def _under_way(flow_run: FlowRun, run: Run | None, bridge: str, began: int) -> V
         old = began - flow_run.state.timestamp > END_GRACE_SECONDS * 1000
         lost = "push-dispatch: The run that was claimed for it is not in the table any more."
         return Verdict(Act.CRASHED, lost) if ours and old else _NOTHING
-    if run.state is RunState.CANCELLED:
-        return Verdict(Act.CANCELLED, ending(run))
     if run.state.ended:
-        return Verdict(Act.CRASHED, ending(run))
+        if flow_run.state.type == "PENDING" and flow_run.state.transition_id != bridge:
+            return _NOTHING  # A worker's.
+        act = Act.CANCELLED if run.state is RunState.CANCELLED else Act.CRASHED
+        return Verdict(act, ending(run), if_claimed=flow_run.state.type == "RUNNING")
     if flow_run.state.type == "PENDING" and run.state is RunState.SCHEDULED and run.attempts:
         return Verdict(Act.RETURN)
     return _NOTHING
@@ -139,11 +143,11 @@ def _under_way(flow_run: FlowRun, run: Run | None, bridge: str, began: int) -> V
 
 def _cancelling(flow_run: FlowRun, run: Run | None, began: int) -> Verdict:
     if run is None or run.state.ended:
-        return Verdict(Act.CANCELLED, "Stopped by push-dispatch.")
+        return Verdict(Act.CANCELLED, "Stopped by push-dispatch.", if_claimed=True)
     if run.state is RunState.CANCELLING:
         return _NOTHING
     if not _lives(run):
-        return Verdict(Act.STOP)
+        return Verdict(Act.WITHDRAW)  # The next look reports it, if the claim was ours.
     left = CANCEL_GRACE_SECONDS - (began - flow_run.state.timestamp) / 1000
     return Verdict(Act.WAIT, after_seconds=left) if left > 0 else Verdict(Act.STOP)
 

@@ -70,6 +70,8 @@ def _report(bridge: Bridge, server: Server, attachment: Attachment, ended: dict[
     for flow_run in server.runs(ended).values():
         run = ended[flow_run.id]
         verdict = judge(flow_run, Turn(1, run), attachment.bridge, now)
+        if verdict.if_claimed and server.last_claim(flow_run.id) != attachment.bridge:
+            continue
         if verdict.act is Act.CANCELLED:
             report.cancelled(server, flow_run.id, verdict.message)
             reported += 1

@@ -180,7 +180,7 @@ class _Tick:
                 if turn.run is not None and flow_run.state.type == "SCHEDULED":
                     waiting[turn.run.uuid] = flow_run
             else:
-                self._act(flow_run, turn, verdict)
+                self._act(attachment.bridge, flow_run, turn, verdict)
         self._submit(attachment, new)
         self._strays(attachment, seen, until)
         self.ticked.explained += explain_waits(self.ports, self.server, attachment, waiting)
@@ -189,8 +189,10 @@ class _Tick:
         if run is not None and flow_run.state.type in ("PENDING", "RUNNING"):
             report.note_handle(self.server, flow_run.id, run, flow_run.infrastructure_pid)
 
-    def _act(self, flow_run: FlowRun, turn: Turn, verdict: Verdict) -> None:
+    def _act(self, bridge: str, flow_run: FlowRun, turn: Turn, verdict: Verdict) -> None:
         run, ticked = turn.run, self.ticked
+        if verdict.if_claimed and self.server.last_claim(flow_run.id) != bridge:
+            return
         match verdict.act:
             case Act.WITHDRAW if run is not None:
                 self._withdraw(run)
@@ -339,10 +341,11 @@ def _alive(ports: Ports, pool: str, until: int) -> list[Run]:
     """Our runs that hold a slot, or wait and are due by `until`."""
     held = [holder.run for holder in ports.store.ledger(pool).holders]
     found = ports.store.pool(pool)
-    for queue in found.queues if found else ():
+    queues = [*(q.name for q in found.queues), *found.retired] if found else []
+    for queue in queues:
         after = None
         while True:
-            page = ports.store.line(pool, queue.name, 1000, after=after, due=until)
+            page = ports.store.line(pool, queue, 1000, after=after, due=until)
             held += [entry.run for entry in page]
             if len(page) < 1000:
                 break

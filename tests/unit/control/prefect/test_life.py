@@ -1,0 +1,593 @@
+"""What happens to a flow run from its schedule to its end, and when anything breaks on the way?"""
+
+from __future__ import annotations
+
+import pytest
+
+from push_dispatch.core.model import RunState
+from tests.fakes.bridged import START, Bridged, Clock
+from tests.fakes.prefect import FakePrefect
+
+
+def test_an_adhoc_run_is_claimed_then_pushed_and_its_place_is_noted(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"), job_variables={"env": {"A": "1"}})
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    assert server.state(run) == ("PENDING", "Pending")
+    container = ours.container(run)
+    assert server.runs[run]["infrastructure_pid"] == container.job.name
+    assert container.job.configuration["command"] == "prefect flow-run execute"
+    env = container.job.configuration["env"]
+    assert env["PREFECT_API_URL"] == server.api
+    assert env["PREFECT__FLOW_RUN_ID"] == run
+    assert env["PREFECT__FLOW_NAME"] == "flow-of-d"
+    assert env["PREFECT__DEPLOYMENT_NAME"] == "d"
+    assert env["A"] == "1"
+    ours.execute(run)
+    ours.minute()
+    assert server.state(run) == ("COMPLETED", "Completed")
+    assert ours.started(run) == 1
+
+
+def test_a_scheduled_run_stands_in_line_a_minute_before_and_starts_at_its_second(
+    server: FakePrefect, ours: Bridged, clock: Clock
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment, at=START + 90_000)
+    ours.tick()
+    ours.deliver()
+    (waiting,) = ours.runs("etl")
+    assert waiting.state is RunState.SCHEDULED
+    assert waiting.due == START + 90_000
+    clock.now = START + 89_999
+    ours.deliver()
+    assert not ours.containers()
+    assert server.state(run)[0] == "SCHEDULED"
+    clock.now = START + 90_000
+    ours.deliver()
+    assert ours.started(run) == 1
+
+
+def test_reading_the_same_run_again_submits_it_once(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    server.flow_run(deployment, at=START + 90_000)
+    for _ in range(3):
+        ours.tick()
+    assert len(ours.runs("etl")) == 1
+
+
+def test_limits_of_pool_and_queue_hold_and_the_order_is_that_of_priorities(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    pool = server.pool("etl", concurrency_limit=2)
+    low = server.queue(pool, "low", concurrency_limit=1)
+    first = server.deployment("first", pool)
+    second = server.deployment("second", pool, work_queue_id=low["id"])
+    ours.attach("etl")
+    lows = [server.flow_run(second) for _ in range(3)]
+    highs = [server.flow_run(first) for _ in range(2)]
+    ours.tick()
+    ours.deliver()
+    assert [ours.started(run) for run in highs] == [1, 1]
+    assert sum(ours.started(run) for run in lows) == 0
+    for run in highs:
+        ours.execute(run)
+    assert sum(ours.started(run) for run in lows) == 1
+
+
+def test_a_limit_that_is_changed_on_the_server_counts_after_the_mirroring(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    pool = server.pool("etl", concurrency_limit=0)
+    deployment = server.deployment("d", pool)
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    assert ours.started(run) == 0
+    pool["concurrency_limit"] = 1
+    for _ in range(6):
+        ours.minute()
+    assert ours.started(run) == 1
+
+
+def test_a_paused_pool_starts_nothing(server: FakePrefect, ours: Bridged) -> None:
+    pool = server.pool("etl", is_paused=True)
+    deployment = server.deployment("d", pool)
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.minute()
+    assert ours.started(run) == 0
+    pool["is_paused"] = False
+    ours.tick(mirror_now=True)
+    ours.deliver()
+    assert ours.started(run) == 1
+
+
+def test_a_renamed_queue_keeps_its_line(server: FakePrefect, ours: Bridged) -> None:
+    pool = server.pool("etl", concurrency_limit=0)
+    queue = server.queue(pool, "old")
+    deployment = server.deployment("d", pool, work_queue_id=queue["id"])
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    queue["name"] = "new"
+    pool["concurrency_limit"] = 1
+    ours.tick(mirror_now=True)
+    ours.deliver()
+    assert ours.started(run) == 1
+
+
+# -- one winner -------------------------------------------------------------------------------
+
+
+def test_a_run_that_a_worker_has_taken_is_not_started(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment, at=START + 60_000)
+    ours.tick()
+    server.propose(run, {"type": "PENDING", "state_details": {"transition_id": "a-worker"}})
+    ours.minute()
+    assert ours.started(run) == 0
+    assert server.state(run) == ("PENDING", "Pending")
+    (mine,) = ours.runs("etl")
+    assert (mine.state, mine.reason) == (RunState.CANCELLED, "withdrawn")
+
+
+def test_a_rerun_that_a_worker_has_taken_is_left_to_it(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    ours.execute(run, state="FAILED", code=1)
+    ours.clock.now += 5000
+    server.write(run, {"type": "SCHEDULED"})
+    server.propose(run, {"type": "PENDING", "state_details": {"transition_id": "a-worker"}})
+    ours.minute()
+    assert server.state(run)[0] == "PENDING"
+    server.write(run, {"type": "RUNNING"})
+    ours.minute()
+    assert server.state(run)[0] == "RUNNING"
+    server.cancel(run)
+    ours.minute()
+    assert server.state(run)[0] == "CANCELLING", "its container is the worker's to stop"
+
+
+def test_two_bridges_on_one_pool_start_each_run_once(server: FakePrefect, clock: Clock) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    both = [Bridged(server, clock), Bridged(server, clock)]
+    both[1]._ids += 1000  # another table, another uuid
+    for each in both:
+        each.attach("etl")
+    runs = [server.flow_run(deployment) for _ in range(12)]
+    for each in both:
+        each.tick()
+    for each in reversed(both):
+        each.deliver()
+    assert [sum(each.started(run) for each in both) for run in runs] == [1] * 12
+
+
+def test_a_claim_whose_reply_was_lost_is_ours(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    server.lose_reply(0)
+    ours.deliver()
+    assert server.state(run)[0] == "PENDING"
+    assert ours.started(run) == 0
+    ours.minute()
+    assert ours.started(run) == 1
+
+
+def test_a_deployment_at_its_limit_gives_the_slot_back_and_the_run_waits(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    pool = server.pool("etl", concurrency_limit=1)
+    limited = server.deployment("limited", pool)
+    other = server.deployment("other", pool)
+    server.limits[limited["id"]] = 0
+    ours.attach("etl")
+    run = server.flow_run(limited)
+    ours.tick()
+    ours.deliver()
+    assert server.state(run) == ("SCHEDULED", "AwaitingConcurrencySlot")
+    # Its slot is free for others meanwhile.
+    second = server.flow_run(other)
+    ours.tick()
+    ours.deliver()
+    assert ours.started(second) == 1
+    ours.execute(second)
+    server.limits[limited["id"]] = 1
+    ours.minute()
+    assert ours.started(run) == 1
+    assert len(ours.runs("etl")) == 2, "it is the same run of ours, which waited"
+
+
+def test_a_deployment_that_stays_at_its_limit_costs_two_claims_a_minute(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    limited = server.deployment("limited", server.pool("etl"))
+    server.limits[limited["id"]] = 0
+    ours.attach("etl")
+    server.flow_run(limited)
+    ours.minute()
+    before = ours.requests()
+    for _ in range(10):
+        ours.minute()
+    assert ours.requests() - before <= 10 * 4
+
+
+# -- ends -------------------------------------------------------------------------------------
+
+
+def test_a_container_that_dies_silently_is_crashed_at_once_with_the_cause(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    ours.execute(run, state="", code=137)
+    assert server.state(run) == ("CRASHED", "Crashed")
+    assert "137" in server.message(run)
+
+
+def test_a_container_that_exits_with_0_and_reports_nothing_is_crashed_within_a_minute(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    ours.execute(run, state="")
+    ours.minute()
+    assert server.state(run)[0] == "CRASHED"
+
+
+def test_a_failed_flow_stays_failed(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    ours.execute(run, state="FAILED")
+    ours.minute()
+    assert [s["type"] for s in server.history[run]][-1] == "FAILED"
+
+
+def test_a_start_that_the_platform_refuses_is_crashed_and_in_the_logs(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.platform.failures = ["rejected"]
+    ours.tick()
+    ours.deliver()
+    assert server.state(run)[0] == "CRASHED"
+    assert "not like that" in server.message(run)
+    assert [(line["flow_run_id"], line["level"]) for line in server.logs] == [(run, 40)]
+
+
+@pytest.mark.parametrize("name", ["AwaitingRetry", "Scheduled"])
+def test_a_rerun_from_the_interface_runs_again(
+    server: FakePrefect, ours: Bridged, name: str
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    ours.execute(run, state="FAILED")
+    ours.clock.now += 1000
+    server.write(run, {"type": "SCHEDULED", "name": name})
+    ours.minute()
+    assert ours.started(run) == 2
+
+
+def test_a_suspended_run_is_not_crashed_and_its_resume_starts_it_again(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    container = ours.container(run)
+    server.write(run, {"type": "RUNNING"})
+    ours.platform.begin(container)
+    server.write(
+        run,
+        {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}},
+    )
+    ours.platform.end(container, 0)
+    ours.deliver()
+    ours.minute()
+    assert server.state(run) == ("PAUSED", "Suspended")
+    server.write(run, {"type": "SCHEDULED", "name": "Resuming"})
+    ours.minute()
+    assert ours.started(run) == 2
+
+
+def test_a_retry_inside_of_the_container_is_left_to_it(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    ours.platform.begin(ours.container(run))
+    server.write(run, {"type": "SCHEDULED", "name": "AwaitingRetry"})
+    server.runs[run]["empirical_policy"] = {"retry_type": "in_process"}
+    ours.minute()
+    assert ours.started(run) == 1
+    ours.platform.end(ours.container(run), 137)
+    ours.deliver()
+    ours.minute()
+    assert server.state(run)[0] == "CRASHED", "its container is dead, and nobody else retries it"
+
+
+# -- cancellation -----------------------------------------------------------------------------
+
+
+def test_a_cancelled_run_that_waits_with_us_leaves_the_line(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl", concurrency_limit=0))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    server.cancel(run)
+    ours.minute()
+    assert server.state(run)[0] == "CANCELLED"
+    (mine,) = ours.runs("etl")
+    assert mine.state is RunState.CANCELLED
+
+
+def test_a_cancelled_container_has_time_to_end_itself_and_is_stopped_then(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    server.write(run, {"type": "RUNNING"})
+    container = ours.container(run)
+    ours.platform.begin(container)
+    ours.deliver()
+    server.cancel(run)
+    ticked = ours.tick()
+    ours.deliver()
+    assert not container.stop_asked
+    assert ticked.again_seconds == pytest.approx(10, abs=1)
+    ours.clock.now += 11_000
+    ours.tick()
+    ours.deliver()
+    assert container.stop_asked
+    assert server.state(run)[0] == "CANCELLING", "not before the infrastructure is gone"
+    ours.platform.end(container, 143)
+    ours.deliver()
+    assert server.state(run) == ("CANCELLED", "Cancelled")
+
+
+def test_a_run_that_is_cancelled_between_its_claim_and_its_push_ends(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.platform.failures = ["throttled"] * 3
+    ours.tick()
+    ours.deliver()
+    server.cancel(run)
+    assert server.state(run)[0] == "CANCELLING"
+    for _ in range(3):
+        ours.minute()
+        for container in ours.platform.live():
+            if container.stop_asked:
+                ours.platform.end(container, 143)
+    ours.minute()
+    assert server.state(run)[0] == "CANCELLED"
+
+
+def test_a_container_whose_run_the_server_has_ended_is_stopped(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    """The server gives up a cancellation after five minutes, whatever runs."""
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    container = ours.container(run)
+    ours.platform.begin(container)
+    server.write(run, {"type": "CANCELLED"})
+    ours.minute(30)
+    assert not container.stop_asked, "it may be writing its last lines"
+    ours.minute()
+    assert container.stop_asked
+
+
+# -- what is deleted --------------------------------------------------------------------------
+
+
+def test_a_deleted_run_leaves_nothing(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl", concurrency_limit=0))
+    ours.attach("etl")
+    run = server.flow_run(deployment, at=START + 90_000)
+    ours.tick()
+    ours.deliver()
+    del server.runs[run]
+    ours.minute()
+    (mine,) = ours.runs("etl")
+    assert (mine.state, mine.reason) == (RunState.CANCELLED, "withdrawn")
+
+
+def test_a_container_of_a_deleted_run_is_stopped(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    container = ours.container(run)
+    del server.runs[run]
+    ours.minute()
+    assert container.stop_asked
+
+
+def test_runs_of_a_deleted_queue_are_cancelled_with_the_reason(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    pool = server.pool("etl", concurrency_limit=0)
+    queue = server.queue(pool, "extra")
+    deployment = server.deployment("d", pool, work_queue_id=queue["id"])
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    del server.queues[queue["id"]]
+    server.runs[run]["work_queue_id"] = None
+    ours.tick(mirror_now=True)
+    assert server.state(run)[0] == "CANCELLED"
+    assert "was deleted" in server.message(run)
+
+
+def test_a_deleted_work_pool_stops_nothing_that_runs_and_says_so(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    pool = server.pool("etl", concurrency_limit=1)
+    deployment = server.deployment("d", pool)
+    ours.attach("etl")
+    runs = [server.flow_run(deployment) for _ in range(2)]
+    ours.tick()
+    ours.deliver()
+    del server.pools[pool["id"]]
+    del server.queues[pool["default_queue_id"]]
+    for run in runs:
+        server.runs[run]["work_queue_id"] = None
+    for _ in range(6):
+        ours.minute()
+    running, waiting = sorted(runs, key=ours.started, reverse=True)
+    assert ours.started(running) == 1
+    assert server.state(waiting)[0] == "CANCELLED"
+    assert "deleted" in ours.store.attachments()["etl"]["problem"]
+
+
+# -- what is down -----------------------------------------------------------------------------
+
+
+def test_a_server_that_is_down_for_two_minutes_fails_no_run(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl", concurrency_limit=2))
+    ours.attach("etl")
+    runs = [server.flow_run(deployment) for _ in range(5)]
+    ours.tick()
+    server.down = True
+    ours.minute()
+    ours.minute()
+    server.down = False
+    for _ in range(6):
+        ours.minute()
+        for run in runs:
+            if server.state(run)[0] == "PENDING":
+                ours.execute(run)
+    assert {server.state(run)[0] for run in runs} == {"COMPLETED"}
+    assert [ours.started(run) for run in runs] == [1] * 5
+
+
+def test_a_server_that_is_down_for_hours_leaves_no_pile_of_messages(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl", concurrency_limit=2))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    server.down = True
+    for _ in range(60):
+        ours.minute()
+    assert len(ours.mail.waiting) <= 10
+    server.down = False
+    ours.minute()
+    ours.minute()
+    assert ours.started(run) == 1
+
+
+def test_a_bridge_that_was_stopped_for_five_minutes_goes_on(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    waiting = server.flow_run(deployment, at=START + 60_000)
+    dying = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    ours.stopped = True
+    server.write(dying, {"type": "RUNNING"})
+    ours.platform.begin(ours.container(dying))
+    ours.platform.end(ours.container(dying), 137)
+    for _ in range(5):
+        ours.minute()
+    late = server.flow_run(deployment)
+    ours.stopped = False
+    for _ in range(2):
+        ours.minute()
+    assert server.state(dying)[0] == "CRASHED"
+    assert [ours.started(run) for run in (waiting, dying, late)] == [1, 1, 1]
+
+
+def test_a_server_that_was_restored_from_a_backup_starts_nothing_twice(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    backup = dict(server.runs[run])
+    ours.clock.now += 1000
+    ours.tick()
+    ours.deliver()
+    ours.execute(run)
+    server.runs[run] = {**backup, "infrastructure_pid": None}
+    ours.minute()
+    ours.minute()
+    assert ours.started(run) == 1
+    assert server.state(run)[0] == "CRASHED"
+    assert "not started twice" in server.message(run)
+
+
+def test_what_is_idle_costs_one_request_a_minute_and_a_few_in_five(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    ours.minute()
+    before = ours.requests()
+    for _ in range(30):
+        ours.minute()
+    assert ours.requests() - before <= 30 * 2
+
+
+def test_a_run_costs_two_requests(server: FakePrefect, ours: Bridged) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    ours.minute()
+    before = ours.requests()
+    runs = [server.flow_run(deployment) for _ in range(50)]
+    ours.tick()
+    ours.deliver()
+    for run in runs:
+        ours.execute(run)
+    ours.minute()
+    assert ours.requests() - before <= 2 * 50 + 4
