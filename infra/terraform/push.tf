@@ -85,6 +85,11 @@ module "push_ecs" {
       Resource  = local.task_roles
       Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
     } : null,
+    length(var.ecs_assume_roles) > 0 ? {
+      Effect   = "Allow"
+      Action   = ["sts:AssumeRole"]
+      Resource = var.ecs_assume_roles
+    } : null,
   ]
 
   queues = {

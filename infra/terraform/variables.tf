@@ -139,6 +139,17 @@ variable "ecs_task_roles" {
   }
 }
 
+variable "ecs_assume_roles" {
+  description = "Roles, of other accounts too, as which pools of type ecs may start their tasks (aws_credentials.assume_role_arn)."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.ecs_assume_roles : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/.+$", arn))])
+    error_message = "Each is the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME."
+  }
+}
+
 variable "ecs_clusters" {
   description = "ARNs of the clusters, also with *, in which tasks may be started and stopped; the system's own is always one of them."
   type        = list(string)

@@ -27,6 +27,7 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:key/k"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 CLUSTERS = ["arn:aws:ecs:eu-central-1:123456789012:cluster/a"]
 ROLES = ["arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/b"]
+OTHERS = ["arn:aws:iam::210987654321:role/c", "arn:aws:iam::210987654321:role/d"]
 
 #: Parameters of the template, and the variables that ask for the same.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -38,6 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "AzureClientId": "client",
             "AzureTenantId": "tenant",
             "DeletionProtection": "false",
+            "EcsAssumeRoles": ",".join(OTHERS),
             "EcsClusters": ",".join(CLUSTERS),
             "EcsTaskRoles": ",".join(ROLES),
             "EnableAci": "true",
@@ -69,6 +71,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "aci": {"client_id": "client", "tenant_id": "tenant"},
             "alarm_topic_arn": TOPIC,
             "api": "http",
+            "ecs_assume_roles": OTHERS,
             "ecs_clusters": CLUSTERS,
             "ecs_task_roles": ROLES,
             "cloud_run": {

@@ -56,6 +56,14 @@ run "a_role_by_its_name" {
   expect_failures = [var.ecs_task_roles]
 }
 
+run "a_role_to_assume_by_its_name" {
+  command = plan
+  variables {
+    ecs_assume_roles = ["my-role"]
+  }
+  expect_failures = [var.ecs_assume_roles]
+}
+
 run "secrets_of_the_system_among_those_of_runs" {
   command = plan
   variables {
