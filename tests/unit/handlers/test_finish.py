@@ -11,7 +11,8 @@ import pytest
 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Observation, Run, RunState, Status
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit
 from push_dispatch.handlers.finish import handle
 from push_dispatch.platforms.base import Capabilities, Platform
 from push_dispatch.platforms.capabilities import check_capabilities
