@@ -2,10 +2,8 @@
 
 Gate: what stands before one push. Where there are further fallbacks, a platform that failed
 several times in a row is skipped. Where there are none, a platform that refuses is called by one
-run a minute; the others wait: they keep their slot for a bounded time, which the pool sets, then
-they give it back and wait in line, under a reason that says so. Two functions that pass at once
-may each count their failure over the other's: the circuit opens one push later, which costs nothing
-but that push.
+run a minute; the others wait. Two functions that pass at once may each count their failure over
+the other's: the circuit opens one push later, which costs nothing but that push.
 """
 
 from __future__ import annotations
@@ -15,23 +13,11 @@ from dataclasses import dataclass
 
 from push_dispatch.core.circuit import OPEN_AFTER, Circuit
 from push_dispatch.core.errors import Misconfigured, NoCapacity, Throttled, Unavailable
-from push_dispatch.core.events import GiveBack, Hold
 from push_dispatch.core.model import Fallback, Pool, Run
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, Wake
 
-__all__ = [
-    "LEASE_SECONDS",
-    "Gate",
-    "gate_of",
-    "give_back",
-    "hold",
-    "may_hold",
-    "next_fallback",
-]
-
-#: How long a claim is respected. Longer than a push may take, clients' time-outs included.
-LEASE_SECONDS = 60
+__all__ = ["Gate", "gate_of", "next_fallback"]
 
 
 def next_fallback(pool: Pool | None, message: Push) -> Fallback | None:
@@ -107,37 +93,3 @@ class Gate:
         # Good to know, and no reason to lose track of an attempt.
         with suppress(Misconfigured, Unavailable):
             self.ports.store.save_circuit(self.pool, self.message.type, circuit)
-
-
-def may_hold(ports: Ports, pool: Pool | None, message: Push, seconds: float) -> bool:
-    """Whether the run may keep its slot for so much longer."""
-    held = (ports.clock() - message.since) / 1000
-    return pool is not None and held + seconds <= pool.hold_seconds
-
-
-def hold(
-    ports: Ports,
-    message: Push,
-    claim: str,
-    seconds: float,
-    *,
-    unsent: bool,
-    reason: str | None = None,
-    why: str | None = None,
-) -> Hold:
-    """Sleep under a claim. The lease covers the pause: an order that sleeps is not sent twice."""
-    until = ports.clock() + int((seconds + LEASE_SECONDS) * 1000)
-    return Hold(message.attempt, claim, until, unsent, reason, why)
-
-
-def give_back(
-    ports: Ports, message: Push, claim: str, error: Throttled | NoCapacity, *, blamed: bool
-) -> GiveBack:
-    """Give the slot back. A run that was refused (it has a claim) ends if the pool gives up; one
-    that was not sent has not been refused."""
-    pool = ports.store.pool(message.run.rpartition(".")[0]) if claim else None
-    patience = pool.give_up_seconds if pool else None
-    give_up_at = None if patience is None else ports.clock() + patience * 1000
-    return GiveBack(
-        message.attempt, error.reason, error.message, claim, blamed=blamed, give_up_at=give_up_at
-    )
