@@ -6,10 +6,10 @@ set -euo pipefail
 make --no-print-directory env-aws env-sam env-ministack
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
-.venv/bin/python -m tests.infra.walk Terraform >"$output" 2>&1 &
+.venv/bin/python -m tests.infra.tools.walk Terraform >"$output" 2>&1 &
 terraform=$!
 code=0
-.venv/bin/python -m tests.infra.walk SAM || code=$?
+.venv/bin/python -m tests.infra.tools.walk SAM || code=$?
 second=0
 wait "$terraform" || second=$?
 cat "$output"

@@ -9,4 +9,4 @@ if ! said=$(.venv/bin/python -m tests.engine 2>&1); then
   echo "no container can be run here, so sam local invoke was not tried: $(tail -n 1 <<<"$said")"
   exit 77
 fi
-.venv/bin/python -m tests.infra.sam_local
+.venv/bin/python -m tests.infra.tools.sam_local

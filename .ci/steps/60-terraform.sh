@@ -7,4 +7,4 @@ if ! command -v terraform >/dev/null; then
   exit 77
 fi
 make --no-print-directory env-ministack
-.venv/bin/python -m tests.infra.applied
+.venv/bin/python -m tests.infra.tools.applied

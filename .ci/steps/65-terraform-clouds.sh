@@ -6,4 +6,4 @@ if ! command -v terraform >/dev/null; then
   echo "terraform is not installed"
   exit 77
 fi
-.venv/bin/python -m tests.infra.other_clouds
+.venv/bin/python -m tests.infra.tools.other_clouds

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.page import Block, blocks, matches
-from tests.infra.shell import Shell
+from tests.infra.tools.page import Block, blocks, matches
+from tests.infra.tools.shell import Shell
 from tests.local import Cli, LocalUp
 
 pytestmark = pytest.mark.slow

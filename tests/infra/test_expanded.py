@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
-from tests.infra.cfn import sam_template
+from tests.infra.tools.cfn import sam_template
 
 #: The only managed policy: AWS's for the execution role of tasks.
 MANAGED = {"ExecutionRole": "service-role/AmazonECSTaskExecutionRolePolicy"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.infra.cfn import Template, sam_template
+from tests.infra.tools.cfn import Template, sam_template
 
 PAGE = Path(__file__).parents[2] / "docs/guides/operations.md"
 #: Lambda polls with five pollers that wait 20 seconds each; a month has 30 days.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.lambda_runtime import Failed, Function, runtime_client
+from tests.infra.tools.lambda_runtime import Failed, Function, runtime_client
 
 HANDLERS = """
 import os, time

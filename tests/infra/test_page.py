@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.page import blocks, matches
+from tests.infra.tools.page import blocks, matches
 
 PAGE = """
 # A page

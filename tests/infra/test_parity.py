@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.infra.cfn import sam_template
-from tests.infra.facts import Facts, differences
-from tests.infra.template_facts import facts_of_template
-from tests.infra.terraform import Sources, read
-from tests.infra.terraform_facts import facts_of_terraform
+from tests.infra.tools.cfn import sam_template
+from tests.infra.tools.facts import Facts, differences
+from tests.infra.tools.template_facts import facts_of_template
+from tests.infra.tools.terraform import Sources, read
+from tests.infra.tools.terraform_facts import facts_of_terraform
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = sam_template()

@@ -18,9 +18,9 @@ from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.aci.sign_in import AUDIENCE
 from push_dispatch.platforms.cloud_run import CloudRun
 from push_dispatch.platforms.templates import default_template
-from tests.infra.hcl import Block, blocks, typed, value
-from tests.infra.terraform import Module, Resource, read
-from tests.infra.terraform_readme import PAGE, written
+from tests.infra.tools.hcl import Block, blocks, typed, value
+from tests.infra.tools.terraform import Module, Resource, read
+from tests.infra.tools.terraform_readme import PAGE, written
 
 ROOT = Path(__file__).parents[2] / "infra/terraform"
 MODULES = [ROOT, *sorted(path for path in (ROOT / "modules").iterdir() if path.is_dir())]
@@ -41,7 +41,7 @@ def test_every_variable_and_output_is_described(folder: Path) -> None:
 
 def test_the_page_says_what_variables_and_outputs_say() -> None:
     page = PAGE.read_text("utf-8")
-    assert page == written(page), "run: python -m tests.infra.terraform_readme"
+    assert page == written(page), "run: python -m tests.infra.tools.terraform_readme"
     for folder in MODULES[1:]:
         assert f"### {folder.name}\n" in page or folder.name == "function"
 

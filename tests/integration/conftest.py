@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.infra.uncoded import Deployed, deployed_without_code
+from tests.infra.tools.uncoded import Deployed, deployed_without_code
 
 
 @pytest.fixture(scope="session")

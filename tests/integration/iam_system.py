@@ -41,7 +41,7 @@ from tests.fakes.iam_calls import SUFFIX, arn, role_arns
 from tests.fakes.iam_proxy import Iam
 from tests.fakes.modal import FakeModal
 from tests.fakes.rest_server import Answer, Request, RestServer
-from tests.infra.cfn import Template, sam_template
+from tests.infra.tools.cfn import Template, sam_template
 from tests.local import environment
 
 __all__ = [

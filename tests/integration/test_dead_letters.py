@@ -15,7 +15,7 @@ import pytest
 
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.model import Run
-from tests.infra.uncoded import Deployed, environment
+from tests.infra.tools.uncoded import Deployed, environment
 from tests.ministack import client
 
 POOL = "given-up"

@@ -12,7 +12,7 @@ from typing import Any
 
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.model import Holder, Ledger, Pool
-from tests.infra.uncoded import Deployed, environment
+from tests.infra.tools.uncoded import Deployed, environment
 from tests.local import Cli
 
 NOBODY = "0199c1f0-0000-7000-8000-999999999999"

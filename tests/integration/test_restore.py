@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from push_dispatch.adapters.dynamodb.schema import create_table
-from tests.infra.uncoded import Deployed
+from tests.infra.tools.uncoded import Deployed
 from tests.local import Cli, eventually
 
 COPY = "restored"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import Any
 
-from tests.infra.hcl import Block, Ref, blocks, typed, value
+from tests.infra.tools.hcl import Block, Ref, blocks, typed, value
 
 __all__ = ["Module", "Resource", "Sources", "read"]
 

@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.infra.terraform_cli import Absent, terraform_in
+from tests.infra.tools.terraform_cli import Absent, terraform_in
 
-ROOT = Path(__file__).parents[2] / "infra/terraform"
+ROOT = Path(__file__).parents[3] / "infra/terraform"
 _SKIPPED = 77
 _ACCOUNT = "arn:aws:iam::123456789012"
 _TRUST = {"role_arn": f"{_ACCOUNT}:role/a-role", "issuer": "https://issuer.example"}

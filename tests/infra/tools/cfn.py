@@ -27,7 +27,7 @@ def sam_template() -> dict[str, Any]:
     slow. Reading it takes a second."""
     from cfnlint.decode import cfn_yaml
 
-    file = Path(__file__).parents[2] / "template.yaml"
+    file = Path(__file__).parents[3] / "template.yaml"
     template: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(file))))
     return template
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.ecs_service import Task
-from tests.infra.stack import tell_of
+from tests.infra.tools.stack import tell_of
 from tests.ministack import client
 
 __all__ = ["Tasks"]

@@ -16,13 +16,13 @@ from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.queues import QueuePump
 from push_dispatch.local.stream import Delivery, StreamPump
-from tests.infra.lambda_runtime import Function, runtime_client
-from tests.infra.stack import KEYS, Stack
+from tests.infra.tools.lambda_runtime import Function, runtime_client
+from tests.infra.tools.stack import KEYS, Stack
 from tests.local import eventually
 
 __all__ = ["Runtime"]
 
-_EVENTS = Path(__file__).parents[2] / "events"
+_EVENTS = Path(__file__).parents[3] / "events"
 
 
 class Runtime:

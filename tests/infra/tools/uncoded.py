@@ -16,13 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.infra.stack import KEYS, repair_mappings
+from tests.infra.tools.stack import KEYS, repair_mappings
 from tests.local import Cli, eventually
 from tests.ministack import client, ministack
 
 __all__ = ["Deployed", "deployed_without_code", "environment"]
 
-_TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+_TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 
 
 @dataclass(frozen=True)

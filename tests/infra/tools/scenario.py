@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from tests.infra.stack import Stack
+from tests.infra.tools.stack import Stack
 from tests.local import eventually
 
 __all__ = [

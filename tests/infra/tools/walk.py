@@ -5,7 +5,7 @@ Run by `.ci/steps/57-deploy-page.sh`, which builds the environments that it take
 typed as they stand into one shell, in a copy of the project, and print what the page says. AWS is
 MiniStack, and ECS the project's own fake, whose tasks execute their commands on this machine.
 
-    python -m tests.infra.walk SAM              # or Terraform: which of the alternatives
+    python -m tests.infra.tools.walk SAM              # or Terraform: which of the alternatives
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.fakes.ecs import FakeEcs
-from tests.infra.page import Block, blocks, matches
-from tests.infra.shell import Failed, Shell
-from tests.infra.stack import KEYS, repair_mappings
-from tests.infra.tasks import Tasks
-from tests.infra.terraform_cli import Absent, terraform_in
+from tests.infra.tools.page import Block, blocks, matches
+from tests.infra.tools.shell import Failed, Shell
+from tests.infra.tools.stack import KEYS, repair_mappings
+from tests.infra.tools.tasks import Tasks
+from tests.infra.tools.terraform_cli import Absent, terraform_in
 from tests.ministack import client, ministack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = "docs/guides/deploy.md"
 _LISTED = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 _ALL_SECONDS = 500

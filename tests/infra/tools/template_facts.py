@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.infra.cfn import Template
-from tests.infra.facts import Facts, allowed, tell
+from tests.infra.tools.cfn import Template
+from tests.infra.tools.facts import Facts, allowed, tell
 
 __all__ = ["facts_of_template"]
 

@@ -1,9 +1,9 @@
 """Does `sam local invoke` work with each file in events/? In real containers, with a real effect.
 
 Run by `.ci/steps/58-sam-local.sh`, which brings a container engine. The image is made on the spot
-(`tests.infra.lambda_image`); table and queues are MiniStack's, in a container of its own beside the
-functions, as a container does not reach this machine's loopback. The functions are built for this
-machine instead of arm64, and the built template is told so; nothing else of it is changed.
+(`tests.infra.tools.lambda_image`); table and queues are MiniStack's, in a container of its own
+beside the functions, as a container does not reach this machine's loopback. The functions are built
+for this machine instead of arm64, and the built template is told so; nothing else of it is changed.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from push_dispatch.local.queues import create_queue
 from push_dispatch.ports import Ports
 from push_dispatch.ports.settings import Settings
 from tests.engine import engine
-from tests.infra.lambda_image import archive
-from tests.infra.lambda_runtime import runtime_client
-from tests.infra.stack import KEYS
+from tests.infra.tools.lambda_image import archive
+from tests.infra.tools.lambda_runtime import runtime_client
+from tests.infra.tools.stack import KEYS
 from tests.local import eventually
 from tests.ministack import client, table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IMAGE = "localhost/pd-lambda"
 #: The run that the files are about, and when it is due.
 UUID, DUE = "0199c1f0-0000-7000-8000-000000000001", 1_764_000_000_000

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.infra.facts import Facts, allowed, tell
-from tests.infra.terraform import Module, Resource, Sources
+from tests.infra.tools.facts import Facts, allowed, tell
+from tests.infra.tools.terraform import Module, Resource, Sources
 
 __all__ = ["facts_of_terraform"]
 

@@ -10,8 +10,9 @@ its tasks in MiniStack, is the project's own fake.
 What MiniStack 1.5.33 cannot do, and where it is covered:
 
 - Lambda's own runtime client; partial batch responses, halving of batches, a limit of retries and
-  the on-failure queue of a stream: `tests.infra.runtime`, which has the same functions executed by
-  `awslambdaric` and called by the project's own pumps, with the mappings' deployed settings.
+  the on-failure queue of a stream: `tests.infra.tools.runtime`, which has the same functions
+  executed by `awslambdaric` and called by the project's own pumps, with the mappings' deployed
+  settings.
 - `MaximumConcurrency` of a queue's mapping when a parameter of the template says it: the parameter
   stays text, and no queue after it is served. Said again as a number after the deployment, below.
 - ECS task state changes, request tokens, exit codes: the fake of ECS, here and there. Its events
@@ -44,17 +45,17 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.fakes.ecs import FakeEcs
-from tests.infra.runtime import Runtime
-from tests.infra.scenario import (
+from tests.infra.tools.runtime import Runtime
+from tests.infra.tools.scenario import (
     requests_become_runs_that_finish,
     the_doctor_finds_nothing_wrong,
     what_is_wrong_is_set_aside,
 )
-from tests.infra.stack import KEYS, Stack, deployed, repair_mappings
+from tests.infra.tools.stack import KEYS, Stack, deployed, repair_mappings
 from tests.local import eventually
 from tests.ministack import client, ministack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STACK = "push-dispatch"
 #: Those that are deployed when all parameters but that for the API are left at their defaults.
 FUNCTIONS = {

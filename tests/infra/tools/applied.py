@@ -2,7 +2,7 @@
 
 Run by `.ci/steps/60-terraform.sh`. Looked at first: format, validity, the module's own tests with a
 mocked provider, and the complete example's part in AWS. Then the simple example is applied, planned
-again without a difference, used as tests/infra/deploy.py uses the SAM stack, and destroyed.
+again without a difference, used as tests/infra/tools/deploy.py uses the SAM stack, and destroyed.
 
 What MiniStack 1.5.33 cannot do is listed there, too. Here, in addition: it keeps all of an alarm,
 but leaves half of it out when it describes alarms in XML, as the provider asks for them. So of
@@ -20,17 +20,17 @@ import tempfile
 from pathlib import Path
 
 from tests.fakes.ecs import FakeEcs
-from tests.infra.scenario import (
+from tests.infra.tools.scenario import (
     requests_become_runs_that_finish,
     the_doctor_finds_nothing_wrong,
     what_is_wrong_is_set_aside,
 )
-from tests.infra.stack import KEYS, Stack, listener
-from tests.infra.terraform_cli import Absent, Terraform, terraform_in
+from tests.infra.tools.stack import KEYS, Stack, listener
+from tests.infra.tools.terraform_cli import Absent, Terraform, terraform_in
 from tests.local import Cli
 from tests.ministack import client, ministack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 _SKIPPED = 77
 #: What MiniStack does not tell of an alarm in XML.
 _NOT_TOLD_OF_ALARMS = {

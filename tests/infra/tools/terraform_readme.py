@@ -1,5 +1,5 @@
 """Writes what variables and outputs say into infra/terraform/README.md: `python -m
-tests.infra.terraform_readme`. A test compares the page with what this would write."""
+tests.infra.tools.terraform_readme`. A test compares the page with what this would write."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.infra.hcl import Block, blocks, value
+from tests.infra.tools.hcl import Block, blocks, value
 
 __all__ = ["PAGE", "written"]
 
-PAGE = Path(__file__).parents[2] / "infra/terraform/README.md"
+PAGE = Path(__file__).parents[3] / "infra/terraform/README.md"
 _MODULES = PAGE.parent / "modules"
 
 
