@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
+from push_dispatch.control.apply_sharing import sharing_changes
 from push_dispatch.core.deployment import Deployment, to_document
 from push_dispatch.core.model import DEFAULT_QUEUE, Fallback, Ledger, Pool, Queue, Rate
 from push_dispatch.core.schedule import Schedule, expression_of
@@ -33,6 +34,9 @@ _POOL_FIELDS = (
     "give_up_seconds",
     "fallbacks",
     "secrets",
+    "weights",
+    "backfill",
+    "ageing_seconds",
 )
 _QUEUE_FIELDS = ("description", "key_limit", "rate")
 
@@ -42,7 +46,8 @@ def new_pool(pool: Pool, template: Mapping[str, Any]) -> Iterator[str]:
     yield f"type {pool.type}, {_limit(pool.limit)}"
     if pool.paused:
         yield "paused: nothing starts"
-    yield from _values(pool, _POOL_FIELDS)
+    yield from _values(replace(pool, backfill=""), _POOL_FIELDS)  # type: ignore[arg-type]
+    yield from sharing_changes(replace(pool, limits=(), capacity={}), pool, Ledger(pool.name))
     yield f"base job template {pool.template}"
     for name, allowed in enforced(template).items():
         yield f"variable {name} is enforced" + ("" if allowed is True else f": {_shown(allowed)}")
@@ -60,6 +65,7 @@ def pool_changes(now: Pool, then: Pool, ledger: Ledger) -> Iterator[str]:
     if now.paused != then.paused:
         yield _pause_change(paused=then.paused, held=held.total())
     yield from _changes(now, then, _POOL_FIELDS)
+    yield from sharing_changes(now, then, ledger)
     for queue in then.in_order:
         known = now.queue(queue.name)
         if known is None:

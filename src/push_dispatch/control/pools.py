@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.canonical import digest_of
-from push_dispatch.core.errors import Conflict, NotFound, Refused, Unreadable
+from push_dispatch.core.errors import Conflict, Invalid, NotFound, Refused, Unreadable
 from push_dispatch.core.events import Reject, Stop
+from push_dispatch.core.limits import check_limits
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
+    MAX_GIVE_UP_SECONDS,
     Ledger,
     Pool,
     Queue,
@@ -29,6 +31,7 @@ from push_dispatch.core.model import (
     check_priority,
     check_rate,
 )
+from push_dispatch.core.units import check_capacity
 from push_dispatch.core.validation import check_template
 from push_dispatch.engine.audit import not_audited
 from push_dispatch.engine.transition import move, transition
@@ -110,6 +113,7 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
         check_limit(changed.limit, f"pool {name!r}")
         check_limit(changed.key_limit, f"pool {name!r}, per key")
         check_patience(changed)
+        check_sharing(changed)
         for queue in changed.queues:
             _check_queue(queue)
         _check_rates(changed, before=pool)
@@ -323,11 +327,26 @@ def check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
     check_limit(pool.limit, f"pool {pool.name!r}")
     check_limit(pool.key_limit, f"pool {pool.name!r}, per key")
     check_patience(pool)
+    check_sharing(pool)
     entry_for(pool.type)
     for queue in pool.queues:
         _check_queue(queue)
     _check_rates(pool)
     check_template(template)
+
+
+def check_sharing(pool: Pool) -> None:
+    """Raise Invalid if the pool's limits, capacity or ageing are not valid."""
+    where = f"pool {pool.name!r}"
+    check_limits(pool.limits, where)
+    check_capacity(pool.capacity, pool.weights, pool.backfill, where)
+    step = pool.ageing_seconds
+    if step is not None and not (type(step) is int and 1 <= step <= MAX_GIVE_UP_SECONDS):
+        raise Invalid(
+            f"{where}: ageing_seconds {step} is not valid: an integer from 1 to "
+            f"{MAX_GIVE_UP_SECONDS}; leave it out to serve the queues strictly",
+            reason="invalid_limit",
+        )
 
 
 def _check_queue(queue: Queue) -> None:

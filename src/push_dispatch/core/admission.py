@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from push_dispatch.core.ageing import in_turn
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.model import (
     MAX_SLOTS,
+    Backfill,
     Collision,
     Holder,
     Ledger,
@@ -20,9 +22,11 @@ from push_dispatch.core.model import (
     Queue,
     Ready,
     Slot,
+    Weights,
 )
 from push_dispatch.core.rates import available, next_at, paced_after, starts_after, windows_move
-from push_dispatch.core.usage import Used
+from push_dispatch.core.units import GRACE_SECONDS, NEVER, free_from
+from push_dispatch.core.usage import Used, scope_of
 
 __all__ = [
     "HANDOVER_SECONDS",
@@ -43,6 +47,8 @@ HANDOVER_SECONDS = 30
 #: refused although the platform had taken others: it may be too large for the room there is.
 ASIDE_SECONDS = 60
 _DOUBLINGS = 4
+#: Runs that wait for capacity, in one pass, before no more of the line is read.
+_KEPT = 100
 #: Waits for a platform that refuses.
 _REFUSED = frozenset({"no_room", "throttled"})
 
@@ -86,14 +92,18 @@ class Decision:
 
 
 def decide(snapshot: Snapshot, now: int, *, at_most: int = MAX_SLOTS) -> Decision:
-    """Admit in the order of queue priority, due time and submission, as far as the limits allow.
+    """Admit in the order of queue priority, due time and submission, as far as the limits allow;
+    if the pool ages its runs, in the order of `ageing`.
 
-    A run held back by its queue, its key or its deployment never holds back another. At most
+    A run held back by its queue, its key, its deployment or a named limit never holds back
+    another. One that waits for capacity does: what becomes free is kept for it. At most
     `at_most` runs are admitted.
     """
     desk = _Desk(snapshot, now, at_most)
-    for queue in snapshot.pool.in_order:
-        for ready in snapshot.ready.get(queue.name, ()):
+    for queue, ready in in_turn(snapshot.pool, snapshot.ready):
+        if ready is None:
+            desk.reach_end(queue)
+        else:
             desk.serve(queue, ready)
     return desk.decision()
 
@@ -121,11 +131,10 @@ def startable_alone(snapshot: Snapshot, now: int) -> frozenset[Slot]:
 def apply(snapshot: Snapshot, admitted: Sequence[Ready], now: int) -> Ledger:
     """The ledger after the admission: what the commit writes."""
     pool, ledger = snapshot.pool, snapshot.ledger
-    new = tuple(
-        Holder(r.run, r.attempt, r.queue, now, r.concurrency_key, r.deployment) for r in admitted
-    )
+    new = tuple(_holder(pool, ready, now) for ready in admitted)
     started = Counter({"": len(admitted)})
     started.update(r.queue for r in admitted)
+    started.update(scope_of(name, key) for h in new for name, key in h.keys)
     return replace(
         ledger,
         version=ledger.version + 1,
@@ -145,7 +154,7 @@ def next_turn(snapshot: Snapshot, decision: Decision, now: int) -> int | None:
     turns: list[int] = []
     if "platform_rate" in reasons and pool.platform_rate:
         turns.append(next_at(ledger.paced, pool.platform_rate))
-    if "rate_limit" in reasons:
+    if reasons & {"rate_limit", "named_rate"}:
         turns += windows_move(pool, ledger, now)
     refused = [wait.ready for wait in decision.wait if wait.reason in _REFUSED]
     turns += [_aside_until(ready) for ready in refused]
@@ -173,6 +182,10 @@ class _Desk:
     room: int | None = field(init=False)
     #: Of whom one may find out whether a platform that refused takes runs again.
     probes: list[Ready] = field(default_factory=list)
+    #: The first run that waits for capacity, and how many do.
+    head: Ready | None = None
+    kept: int = 0
+    hungry: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.since = {holder.slot: holder.since for holder in self.snapshot.ledger.holders}
@@ -199,6 +212,8 @@ class _Desk:
         reason = self.reason_to_wait(queue, ready)
         if reason is not None:
             self.wait.append(Wait(ready, reason))
+            if reason == "capacity":
+                self._keep(ready)
             if self.room and self.snapshot.circuit.refusals and reason in _REFUSED:
                 self.probes.append(ready)
         else:
@@ -229,7 +244,40 @@ class _Desk:
             return "deployment_limit"
         if used.rate_is_spent(pool, queue):
             return "rate_limit"
+        if reason := used.named_reason(pool, ready) or self._capacity_holds(ready):
+            return reason
         return self._platform_holds(ready)
+
+    def _keep(self, ready: Ready) -> None:
+        """Keep what becomes free for a run that waits for capacity."""
+        self.head = self.head or ready
+        self.kept += 1
+        self.used.keep(ready)
+
+    def _capacity_holds(self, ready: Ready) -> str | None:
+        capacity = self.snapshot.pool.capacity
+        needed = _within_capacity(self.snapshot.pool, ready.weights)
+        if any(taken > capacity[unit] for unit, taken in needed):
+            return "capacity_too_small"
+        if self.used.fits(capacity, needed) or self._may_pass(ready, needed):
+            return None
+        return "capacity"
+
+    def _may_pass(self, ready: Ready, needed: Weights) -> bool:
+        """Whether a run can be let in before the head because it is certain to have ended by the
+        time at which the head is certain to start."""
+        pool, head = self.snapshot.pool, self.head
+        if pool.backfill is not Backfill.CONSERVATIVE or head is None:
+            return False
+        if not self.used.fits(pool.capacity, needed, beside_kept=False):
+            return False
+        ends = _until(ready, self.now)
+        holders = [
+            *((h.weights, h.until) for h in self.snapshot.ledger.holders),
+            *((r.weights, _until(r, self.now)) for r in self.admit),
+        ]
+        starts = free_from(pool.capacity, holders, _within_capacity(pool, head.weights))
+        return ends is not None and ends <= starts < NEVER
 
     def _platform_holds(self, ready: Ready) -> str | None:
         admitted = len(self.admit)
@@ -261,13 +309,16 @@ class _Desk:
             expire=tuple(self.expire),
             collide=tuple(self.collide),
             wait=tuple(self.wait),
-            hungry=frozenset(q.name for q in self.snapshot.pool.queues if self._is_hungry(q)),
+            hungry=frozenset(self.hungry),
         )
 
-    def _is_hungry(self, queue: Queue) -> bool:
-        """Whether a run of this queue with a key of its own would start now."""
+    def reach_end(self, queue: Queue) -> None:
+        """Note whether one more run of this queue would start now, before those behind it: one with
+        a key of its own, and with no weight. While others wait for capacity no more than a batch
+        is read to find it."""
         ready = Ready(queue.name, self.now, "", "", 0)
-        return self.reason_to_wait(queue, ready) is None
+        if self.kept < _KEPT and self.reason_to_wait(queue, ready) is None:
+            self.hungry.add(queue.name)
 
 
 def _collides(pool: Pool, used: Used, ready: Ready, now: int) -> bool:
@@ -276,6 +327,33 @@ def _collides(pool: Pool, used: Used, ready: Ready, now: int) -> bool:
         and ready.due <= now
         and used.deployment_is_full(pool, ready)
     )
+
+
+def _holder(pool: Pool, ready: Ready, now: int) -> Holder:
+    limits = {limit.name for limit in pool.limits}
+    counts_on_ends = pool.capacity and pool.backfill is Backfill.CONSERVATIVE
+    return Holder(
+        ready.run,
+        ready.attempt,
+        ready.queue,
+        now,
+        ready.concurrency_key,
+        ready.deployment,
+        keys=tuple((name, key) for name, key in ready.keys if name in limits),
+        weights=_within_capacity(pool, ready.weights),
+        until=_until(ready, now) if counts_on_ends else None,
+    )
+
+
+def _within_capacity(pool: Pool, weights: Weights) -> Weights:
+    return tuple((unit, taken) for unit, taken in weights if unit in pool.capacity)
+
+
+def _until(ready: Ready, now: int) -> int | None:
+    """By when the run has ended for certain if it starts now; None if nothing ends it."""
+    if ready.timeout_seconds is None:
+        return None
+    return now + (ready.timeout_seconds + GRACE_SECONDS) * 1000
 
 
 def _aside_until(ready: Ready) -> int:

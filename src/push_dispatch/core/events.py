@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from push_dispatch.core.model import Observation
+from push_dispatch.core.model import Keys, Observation, Weights
 
 __all__ = [
+    "Boost",
     "Claim",
+    "Claims",
     "Event",
     "Expire",
     "FallBack",
@@ -130,4 +132,33 @@ class Move:
     queue: str
 
 
-Event = Claim | Hold | Pushed | FallBack | GiveBack | Reject | Observe | Stop | Expire | Move
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What the run falls under and takes, as of the pool's declaration `under`."""
+
+    keys: Keys
+    weights: Weights
+    under: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """The run stands earlier in its line than it is due, by so many milliseconds."""
+
+    by: int
+
+
+Event = (
+    Claim
+    | Hold
+    | Pushed
+    | FallBack
+    | GiveBack
+    | Reject
+    | Observe
+    | Stop
+    | Expire
+    | Move
+    | Claims
+    | Boost
+)

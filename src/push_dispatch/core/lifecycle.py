@@ -13,7 +13,9 @@ from typing import Any
 
 from push_dispatch.core.ending import close, crash, end, ended, stopped, with_attempt
 from push_dispatch.core.events import (
+    Boost,
     Claim,
+    Claims,
     Event,
     Expire,
     FallBack,
@@ -52,6 +54,8 @@ TRANSITIONS: Mapping[RunState, Mapping[type[Any], frozenset[RunState]]] = {
         GiveBack: frozenset({_S.SCHEDULED}),
         Reject: frozenset({_S.CRASHED}),
         Move: frozenset({_S.SCHEDULED}),
+        Claims: frozenset({_S.SCHEDULED}),
+        Boost: frozenset({_S.SCHEDULED}),
     },
     _S.PENDING: {
         Claim: frozenset({_S.PENDING}),
@@ -258,6 +262,14 @@ def _move(run: Run, event: Move, _now: int) -> Run:
     return replace(run, queue=event.queue)
 
 
+def _claims(run: Run, event: Claims, _now: int) -> Run:
+    return replace(run, keys=event.keys, weights=event.weights, under=event.under)
+
+
+def _boost(run: Run, event: Boost, _now: int) -> Run:
+    return replace(run, boost=max(0, min(run.due, event.by)))
+
+
 _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
     Claim: _claim,
     Hold: _hold,
@@ -269,6 +281,8 @@ _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
     Stop: _stop,
     Expire: _expire,
     Move: _move,
+    Claims: _claims,
+    Boost: _boost,
 }
 
 

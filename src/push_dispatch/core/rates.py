@@ -6,12 +6,14 @@ bucket, which spreads the starts. Both are kept in the ledger, in the commit tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from push_dispatch.core.model import Ledger, Pool, Rate, Starts
 
 __all__ = [
+    "MAX_KEYS",
     "available",
+    "named_scopes",
     "next_at",
     "paced_after",
     "scopes",
@@ -20,6 +22,9 @@ __all__ = [
     "take",
     "windows_move",
 ]
+
+#: Keys whose starts a ledger counts at once; the ledger is one item.
+MAX_KEYS = 1000
 
 # -- the bucket: the generic cell rate algorithm, in the time at which it would be full again ------
 
@@ -62,6 +67,15 @@ def scopes(pool: Pool) -> list[tuple[str, Rate]]:
     return [("", pool.rate), *rates] if pool.rate else rates
 
 
+def named_scopes(pool: Pool, known: Iterable[str]) -> list[tuple[str, Rate]]:
+    """Those of the `known` scopes that belong to a named limit with a rate, with that rate."""
+    rates = {limit.name: limit.rate for limit in pool.limits if limit.rate}
+    if not rates:
+        return []
+    named = ((scope, scope.partition(":")) for scope in known)
+    return [(scope, rates[name]) for scope, (name, colon, _) in named if colon and name in rates]
+
+
 def started_within(ledger: Ledger, scope: str, rate: Rate, now: int) -> int:
     """Count the starts of a scope that its rate still counts."""
     return sum(count for _, count in _within(ledger.starts.get(scope, ()), rate, now))
@@ -72,7 +86,8 @@ def starts_after(
 ) -> dict[str, Starts]:
     """The starts that a ledger keeps after so many more in each scope."""
     starts: dict[str, Starts] = {}
-    for scope, rate in scopes(pool):
+    named = named_scopes(pool, {**ledger.starts, **admitted})
+    for scope, rate in (*scopes(pool), *named):
         kept = _within(ledger.starts.get(scope, ()), rate, now)
         if count := admitted.get(scope, 0):
             kept = _condensed((*kept, (now, count)), rate)
@@ -85,7 +100,7 @@ def windows_move(pool: Pool, ledger: Ledger, now: int) -> list[int]:
     """When the oldest start of each rate's window leaves it."""
     return [
         starts[0][0] + rate.period_seconds * 1000
-        for scope, rate in scopes(pool)
+        for scope, rate in (*scopes(pool), *named_scopes(pool, ledger.starts))
         if (starts := _within(ledger.starts.get(scope, ()), rate, now))
     ]
 

@@ -109,9 +109,11 @@ class _World:
             order=f"{number:012d}",
             refused_at=0,
             blames=0,
+            # As far ahead of its line as it is.
+            boost=arrival.at - arrival.ready.placed if arrival.ready.boost else 0,
         )
         self.arrivals[run] = arrival
-        insort(self.lines.setdefault(arrival.queue, []), (arrival.at, number, ready))
+        insort(self.lines.setdefault(arrival.queue, []), (ready.placed, number, ready))
 
     def step(self, now: int) -> Iterator[Simulated]:
         ended: list[Slot] = []

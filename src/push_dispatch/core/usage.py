@@ -9,12 +9,13 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from push_dispatch.core.model import Ledger, Pool, Queue, Ready
-from push_dispatch.core.rates import scopes, started_within
+from push_dispatch.core.model import Holder, Ledger, Pool, Queue, Ready, Weights
+from push_dispatch.core.rates import MAX_KEYS, named_scopes, scopes, started_within
 
-__all__ = ["Used", "slot_name"]
+__all__ = ["Used", "scope_of", "slot_name"]
 
 #: Bytes of a name in the ledger.
 _SLOT_NAME = 12
@@ -30,12 +31,18 @@ class Used:
     queue_keys: Counter[tuple[str, str]]
     deployments: Counter[str]
     starts: Counter[str]
+    #: Slots by named limit and key, as `scope_of` names them.
+    named: Counter[str] = field(default_factory=Counter)
+    #: Of each unit, what is taken, and what is kept for runs that wait for it.
+    taken: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, pool: Pool, ledger: Ledger, now: int) -> Used:
         """What the ledger says is used."""
         holders = ledger.holders
-        starts = {scope: started_within(ledger, scope, rate, now) for scope, rate in scopes(pool)}
+        limited = [*scopes(pool), *named_scopes(pool, ledger.starts)]
+        starts = {scope: started_within(ledger, scope, rate, now) for scope, rate in limited}
         return cls(
             total=len(holders),
             queues=Counter(h.queue for h in holders),
@@ -45,10 +52,23 @@ class Used:
             ),
             deployments=Counter(slot_name(h.deployment) for h in holders if h.deployment),
             starts=Counter(starts),
+            named=Counter(scope for h in holders for scope in _scopes_of(h)),
+            taken=_sum_of_weights(holders),
         )
 
     def add(self, ready: Ready) -> None:
         """Count one more run that starts now."""
+        self._count(ready)
+        for unit, taken in ready.weights:
+            self.taken[unit] += taken
+
+    def keep(self, ready: Ready) -> None:
+        """Keep for a run that waits for capacity all that it needs to start."""
+        self._count(ready)
+        for unit, taken in ready.weights:
+            self.kept[unit] += taken
+
+    def _count(self, ready: Ready) -> None:
         self.total += 1
         self.queues[ready.queue] += 1
         if ready.concurrency_key:
@@ -59,6 +79,9 @@ class Used:
             self.deployments[slot_name(ready.deployment)] += 1
         self.starts[""] += 1
         self.starts[ready.queue] += 1
+        for scope in _scopes_of(ready):
+            self.named[scope] += 1
+            self.starts[scope] += 1
 
     def key_is_full(self, pool: Pool, queue: Queue, ready: Ready) -> bool:
         """Whether the run's concurrency key holds as many slots as it may."""
@@ -80,6 +103,52 @@ class Used:
         return (pool.rate is not None and self.starts[""] >= pool.rate.starts) or (
             queue.rate is not None and self.starts[queue.name] >= queue.rate.starts
         )
+
+    def named_reason(self, pool: Pool, ready: Ready) -> str | None:
+        """Why a named limit does not let the run in: a token of kind `wait`. None if all do."""
+        keys = dict(ready.keys)
+        spent = False
+        for limit in pool.limits:
+            if limit.name not in keys:
+                continue
+            scope = scope_of(limit.name, keys[limit.name])
+            if limit.limit is not None and self.named[scope] >= limit.limit:
+                return "named_limit"
+            if limit.rate is not None:
+                spent |= self.starts[scope] >= limit.rate.starts or self._too_many_keys(scope)
+        return "named_rate" if spent else None
+
+    def fits(
+        self, capacity: Mapping[str, int], needed: Weights, *, beside_kept: bool = True
+    ) -> bool:
+        """Whether so much of each unit is free."""
+        return all(
+            self.taken[unit] + (self.kept[unit] if beside_kept else 0) + taken <= capacity[unit]
+            for unit, taken in needed
+        )
+
+    def _too_many_keys(self, scope: str) -> bool:
+        if self.starts[scope]:
+            return False
+        return sum(1 for name, count in self.starts.items() if ":" in name and count) >= MAX_KEYS
+
+
+def scope_of(limit: str, key: str) -> str:
+    """What is counted together under a named limit: slots, and starts in the ledger. No queue has
+    such a name."""
+    return f"{limit}:{slot_name(key)}"
+
+
+def _scopes_of(run: Ready | Holder) -> Iterator[str]:
+    return (scope_of(name, key) for name, key in run.keys)
+
+
+def _sum_of_weights(holders: tuple[Holder, ...]) -> Counter[str]:
+    taken: Counter[str] = Counter()
+    for holder in holders:
+        for unit, weight in holder.weights:
+            taken[unit] += weight
+    return taken
 
 
 def slot_name(name: str) -> str:

@@ -64,8 +64,10 @@ def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
             hints.ended.add(Slot(after.uuid, after.attempt))
         place = Ready.of(after)
         hints.waiting.append(place)
-        if before is not None and before.state is RunState.SCHEDULED and Ready.of(before) != place:
-            hints.gone.append(Ready.of(before))
+        if before is not None and before.state is RunState.SCHEDULED:
+            left = Ready.of(before)
+            # One under the same name is replaced, not removed.
+            hints.gone += [left] if left.place != place.place else []
     elif after.state is RunState.CANCELLING and (
         before is None or (before.state, before.stop) != (after.state, after.stop)
     ):

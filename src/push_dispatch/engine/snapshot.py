@@ -12,13 +12,14 @@ Nothing comes from a cache, and every read is strongly consistent: "nothing to d
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from push_dispatch.core.admission import Decision, Snapshot, decide
 from push_dispatch.core.model import Ready, Run, Slot
+from push_dispatch.engine.claims import renewed
 from push_dispatch.ports import Ports
-from push_dispatch.ports.store import Store
 
 __all__ = ["BATCH", "DEPTH", "decided", "snapshot_of", "waiting_in", "with_heads", "with_lines"]
 
@@ -47,7 +48,7 @@ def decided(
 
     Where no run can be admitted, whoever it is, only a `thorough` pass reads the line.
     """
-    line = _Line(ports.store, snapshot, now, BATCH)
+    line = _Line(ports, snapshot, now, BATCH)
     if thorough or _may_admit(snapshot, now):
         line.read_heads()
     while True:
@@ -61,7 +62,7 @@ def decided(
 def with_heads(ports: Ports, snapshot: Snapshot, now: int, places: Iterable[Ready]) -> Snapshot:
     """Read what a pass of dispatch would read, with these places where they belong: further
     behind, or about to be enqueued. No more than the free slots can take, however long the line."""
-    line = _Line(ports.store, snapshot, now, DEPTH)
+    line = _Line(ports, snapshot, now, DEPTH, renews=False)
     line.read_heads()
     while line.read_more(decide(replace(snapshot, ready=line.ready), now).hungry):
         pass
@@ -90,7 +91,7 @@ def _merged(
     for place in places:
         if place.queue in merged:
             merged[place.queue].add(place)
-    return {name: sorted(line, key=lambda r: (r.due, r.order)) for name, line in merged.items()}
+    return {name: sorted(line, key=lambda r: r.place[1:]) for name, line in merged.items()}
 
 
 def _may_admit(snapshot: Snapshot, now: int) -> bool:
@@ -103,9 +104,13 @@ def _may_admit(snapshot: Snapshot, now: int) -> bool:
 class _Line:
     """The heads of a pool's queues, in pages of the slots that are free, `at_most` so many."""
 
-    def __init__(self, store: Store, snapshot: Snapshot, now: int, at_most: int) -> None:
+    def __init__(
+        self, ports: Ports, snapshot: Snapshot, now: int, at_most: int, *, renews: bool = True
+    ) -> None:
+        """With `renews`, entries under a declaration that was replaced are written again."""
         pool = snapshot.pool
-        self._store, self._pool, self._now = store, pool.name, now
+        self._ports, self._declared, self._renews = ports, pool, renews
+        self._store, self._pool, self._now = ports.store, pool.name, now
         self._page = min(at_most, max(0, pool.slots - len(snapshot.ledger.holders))) + _SLACK
         #: The last entry read of each queue that may have more.
         self._last: dict[str, Ready] = {}
@@ -138,7 +143,13 @@ class _Line:
         self._verified |= {entry.slot for entry in unverified}
         for entry in stale:
             self.ready[entry.queue].remove(entry)
-        self._store.dequeue(self._pool, stale)
+        # What the run says now may stand under the same name: that is written again, not removed.
+        fresh = {entry: _fresh(runs.get(entry.run), entry) for entry in stale}
+        written = [place for place in fresh.values() if place]
+        for place in written:
+            insort(self.ready[place.queue], place, key=lambda p: p.place[1:])
+        self._store.enqueue(self._pool, written, self._now)
+        self._store.dequeue(self._pool, [e for e, place in fresh.items() if place is None])
         return bool(stale)
 
     def _read(self, name: str, after: Ready | None) -> None:
@@ -146,13 +157,20 @@ class _Line:
         self._last.pop(name, None)
         if len(page) == self._page:
             self._last[name] = page[-1]
-        self.ready[name] += page
+        self.ready[name] += renewed(self._ports, self._declared, page) if self._renews else page
 
 
 def _waits(run: Run | None, entry: Ready) -> bool:
-    return (
-        run is not None
-        and not run.unreadable
-        and run.waits_for(entry.attempt)
-        and Ready.of(run) == entry
-    )
+    return _is_waiting(run, entry) and run is not None and Ready.of(run) == entry
+
+
+def _fresh(run: Run | None, entry: Ready) -> Ready | None:
+    """The place that the run has under the very name of this one; None if it has none there."""
+    if run is None or not _is_waiting(run, entry):
+        return None
+    place = Ready.of(run)
+    return place if place.place == entry.place else None
+
+
+def _is_waiting(run: Run | None, entry: Ready) -> bool:
+    return run is not None and not run.unreadable and run.waits_for(entry.attempt)

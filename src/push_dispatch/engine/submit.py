@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from push_dispatch.core.errors import Invalid, Misconfigured, NotFound, Unavailable
 from push_dispatch.core.model import Pool, Ready, Run, RunState
 from push_dispatch.core.request import Check, Request, check_request, differences, run_of
+from push_dispatch.engine.claims import claimed
 from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
 
@@ -57,6 +58,7 @@ def submit_many(
     if check is not None:
         _check_variables(ports, pools, runs, check)
     _check_secrets(pools, runs)
+    runs = claimed(ports, pools, runs)
     submitted: list[Submitted] = []
     for start in range(0, len(runs), _AT_ONCE):
         submitted += _store(ports, [_now(ports, run) for run in runs[start : start + _AT_ONCE]])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from push_dispatch.core.admission import Snapshot
+from push_dispatch.core.ageing import in_turn
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import (
     Holder,
@@ -25,6 +26,12 @@ from push_dispatch.core.simulate import simulate
 from push_dispatch.core.usage import slot_name
 from push_dispatch.engine.snapshot import DEPTH, snapshot_of, with_lines
 from push_dispatch.insight.estimate import durations_of, expected_arrivals, expected_ends
+from push_dispatch.insight.sharing import (
+    SHARING,
+    ageing_numbers,
+    sharing_holders,
+    sharing_numbers,
+)
 from push_dispatch.insight.why import reasons_in, settled_reason, why
 from push_dispatch.ports import Ports
 
@@ -47,7 +54,7 @@ class Explanation:
     sentence: str
     remedy: str
     #: The numbers behind the reason, such as {"queue limit": 4, "slots held in queue": 4}.
-    numbers: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, int | float] = field(default_factory=dict)
     #: Runs of the pool that are served before this one; None if it does not wait.
     ahead: int | None = None
     #: Who holds the slots that it waits for, longest first.
@@ -100,9 +107,9 @@ def explain(ports: Ports, run_id: str) -> Explanation:
         reason=reason,
         sentence=about.sentence,
         remedy=_filled_in(about.remedy, run),
-        numbers=_numbers(snapshot, place, reason, now),
+        numbers=_numbers(snapshot, place, reason, now) | ageing_numbers(snapshot, place, now),
         ahead=_ahead(snapshot, place, now),
-        holders=_holders(snapshot, place, reason),
+        holders=_holders(snapshot, place, reason, now),
         estimated_start=_estimate(ports, snapshot, place, reason, now),
     )
 
@@ -130,10 +137,10 @@ def _settled(run: Run, reason: str = "") -> Explanation:
 # -- the numbers behind a reason --------------------------------------------------------------
 
 
-def _numbers(snapshot: Snapshot, place: Ready, reason: str, now: int) -> dict[str, int]:
+def _numbers(snapshot: Snapshot, place: Ready, reason: str, now: int) -> dict[str, int | float]:
     pool, ledger = snapshot.pool, snapshot.ledger
     queue = pool.queue(place.queue)
-    holders = _holders(snapshot, place, reason)
+    holders = _holders(snapshot, place, reason, now)
     match reason:
         case "not_due" | "retry_backoff":
             return {"seconds until due": max(0, -((now - place.due) // 1000))}
@@ -153,21 +160,26 @@ def _numbers(snapshot: Snapshot, place: Ready, reason: str, now: int) -> dict[st
         case "platform_rate" if pool.platform_rate:
             rate = pool.platform_rate
             return {"starts per period": rate.starts, "period in seconds": rate.period_seconds}
+        case "named_limit" | "named_rate" | "capacity" | "capacity_too_small":
+            return sharing_numbers(snapshot, place, reason, now)
         case "no_room" | "throttled":
             return _refusal_numbers(snapshot, place, now)
         case _:
             return {}
 
 
-def _refusal_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int]:
+def _refusal_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int | float]:
     circuit = snapshot.circuit
-    numbers = {"refusals in a row": circuit.refusals, "slots given back by the run": place.returns}
+    numbers: dict[str, int | float] = {
+        "refusals in a row": circuit.refusals,
+        "slots given back by the run": place.returns,
+    }
     if circuit.refusals:
         numbers["seconds until a run tries"] = max(0, -((now - circuit.next_at) // 1000))
     return numbers
 
 
-def _rate_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int]:
+def _rate_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int | float]:
     queue = snapshot.pool.queue(place.queue)
     scopes = (("", snapshot.pool.rate), (place.queue, queue.rate if queue else None))
     for scope, rate in scopes:
@@ -182,7 +194,7 @@ def _rate_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int]:
     return {}
 
 
-def _holders(snapshot: Snapshot, place: Ready, reason: str) -> tuple[Holder, ...]:
+def _holders(snapshot: Snapshot, place: Ready, reason: str, now: int) -> tuple[Holder, ...]:
     """Those whose end the run waits for."""
     match reason:
         case "queue_limit":
@@ -195,21 +207,22 @@ def _holders(snapshot: Snapshot, place: Ready, reason: str) -> tuple[Holder, ...
             chosen = [h for h in snapshot.ledger.holders if slot_name(h.deployment) == name]
         case "pool_limit" | "pool_full":
             chosen = list(snapshot.ledger.holders)
+        case _ if reason in SHARING:
+            chosen = sharing_holders(snapshot, place, reason, now)
         case _:
             chosen = []
     return tuple(sorted(chosen, key=lambda holder: holder.since))
 
 
 def _ahead(snapshot: Snapshot, place: Ready, now: int) -> int:
-    """Waiting runs that are served first: in queues before its own, and earlier in its own."""
+    """Waiting runs that are served first."""
     held = {holder.slot for holder in snapshot.ledger.holders}
     by, ahead = max(now, place.due), 0
-    for queue in snapshot.pool.in_order:
-        for ready in snapshot.ready.get(queue.name, ()):
-            if ready == place:
-                return ahead
-            if ready.slot not in held and ready.due <= by:
-                ahead += 1
+    for _, ready in in_turn(snapshot.pool, snapshot.ready):
+        if ready == place:
+            return ahead
+        if ready is not None and ready.slot not in held and ready.due <= by:
+            ahead += 1
     return ahead
 
 
@@ -218,6 +231,7 @@ def _ahead(snapshot: Snapshot, place: Ready, now: int) -> int:
 #: No end of another run will change these: somebody has to do something first.
 _UNKNOWN = frozenset(
     {
+        "capacity_too_small",
         "no_room",
         "pool_limit_zero",
         "pool_paused",

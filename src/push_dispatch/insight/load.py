@@ -15,6 +15,8 @@ from push_dispatch.core.errors import Invalid, NotFound
 from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Ready, Slot
 from push_dispatch.core.request import run_of
 from push_dispatch.core.simulate import Arrival
+from push_dispatch.core.units import amount
+from push_dispatch.engine.claims import claimed
 from push_dispatch.engine.snapshot import snapshot_of, with_lines
 from push_dispatch.insight.estimate import (
     Durations,
@@ -38,7 +40,20 @@ _HISTORY = 5000
 _LARGEST_LOAD = 1_000_000
 #: Seconds: 30 years.
 _LONGEST = 10**9
-_FIELDS = frozenset({"at", "queue", "duration", "count", "every", "concurrency_key", "deployment"})
+_FIELDS = frozenset(
+    {
+        "at",
+        "queue",
+        "duration",
+        "count",
+        "every",
+        "concurrency_key",
+        "deployment",
+        "limits",
+        "weights",
+        "timeout",
+    }
+)
 
 
 def from_document_of_runs(document: Mapping[str, Any]) -> list[Arrival]:
@@ -88,7 +103,9 @@ def forecast(ports: Ports, name: str, until: int) -> Forecast:
     arrivals = [arrival for arrival in arrivals if arrival.at <= until]
     for deployment in all_deployments(ports):
         if deployment.pool == name and not deployment.paused:
-            arrivals += _firings(deployment, durations, now, until)
+            claims = _claims_of(ports, snapshot.pool, deployment)
+            firings = _firings(deployment, durations, now, until)
+            arrivals += [replace(f, ready=replace(f.ready, **claims)) for f in firings]
     ends = expected_ends(snapshot.ledger, durations, now)
     return Forecast(snapshot.pool, snapshot.ledger, arrivals, ends)
 
@@ -108,6 +125,7 @@ def _entry(number: int, entry: Any) -> Iterator[Arrival]:
     for name in ("queue", "concurrency_key", "deployment"):
         if not isinstance(entry.get(name, ""), str):
             raise Invalid(f"{where}.{name}: {entry[name]!r} is not text")
+    weights = _object(entry, "weights", where)
     ready = Ready(
         queue=entry.get("queue", DEFAULT_QUEUE),
         due=0,
@@ -116,9 +134,19 @@ def _entry(number: int, entry: Any) -> Iterator[Arrival]:
         attempt=1,
         concurrency_key=entry.get("concurrency_key", ""),
         deployment=entry.get("deployment", ""),
+        keys=tuple((n, str(key)) for n, key in _object(entry, "limits", where).items()),
+        weights=tuple((u, amount(w, f"{where}.weights.{u}")) for u, w in weights.items()),
+        timeout_seconds=int(_number(entry, "timeout", 0, where)) or None,
     )
     for copy in range(count):
         yield Arrival(int(1000 * (at + copy * every)), max(1, int(1000 * duration)), ready)
+
+
+def _object(entry: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    found = entry.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise Invalid(f"{where}.{name}: {found!r} is not an object of names and values")
+    return found
 
 
 def _number(entry: Mapping[str, Any], name: str, default: float, where: str) -> float:
@@ -126,6 +154,18 @@ def _number(entry: Mapping[str, Any], name: str, default: float, where: str) -> 
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
         raise Invalid(f"{where}.{name}: {value!r} is not a number from 0 to {_LONGEST:,}")
     return value
+
+
+def _claims_of(ports: Ports, pool: Pool, deployment: Deployment) -> dict[str, Any]:
+    """The limits that a run of the deployment falls under, and what it takes; nothing if no run
+    of it could be made."""
+    try:
+        run = run_of(request_of(deployment), now=ports.clock(), order="")
+        (run,) = claimed(ports, {pool.name: pool}, [run])
+    except Invalid:
+        return {}
+    place = Ready.of(run)
+    return {"keys": place.keys, "weights": place.weights, "timeout_seconds": place.timeout_seconds}
 
 
 def _firings(

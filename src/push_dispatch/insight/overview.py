@@ -15,6 +15,7 @@ from typing import Any
 
 from push_dispatch.control.pools import pool_named
 from push_dispatch.core.admission import Snapshot
+from push_dispatch.core.ageing import in_turn
 from push_dispatch.core.model import Ledger, Pool, Queue, Ready, Run, RunState, Slot
 from push_dispatch.core.reasons import Kind, describe
 from push_dispatch.core.simulate import Arrival, simulate
@@ -134,8 +135,8 @@ def _fitting(items: Iterable[dict[str, Any]], most: int) -> list[dict[str, Any]]
 def _in_line(facts: _Facts) -> list[Ready]:
     """Those who wait and hold no slot, in the order in which the queues are served."""
     held = {holder.slot for holder in facts.ledger.holders}
-    lines = (facts.lines[queue.name] for queue in facts.pool.in_order)
-    return [ready for line in lines for ready in line if ready.slot not in held]
+    turns = in_turn(facts.pool, facts.lines)
+    return [ready for _, ready in turns if ready is not None and ready.slot not in held]
 
 
 def _estimates(facts: _Facts, wanted: Collection[str]) -> dict[str, int]:

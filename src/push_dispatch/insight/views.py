@@ -7,11 +7,13 @@ there, so that a script can rely on it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.core.model import Attempt, Holder, Ledger, Pool, Queue, Rate, Run
+from push_dispatch.core.usage import Used
 
 if TYPE_CHECKING:
     from push_dispatch.insight.explain import Explanation, PoolExplanation
@@ -49,6 +51,12 @@ def pool_view(pool: Pool, ledger: Ledger) -> dict[str, Any]:
         "platform_rate": _rate(pool.platform_rate),
         "hold_seconds": pool.hold_seconds,
         "give_up_seconds": pool.give_up_seconds,
+        "limits": [asdict(limit) for limit in pool.limits],
+        "capacity": _units(pool.capacity),
+        "capacity_used": _units(Used.of(pool, ledger, 0).taken),
+        "weights": dict(pool.weights),
+        "backfill": pool.backfill.value,
+        "ageing_seconds": pool.ageing_seconds,
         "fallbacks": [asdict(fallback) for fallback in pool.fallbacks],
         "secrets": list(pool.secrets),
         "template": pool.template,
@@ -93,6 +101,8 @@ def run_view(run: Run, reason: str | None) -> dict[str, Any]:
         "tags": list(run.tags),
         "idempotency_key": run.idempotency_key or None,
         "concurrency_key": run.concurrency_key or None,
+        "limits": dict(run.keys),
+        "weights": _units(dict(run.weights)),
         "deployment": run.deployment or None,
         "parameters": dict(run.parameters),
         "variables": dict(run.variables),
@@ -165,6 +175,11 @@ def _holder(pool: str, holder: Holder) -> dict[str, Any]:
         "queue": holder.queue,
         "since": iso(holder.since),
     }
+
+
+def _units(amounts: Mapping[str, int]) -> dict[str, float]:
+    """Thousandths as numbers of units."""
+    return {unit: taken / 1000 for unit, taken in amounts.items()}
 
 
 def _rate(rate: Rate | None) -> dict[str, int] | None:

@@ -30,6 +30,13 @@ class LedgerContract(StoreSuite):
             values.holder(next(ids)),
             values.holder(next(ids), attempt=70_000, queue="high", concurrency_key="a é"),
             values.holder(next(ids), since=0, deployment="nightly", concurrency_key="high"),
+            values.holder(
+                next(ids),
+                keys=(("everyone", ""), ("tenant", "a é")),
+                weights=(("gpu", 1000), ("vcpu", 250)),
+                until=values.NOW + 9,
+            ),
+            values.holder(next(ids), keys=(("tenant", "b"),)),
             starts={"": ((values.NOW - 5, 1), (values.NOW, 3)), "high": ((values.NOW, 2000),)},
             configuration=4,
         )

@@ -37,9 +37,26 @@ class LineContract(StoreSuite):
             values.place(next(ids), collision=Collision.CANCEL_NEW),
             values.place(next(ids), deployment="nightly"),
             values.place(next(ids), order=next(ids)),
+            values.place(
+                next(ids),
+                keys=(("everyone", ""), ("tenant", "a")),
+                weights=(("gpu", 1000), ("vcpu", 250)),
+                timeout_seconds=60,
+                under="0123456789abcdef",
+            ),
         ]
         store.enqueue(pool, places, NOW)
         assert store.line(pool, "default", 10) == places
+
+    def test_one_that_was_boosted_goes_before_those_that_are_due_earlier(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        first, boosted = values.place(next(ids)), values.place(next(ids), due=NOW + 9, boost=10)
+        store.enqueue(pool, [first, boosted], NOW)
+        assert store.line(pool, "default", 10, due=NOW) == [boosted, first]
+        assert store.line(pool, "default", 10, after=boosted) == [first]
+        store.dequeue(pool, [boosted])
+        assert store.line(pool, "default", 10) == [first]
 
     def test_order_is_due_time_then_submission(
         self, store: Store, pool: str, ids: Iterator[str]

@@ -9,10 +9,12 @@ from typing import Any
 
 from push_dispatch.core.model import (
     Attempt,
+    Backfill,
     Collision,
     Fallback,
     Holder,
     Ledger,
+    NamedLimit,
     Pool,
     Queue,
     Rate,
@@ -78,6 +80,10 @@ def full_run(pool: str, uuid: str) -> Run:
         refused_at=NOW + 7,
         blames=1,
         give_up_at=NOW + 8,
+        keys=(("everyone", ""), ("tenant", "customer 7")),
+        weights=(("licence:x", 1000), ("vcpu", 250)),
+        under="0123456789abcdef",
+        boost=60_000,
     )
 
 
@@ -145,6 +151,14 @@ def full_pool(name: str) -> Pool:
         deployment_limits={"nightly": 0, "hourly": 2},
         fallbacks=(Fallback("cloud-run-v2", "fedcba9876543210"),),
         platform_rate=Rate(20, 1),
+        limits=(
+            NamedLimit("tenant", "{{ parameters.tenant }}", limit=0, rate=Rate(1, 2)),
+            NamedLimit("everyone", limit=3),
+        ),
+        capacity={"vcpu": 0, "licence:x": 2000},
+        weights={"licence:x": "{{ variables.licences }}"},
+        backfill=Backfill.CONSERVATIVE,
+        ageing_seconds=600,
         secrets=("db", "etl/*"),
         retired=("old",),
     )

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from push_dispatch.core.events import (
+    Boost,
     Claim,
+    Claims,
     Event,
     Expire,
     FallBack,
@@ -36,6 +38,8 @@ EVENTS: tuple[type[Event], ...] = (
     Stop,
     Expire,
     Move,
+    Claims,
+    Boost,
 )
 
 
@@ -79,6 +83,8 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     (scheduled(), Expire("cancelled_by_collision"), S.CANCELLED, "cancelled_by_collision"),
     (scheduled(), Reject(1, "platform_rejected", "no"), S.CRASHED, "platform_rejected"),
     (scheduled(), Move("other"), S.SCHEDULED, None),
+    (scheduled(), Claims((("tenant", "a"),), (("gpu", 1),), "digest"), S.SCHEDULED, None),
+    (scheduled(), Boost(60_000), S.SCHEDULED, None),
     (pending(), claim(name="d", instead_of="c"), S.PENDING, None),
     (pending(), Pushed(1, "h"), S.PENDING, None),
     (pending(), FallBack(1, "docker", "docker", "t2", "ecs: full"), S.PENDING, None),

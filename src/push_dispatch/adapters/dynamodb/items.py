@@ -110,7 +110,7 @@ def new_run_item(run: Run) -> dict[str, Any]:
     return item
 
 
-_TEXT, _NUMBER, _JSON, _TUPLE, _STATE, _COLLISION = range(6)
+_TEXT, _NUMBER, _JSON, _TUPLE, _STATE, _COLLISION, _PAIRS = range(7)
 
 _RUN_ATTRIBUTES: Mapping[str, int] = {
     "state": _STATE,
@@ -145,6 +145,10 @@ _RUN_ATTRIBUTES: Mapping[str, int] = {
     "refused_at": _NUMBER,
     "blames": _NUMBER,
     "give_up_at": _NUMBER,
+    "keys": _PAIRS,
+    "weights": _PAIRS,
+    "under": _TEXT,
+    "boost": _NUMBER,
 }
 _ALWAYS = frozenset({"state", "queue", "due", "submitted_at", "order", "attempt", "rev"})
 
@@ -155,6 +159,7 @@ _ENCODE: Mapping[int, Callable[[Any], dict[str, Any]]] = {
     _TUPLE: lambda value: {"S": dumps(list(value))},
     _STATE: lambda value: {"S": value.value},
     _COLLISION: lambda value: {"S": value.value},
+    _PAIRS: lambda value: {"S": dumps(dict(value))},
 }
 
 
@@ -201,6 +206,15 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
         item["deployment"] = {"S": entry.deployment}
     if entry.collision is not Collision.ENQUEUE:
         item["collision"] = {"S": entry.collision.value}
+    if entry.keys:
+        item["keys"] = {"S": dumps(dict(entry.keys))}
+    if entry.weights:
+        item["weights"] = {"S": dumps(dict(entry.weights))}
+    for name in ("timeout_seconds", "boost"):
+        if number := getattr(entry, name):
+            item[name] = {"N": str(number)}
+    if entry.under:
+        item["under"] = {"S": entry.under}
     if entry.refused_at:
         item["refused_at"] = {"N": str(entry.refused_at)}
     if entry.blames:

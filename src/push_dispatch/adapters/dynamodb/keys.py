@@ -114,9 +114,10 @@ def ready_prefix(queue: str) -> str:
 
 
 def ready(entry: Ready) -> str:
-    """Sort key of a place in line: by due time, then by submission. It names the run, because two
-    runs that others have put here may have the same order. A run that gave its slot back keeps
-    both; its places differ, or removing the last one might remove the next one."""
-    place = f"{ready_prefix(entry.queue)}{entry.due:013d}#{entry.order}"
+    """Sort key of a place in line: by due time, earlier if it was boosted, then by submission. It
+    names the run, because two runs that others have put here may have the same order. A run that
+    gave its slot back keeps both; its places differ, or removing the last one might remove the next
+    one."""
+    place = f"{ready_prefix(entry.queue)}{entry.placed:013d}#{entry.order}"
     named = f"{place}#{entry.run}" if entry.names_run and entry.order != entry.run else place
     return f"{named}{RETURNED}{entry.returns}" if entry.returns else named

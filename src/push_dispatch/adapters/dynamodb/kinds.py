@@ -92,6 +92,14 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     "list of texts": lambda value: (
         isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value)
     ),
+    "set of numbers": lambda value: (
+        isinstance(value, Mapping)
+        and all(isinstance(k, str) and _is_whole(v, 0, LARGEST) for k, v in value.items())
+    ),
+    "set of texts": lambda value: (
+        isinstance(value, Mapping)
+        and all(isinstance(k, str) and isinstance(v, str) for k, v in value.items())
+    ),
     "set of limits": lambda value: (
         isinstance(value, Mapping)
         and all(isinstance(k, str) and _is_whole(v, 0, MAX_SLOTS) for k, v in value.items())

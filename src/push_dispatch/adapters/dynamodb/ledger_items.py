@@ -11,6 +11,7 @@ from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
+from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Unreadable
 from push_dispatch.core.model import Holder, Ledger, Starts
@@ -51,6 +52,8 @@ def ledger_item(ledger: Ledger) -> dict[str, Any]:
     if packed:
         item["holders"] = {"B": packed}
         item["names"] = {"S": dumps(names.known)}
+    if more := _more_of(ledger.holders):
+        item["more"] = {"S": dumps(more)}
     if ledger.starts:
         item |= _starts_item(ledger.starts)
     if ledger.paced:
@@ -74,9 +77,20 @@ def read_ledger(pool: str, item: Item | None) -> Ledger:
 def _ledger(pool: str, item: Item) -> Ledger:
     names: Sequence[str] = json.loads(item["names"]["S"]) if "names" in item else [""]
     packed = bytes(item["holders"]["B"]) if "holders" in item else b""
+    more = parse_json(item["more"]["S"]) if "more" in item else {}
     holders = tuple(
-        Holder(str(UUID(bytes=run)), attempt, names[queue], since, names[key], names[deployment])
-        for run, attempt, since, queue, key, deployment in _HOLDER.iter_unpack(packed)
+        Holder(
+            str(UUID(bytes=run)),
+            attempt,
+            names[queue],
+            since,
+            names[key],
+            names[deployment],
+            **_read_more(more.get(str(number))),
+        )
+        for number, (run, attempt, since, queue, key, deployment) in enumerate(
+            _HOLDER.iter_unpack(packed)
+        )
     )
     return Ledger(
         pool,
@@ -86,6 +100,30 @@ def _ledger(pool: str, item: Item) -> Ledger:
         configuration=int(item["configuration"]["N"]) if "configuration" in item else 0,
         paced=int(item["paced"]["N"]) if "paced" in item else 0,
     )
+
+
+def _more_of(holders: Sequence[Holder]) -> dict[str, list[Any]]:
+    """What few holders have, by their number: keys of named limits, weights, their end."""
+    return {
+        str(number): [
+            {name: slot_name(key) for name, key in holder.keys},
+            dict(holder.weights),
+            *([] if holder.until is None else [holder.until]),
+        ]
+        for number, holder in enumerate(holders)
+        if holder.keys or holder.weights
+    }
+
+
+def _read_more(found: Sequence[Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    keys, weights, *until = found
+    return {
+        "keys": tuple((str(name), str(key)) for name, key in keys.items()),
+        "weights": tuple((str(unit), int(taken)) for unit, taken in weights.items()),
+        "until": int(until[0]) if until else None,
+    }
 
 
 class _Names:

@@ -16,7 +16,16 @@ from push_dispatch.adapters.dynamodb.kinds import (
     said,
 )
 from push_dispatch.core.errors import Unreadable
-from push_dispatch.core.model import DEFAULT_QUEUE, Fallback, Pool, Queue, Rate, is_name
+from push_dispatch.core.model import (
+    DEFAULT_QUEUE,
+    Backfill,
+    Fallback,
+    NamedLimit,
+    Pool,
+    Queue,
+    Rate,
+    is_name,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -72,6 +81,8 @@ def pool_from_document(name: str, document: Mapping[str, Any], version: int) -> 
         rate=_rate(document.get("rate")),
         platform_rate=_rate(document.get("platform_rate")),
         fallbacks=tuple(_made(Fallback, entry) for entry in fallbacks),
+        limits=tuple(_limit(entry) for entry in _list(document, "limits")),
+        backfill=Backfill(plain("backfill", document.get("backfill", "none"), "text")),
         retired=tuple(plain("retired", document.get("retired") or [], "list of texts")),
         secrets=tuple(plain("secrets", document.get("secrets") or [], "list of texts")),
         **{"type": _required(values, "type"), **values},
@@ -84,6 +95,12 @@ def _queue(document: Any) -> Queue:
         raise ValueError(f"{values['name']!r:.60} is not a name of a queue")
     _required(values, "priority")
     return Queue(**values, rate=_rate(document.get("rate")))
+
+
+def _limit(document: Any) -> NamedLimit:
+    values = _known(_mapping(document, "limit"), _LIMIT)
+    _required(values, "name")
+    return NamedLimit(**values, rate=_rate(document.get("rate")))
 
 
 def _rate(document: Any) -> Rate | None:
@@ -133,6 +150,9 @@ _POOL: Mapping[str, str] = {
     "hold_seconds": "number",
     "give_up_seconds": "number?",
     "deployment_limits": "set of limits",
+    "capacity": "set of numbers",
+    "weights": "set of texts",
+    "ageing_seconds": "number?",
 }
 _QUEUE: Mapping[str, str] = {
     "name": "text",
@@ -142,5 +162,6 @@ _QUEUE: Mapping[str, str] = {
     "description": "text",
     "key_limit": "limit?",
 }
+_LIMIT: Mapping[str, str] = {"name": "text", "key": "text", "limit": "limit?"}
 _FALLBACK: Mapping[str, str] = {"type": "text", "template": "text"}
 _RATE: Mapping[str, str] = {"starts": "positive number", "period_seconds": "positive number"}

@@ -137,6 +137,14 @@ def _tags(value: Any) -> tuple[str, ...]:
     return tuple(document)
 
 
+def _pairs(value: Any, kind: type[Any]) -> tuple[Any, ...]:
+    """Names, each with a text or a whole number."""
+    found = json_object(value)
+    if any(type(content) is not kind for content in found.values()):
+        raise ValueError(f"not an object of {kind.__name__}")
+    return tuple(found.items())
+
+
 def _attempts(value: Any) -> tuple[Attempt, ...]:
     document = parse_json(text(value))
     if not isinstance(document, list):
@@ -178,6 +186,10 @@ _RUN: Mapping[str, Callable[[Any], Any]] = {
     "blames": number(LAST_ATTEMPT),
     "give_up_at": _time,
     "attempts": _attempts,
+    "keys": lambda value: _pairs(value, str),
+    "weights": lambda value: _pairs(value, int),
+    "under": text,
+    "boost": number(LAST_TIME),
 }
 
 
@@ -223,9 +235,17 @@ def read_ready(item: Item) -> Ready:
     _, queue, due, order = place.split("#", 3)
     run = _uuid(item["run"])
     names_run = order.endswith(f"#{run}")
+    boost = number(LAST_TIME)(item["boost"]) if "boost" in item else 0
     return Ready(
         queue=queue,
-        due=within(due, LAST_TIME),
+        due=within(due, LAST_TIME) + boost,
+        boost=boost,
+        keys=_pairs(item["keys"], str) if "keys" in item else (),
+        weights=_pairs(item["weights"], int) if "weights" in item else (),
+        timeout_seconds=number(LARGEST)(item["timeout_seconds"])
+        if "timeout_seconds" in item
+        else None,
+        under=text(item["under"]) if "under" in item else "",
         order=order.removesuffix(f"#{run}"),
         run=run,
         attempt=number(LAST_ATTEMPT + 1)(item["attempt"]),

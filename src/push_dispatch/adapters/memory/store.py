@@ -229,7 +229,7 @@ class MemoryStore:
                 entry = line[key]
                 if len(found) >= limit or not key.startswith(keys.ready_prefix(queue)):
                     break
-                if due is not None and entry.due > due:
+                if due is not None and entry.placed > due:
                     break
                 found.append(entry)
             return found

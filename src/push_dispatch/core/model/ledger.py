@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["DELETED", "Holder", "Ledger", "Slot", "Starts"]
+__all__ = ["DELETED", "Holder", "Keys", "Ledger", "Slot", "Starts", "Weights"]
 
 #: Of a ledger, instead of the version of its pool's configuration: the pool was deleted. A pool
 #: that is not there for other reasons, such as a restore that has not come to it, has none.
@@ -17,6 +17,12 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 #: Times, each with the number of runs that started then.
 Starts = tuple[tuple[int, int], ...]
+
+#: The named limits that a run falls under, each with its key, in the order of names.
+Keys = tuple[tuple[str, str], ...]
+#: What a run takes of its pool's capacity: units, each with an amount in thousandths, in the
+#: order of names.
+Weights = tuple[tuple[str, int], ...]
 
 
 class Slot(NamedTuple):
@@ -38,6 +44,10 @@ class Holder:
     since: int
     concurrency_key: str = ""
     deployment: str = ""
+    keys: Keys = ()
+    weights: Weights = ()
+    #: By when it will have ended for certain, where that is counted on; None is never.
+    until: int | None = None
 
     @property
     def slot(self) -> Slot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,10 @@ __all__ = [
     "MAX_PERIOD_SECONDS",
     "MAX_SLOTS",
     "MAX_STARTS",
+    "Backfill",
+    "Collision",
     "Fallback",
+    "NamedLimit",
     "Pool",
     "Queue",
     "Rate",
@@ -59,6 +63,37 @@ class Rate:
 
     starts: int
     period_seconds: int
+
+
+class Collision(StrEnum):
+    """What becomes of a run whose deployment, or whose key of a limit, is full when it is due."""
+
+    #: It waits.
+    ENQUEUE = "ENQUEUE"
+    #: It is cancelled.
+    CANCEL_NEW = "CANCEL_NEW"
+
+
+class Backfill(StrEnum):
+    """Who may start while a run waits for capacity that is not free."""
+
+    #: Nobody takes what it needs: what becomes free is kept for it.
+    NONE = "none"
+    #: A run that is certain to have ended by the time at which the other is certain to start.
+    CONSERVATIVE = "conservative"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLimit:
+    """A limit of all runs of a pool that have the same key: see `core.limits`."""
+
+    name: str
+    #: An expression over the run; empty is one key for all runs.
+    key: str = ""
+    #: Slots that the runs of one key may hold at once.
+    limit: int | None = None
+    #: Starts of the runs of one key.
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +150,16 @@ class Pool:
     give_up_seconds: int | None = None
     #: Secrets that job variables may name, as patterns with `*` and `?`; templates may name any.
     secrets: tuple[str, ...] = ()
+    #: Limits by name, shared by queues and deployments.
+    limits: tuple[NamedLimit, ...] = ()
+    #: How much its runs may take at once of each unit, in thousandths.
+    capacity: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    #: By unit, an expression for what a run takes of it; otherwise its job configuration says so.
+    weights: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    backfill: Backfill = Backfill.NONE
+    #: How much later a run counts as due for each queue that goes before its own; None serves the
+    #: queues strictly one after the other.
+    ageing_seconds: int | None = None
     #: Queues deleted while runs waited in them: their entries move to the default queue.
     retired: tuple[str, ...] = ()
     #: The function that every attempt passes before it is pushed, such as `prefect`, which claims

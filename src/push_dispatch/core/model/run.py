@@ -8,9 +8,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from push_dispatch.core.model.ledger import Slot
+from push_dispatch.core.model.ledger import Keys, Slot, Weights
+from push_dispatch.core.model.pool import Collision
 
-__all__ = ["TERMINAL", "Attempt", "Collision", "Observation", "Ready", "Run", "RunState", "Status"]
+__all__ = ["TERMINAL", "Attempt", "Observation", "Ready", "Run", "RunState", "Status"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -44,13 +45,6 @@ class RunState(StrEnum):
 TERMINAL = frozenset(
     {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED},
 )
-
-
-class Collision(StrEnum):
-    """What becomes of a run whose deployment already runs as often as it may."""
-
-    ENQUEUE = "ENQUEUE"
-    CANCEL_NEW = "CANCEL_NEW"
 
 
 class Status(StrEnum):
@@ -185,6 +179,13 @@ class Run:
     blames: int = 0
     #: It ends if it has not started by then: set at the first refusal, if the pool gives up.
     give_up_at: int | None = None
+    #: The named limits that it falls under, and what it takes of its pool's capacity, both as of
+    #: the declaration `under`: see `engine.claims`.
+    keys: Keys = ()
+    weights: Weights = ()
+    under: str = ""
+    #: How much earlier than its due time it stands in line, in milliseconds.
+    boost: int = 0
     #: The newest attempts, oldest first.
     attempts: tuple[Attempt, ...] = ()
     ended_at: int | None = None
@@ -238,6 +239,12 @@ class Ready:
     concurrency_key: str = ""
     deployment: str = ""
     collision: Collision = Collision.ENQUEUE
+    keys: Keys = ()
+    weights: Weights = ()
+    #: Of a run with weights.
+    timeout_seconds: int | None = None
+    under: str = ""
+    boost: int = 0
     #: See `Run`. A returned run keeps its order, so this tells its places apart.
     returns: int = 0
     refused_at: int = 0
@@ -259,10 +266,25 @@ class Ready:
             concurrency_key=run.concurrency_key,
             deployment=run.deployment,
             collision=run.collision,
+            keys=run.keys,
+            weights=run.weights,
+            timeout_seconds=run.timeout_seconds if run.weights else None,
+            under=run.under,
+            boost=run.boost,
             returns=run.returns,
             refused_at=run.refused_at,
             blames=run.blames,
         )
+
+    @property
+    def placed(self) -> int:
+        """The time that orders it in its queue: when it is due, or earlier if it was boosted."""
+        return max(0, self.due - self.boost)
+
+    @property
+    def place(self) -> tuple[str, int, str, str, int]:
+        """What its item in the line is named after: of two that share it there is one item."""
+        return self.queue, self.placed, self.order, self.run, self.returns
 
     @property
     def slot(self) -> Slot:
