@@ -10,7 +10,8 @@ import pytest
 from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Backfill, NamedLimit, Pool, Queue, Rate, RunState
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit_many
 from push_dispatch.insight.explain import explain
 from tests.fakes.world import POOL, World
 
