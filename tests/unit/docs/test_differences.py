@@ -21,7 +21,7 @@ from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit
 from tests.fakes.world import POOL, World
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/reference/differences.md").read_text(encoding="utf-8")
 NEEDS_AN_IMAGE: dict[str, Any] = {
     "job_configuration": {"command": "{{ command }}", "image": "{{ image }}"},
