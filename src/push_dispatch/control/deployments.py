@@ -20,7 +20,7 @@ from push_dispatch.core.deployment import (
     variables_of,
 )
 from push_dispatch.core.errors import Invalid, NotFound, Unreadable
-from push_dispatch.core.model import Pool, check_limit, check_name
+from push_dispatch.core.model import Pool, check_description, check_limit, check_name
 from push_dispatch.core.request import check_request
 from push_dispatch.core.schedule import Schedule, check_schedule
 from push_dispatch.core.secret_references import check_secrets, secret_references
@@ -75,6 +75,7 @@ def check_deployment(
     one of `known`, may be over."""
     name = check_name(deployment.name, "deployment")
     check_limit(deployment.limit, f"deployment {name!r}")
+    check_description(deployment.description, f"deployment {name!r}")
     if deployment.command and deployment.entrypoint:
         raise Invalid(f"deployment {name!r} has both a command and an entrypoint: name one")
     if deployment.entrypoint:
@@ -89,6 +90,7 @@ def check_deployment(
     for schedule in deployment.schedules:
         check_schedule(schedule)
         if schedule not in known:
+            check_name(schedule.name, "schedule")
             check_fires(schedule, now)
         if names.count(schedule.name) > 1:
             raise Invalid(f"deployment {name!r} has two schedules named {schedule.name!r}")

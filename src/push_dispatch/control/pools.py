@@ -25,11 +25,13 @@ from push_dispatch.core.model import (
     Ready,
     Run,
     RunState,
+    check_description,
     check_limit,
     check_name,
     check_patience,
     check_priority,
     check_rate,
+    check_secret_patterns,
 )
 from push_dispatch.core.units import check_capacity
 from push_dispatch.core.validation import check_template
@@ -117,6 +119,7 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
         for queue in changed.queues:
             _check_queue(queue)
         _check_rates(changed, before=pool)
+        _check_texts(changed, before=pool)
         try:
             return ports.store.save_pool(changed)
         except Conflict:
@@ -332,6 +335,7 @@ def check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
     for queue in pool.queues:
         _check_queue(queue)
     _check_rates(pool)
+    _check_texts(pool)
     check_template(template)
 
 
@@ -363,6 +367,20 @@ def _check_rates(pool: Pool, before: Pool | None = None) -> None:
     for what, rate in _rates(pool):
         if rate not in known:
             check_rate(rate, what)
+
+
+def _check_texts(pool: Pool, before: Pool | None = None) -> None:
+    """As with rates: what was stored before there were bounds keeps nobody from another change."""
+    known = set(_descriptions(before)) if before else set()
+    for what, text in _descriptions(pool):
+        if (what, text) not in known:
+            check_description(text, what)
+    check_secret_patterns(set(pool.secrets) - set(before.secrets if before else ()), pool.name)
+
+
+def _descriptions(pool: Pool) -> list[tuple[str, str]]:
+    queues = [(f"queue {queue.name!r}", queue.description) for queue in pool.queues]
+    return [(f"pool {pool.name!r}", pool.description), *queues]
 
 
 def _rates(pool: Pool) -> list[tuple[str, Rate | None]]:

@@ -1,4 +1,4 @@
-"""Which documents do we take at all? Bounds that hold at every door, whatever is written inside.
+"""Which values and documents do we take? Bounds that hold at every door, whoever hands them over.
 
 Everything that people and programs hand over ends as JSON in one DynamoDB item, so what JSON or
 UTF-8 cannot express, and what no honest document needs, is refused before anything looks at it.
@@ -13,14 +13,37 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "CONCURRENCY_KEY",
+    "DESCRIPTION",
+    "IDEMPOTENCY_KEY",
+    "LARGEST",
     "LAST_TIME",
+    "LONGEST_INTERVAL",
     "MAX_DEPTH",
     "MAX_NODES",
+    "NAME",
+    "RUN_NAME",
+    "SECRET_PATTERN",
+    "TAG",
+    "TRACEPARENT",
     "check_document",
     "parse_json",
     "printable",
     "short",
 ]
+
+#: The names of pools, queues, deployments and schedules. They appear in keys, run ids and the
+#: platforms' correlation fields, hence the small alphabet.
+NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
+#: Which secrets job variables may name, with `*` and `?`.
+SECRET_PATTERN = "^[A-Za-z0-9_.*?/-]{1,200}$"  # noqa: S105 - no secret
+#: Priorities, retries, and durations in seconds.
+LARGEST = 10**9
+#: Intervals and jitter of schedules, in seconds.
+LONGEST_INTERVAL = 10 * 366 * 24 * 3600
+#: Characters that are taken.
+RUN_NAME, TAG, CONCURRENCY_KEY, IDEMPOTENCY_KEY = 200, 100, 100, 500
+TRACEPARENT, DESCRIPTION = 200, 2000
 
 #: Epoch milliseconds have at most 13 digits (November 2286): keys sort them as text.
 LAST_TIME = 10**13 - 1

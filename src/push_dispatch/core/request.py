@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from push_dispatch.core.bounds import LAST_TIME
+from push_dispatch.core import bounds
+from push_dispatch.core.bounds import LARGEST, LAST_TIME
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Run
 
@@ -27,7 +28,6 @@ __all__ = ["Check", "Request", "check_request", "copies", "differences", "keyed_
 #: (`validation.check`), so that the path of a run stays light.
 Check = Callable[[Mapping[str, Any], "Sequence[Layer]", bool], None]
 
-_LARGEST = 10**9
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -128,16 +128,17 @@ def _check_numbers(request: Request) -> None:
         ("timeout", request.timeout_seconds, 1),
         ("start within", request.start_within, 1),
     ):
-        if value is not None and not (type(value) is int and least <= value <= _LARGEST):
-            raise Invalid(f"{name} {value} is not valid: a whole number from {least} to {_LARGEST}")
+        if value is not None and not (type(value) is int and least <= value <= LARGEST):
+            raise Invalid(f"{name} {value} is not valid: a whole number from {least} to {LARGEST}")
 
 
 def _check_texts(request: Request) -> None:
     for what, text, most in (
-        ("run name", request.name, 200),
-        ("idempotency key", request.idempotency_key, 500),
-        ("concurrency key", request.concurrency_key, 100),
-        *(("tag", tag, 100) for tag in request.tags),
+        ("run name", request.name, bounds.RUN_NAME),
+        ("idempotency key", request.idempotency_key, bounds.IDEMPOTENCY_KEY),
+        ("concurrency key", request.concurrency_key, bounds.CONCURRENCY_KEY),
+        ("traceparent", request.traceparent, bounds.TRACEPARENT),
+        *(("tag", tag, bounds.TAG) for tag in request.tags),
     ):
         if _HALF.search(text):
             raise Invalid(f"{what} is not valid Unicode (half of a surrogate pair)")

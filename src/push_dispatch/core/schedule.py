@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from push_dispatch.core.bounds import LONGEST_INTERVAL
 from push_dispatch.core.cron import parse_cron
 from push_dispatch.core.errors import Invalid
 
@@ -22,10 +23,6 @@ __all__ = [
     "expression_of",
     "idempotency_key_of",
 ]
-
-
-#: Seconds of an interval: ten years.
-_LONGEST = 10 * 366 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,14 @@ def check_schedule(schedule: Schedule) -> None:
             reason="invalid_time",
         )
     seconds = schedule.every_seconds
-    if seconds is not None and (seconds % 60 or not 60 <= seconds <= _LONGEST):
+    if seconds is not None and (seconds % 60 or not 60 <= seconds <= LONGEST_INTERVAL):
         raise Invalid(
             f"schedule {schedule.name!r}: every {seconds} s is not valid; an interval is a whole "
             "number of minutes, of at most ten years",
             reason="invalid_time",
         )
-    if not 0 <= schedule.jitter_seconds <= _LONGEST:
-        raise Invalid(f"schedule {schedule.name!r}: jitter is 0 to {_LONGEST:,} seconds")
+    if not 0 <= schedule.jitter_seconds <= LONGEST_INTERVAL:
+        raise Invalid(f"schedule {schedule.name!r}: jitter is 0 to {LONGEST_INTERVAL:,} seconds")
     expression_of(schedule)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from push_dispatch.api.v1.table import NAME
+from push_dispatch.core import bounds
 from push_dispatch.core.model import (
     HOLD_SECONDS,
     MAX_GIVE_UP_SECONDS,
@@ -52,24 +52,24 @@ __all__ = [
     "Wait",
 ]
 
-#: Bounds of what the engine takes: see `engine.submit` and `core.schedule`.
-_LARGEST = 10**9
-_LONGEST = 10 * 366 * 24 * 3600
 #: The longest list in one reply, and runs in one batch.
 PAGE = 200
 BATCH = 500
 
-Name = Annotated[str, Meta(pattern=NAME)]
+Name = Annotated[str, Meta(pattern=bounds.NAME)]
 Limit = Annotated[int, Meta(ge=0, le=MAX_SLOTS, description="Slots; 0 starts nothing.")]
-Priority = Annotated[int, Meta(ge=1, le=_LARGEST, description="1 is served first.")]
+Priority = Annotated[int, Meta(ge=1, le=bounds.LARGEST, description="1 is served first.")]
 Hold = Annotated[int, Meta(ge=0, le=MAX_HOLD_SECONDS)]
 GiveUp = Annotated[int, Meta(ge=1, le=MAX_GIVE_UP_SECONDS)]
-Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
-Seconds = Annotated[int, Meta(ge=1, le=_LARGEST)]
-Description = Annotated[str, Meta(max_length=2000)]
-Secret = Annotated[str, Meta(pattern="^[A-Za-z0-9_.*?/-]+$", max_length=200)]
+Count = Annotated[int, Meta(ge=0, le=bounds.LARGEST)]
+Seconds = Annotated[int, Meta(ge=1, le=bounds.LARGEST)]
+Description = Annotated[str, Meta(max_length=bounds.DESCRIPTION)]
+Secret = Annotated[str, Meta(pattern=bounds.SECRET_PATTERN)]
 Type = Annotated[str, Meta(max_length=63, description="Such as process, ecs or cloud-run-v2:push.")]
-Tag = Annotated[str, Meta(max_length=100)]
+Tag = Annotated[str, Meta(max_length=bounds.TAG)]
+RunName = Annotated[str, Meta(max_length=bounds.RUN_NAME)]
+Key = Annotated[str, Meta(max_length=bounds.CONCURRENCY_KEY)]
+Interval = Annotated[int, Meta(ge=60, le=bounds.LONGEST_INTERVAL, multiple_of=60)]
 Time = Annotated[datetime, Meta(tz=True)]
 PageSize = Annotated[int, Meta(ge=1, le=PAGE, description="Items in one reply.")]
 After = Annotated[str, Meta(max_length=200, description="`next` of the reply before.")]
@@ -160,11 +160,13 @@ class ScheduleSettings(Ask, frozen=True):
     """One rule: exactly one of `cron`, `every_seconds` and `at`, a local time, is set."""
 
     cron: Annotated[str, Meta(max_length=200)] = ""
-    every_seconds: Annotated[int, Meta(ge=60, le=_LONGEST, multiple_of=60)] | None = None
+    every_seconds: (
+        Annotated[int, Meta(ge=60, le=bounds.LONGEST_INTERVAL, multiple_of=60)] | None
+    ) = None
     at: Annotated[str, Meta(max_length=40)] = ""
     timezone: Annotated[str, Meta(max_length=60, description="IANA name.")] = "UTC"
     active: bool = True
-    jitter_seconds: Annotated[int, Meta(ge=0, le=_LONGEST)] = 0
+    jitter_seconds: Annotated[int, Meta(ge=0, le=bounds.LONGEST_INTERVAL)] = 0
     parameters: dict[str, Any] = {}
     job_variables: dict[str, Any] = {}
 
@@ -192,7 +194,7 @@ class Deployment(Ask, frozen=True):
     retry_delay_seconds: Count = 10
     timeout_seconds: Seconds | None = None
     start_within: Seconds | None = None
-    concurrency_key: Annotated[str, Meta(max_length=100)] = ""
+    concurrency_key: Key = ""
     limit: Limit | None = None
     collision: Collision = Collision.ENQUEUE
     paused: bool = False
@@ -274,8 +276,8 @@ class RunFilter(Ask, frozen=True):
     queue: Name | None = None
     deployment: Name | None = None
     tag: Tag | None = None
-    name: Annotated[str, Meta(max_length=200)] | None = None
-    concurrency_key: Annotated[str, Meta(max_length=100)] | None = None
+    name: RunName | None = None
+    concurrency_key: Key | None = None
     submitted_from: Time | None = None
     submitted_before: Time | None = None
 
@@ -297,7 +299,7 @@ class Wait(Ask, frozen=True):
 class Logs(Ask, frozen=True):
     """Which part of a log."""
 
-    attempt: Annotated[int, Meta(ge=1, le=_LARGEST)] | None = None
+    attempt: Annotated[int, Meta(ge=1, le=bounds.LARGEST)] | None = None
     after: Annotated[int, Meta(ge=0, le=10**12, description="Lines that are known.")] = 0
     limit: Annotated[int, Meta(ge=1, le=2000, description="Lines in one reply.")] = 500
 
@@ -319,7 +321,7 @@ class Submission(Ask, frozen=True):
 
     deployment: Name | UnsetType = UNSET
     queue: Name | UnsetType = UNSET
-    name: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    name: RunName | UnsetType = UNSET
     job_variables: dict[str, Any] | UnsetType = UNSET
     parameters: dict[str, Any] | UnsetType = UNSET
     tags: list[Tag] | UnsetType = UNSET
@@ -331,9 +333,9 @@ class Submission(Ask, frozen=True):
     retries: Count | UnsetType = UNSET
     crash_retries: Count | UnsetType = UNSET
     retry_delay_seconds: Count | UnsetType = UNSET
-    idempotency_key: Annotated[str, Meta(max_length=500)] | UnsetType = UNSET
-    concurrency_key: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
-    traceparent: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    idempotency_key: Annotated[str, Meta(max_length=bounds.IDEMPOTENCY_KEY)] | UnsetType = UNSET
+    concurrency_key: Key | UnsetType = UNSET
+    traceparent: Annotated[str, Meta(max_length=bounds.TRACEPARENT)] | UnsetType = UNSET
 
 
 class Submissions(Ask, frozen=True):
@@ -362,12 +364,12 @@ class Change(Ask, frozen=True):
 class Load(Ask, frozen=True):
     """Runs of a made-up load. Times are seconds from its beginning."""
 
-    at: Annotated[float, Meta(ge=0, le=_LARGEST)] = 0
+    at: Annotated[float, Meta(ge=0, le=bounds.LARGEST)] = 0
     queue: Name = "default"
-    duration: Annotated[float, Meta(ge=0, le=_LARGEST)] = 60
+    duration: Annotated[float, Meta(ge=0, le=bounds.LARGEST)] = 60
     count: Annotated[int, Meta(ge=0, le=5000)] = 1
-    every: Annotated[float, Meta(ge=0, le=_LARGEST)] = 0
-    concurrency_key: Annotated[str, Meta(max_length=100)] = ""
+    every: Annotated[float, Meta(ge=0, le=bounds.LARGEST)] = 0
+    concurrency_key: Key = ""
     deployment: Annotated[str, Meta(max_length=63)] = ""
 
 

@@ -17,17 +17,15 @@ import msgspec
 from msgspec import Struct
 
 from push_dispatch.api.v1.http import JSON, Reply, Request, problem, problem_of
-from push_dispatch.core.bounds import parse_json
+from push_dispatch.core.bounds import NAME, parse_json
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.ports import Ports
 
-__all__ = ["NAME", "PATH_PATTERNS", "TABLE", "Answer", "Call", "Nothing", "Route", "Table"]
+__all__ = ["PATH_PATTERNS", "TABLE", "Answer", "Call", "Nothing", "Route", "Table"]
 
 Query = TypeVar("Query")
 Body = TypeVar("Body")
 
-#: Names of pools, queues, deployments and schedules.
-NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 #: What each parameter of a path may be. Others are any text.
 PATH_PATTERNS = {
     "pool": NAME,

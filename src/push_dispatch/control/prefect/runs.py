@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from push_dispatch.control.prefect.attachment import Attachment
+from push_dispatch.core.bounds import RUN_NAME, TAG
 from push_dispatch.core.model import Run
 from push_dispatch.core.request import Request, keyed_id
 from push_dispatch.ports import Ports
@@ -20,8 +21,6 @@ from push_dispatch.ports.prefect import Deployment, FlowRun
 __all__ = ["Turn", "flow_run_of", "key_of", "newest", "request_of", "turn_of"]
 
 _PREFIX = "prefect:"
-#: Characters of a name and of a tag that we take.
-_NAME, _TAG = 200, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +87,8 @@ def request_of(
         queue=attachment.queues.get(flow_run.queue_id, ""),
         variables=_with_env(flow_run.job_variables, env),
         deployment_variables=dict(deployment.job_variables) if deployment else {},
-        name=flow_run.name[:_NAME],
-        tags=tuple(tag[:_TAG] for tag in flow_run.tags),
+        name=flow_run.name[:RUN_NAME],
+        tags=tuple(tag[:TAG] for tag in flow_run.tags),
         at=flow_run.due,
         idempotency_key=key_of(flow_run.id, turn),
     )

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 
+from push_dispatch.core.bounds import NAME
 from push_dispatch.core.errors import Invalid
 
 __all__ = ["check_name", "first_id_at", "is_name", "is_uuid", "parse_run_id"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
+_NAME = re.compile(NAME)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 def check_name(name: str, what: str) -> str:
-    """`name` if it may name a `what`; raises Invalid (`invalid_name`).
-
-    Names appear in keys, run ids and the platforms' correlation fields (ECS `startedBy` takes 128
-    characters of letters, digits and `-_/`), hence the small alphabet.
-    """
+    """`name` if it may name a `what`; raises Invalid (`invalid_name`)."""
     if is_name(name):
         return name
     shown = name if len(name) <= 40 else f"{name[:40]}… ({len(name)} characters)"
@@ -30,7 +27,7 @@ def check_name(name: str, what: str) -> str:
 
 def is_name(text: str) -> bool:
     """Whether the text may name a pool, a queue or a deployment."""
-    return _NAME.match(text) is not None
+    return _NAME.fullmatch(text) is not None
 
 
 def is_uuid(text: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from push_dispatch.core.bounds import DESCRIPTION, LARGEST, SECRET_PATTERN
 from push_dispatch.core.errors import Invalid
 
 __all__ = [
@@ -25,10 +27,12 @@ __all__ = [
     "Pool",
     "Queue",
     "Rate",
+    "check_description",
     "check_limit",
     "check_patience",
     "check_priority",
     "check_rate",
+    "check_secret_patterns",
 ]
 
 #: The queue of a run that names none. Every pool has it; it cannot be deleted.
@@ -236,9 +240,29 @@ def check_patience(pool: Pool) -> None:
 
 def check_priority(priority: int, what: str) -> int:
     """`priority` if it is one; raises Invalid (`invalid_priority`)."""
-    if type(priority) is int and priority >= 1:
+    if type(priority) is int and 1 <= priority <= LARGEST:
         return priority
     raise Invalid(
-        f"priority {priority} of {what} is not valid: a whole number from 1 on, 1 is served first",
+        f"priority {priority} of {what} is not valid: an integer from 1 to {LARGEST}, 1 is served "
+        "first",
         reason="invalid_priority",
     )
+
+
+def check_description(text: str, what: str) -> None:
+    """Raise Invalid if a description is longer than an item has room for."""
+    if len(text) > DESCRIPTION:
+        raise Invalid(
+            f"the description of {what} has {len(text):,} characters: at most {DESCRIPTION:,} are "
+            "taken"
+        )
+
+
+def check_secret_patterns(patterns: Iterable[str], what: str) -> None:
+    """Raise Invalid if one of them can fit no secret's name."""
+    for pattern in patterns:
+        if not re.fullmatch(SECRET_PATTERN, pattern):
+            raise Invalid(
+                f"secret {pattern[:40]!r} of {what} is not valid: 1 to 200 letters, digits and "
+                "_ . - /, with * and ? for what may differ, such as etl/*"
+            )
