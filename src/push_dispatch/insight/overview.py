@@ -111,21 +111,25 @@ def _lists(facts: _Facts, extent: Extent) -> dict[str, Any]:
     ended = [run for run in facts.runs if run.ended_at is not None]
     ended.sort(key=lambda run: run.ended_at or 0, reverse=True)
     holders = sorted(facts.ledger.holders, key=lambda h: h.since)[: extent.holders]
-    return {
-        "holders": _fitting((_holder(facts, h) for h in holders), _BYTES * 45 // 100),
-        "waiting": _fitting(
-            (_waiting(facts, ready, place, starts) for place, ready in enumerate(waiting, 1)),
-            _BYTES * 25 // 100,
-        ),
-        "recent": _fitting((_recent(run) for run in ended[: extent.recent]), _BYTES * 30 // 100),
-    }
+    line = _fitting(
+        (_waiting(facts, ready, place, starts) for place, ready in enumerate(waiting, 1)),
+        _BYTES * 25 // 100,
+    )
+    recent = _fitting((_recent(run) for run in ended[: extent.recent]), _BYTES * 30 // 100)
+    left = _BYTES - _size(line) - _size(recent)
+    slots = _fitting((_holder(facts, holder) for holder in holders), left)
+    return {"holders": slots, "waiting": line, "recent": recent}
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()) + 1
 
 
 def _fitting(items: Iterable[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     """The first items whose JSON has at most so many bytes."""
     kept, size = [], 0
     for item in items:
-        size += len(json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode()) + 1
+        size += _size(item)
         if size > most:
             break
         kept.append(item)
