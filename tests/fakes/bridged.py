@@ -84,6 +84,9 @@ class _Secrets:
     def arn(self, name: str) -> str:
         return ""
 
+    def where(self, name: str) -> str:
+        return f"the test's secret {name}"
+
 
 class _Platform(MemoryPlatform):
     """Remembers containers that were cleaned up."""

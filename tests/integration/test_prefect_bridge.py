@@ -5,6 +5,9 @@ Real servers of both versions, on SQLite; flows run as processes; no worker exis
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +21,8 @@ from tests.prefect_server import VERSIONS, PrefectServer, Stub, environment
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+#: Runs that are submitted at once; done by hand with 1000.
+_MANY = int(os.environ.get("PREFECT_MANY", "150"))
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -86,3 +91,170 @@ def test_scheduled_and_adhoc_runs_of_three_queues_end_within_their_limits(
     assert pool["status"] == "READY"
     workers = server.call("POST", "/work_pools/etl/workers/filter", {})
     assert [worker["name"] for worker in workers] == ["push-dispatch"]
+
+
+def test_many_adhoc_runs_at_once_all_end_and_none_runs_twice(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    stub = Stub(tmp_path)
+    server.create_pool("many", concurrency_limit=8)
+    deployment = server.deploy("many", "many", command=stub.command)
+    cli.ok("prefect", "attach", "many", "--api-url", server.url)
+    runs = [server.run(deployment) for _ in range(_MANY)]
+    deployed = {"any_": [deployment]}
+    completed = {"state": {"type": {"any_": ["COMPLETED"]}}}
+
+    def all_completed() -> bool:
+        body = {"flow_runs": completed, "deployments": {"id": deployed}}
+        return bool(server.call("POST", "/flow_runs/count", body) == _MANY)
+
+    eventually(all_completed, seconds=600)
+    assert Counter(stub.started()) == Counter(runs)
+
+
+def test_a_run_due_at_a_second_starts_within_one_after_it_and_never_before(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    server.create_pool("timely")
+    mark = tmp_path / "times"
+    command = f"sh -c 'date +%s.%N >> {mark}'"
+    deployment = server.deploy("timely", "timely", command=command)
+    cli.ok("prefect", "attach", "timely", "--api-url", server.url)
+    due = datetime.now(UTC) + timedelta(seconds=12)
+    for number in range(3):
+        server.run(deployment, at=(due + timedelta(milliseconds=700 * number)).isoformat())
+    eventually(lambda: mark.exists() and len(mark.read_text().split()) == 3)
+    times = sorted(map(float, mark.read_text().split()))
+    late = [at - due.timestamp() - 0.7 * n for n, at in enumerate(times)]
+    assert all(each >= 0 for each in late), late
+    # Within a second on a machine that has time for it.
+    assert min(late) < 1 or os.getloadavg()[0] > 2, late
+
+
+def test_cancellations_in_every_state_end_in_cancelled(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    server.create_pool("cancel", concurrency_limit=2)
+    slow = server.deploy("slow", "cancel", flow="slow")
+    stub = Stub(tmp_path)
+    deaf = server.deploy(
+        "deaf", "cancel", command=stub.command, job_variables={"env": {"STUB_SECONDS": "300"}}
+    )
+    cli.ok("prefect", "attach", "cancel", "--api-url", server.url)
+    real, stubborn = server.run(slow), server.run(deaf)
+    waiting = server.run(slow)
+    future = server.run(slow, at=(datetime.now(UTC) + timedelta(seconds=90)).isoformat())
+    for run in (real, stubborn):
+        eventually(lambda run=run: server.flow_run(run)["state_type"] == "RUNNING")
+    for run in (waiting, future, real, stubborn):
+        server.set_state(run, "CANCELLING")
+    for run in (waiting, future, real, stubborn):
+        eventually(lambda run=run: server.flow_run(run)["state_type"] == "CANCELLED", 90)
+    held = cli.ok("pool", "inspect", "cancel", "--json").json
+    eventually(lambda: cli.ok("pool", "inspect", "cancel", "--json").json["slots_used"] == 0)
+    assert held["limit"] == 2
+
+
+def test_a_killed_job_is_crashed_within_a_minute_and_a_rerun_runs(
+    server: PrefectServer, cli: Cli
+) -> None:
+    server.create_pool("crash")
+    dies = server.deploy("dies", "crash", flow="dies")
+    cli.ok("prefect", "attach", "crash", "--api-url", server.url)
+    run = server.run(dies)
+    eventually(lambda: server.flow_run(run)["state_type"] == "CRASHED", 90)
+    assert "push-dispatch" in server.flow_run(run)["state"]["message"]
+    server.set_state(run, "SCHEDULED", name="AwaitingRetry", message="Retry from the UI")
+    eventually(lambda: len([s for s in server.states(run) if s["type"] == "CRASHED"]) == 2, 90)
+
+
+def test_a_suspended_flow_is_not_crashed_and_goes_on_after_its_resume(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    server.create_pool("suspend")
+    deployment = server.deploy(
+        "suspend",
+        "suspend",
+        flow="suspends",
+        job_variables={"env": {"MARK": str(tmp_path / "mark")}},
+    )
+    cli.ok("prefect", "attach", "suspend", "--api-url", server.url)
+    run = server.run(deployment)
+    eventually(lambda: server.flow_run(run)["state_name"] == "Suspended", 90)
+    eventually(lambda: cli.ok("pool", "inspect", "suspend", "--json").json["slots_used"] == 0)
+    server.call("POST", f"/flow_runs/{run}/resume", {})
+    eventually(lambda: server.flow_run(run)["state_type"] == "COMPLETED", 90)
+    assert "CRASHED" not in {state["type"] for state in server.states(run)}
+
+
+def test_a_flow_finds_what_a_worker_would_have_given_it(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    server.create_pool("told")
+    server.call("POST", "/variables/", {"name": "colour", "value": "blue"})
+    mark = tmp_path / "told"
+    env = {"MARK": str(mark), "TOLD": "{{ prefect.variables.colour }}"}
+    deployment = server.deploy("told", "told", flow="tells", job_variables={"env": env})
+    cli.ok("prefect", "attach", "told", "--api-url", server.url)
+    run = server.run(deployment)
+    eventually(lambda: server.flow_run(run)["state_type"] == "COMPLETED", 90)
+    told = dict(line.split("=", 1) for line in mark.read_text().splitlines())
+    assert told["PREFECT__FLOW_RUN_ID"] == run
+    assert told["PREFECT__DEPLOYMENT_ID"] == deployment
+    assert told["PREFECT__FLOW_NAME"] == "tells"
+    assert told["PREFECT_API_URL"] == server.url
+    assert told["TOLD"] == "blue"
+
+
+def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    stub = Stub(tmp_path)
+    server.create_pool("both")
+    deployment = server.deploy("both", "both", command=stub.command)
+    worker = subprocess.Popen(
+        [server.programs / "prefect", "worker", "start", "--pool", "both", "--type", "process"],
+        env={**server.environ, "PREFECT_WORKER_QUERY_SECONDS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=(tmp_path / "worker.log").open("wb"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        named = "/work_pools/both/workers/filter"
+        eventually(lambda: bool(server.call("POST", named, {})), 90)
+        done = cli.ok("prefect", "attach", "both", "--api-url", server.url)
+        assert "stop the worker" in done.err
+        soon = (datetime.now(UTC) + timedelta(seconds=8)).isoformat()
+        runs = [server.run(deployment, at=soon) for _ in range(10)]
+        runs += [server.run(deployment) for _ in range(10)]
+        eventually(
+            lambda: all(server.flow_run(run)["state_type"] == "COMPLETED" for run in runs), 200
+        )
+        assert Counter(stub.started()) == Counter(runs)
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def test_a_server_that_is_restarted_in_the_middle_loses_and_doubles_nothing(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    """Last: the server is another process afterwards."""
+    stub = Stub(tmp_path)
+    server.create_pool("restart", concurrency_limit=2)
+    deployment = server.deploy(
+        "restart", "restart", command=stub.command, job_variables={"env": {"STUB_SECONDS": "1"}}
+    )
+    cli.ok("prefect", "attach", "restart", "--api-url", server.url)
+    runs = [server.run(deployment) for _ in range(12)]
+    eventually(lambda: len(stub.started()) >= 3)
+    server.stop(signal.SIGKILL)
+    server.start()
+    eventually(
+        lambda: all(server.flow_run(run)["state_type"] in _ENDED for run in runs), seconds=200
+    )
+    ended = Counter(server.flow_run(run)["state_type"] for run in runs)
+    # Those whose job could not reach the server for long have not said that they completed.
+    assert ended["COMPLETED"] >= 8, ended
+    assert Counter(stub.started()) == Counter(runs)

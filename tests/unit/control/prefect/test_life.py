@@ -6,7 +6,12 @@ import pytest
 
 from push_dispatch.core.model import RunState
 from tests.fakes.bridged import START, Bridged, Clock
+from tests.fakes.memory_platform import Container
 from tests.fakes.prefect import FakePrefect
+
+
+def stopped(container: Container) -> bool:
+    return container.stop_asked
 
 
 def test_an_adhoc_run_is_claimed_then_pushed_and_its_place_is_noted(
@@ -370,12 +375,12 @@ def test_a_cancelled_container_has_time_to_end_itself_and_is_stopped_then(
     server.cancel(run)
     ticked = ours.tick()
     ours.deliver()
-    assert not container.stop_asked
+    assert not stopped(container)
     assert ticked.again_seconds == pytest.approx(10, abs=1)
     ours.clock.now += 11_000
     ours.tick()
     ours.deliver()
-    assert container.stop_asked
+    assert stopped(container)
     assert server.state(run)[0] == "CANCELLING", "not before the infrastructure is gone"
     ours.platform.end(container, 143)
     ours.deliver()
@@ -415,9 +420,9 @@ def test_a_container_whose_run_the_server_has_ended_is_stopped(
     ours.platform.begin(container)
     server.write(run, {"type": "CANCELLED"})
     ours.minute(30)
-    assert not container.stop_asked, "it may be writing its last lines"
+    assert not stopped(container), "it may be writing its last lines"
     ours.minute()
-    assert container.stop_asked
+    assert stopped(container)
 
 
 # -- what is deleted --------------------------------------------------------------------------
@@ -444,7 +449,7 @@ def test_a_container_of_a_deleted_run_is_stopped(server: FakePrefect, ours: Brid
     container = ours.container(run)
     del server.runs[run]
     ours.minute()
-    assert container.stop_asked
+    assert stopped(container)
 
 
 def test_runs_of_a_deleted_queue_are_cancelled_with_the_reason(
