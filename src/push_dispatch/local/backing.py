@@ -48,6 +48,10 @@ class Backing(Protocol):
         """The ports of the runtime itself, after `start`."""
         ...
 
+    def deployments(self) -> Signal | None:
+        """Who is poked when a deployment changes; None if nobody is."""
+        ...
+
     def work(self, dispatch: Handler, push: Handler, bridge: Bridging) -> list[Work]:
         """What is to be repeated so that changes and messages reach their functions."""
         ...

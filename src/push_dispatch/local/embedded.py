@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from push_dispatch.adapters.sqlite.database import FEED, Database
+from push_dispatch.adapters.sqlite.database import DEPLOYMENTS, FEED, Database
 from push_dispatch.adapters.sqlite.feed import Feed
 from push_dispatch.adapters.sqlite.queues import BRIDGE, PLATFORMS, WAKES, Queues
 from push_dispatch.adapters.sqlite.store import SqliteStore
@@ -18,7 +19,7 @@ from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.backing import Bridging, Handler, Work
 from push_dispatch.local.queues import MessagePump
 from push_dispatch.local.signals import PokeServer, Signal
-from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed
+from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed, matches
 from push_dispatch.ports import Ports
 
 __all__ = ["Embedded"]
@@ -48,12 +49,15 @@ class Embedded:
         return True
 
     def start(self) -> Mapping[str, Any]:
-        self._database = Database(self._file, self._poke)
+        self._database = Database(self._file, self._poke, partial(matches, STREAM_FILTERS))
         self._pokes = PokeServer(self._poke)
         return {"state": str(self._file.absolute()), "pokes": self._pokes.port}
 
     def ports(self, environ: Mapping[str, str]) -> Ports:
         return embedded_ports(self._database, environ)
+
+    def deployments(self) -> Signal | None:
+        return self._signals[DEPLOYMENTS]
 
     def work(self, dispatch: Handler, push_: Handler, bridge: Bridging) -> list[Work]:
         deliveries = Deliveries(
@@ -61,10 +65,8 @@ class Embedded:
             Delivery(bridge.watch, bridge.filters, log_failed),
         )
         self._feed = FeedPump(Feed(self._database), deliveries)
-        pushers = [
-            Work(f"push-{n}", self._pump(PLATFORMS, push_), self._signals[PLATFORMS])
-            for n in range(_PUSHERS)
-        ]
+        pushes = self._pump(PLATFORMS, push_)
+        pushers = [Work(f"push-{n}", pushes, self._signals[PLATFORMS]) for n in range(_PUSHERS)]
         return [
             Work("stream", self._feed.step, self._signals[FEED]),
             Work("wake", self._pump(WAKES, dispatch), self._signals[WAKES]),
@@ -100,8 +102,15 @@ class Embedded:
             self._running.unlink(missing_ok=True)
 
     def _pump(self, queue: str, handler: Handler, **options: int) -> Any:
-        queues = Queues(self._database, now)
-        return MessagePump(queues, queue, handler, now, push.MAX_RECEIVES, **options).step
+        return MessagePump(
+            Queues(self._database, now),
+            queue,
+            handler,
+            clock=now,
+            receives=push.MAX_RECEIVES,
+            another=self._signals[queue].poke,
+            **options,
+        ).step
 
     def _poke(self, names: Iterable[str]) -> None:
         for name in names:

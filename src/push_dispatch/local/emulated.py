@@ -20,7 +20,9 @@ from push_dispatch.local.backing import Bridging, Handler, Work
 from push_dispatch.local.connect import emulated_ports
 from push_dispatch.local.ministack import MiniStack, session
 from push_dispatch.local.queues import QueuePump, create_queue
-from push_dispatch.local.stream import Deliveries, Delivery, StreamPump, log_failed
+from push_dispatch.local.shards import StreamPump
+from push_dispatch.local.signals import Signal
+from push_dispatch.local.stream import Deliveries, Delivery, log_failed
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports import Ports
 
@@ -61,6 +63,9 @@ class Emulated:
 
     def ports(self, environ: Mapping[str, str]) -> Ports:
         return emulated_ports(environ, **self._where)
+
+    def deployments(self) -> Signal | None:
+        return None
 
     def work(self, dispatch: Handler, push_: Handler, bridge: Bridging) -> list[Work]:
         table = self._client("dynamodb").describe_table(TableName=TABLE)["Table"]

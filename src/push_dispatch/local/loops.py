@@ -33,7 +33,7 @@ class Loop:
     def stop(self) -> None:
         """Begin no further step; see `join`."""
         self._stop.set()
-        self._signal.poke()
+        self._signal.poke_all()
 
     def join(self, seconds: float = 30) -> None:
         """Wait for the end of the step that is under way."""

@@ -98,19 +98,21 @@ class MessagePump:
         queues: Queues,
         queue: str,
         handler: Handler,
+        *,
         clock: Callable[[], int],
         receives: int,
-        *,
         at_once: int = _AT_ONCE,
+        another: Callable[[], None] = lambda: None,
     ) -> None:
         """`clock` returns epoch milliseconds; after `receives` a message is a dead letter; at most
-        `at_once` are handled together."""
+        `at_once` are handled together; `another` wakes somebody else who serves the queue."""
         self._at_once = at_once
         self._queues = queues
         self._queue = queue
         self._handler = handler
         self._clock = clock
         self._receives = receives
+        self._another = another
 
     def step(self) -> float:
         """Handle what is visible; the seconds until the next message will be, without a poke."""
@@ -122,7 +124,7 @@ class MessagePump:
     def _handle_some(self) -> bool:
         at = self._queues.next_at(self._queue)
         if at is None or at > self._clock():
-            return False  # Without a transaction: each poke wakes all who serve the queue.
+            return False  # Without a transaction: whoever was faster may have taken it all.
         messages = self._queues.receive(
             self._queue,
             self._at_once,
@@ -131,6 +133,9 @@ class MessagePump:
         )
         if not messages:
             return True  # Somebody else was faster, or they have become dead letters.
+        if self._queues.next_at(self._queue) is not None:
+            # One poke wakes one of us: while this one works, somebody else has to watch the rest.
+            self._another()
         try:
             result = self._handler({"Records": [_received(message) for message in messages]})
         except Exception:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import create_connection
 from threading import Thread
 from typing import Any
 
@@ -22,7 +24,8 @@ class ReportServer:
         """Raises OSError if the port is taken; 0 is any."""
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _serving(handler))
         self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._stopping = False
+        self._thread = Thread(target=self._serve, daemon=True)
 
     @property
     def port(self) -> int:
@@ -36,9 +39,16 @@ class ReportServer:
     def stop(self) -> None:
         """Serve no longer."""
         if self._thread.is_alive():
-            self._server.shutdown()
+            self._stopping = True
+            with suppress(OSError), create_connection(("127.0.0.1", self.port), 1):
+                pass  # Wakes it.
             self._thread.join()
         self._server.server_close()
+
+    def _serve(self) -> None:
+        """Not `serve_forever`, which wakes up ten times a second to see whether it may stop."""
+        while not self._stopping:
+            self._server.handle_request()
 
 
 def _serving(handler: Handler) -> type[BaseHTTPRequestHandler]:

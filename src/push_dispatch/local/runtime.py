@@ -47,7 +47,7 @@ from push_dispatch.local.discovery import (
 from push_dispatch.local.embedded import Embedded
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.reports import ReportServer
-from push_dispatch.local.timers import ScheduleTimer
+from push_dispatch.local.timers import TOLD_SECONDS, UNTOLD_SECONDS, ScheduleTimer
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.ports import Ports
@@ -204,12 +204,14 @@ class LocalRuntime:
         process = ports.platform("process")
         if isinstance(process, Process):
             process.watch(lambda event: finish.handle(ports, event))
-        timer = ScheduleTimer(ports, lambda event: submit.handle(ports, event))
+        changed = self._backing.deployments()
+        longest = UNTOLD_SECONDS if changed is None else TOLD_SECONDS
+        timer = ScheduleTimer(ports, lambda event: submit.handle(ports, event), longest)
         loops = [Loop(each.name, each.step, each.signal) for each in work]
         self._loops = [
             *loops,
             Loop("sweep", lambda: _swept(ports)),
-            Loop("schedules", timer.step),
+            Loop("schedules", timer.step, changed),
             Loop("prefect", local_bridge.step, local_bridge.signal),
         ]
         for loop in self._loops:

@@ -29,6 +29,12 @@ class Signal:
         return self._pokes
 
     def poke(self) -> None:
+        """Wake one of those who wait: who takes work and leaves some pokes again."""
+        with self._condition:
+            self._pokes += 1
+            self._condition.notify()
+
+    def poke_all(self) -> None:
         """Wake everybody who waits."""
         with self._condition:
             self._pokes += 1

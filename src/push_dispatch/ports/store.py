@@ -52,6 +52,12 @@ class Store(Protocol):
         """Every pool, in the order of names."""
         ...
 
+    def unsettled_pools(self) -> list[str]:
+        """The pools that time alone may change something about, in the order of names: those with
+        a slot that is held, a place in line, or a run that no audit has seen. A store that cannot
+        tell them cheaply names more."""
+        ...
+
     def save_pool(self, pool: Pool) -> Pool:
         """Replace the configuration if its version is still `pool.version`, and return it with the
         new one. When this returns no pass can commit an admission decided under the old one: the

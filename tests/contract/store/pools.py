@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import uuid_utils
 
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
@@ -49,6 +50,18 @@ class PoolContract(StoreSuite):
         for name in names:
             store.create_pool(Pool(name, "process"))
         assert [n for n in store.pool_names() if n in names] == sorted(names)
+
+    def test_a_pool_that_time_may_change_is_unsettled(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        """A slot is held, somebody stands in line, or a run came that no audit has seen."""
+        held, waiting, new = (f"{pool}-{n}" for n in ("held", "waiting", "new"))
+        for name in (held, waiting, new):
+            store.create_pool(Pool(name, "process"))
+        store.commit(values.ledger(held, store.ledger(held).version + 1, values.holder(next(ids))))
+        store.enqueue(waiting, [values.place(next(ids))], values.NOW)
+        store.add_run(values.run(new, str(uuid_utils.uuid7())))
+        assert {held, waiting, new} <= set(store.unsettled_pools())
 
     def test_saving_moves_the_version(self, store: Store, pool: str) -> None:
         first = self.created(store, pool)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from push_dispatch.adapters.sqlite.feed import Feed
 from push_dispatch.adapters.sqlite.queues import DEAD, PLATFORMS, WAKES, Queues
 from push_dispatch.adapters.sqlite.store import SqliteStore
 from push_dispatch.core.errors import Unavailable
-from push_dispatch.core.model import Pool, RunState
+from push_dispatch.core.model import Pool, Ready, RunState
 from push_dispatch.handlers.stream import STREAM_FILTERS, change_of
 from push_dispatch.local.stream import matches
 from push_dispatch.ports.messages import Push, Wake, decode
@@ -245,16 +247,60 @@ def test_the_feed_has_what_the_stream_delivers(database: Database, store: Sqlite
         (None, run),
         (run, claimed),
     ]
-    assert [any(matches(f, r) for f in STREAM_FILTERS) for r in records] == [True, True, False]
+    assert [matches(STREAM_FILTERS, record) for record in records] == [True, True, False]
     feed.handled(records[1])
     assert feed.read(10) == records[2:]
     assert Feed(database).read(10) == records[2:]
+
+
+def test_what_nobody_wants_is_not_fed_and_wakes_nobody(tmp_path: Path) -> None:
+    pokes: list[frozenset[str]] = []
+    wanted = partial(matches, STREAM_FILTERS)
+    with closing(Database(tmp_path / "state.db", pokes.append, wanted)) as database:
+        store = SqliteStore(database, Clock())
+        run = store.add_run(values.run("etl", UUID))
+        pokes.clear()
+        attempts = values.full_run("etl", UUID).attempts[:1]
+        claimed = replace(
+            run, rev=run.rev + 1, state=RunState.PENDING, attempt=1, attempts=attempts
+        )
+        store.save_run(claimed)
+        assert pokes == []
+        assert len(Feed(database).read(10)) == 1
+        store.save_run(replace(claimed, rev=claimed.rev + 1, state=RunState.CANCELLING))
+        assert pokes == [{FEED}]
 
 
 def test_a_write_that_changes_nothing_is_not_fed(database: Database, store: SqliteStore) -> None:
     run = store.add_run(values.run("etl", UUID))
     store.add_run(run)
     assert len(Feed(database).read(10)) == 1
+
+
+def test_a_pool_without_work_is_settled(store: SqliteStore, clock: Clock) -> None:
+    """Whatever it has done before, and also if the ids of its runs do not begin with the time."""
+    run = values.run("etl", UUID)
+    clock.now = time_of(UUID) + 1
+    store.create_pool(Pool("etl", "process"))
+    store.create_pool(Pool("other", "process"))
+    assert store.unsettled_pools() == []
+    store.add_run(run)
+    store.add_run(values.run("other", "e4c1f0aa-1111-8222-8333-444455556666"))
+    assert store.unsettled_pools() == ["etl"]
+    store.save_audited("etl", UUID)
+    assert store.unsettled_pools() == []
+    version = store.ledger("etl").version
+    store.commit(values.ledger("etl", version + 1, values.holder(UUID)))
+    store.enqueue("other", [Ready.of(run)], clock.now)
+    assert store.unsettled_pools() == ["etl", "other"]
+    store.commit(values.ledger("etl", version + 2))
+    store.dequeue("other", [Ready.of(run)])
+    assert store.unsettled_pools() == []
+
+
+def time_of(uuid: str) -> int:
+    """What a uuid7 begins with, in epoch milliseconds."""
+    return int(uuid[:8] + uuid[9:13], 16)
 
 
 def test_what_has_expired_is_deleted(store: SqliteStore, clock: Clock) -> None:

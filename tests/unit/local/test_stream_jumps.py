@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from push_dispatch.local.stream import StreamPump
+from push_dispatch.local.shards import StreamPump
 
 
 class Streams:

@@ -143,3 +143,25 @@ def test_what_a_store_out_of_reach_kept_from_firing_fires_later() -> None:
         backend.after(60)
     down = False
     assert len(backend.after(1)) == 2
+
+
+def test_a_step_says_when_the_next_schedule_fires() -> None:
+    backend = Backend()
+    backend.timer = ScheduleTimer(backend.ports, backend._fire, 30)
+    assert backend.timer.step() == 30, "there is none"
+    backend.deploy(Schedule("a", every_seconds=60), Schedule("b", every_seconds=3600))
+    assert backend.timer.step() == 30
+    backend.now += 50_000
+    assert backend.timer.step() == 9.999
+    backend.deploy(Schedule("a", every_seconds=60), paused=True)
+    assert backend.timer.step() == 30
+
+
+def test_a_new_deployment_does_not_fire_for_the_time_before_it_was_there() -> None:
+    backend = Backend()
+    backend.timer = ScheduleTimer(backend.ports, backend._fire, 30)
+    backend.timer.step()
+    backend.now += 59_000 + 20_000
+    backend.deploy(Schedule(every_seconds=60))
+    assert backend.after(0) == []
+    assert len(backend.after(60)) == 1

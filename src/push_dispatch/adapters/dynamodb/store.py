@@ -72,6 +72,10 @@ class DynamoStore:
         item = self._table.get(keys.pool(name), keys.CONFIG)
         return items.read_pool(item) if item else None
 
+    def unsettled_pools(self) -> list[str]:
+        """See `Store.unsettled_pools`. All of them: to find out costs as much as to sweep."""
+        return self.pool_names()
+
     def pool_names(self) -> list[str]:
         return [item["SK"]["S"] for item in self._table.query(keys.POOLS)]
 

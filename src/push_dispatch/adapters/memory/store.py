@@ -53,6 +53,10 @@ class MemoryStore:
         """See `Store.pool`."""
         return self._pools.get(name)
 
+    def unsettled_pools(self) -> list[str]:
+        """See `Store.unsettled_pools`."""
+        return self.pool_names()
+
     def pool_names(self) -> list[str]:
         """See `Store.pool_names`."""
         return sorted(self._pools)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from json import dumps, loads
 from pathlib import Path
@@ -20,12 +20,12 @@ from typing import Any
 
 from push_dispatch.core.errors import Unavailable
 
-__all__ = ["FEED", "Database", "Transaction"]
+__all__ = ["DEPLOYMENTS", "FEED", "Database", "Transaction"]
 
 Item = dict[str, Any]
 
-#: Who is told of a change in the feed.
-FEED = "feed"
+#: Who is told of a change in the feed, and who of one of the deployments.
+FEED, DEPLOYMENTS = "feed", "deployments"
 
 #: How long a writer waits for another process's transaction.
 _BUSY_SECONDS = 10
@@ -58,18 +58,27 @@ CREATE INDEX visible ON messages (queue, visible_at);
 """
 
 
+#: Whether a change, as the stream tells it, goes into the feed.
+Wanted = Callable[[Mapping[str, Any]], bool]
+
+
 class Database:
     """One file, or `:memory:`. Safe to share between threads; a file also between processes."""
 
     def __init__(
-        self, path: Path | str, changed: Callable[[frozenset[str]], None] | None = None
+        self,
+        path: Path | str,
+        changed: Callable[[frozenset[str]], None] | None = None,
+        wanted: Wanted = lambda _record: True,
     ) -> None:
         """Open or create the file, readable by its owner alone; its directory must exist.
 
         `changed` is called after each transaction that left work for somebody, with the names of
-        the queues that have new messages, and `FEED`. Raises Unavailable.
+        the queues that have new messages, `FEED` and `DEPLOYMENTS`. Changes
+        that nobody has `wanted` are not kept for a reader. Raises Unavailable.
         """
         self._changed = changed
+        self._wanted = wanted
         self._lock = RLock()
         if path != ":memory:":
             # Before SQLite does: its log and its index get the mode of the file. Only a new file:
@@ -103,7 +112,7 @@ class Database:
         """
         with self._lock, _errors():
             self._connection.execute("BEGIN IMMEDIATE")
-            written = Transaction(self._connection)
+            written = Transaction(self._connection, self._wanted)
             try:
                 yield written
                 self._connection.execute("COMMIT")
@@ -163,9 +172,10 @@ class Database:
 class Transaction:
     """What a writer does, between the begin and the commit."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, wanted: Wanted) -> None:
         self._connection = connection
-        #: For whom it leaves work: names of queues, and `FEED`.
+        self._wanted = wanted
+        #: For whom it leaves work: names of queues, `FEED` and `DEPLOYMENTS`.
         self.work: set[str] = set()
 
     def get(self, pk: str, sk: str) -> Item | None:
@@ -190,7 +200,9 @@ class Transaction:
         self.execute("DELETE FROM items WHERE pk = ? AND sk = ?", pk, sk)
 
     def feed(self, before: Item | None, after: Item) -> None:
-        """Put a change into the feed."""
+        """Put a change into the feed, if it is wanted."""
+        if not self._wanted(record_of(before, after)):
+            return
         self.work.add(FEED)
         self.execute(
             "INSERT INTO feed (pk, sk, before, after) VALUES (?, ?, ?, ?)",
@@ -207,6 +219,19 @@ class Transaction:
     def execute_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Execute a statement once for each row."""
         self._connection.executemany(statement, rows)
+
+
+def record_of(before: Item | None, after: Item) -> dict[str, Any]:
+    """A change in the shape of DynamoDB's stream."""
+    return {
+        "eventName": "MODIFY" if before else "INSERT",
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {
+            "Keys": {"PK": after["PK"], "SK": after["SK"]},
+            "NewImage": after,
+            **({"OldImage": before} if before else {}),
+        },
+    }
 
 
 def encode(item: Item) -> str:

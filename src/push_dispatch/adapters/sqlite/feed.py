@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from push_dispatch.adapters.sqlite.database import Database, decode
+from push_dispatch.adapters.sqlite.database import Database, decode, record_of
 
 __all__ = ["Feed"]
 
@@ -21,7 +21,7 @@ class Feed:
 
     def read(self, most: int) -> list[dict[str, Any]]:
         """Return at most `most` records, oldest first, as Lambda delivers them."""
-        select = "SELECT sequence, pk, sk, before, after FROM feed ORDER BY sequence LIMIT ?"
+        select = "SELECT sequence, before, after FROM feed ORDER BY sequence LIMIT ?"
         return [_record(*row) for row in self._db.rows(select, most)]
 
     def waiting(self) -> int:
@@ -36,15 +36,7 @@ class Feed:
             tx.execute("DELETE FROM feed WHERE sequence <= ?", sequence)
 
 
-def _record(sequence: int, pk: str, sk: str, before: str | None, after: str) -> dict[str, Any]:
-    images = {"NewImage": decode(after)} | ({"OldImage": decode(before)} if before else {})
-    return {
-        "eventID": str(sequence),
-        "eventName": "MODIFY" if before else "INSERT",
-        "eventSource": "aws:dynamodb",
-        "dynamodb": {
-            "Keys": {"PK": {"S": pk}, "SK": {"S": sk}},
-            "SequenceNumber": str(sequence),
-            **images,
-        },
-    }
+def _record(sequence: int, before: str | None, after: str) -> dict[str, Any]:
+    record = record_of(decode(before) if before else None, decode(after))
+    record["eventID"] = record["dynamodb"]["SequenceNumber"] = str(sequence)
+    return record

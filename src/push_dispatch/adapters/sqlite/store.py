@@ -10,11 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_dispatch.adapters.dynamodb import items, keys
-from push_dispatch.adapters.sqlite.database import Database, Item, Transaction, decode
+from push_dispatch.adapters.sqlite.database import (
+    DEPLOYMENTS,
+    Database,
+    Item,
+    Transaction,
+    decode,
+)
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
-from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, is_uuid
+from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, first_id_at, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
 __all__ = ["SqliteStore"]
@@ -22,6 +28,24 @@ __all__ = ["SqliteStore"]
 #: Sorts after every key that we write.
 _LAST = "\U0010ffff"
 _DAY = 86_400
+
+#: `?` is about now: behind it are runs whose ids do not begin with the time, which whoever submits
+#: them enqueues.
+_UNSETTLED = """
+SELECT sk FROM items AS listed WHERE pk = 'POOLS' AND (
+    EXISTS (
+        SELECT 1 FROM items WHERE pk = 'POOL#' || listed.sk AND sk = 'LEDGER'
+        AND json_type(item, '$.holders') IS NOT NULL
+    ) OR EXISTS (
+        SELECT 1 FROM items WHERE pk = 'POOL#' || listed.sk AND sk >= 'READY#' AND sk < 'READY$'
+    ) OR EXISTS (
+        SELECT 1 FROM items WHERE pk = 'RUNS#' || listed.sk AND sk < ? AND sk > coalesce((
+            SELECT json_extract(item, '$.audited.S') FROM items
+            WHERE pk = 'POOL#' || listed.sk AND sk = 'AUDIT'
+        ), '')
+    )
+) ORDER BY sk
+"""
 
 
 class SqliteStore:
@@ -56,6 +80,10 @@ class SqliteStore:
     def pool_names(self) -> list[str]:
         return [item["SK"]["S"] for item in self._db.between(keys.POOLS, "", _LAST)]
 
+    def unsettled_pools(self) -> list[str]:
+        until = first_id_at(self._clock() + 1000)
+        return [name for (name,) in self._db.rows(_UNSETTLED, until)]
+
     def save_pool(self, pool: Pool) -> Pool:
         item = items.pool_item(pool) | {"version": {"N": str(pool.version + 1)}}
         with self._db.transaction() as tx:
@@ -87,7 +115,10 @@ class SqliteStore:
         return items.read_json(item, "document") if item else None
 
     def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
-        self._put(keys.DEPLOYMENTS, keys.deployment(name), document={"S": dumps(document)})
+        key = _key(keys.DEPLOYMENTS, keys.deployment(name))
+        with self._db.transaction() as tx:
+            tx.work.add(DEPLOYMENTS)
+            tx.put({**key, "document": {"S": dumps(document)}})
 
     def deployment(self, name: str) -> Mapping[str, Any] | None:
         item = self._db.get(keys.DEPLOYMENTS, keys.deployment(name))
@@ -99,6 +130,7 @@ class SqliteStore:
 
     def delete_deployment(self, name: str) -> None:
         with self._db.transaction() as tx:
+            tx.work.add(DEPLOYMENTS)
             tx.delete(keys.DEPLOYMENTS, keys.deployment(name))
 
     def put_attachment(self, pool: str, document: Mapping[str, Any]) -> None:

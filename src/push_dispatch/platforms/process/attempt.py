@@ -26,17 +26,18 @@ __all__ = ["CLAIM_SECONDS", "Attempt"]
 
 #: `$1` is the directory, the rest is the command. The trap keeps the shell alive while the command
 #: is asked to stop, so that its exit code is written; a trap is not inherited by the command.
-#: Files appear by renaming, whole or not at all. What the shell itself has to say is not logged.
+#: A number is written in one call, so that its file is empty or whole, and empty is as good as
+#: missing: renaming would start a program for each. What the shell itself says is not logged.
 _WRAPPER = """\
 dir=$1; shift
 set -C
 { : > "$dir/claimed"; } 2> /dev/null || exit 0
 set +C
 trap : TERM INT HUP
-{ echo $$ > "$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"; } 2> /dev/null || exit 0
+{ echo $$ > "$dir/pid"; } 2> /dev/null || exit 0
 exec 3>&2 2> /dev/null
 if [ -e "$dir/stop" ]; then code=143; else "$@" 2>&3 3>&-; code=$?; fi
-echo $code > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
+echo $code > "$dir/exit"
 """
 
 #: From the claim to the pid file: a shell that takes longer has died in between.
@@ -90,7 +91,7 @@ class Attempt:
         if about is None:
             return None
         seen = {"run_id": about["run_id"], "attempt": about["attempt"], "handle": self.name}
-        started = _changed_at(self.dir / "pid")
+        started = None if _number(self.dir / "pid") is None else _changed_at(self.dir / "pid")
         code = _number(self.dir / "exit")
         running = Observation(**seen, status=Status.RUNNING, started_at=started)
         if code is not None:
@@ -104,7 +105,7 @@ class Attempt:
             return running
         if self._starting():
             return Observation(**seen, status=Status.STARTING)
-        if self._take() or (self.dir / "exit").exists():
+        if self._take() or _number(self.dir / "exit") is not None:
             # From now on no late wrapper can execute it; or it has ended since the first look.
             return self.observe()
         killed = _KILLED if self.stopping else None
@@ -221,7 +222,7 @@ class Attempt:
     def _starting(self) -> bool:
         """Taken a moment ago, or not taken yet: a wrapper may be about to."""
         at = _changed_at(self.dir / "claimed") or _changed_at(self.dir / "job.json") or 0
-        started = (self.dir / "pid").exists()
+        started = _number(self.dir / "pid") is not None
         return not started and time.time_ns() // 1_000_000 - at < CLAIM_SECONDS * 1000
 
 
