@@ -24,7 +24,8 @@ from push_dispatch.engine.transition import transition
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES
 from push_dispatch.handlers.stream import STREAM_FILTERS
-from push_dispatch.local.stream import Delivery, StreamPump
+from push_dispatch.local.shards import StreamPump
+from push_dispatch.local.stream import Delivery
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports.messages import Look, Push, StopAttempt, Wake, Watch, encode
 from push_dispatch.ports.reporter import token_for

@@ -15,7 +15,8 @@ from push_dispatch.adapters.dynamodb import items
 from push_dispatch.core.model import Ledger
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.ministack import session
-from push_dispatch.local.stream import Delivery, StreamPump
+from push_dispatch.local.shards import StreamPump
+from push_dispatch.local.stream import Delivery
 from tests.local import Cli, LocalUp
 
 RUNS = 200
@@ -90,8 +91,8 @@ def _check_limits(ledgers: list[Ledger], changed: int) -> None:
 def _ledgers_of(cli: Cli, found: list[Ledger]) -> StreamPump:
     [file] = (cli.home / "push-dispatch" / "local").glob("*.json")
     record = Record(**json.loads(file.read_text()))
-    dynamodb = session().client("dynamodb", endpoint_url=record.endpoint)
-    streams = session().client("dynamodbstreams", endpoint_url=record.endpoint)
+    dynamodb = session(record.key).client("dynamodb", endpoint_url=record.endpoint)
+    streams = session(record.key).client("dynamodbstreams", endpoint_url=record.endpoint)
 
     def keep(event: Mapping[str, Any]) -> Mapping[str, Any]:
         images = [r["dynamodb"]["NewImage"] for r in event["Records"]]

@@ -68,8 +68,8 @@ def _everything_that_is_stored(cli: Cli) -> str:
         database.close()
         assert len(rows["items"]) > 3
         return repr(rows)
-    dynamodb = session().client("dynamodb", endpoint_url=record.endpoint)
-    streams = session().client("dynamodbstreams", endpoint_url=record.endpoint)
+    dynamodb = session(record.key).client("dynamodb", endpoint_url=record.endpoint)
+    streams = session(record.key).client("dynamodbstreams", endpoint_url=record.endpoint)
     items = dynamodb.scan(TableName=record.table)["Items"]
     arn = dynamodb.describe_table(TableName=record.table)["Table"]["LatestStreamArn"]
     [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]

@@ -80,7 +80,8 @@ def _local(record: Record) -> Backend:
     database = database_of(record) if record.state else None
     if database is not None:
         OPENED.callback(database.close)
-    return Backend(ports_of(record, database=database), session(), record.table, record, database)
+    signed = session(record.key or "local")
+    return Backend(ports_of(record, database=database), signed, record.table, record, database)
 
 
 def _aws(common: Common, why: str) -> Backend:

@@ -13,7 +13,7 @@ from push_dispatch.bootstrap import embedded_ports, ports_for
 from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.discovery import Record
 from push_dispatch.local.signals import poker
-from push_dispatch.local.stream import matches
+from push_dispatch.local.stream import passes
 from push_dispatch.ports import Ports
 from push_dispatch.ports.settings import Settings
 
@@ -29,6 +29,7 @@ def ports_of(record: Record, *, database: Database | None = None) -> Ports:
     return emulated_ports(
         settled,
         endpoint=record.endpoint,
+        key=record.key,
         table=record.table,
         wake_queue=record.wake_queue,
         platform_queues=record.platform_queues,
@@ -44,11 +45,12 @@ def environ_of(record: Record, environ: Mapping[str, str]) -> dict[str, str]:
 
 def database_of(record: Record) -> Database:
     """The file of a runtime that is up; who changes it pokes the runtime."""
-    return Database(Path(record.state), poker(record.pokes), partial(matches, STREAM_FILTERS))
+    return Database(Path(record.state), poker(record.pokes), partial(passes, STREAM_FILTERS))
 
 
-def emulated_ports(environ: Mapping[str, str], *, endpoint: str, **where: Any) -> Ports:
-    """The ports of a runtime whose state an emulator has; `where` are fields of `Settings`."""
+def emulated_ports(environ: Mapping[str, str], *, endpoint: str, key: str, **where: Any) -> Ports:
+    """The ports of a runtime whose state an emulator has, which takes requests that are signed with
+    this key; `where` are fields of `Settings`."""
     from push_dispatch.local.ministack import session  # noqa: PLC0415 - only for --aws
 
-    return ports_for(Settings(environ=environ, **where), session(), endpoint)
+    return ports_for(Settings(environ=environ, **where), session(key), endpoint)

@@ -40,6 +40,8 @@ class Record:
     pokes: int = 0
     #: The emulator, its table and the URLs of its queues: one queue serves all platforms.
     endpoint: str = ""
+    #: The access key of its requests.
+    key: str = ""
     table: str = ""
     wake_queue: str = ""
     platform_queues: dict[str, str] = field(default_factory=dict)
@@ -115,7 +117,7 @@ def announce(record: Record) -> None:
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = folder / f"{record.name}.{os.getpid()}.new"
-    new.touch(mode=0o600)  # It has the API's token.
+    new.touch(mode=0o600)  # It has the tokens of the API and of the emulator.
     new.write_text(json.dumps(asdict(record), indent=2), "utf-8")
     new.replace(folder / f"{record.name}.json")
 

@@ -19,7 +19,7 @@ from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.backing import Bridging, Handler, Work
 from push_dispatch.local.queues import MessagePump
 from push_dispatch.local.signals import PokeServer, Signal
-from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed, matches
+from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed, passes
 from push_dispatch.ports import Ports
 
 __all__ = ["Embedded"]
@@ -49,7 +49,7 @@ class Embedded:
         return True
 
     def start(self) -> Mapping[str, Any]:
-        self._database = Database(self._file, self._poke, partial(matches, STREAM_FILTERS))
+        self._database = Database(self._file, self._poke, partial(passes, STREAM_FILTERS))
         self._pokes = PokeServer(self._poke)
         return {"state": str(self._file.absolute()), "pokes": self._pokes.port}
 

@@ -52,6 +52,7 @@ class Emulated:
         platforms = create_queue(sqs, "push-dispatch-platforms", push.MAX_RECEIVES)
         self._where = {
             "endpoint": self._ministack.endpoint,
+            "key": self._ministack.key,
             "table": TABLE,
             "wake_queue": create_queue(sqs, "push-dispatch-wake", push.MAX_RECEIVES),
             "platform_queues": {
@@ -106,4 +107,6 @@ class Emulated:
         return QueuePump(self._client("sqs"), url, handler).step
 
     def _client(self, service: Any) -> Any:
-        return session().client(service, config=CLIENT, endpoint_url=self._ministack.endpoint)
+        return session(self._ministack.key).client(
+            service, config=CLIENT, endpoint_url=self._ministack.endpoint
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
-from push_dispatch.core.errors import Unavailable
+from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.local.guard import KEY_VARIABLE, bearer
 
 if TYPE_CHECKING:
     import boto3
@@ -25,26 +28,30 @@ __all__ = ["MiniStack", "session"]
 _START_SECONDS = 60
 _STOP_SECONDS = 15
 _TRIES = 3
+#: Whatever proxy the environment names: this goes to loopback.
+_DIRECT = build_opener(ProxyHandler({}))
 
 
-def session() -> boto3.Session:
-    """A session for the emulator; it takes any credentials, and no profile has a say."""
+def session(key: str) -> boto3.Session:
+    """A session for the emulator with this key; no profile has a say."""
     import boto3  # noqa: PLC0415 - 100 ms that only some callers need
     from botocore.session import Session  # noqa: PLC0415
 
     # AWS_PROFILE may name one that does not exist.
     core = Session(session_vars={"profile": (None, None, None, None)})
-    return boto3.Session("local", "local", region_name="us-east-1", botocore_session=core)
+    return boto3.Session(key, "local", region_name="us-east-1", botocore_session=core)
 
 
 class MiniStack:
-    """Keeps its state in a directory, from one clean stop to the next start."""
+    """Keeps its state in a directory, from one clean stop to the next start. Answers whoever signs
+    with its `key`, which is new at each start, and nobody else."""
 
     def __init__(self, state: Path, log: Path) -> None:
         self._state = state
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
         self.endpoint = ""
+        self.key = secrets.token_hex(20)
 
     @property
     def alive(self) -> bool:
@@ -53,6 +60,11 @@ class MiniStack:
 
     def start(self, waiting: Callable[[], None] = lambda: None) -> str:
         """Start the child and return its endpoint. Raises Unavailable."""
+        if find_spec("ministack") is None:
+            raise Invalid(
+                "the emulator is not installed: pip install 'push-dispatch[cli,local,emulator]'",
+                reason="no_backend",
+            )
         for _ in range(_TRIES):
             port = _free_port()
             self._child = self._spawn(port)
@@ -85,11 +97,13 @@ class MiniStack:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "SFTP_HOST": "127.0.0.1",
+            KEY_VARIABLE: self.key,
         }
         self._state.mkdir(parents=True, exist_ok=True)
+        self._log.touch(mode=0o600)
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
+                [sys.executable, "-m", "push_dispatch.local.guard"],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -101,11 +115,12 @@ class MiniStack:
 
     def _answers(self, port: int, waiting: Callable[[], None]) -> bool:
         deadline = time.monotonic() + _START_SECONDS
+        health = Request(
+            f"http://127.0.0.1:{port}/_ministack/health",
+            headers={"Authorization": bearer(self.key)},
+        )
         while self.alive and time.monotonic() < deadline:
-            with (
-                suppress(URLError, OSError),
-                urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=2),
-            ):
+            with suppress(URLError, OSError), _DIRECT.open(health, timeout=2):
                 return True
             waiting()
             time.sleep(0.02)

@@ -115,6 +115,7 @@ class LocalRuntime:
         with suppress(OSError):  # somebody else's: then they say who may read it
             self._data_dir.chmod(0o700)
         self._lock_directory()
+        self.log.touch(mode=0o600)
         self._log_file = self.log.open("a", encoding="utf-8", buffering=1)
         _log_to(self._log_file)
         try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from push_dispatch.adapters.sqlite.feed import Feed
 
-__all__ = ["Deliveries", "Delivery", "FeedPump", "log_failed", "matches"]
+__all__ = ["Deliveries", "Delivery", "FeedPump", "log_failed", "matches", "passes"]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Delivery:
 
     def deliver(self, records: Records) -> None:
         """Deliver what matches, in order, until nothing is left."""
-        wanted = [record for record in records if matches(self._filters, record)]
+        wanted = [record for record in records if passes(self._filters, record)]
         for start in range(0, len(wanted), _BATCH):
             self._deliver(wanted[start : start + _BATCH])
 
@@ -120,16 +120,16 @@ def log_failed(records: Records) -> None:
         log.error("stream record given up: %s", record["dynamodb"].get("Keys"))
 
 
-def matches(filters: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> bool:
+def passes(filters: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> bool:
     """Whether a record passes one of the filters."""
-    return any(_matches(pattern, record) for pattern in filters)
+    return any(matches(pattern, record) for pattern in filters)
 
 
-def _matches(pattern: Any, value: Any) -> bool:
-    """A pattern has nested objects, lists of alternatives, and `prefix`."""
+def matches(pattern: Any, value: Any) -> bool:
+    """Whether a record passes one filter: nested objects, lists of alternatives, `prefix`."""
     if isinstance(pattern, Mapping):
         return isinstance(value, Mapping) and all(
-            name in value and _matches(inner, value[name]) for name, inner in pattern.items()
+            name in value and matches(inner, value[name]) for name, inner in pattern.items()
         )
     return any(_is(alternative, value) for alternative in pattern)
 

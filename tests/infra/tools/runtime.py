@@ -15,7 +15,8 @@ from typing import Any, Self
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.queues import QueuePump
-from push_dispatch.local.stream import Delivery, StreamPump
+from push_dispatch.local.shards import StreamPump
+from push_dispatch.local.stream import Delivery
 from tests.infra.tools.lambda_runtime import Function, runtime_client
 from tests.infra.tools.stack import KEYS, Stack
 from tests.local import eventually

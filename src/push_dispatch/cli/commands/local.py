@@ -121,6 +121,10 @@ def _tell(record: Record, data_dir: Path | None) -> None:
     kept = "kept" if data_dir else "gone when it stops (keep it with --data-dir)"
     say(f"Local runtime {record.name!r} is up.")
     say(f"  state    {record.where}, {kept}")
+    if record.key:
+        say(
+            f"  key      {record.key} is the AWS access key of {record.endpoint}; the secret is any"
+        )
     say(f"  log      {record.log}")
     say("In another terminal:")
     say("  push-dispatch pool create my-pool --type process --limit 2")

@@ -58,7 +58,8 @@ class Attempt:
 
     def prepare(self, run_id: str, number: int) -> None:
         """Create the directory. Idempotent."""
-        self.dir.mkdir(parents=True, exist_ok=True)
+        self.dir.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # Logs are its owner's.
+        self.dir.mkdir(exist_ok=True, mode=0o700)
         about = {"run_id": run_id, "attempt": number}
         _write(self.dir / "job.json", json.dumps(about))
 
