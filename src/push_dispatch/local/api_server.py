@@ -5,11 +5,11 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 from push_dispatch.api.gateway import query_of
 from push_dispatch.api.v1 import Reply, Request, problem
+from push_dispatch.local.serving import Serving
 
 __all__ = ["ApiServer"]
 
@@ -24,7 +24,7 @@ _SILENCE = 60
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
-class ApiServer:
+class ApiServer(Serving):
     """Serves requests that carry `Authorization: Bearer TOKEN`, on 127.0.0.1."""
 
     def __init__(
@@ -32,24 +32,12 @@ class ApiServer:
     ) -> None:
         """Raises OSError if the port is taken; 0 is any."""
         self.token = token
-        self._server = _Server(("127.0.0.1", port), _serving(handler, token, pages))
-        self._thread = Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        super().__init__(_Server(("127.0.0.1", port), _serving(handler, token, pages)))
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> None:
-        """Serve from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Serve no longer."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        return f"http://127.0.0.1:{self.port}"
 
 
 class _Server(ThreadingHTTPServer):
@@ -66,7 +54,7 @@ class _Server(ThreadingHTTPServer):
 def _serving(handler: Handler, token: str, pages: Pages) -> type[BaseHTTPRequestHandler]:
     expected = f"Bearer {token}".encode()
 
-    class Serving(BaseHTTPRequestHandler):
+    class Answering(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = _SILENCE
 
@@ -128,4 +116,4 @@ def _serving(handler: Handler, token: str, pages: Pages) -> type[BaseHTTPRequest
         def log_message(self, format: str, *args: object) -> None:
             """The handlers log."""
 
-    return Serving
+    return Answering

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import create_connection
-from threading import Thread
 from typing import Any
+
+from push_dispatch.local.serving import Serving
 
 __all__ = ["ReportServer"]
 
@@ -17,42 +16,22 @@ _LARGEST = 10_000
 _SECONDS = 30
 
 
-class ReportServer:
+class ReportServer(Serving):
     """Feeds HTTP requests to the handler as a function URL does."""
 
     def __init__(self, handler: Handler, port: int = 0) -> None:
         """Raises OSError if the port is taken; 0 is any."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _serving(handler))
-        self._server.daemon_threads = True
-        self._stopping = False
-        self._thread = Thread(target=self._serve, daemon=True)
+        super().__init__(_Server(("127.0.0.1", port), _serving(handler)))
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
 
-    def start(self) -> None:
-        """Serve from now on."""
-        self._thread.start()
+class _Server(ThreadingHTTPServer):
+    """Connections that are kept open do not keep the runtime from stopping."""
 
-    def stop(self) -> None:
-        """Serve no longer."""
-        if self._thread.is_alive():
-            self._stopping = True
-            with suppress(OSError), create_connection(("127.0.0.1", self.port), 1):
-                pass  # Wakes it.
-            self._thread.join()
-        self._server.server_close()
-
-    def _serve(self) -> None:
-        """Not `serve_forever`, which wakes up ten times a second to see whether it may stop."""
-        while not self._stopping:
-            self._server.handle_request()
+    daemon_threads = True
 
 
 def _serving(handler: Handler) -> type[BaseHTTPRequestHandler]:
-    class Serving(BaseHTTPRequestHandler):
+    class Answering(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         #: Of each read: whoever says nothing keeps no thread.
         timeout = _SECONDS
@@ -92,4 +71,4 @@ def _serving(handler: Handler) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             """The handler logs."""
 
-    return Serving
+    return Answering

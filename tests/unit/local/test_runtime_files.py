@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Pool
-from push_dispatch.engine.submit import Request, submit
+from push_dispatch.core.request import Request
+from push_dispatch.engine.submit import submit
 from push_dispatch.local.discovery import Record, announce, withdraw
 from push_dispatch.local.runtime import LocalRuntime
 from tests.local import eventually
