@@ -15,23 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from push_dispatch.control.files import read_document
+from push_dispatch.control.sharing import sharing_of
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
     HOLD_SECONDS,
-    Backfill,
     Collision,
     Fallback,
-    NamedLimit,
     Pool,
     Queue,
     Rate,
     check_rate,
 )
 from push_dispatch.core.schedule import Schedule
-from push_dispatch.core.units import amount
 from push_dispatch.core.validation import check_template
 
 __all__ = ["Declaration", "DeclaredPool", "read", "read_file", "schema"]
@@ -178,14 +176,7 @@ def _pool(
         hold_seconds=entry.get("hold_seconds", HOLD_SECONDS),
         give_up_seconds=entry.get("give_up_seconds"),
         secrets=tuple(entry.get("secrets") or ()),
-        limits=_limits(name, entry.get("limits") or {}),
-        capacity={
-            unit: amount(total, f"pools.{name}.capacity.{unit}")
-            for unit, total in (entry.get("capacity") or {}).items()
-        },
-        weights={unit: str(weight) for unit, weight in (entry.get("weights") or {}).items()},
-        backfill=Backfill(entry.get("backfill", "none")),
-        ageing_seconds=entry.get("ageing_seconds"),
+        **sharing_of(entry, f"pools.{name}"),
     )
     for declared in templates.values():
         check_template(declared, where=f"pools.{name}: ")
@@ -214,18 +205,6 @@ def _queues(pool: str, entries: Mapping[str, Any]) -> tuple[Queue, ...]:
         last = max((queue.priority for queue in queues), default=0)
         queues.append(Queue(DEFAULT_QUEUE, last + 1))
     return tuple(sorted(queues, key=lambda queue: queue.priority))
-
-
-def _limits(pool: str, entries: Mapping[str, Any]) -> tuple[NamedLimit, ...]:
-    return tuple(
-        NamedLimit(
-            name,
-            key=entry.get("key", ""),
-            limit=entry.get("limit"),
-            rate=_rate(entry.get("rate"), f"pools.{pool}.limits.{name}"),
-        )
-        for name, entry in entries.items()
-    )
 
 
 def _rate(entry: Mapping[str, int] | None, where: str) -> Rate | None:

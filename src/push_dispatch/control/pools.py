@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from push_dispatch.control.sharing import check_sharing
 from push_dispatch.core.canonical import digest_of
-from push_dispatch.core.errors import Conflict, Invalid, NotFound, Refused, Unreadable
+from push_dispatch.core.errors import Conflict, NotFound, Refused, Unreadable
 from push_dispatch.core.events import Reject, Stop
-from push_dispatch.core.limits import check_limits
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
-    MAX_GIVE_UP_SECONDS,
     Ledger,
     Pool,
     Queue,
@@ -33,7 +32,6 @@ from push_dispatch.core.model import (
     check_rate,
     check_secret_patterns,
 )
-from push_dispatch.core.units import check_capacity
 from push_dispatch.core.validation import check_template
 from push_dispatch.engine.audit import not_audited
 from push_dispatch.engine.transition import move, transition
@@ -337,20 +335,6 @@ def check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
     _check_rates(pool)
     _check_texts(pool)
     check_template(template)
-
-
-def check_sharing(pool: Pool) -> None:
-    """Raise Invalid if the pool's limits, capacity or ageing are not valid."""
-    where = f"pool {pool.name!r}"
-    check_limits(pool.limits, where)
-    check_capacity(pool.capacity, pool.weights, pool.backfill, where)
-    step = pool.ageing_seconds
-    if step is not None and not (type(step) is int and 1 <= step <= MAX_GIVE_UP_SECONDS):
-        raise Invalid(
-            f"{where}: ageing_seconds {step} is not valid: an integer from 1 to "
-            f"{MAX_GIVE_UP_SECONDS}; leave it out to serve the queues strictly",
-            reason="invalid_limit",
-        )
 
 
 def _check_queue(queue: Queue) -> None:

@@ -259,7 +259,8 @@ def _expire(run: Run, event: Expire, now: int) -> Run:
 
 
 def _move(run: Run, event: Move, _now: int) -> Run:
-    return replace(run, queue=event.queue)
+    # A limit's key may name the queue: the claims are computed again where it is read.
+    return run if run.queue == event.queue else replace(run, queue=event.queue, under="")
 
 
 def _claims(run: Run, event: Claims, _now: int) -> Run:

@@ -40,8 +40,8 @@ def check_limits(limits: Sequence[NamedLimit], where: str) -> None:
 
 
 def keys_of(limits: Sequence[NamedLimit], facts: Facts) -> Keys:
-    """The limits that a run falls under, each with its key, in the order of names. A limit without a key is one for all
-    runs; a run that has not all of the values of a key does not fall under that limit.
+    """The limits that a run falls under, each with its key, in the order of names. A limit without
+    a key is one for all runs; a run without a value of the key does not fall under that limit.
 
     Raises Invalid if a value cannot be a key.
     """

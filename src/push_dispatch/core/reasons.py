@@ -161,6 +161,7 @@ _ALL = (
     _refusal("prefect_unavailable", "The Prefect server cannot be reached or is busy.", "Check the URL, the network and the server; try again."),
     _refusal("prefect_denied", "The Prefect server refuses the credentials.", "Check the secret with the API key or the user:password, and name it with --auth-secret or --key-secret."),
     _refusal("prefect_version", "The Prefect server is too old.", "Upgrade it to 3.4 or newer."),
+    _refusal("not_waiting", "The run does not wait any more.", "Nothing to do: it has started, or ended."),
     _refusal("already_ended", "The run has already ended.", "Nothing to do."),
     _refusal("schedules_unknown", "Nothing says where the system keeps the schedules of deployments.", "Set PUSH_DISPATCH_SCHEDULE_GROUP, PUSH_DISPATCH_SCHEDULE_TARGET and PUSH_DISPATCH_SCHEDULE_ROLE to the deployment's outputs."),
     _refusal("not_found", "What was named does not exist.", "Check the name."),

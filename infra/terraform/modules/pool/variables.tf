@@ -103,6 +103,68 @@ variable "give_up_seconds" {
   }
 }
 
+variable "limits" {
+  description = "Limits by name, shared by all queues and deployments. Runs count together that have the same key, such as {{ parameters.tenant }}; without a key, all do."
+  type = map(object({
+    key   = optional(string)
+    limit = optional(number)
+    rate = optional(object({
+      starts         = number
+      period_seconds = number
+    }))
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for limit in var.limits : limit.limit != null || limit.rate != null])
+    error_message = "A limit has a limit, a rate, or both."
+  }
+}
+
+variable "capacity" {
+  description = "What the runs may take at once of each unit, such as { vcpu = 64, gpu = 4 }; empty is any amount."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for total in var.capacity : total >= 0 && total <= 1000000000])
+    error_message = "From 0 to 1000000000."
+  }
+}
+
+variable "weights" {
+  description = "What a run takes of a unit of the capacity: a number, or an expression such as {{ variables.licences }}. Otherwise its job configuration says so, or it takes none."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for unit in keys(var.weights) : contains(keys(var.capacity), unit)])
+    error_message = "A weight names a unit that the capacity does not have."
+  }
+}
+
+variable "backfill" {
+  description = "Who may start while a run waits for capacity: none, or conservative, which lets in runs whose timeout proves that they do not delay it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.backfill == null || try(contains(["none", "conservative"], var.backfill), false)
+    error_message = "It is none or conservative."
+  }
+}
+
+variable "ageing_seconds" {
+  description = "A run counts as due so much later for each queue that goes before its own; null serves the queues strictly one after the other."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.ageing_seconds == null || try(var.ageing_seconds >= 1 && var.ageing_seconds <= 31622400, false)
+    error_message = "From 1 second to 366 days."
+  }
+}
+
 variable "queues" {
   description = "Queues by name. 1 is the priority that is served first; it is unique in the pool."
   type = map(object({

@@ -127,6 +127,15 @@ class Rate(Answer, frozen=True):
     period_seconds: int
 
 
+class Limit(Answer, frozen=True):
+    """A limit of all runs that have the same key."""
+
+    name: str
+    key: str
+    limit: int | None
+    rate: Rate | None
+
+
 class Fallback(Answer, frozen=True):
     """Where to go when the pool's own platform has no capacity; its template by digest."""
 
@@ -169,6 +178,12 @@ class Pool(Answer, frozen=True):
     platform_rate: Rate | None
     hold_seconds: int
     give_up_seconds: int | None
+    limits: list[Limit]
+    capacity: dict[str, float]
+    capacity_used: dict[str, float]
+    weights: dict[str, str]
+    backfill: str
+    ageing_seconds: int | None
     fallbacks: list[Fallback]
     secrets: list[str]
     template: str
@@ -307,6 +322,8 @@ class Run(Answer, frozen=True):
     tags: list[str]
     idempotency_key: str | None
     concurrency_key: str | None
+    limits: dict[str, str]
+    weights: dict[str, float]
     deployment: str | None
     parameters: dict[str, Any]
     variables: dict[str, Any]
@@ -397,7 +414,7 @@ class Explanation(Answer, frozen=True):
     sentence: str
     remedy: str
     message: str | None
-    numbers: dict[str, int]
+    numbers: dict[str, int | float]
     ahead: int | None
     holders: list[Holder]
     estimated_start: datetime | None

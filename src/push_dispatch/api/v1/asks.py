@@ -19,6 +19,7 @@ from push_dispatch.core.model import (
     MAX_PERIOD_SECONDS,
     MAX_SLOTS,
     MAX_STARTS,
+    Backfill,
     Collision,
     RunState,
 )
@@ -61,6 +62,8 @@ Limit = Annotated[int, Meta(ge=0, le=MAX_SLOTS, description="Slots; 0 starts not
 Priority = Annotated[int, Meta(ge=1, le=bounds.LARGEST, description="1 is served first.")]
 Hold = Annotated[int, Meta(ge=0, le=MAX_HOLD_SECONDS)]
 GiveUp = Annotated[int, Meta(ge=1, le=MAX_GIVE_UP_SECONDS)]
+Ageing = Annotated[int, Meta(ge=1, le=MAX_GIVE_UP_SECONDS)]
+Amount = Annotated[float, Meta(ge=0, le=1_000_000_000)]
 Count = Annotated[int, Meta(ge=0, le=bounds.LARGEST)]
 Seconds = Annotated[int, Meta(ge=1, le=bounds.LARGEST)]
 Description = Annotated[str, Meta(max_length=bounds.DESCRIPTION)]
@@ -89,6 +92,14 @@ class RateSettings(Ask, frozen=True):
     period_seconds: Annotated[int, Meta(ge=1, le=MAX_PERIOD_SECONDS)]
 
 
+class LimitSettings(Ask, frozen=True):
+    """A limit of all runs that have the same key: a number, a rate, or both."""
+
+    key: Annotated[str, Meta(max_length=200)] = ""
+    limit: Limit | None = None
+    rate: RateSettings | None = None
+
+
 class FallbackSettings(Ask, frozen=True):
     """Where to go when the pool's own platform has no capacity."""
 
@@ -110,6 +121,11 @@ class PoolSettings(Ask, frozen=True):
     paused: bool = False
     description: Description = ""
     secrets: list[Secret] = []
+    limits: dict[Name, LimitSettings] = {}
+    capacity: dict[str, Amount] = {}
+    weights: dict[str, str] = {}
+    backfill: Backfill = Backfill.NONE
+    ageing_seconds: Ageing | None = None
     fallbacks: list[FallbackSettings] = []
 
 
@@ -131,6 +147,11 @@ class PoolChange(Ask, frozen=True):
     paused: bool | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     secrets: list[Secret] | UnsetType = UNSET
+    limits: dict[Name, LimitSettings] | UnsetType = UNSET
+    capacity: dict[str, Amount] | UnsetType = UNSET
+    weights: dict[str, str] | UnsetType = UNSET
+    backfill: Backfill | UnsetType = UNSET
+    ageing_seconds: Ageing | UnsetType | None = UNSET
     base_job_template: dict[str, Any] | UnsetType = UNSET
 
 

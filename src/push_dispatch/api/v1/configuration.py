@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, to_builtins
 
 from push_dispatch.api.v1 import asks
 from push_dispatch.control.pools import queue_named, with_priority
+from push_dispatch.control.sharing import sharing_of
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Refused
 from push_dispatch.core.model import Fallback, Pool, Queue, Rate, check_rate
@@ -75,7 +76,7 @@ def pool_of(name: str, settings: asks.PoolSettings) -> Pool:
     fields = fields_of(settings)
     fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
     del fields["base_job_template"], fields["fallbacks"]
-    return Pool(name, **fields)
+    return Pool(name, **{**fields, **_sharing(settings, name)})
 
 
 def keep_fallbacks(
@@ -100,7 +101,12 @@ def changed_pool(pool: Pool, change: asks.PoolChange) -> Pool:
     if "secrets" in fields:
         fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
     _check_rates(fields, f"pool {pool.name!r}")
-    return replace(pool, **fields)
+    return replace(pool, **{**fields, **_sharing(change, pool.name)})
+
+
+def _sharing(given: asks.PoolSettings | asks.PoolChange, name: str) -> dict[str, Any]:
+    """Limits by name, capacity, weights and ageing, as far as they are given. Raises Invalid."""
+    return sharing_of(to_builtins(given), f"pool {name!r}")
 
 
 # -- queues -----------------------------------------------------------------------------------

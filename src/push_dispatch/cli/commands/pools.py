@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from push_dispatch.core.model import Pool
     from push_dispatch.ports import Ports
 
-__all__ = ["app", "confirm", "line_of", "view_of"]
+__all__ = ["app", "confirm", "line_of", "tell", "view_of"]
 
 
 Limit = Annotated[
@@ -104,6 +104,15 @@ GiveUp = Annotated[
 ]
 
 app = App(name="pool")
+for _name, _help in (
+    ("set_capacity", "Set how much its runs may take at once of each unit."),
+    ("set_ageing", "Let runs of lower queues go first after they have waited long enough."),
+    ("set_named_limit", "Add or replace a limit that all queues and deployments share."),
+    ("clear_named_limit", "Remove a limit by name."),
+):
+    app.command(
+        f"push_dispatch.cli.commands.sharing:{_name}", name=_name.replace("_", "-"), help=_help
+    )
 
 
 @app.command
@@ -156,7 +165,7 @@ def create(
     elif subnet or security_group:
         raise Invalid("--subnet and --security-group say something with --provision only")
     created = create_pool(ports, pool, template)
-    _tell(ports, created, f"Created pool {name}.", common)
+    tell(ports, created, f"Created pool {name}.", common)
 
 
 @app.command
@@ -231,7 +240,7 @@ def update(
         kept = dict.fromkeys(s for s in named if s not in (forbid_secret or ()))
         return replace(pool, secrets=tuple(kept), **changes)
 
-    _tell(ports, change_pool(ports, name, changed), f"Updated pool {name}.", common)
+    tell(ports, change_pool(ports, name, changed), f"Updated pool {name}.", common)
 
 
 @app.command
@@ -385,10 +394,11 @@ def _change(ports: Ports, name: str, done: str, common: Common, **changes: Any) 
     from push_dispatch.control.pools import change_pool
 
     pool = change_pool(ports, name, lambda p: replace(p, **changes))
-    _tell(ports, pool, done, common)
+    tell(ports, pool, done, common)
 
 
-def _tell(ports: Ports, pool: Pool, done: str, common: Common) -> None:
+def tell(ports: Ports, pool: Pool, done: str, common: Common) -> None:
+    """Print what was done, or the pool as it is now."""
     from push_dispatch.insight.views import pool_view
 
     if common.json:

@@ -22,6 +22,16 @@ __all__ = ["app", "submit_all"]
 RunId = Annotated[str, Parameter(name="ID", help="As printed by submit.")]
 
 app = App(name="run")
+app.command(
+    "push_dispatch.cli.commands.reorder:boost",
+    name="boost",
+    help="Serve a waiting run before others of its queue.",
+)
+app.command(
+    "push_dispatch.cli.commands.reorder:move",
+    name="move",
+    help="Let a waiting run wait in another queue of its pool.",
+)
 
 
 @app.command

@@ -1,0 +1,56 @@
+"""What do people write for limits by name, capacity, weights and ageing? Plain data, read the same
+way at every door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.limits import check_limits
+from push_dispatch.core.model import MAX_GIVE_UP_SECONDS, Backfill, NamedLimit, Pool, Rate
+from push_dispatch.core.units import amount, check_capacity
+
+__all__ = ["check_sharing", "limit_of", "sharing_of"]
+
+
+def sharing_of(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields of a pool that an object names. Raises Invalid."""
+    found: dict[str, Any] = {}
+    if "limits" in entry:
+        given = (entry["limits"] or {}).items()
+        found["limits"] = tuple(limit_of(name, limit) for name, limit in given)
+    if "capacity" in entry:
+        given = (entry["capacity"] or {}).items()
+        found["capacity"] = {
+            unit: amount(total, f"{where}.capacity.{unit}") for unit, total in given
+        }
+    if "weights" in entry:
+        found["weights"] = {unit: str(w) for unit, w in (entry["weights"] or {}).items()}
+    if "backfill" in entry:
+        found["backfill"] = Backfill(entry["backfill"])
+    if "ageing_seconds" in entry:
+        found["ageing_seconds"] = entry["ageing_seconds"]
+    return found
+
+
+def limit_of(name: str, entry: Mapping[str, Any]) -> NamedLimit:
+    """The limit that an object describes. `check_sharing` says whether a pool can have it."""
+    rate = entry.get("rate")
+    return NamedLimit(
+        name, entry.get("key") or "", entry.get("limit"), Rate(**rate) if rate else None
+    )
+
+
+def check_sharing(pool: Pool) -> None:
+    """Raise Invalid if the pool's limits, capacity or ageing are not valid."""
+    where = f"pool {pool.name!r}"
+    check_limits(pool.limits, where)
+    check_capacity(pool.capacity, pool.weights, pool.backfill, where)
+    step = pool.ageing_seconds
+    if step is not None and not (type(step) is int and 1 <= step <= MAX_GIVE_UP_SECONDS):
+        raise Invalid(
+            f"{where}: ageing_seconds {step} is not valid: an integer from 1 to "
+            f"{MAX_GIVE_UP_SECONDS}; leave it out to serve the queues strictly",
+            reason="invalid_limit",
+        )
