@@ -144,7 +144,9 @@ class Wire:
             case _:
                 raise Killed
 
-    def _do_half(self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _do_half(
+        self, port: str, verb: str, method: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
         place = LISTS.get(verb)
         if place is None or len(args) <= place:
             return

@@ -9,8 +9,9 @@ import pytest
 from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.model import NamedLimit, Queue, RunState
+from push_dispatch.core.request import Request
 from push_dispatch.engine.reorder import boost, move_to
-from push_dispatch.engine.submit import Request, submit_many
+from push_dispatch.engine.submit import submit_many
 from tests.fakes.world import POOL, World
 
 
