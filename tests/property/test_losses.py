@@ -226,6 +226,21 @@ def test_every_run_ends_whatever_one_thing_is_lost(name: str) -> None:
     assert stuck == []
 
 
+def test_a_run_that_is_spoiled_ends_although_the_change_is_lost() -> None:
+    """Whoever takes its place out of the line is the last one that comes across it."""
+    world = World()
+    change_pool(world.ports, POOL, lambda pool: replace(pool, limit=0))
+    run = submit_many(world.ports, [Request(POOL)])[0].run
+    world.deliver_all()
+    for _ in range(5):  # Until it has been audited.
+        world.now += 60_000
+        world.sweep()
+    world.store._runs[POOL, run.uuid] = replace(run, unreadable="due is not a number", rev=1)
+    change_pool(world.ports, POOL, lambda pool: replace(pool, limit=1))
+    world.drain()
+    assert world.left() == []
+
+
 @pytest.fixture(autouse=True)
 def _silence() -> Iterator[None]:
     logging.disable(logging.CRITICAL)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
@@ -158,7 +159,7 @@ class Cloud:
         """Everything ends within a minute from now on."""
         self.hurry = True
         for container in self.live():
-            self._in(self.chance() * 60_000, lambda c=container: self._end(c, None))
+            self._in(self.chance() * 60_000, partial(self._end, container, None))
 
     def _known(self, name: str) -> bool:
         """What has vanished, or was cleaned up, is not found."""

@@ -20,15 +20,11 @@ from tests.simulation.cloud import Cloud, Container
 from tests.simulation.plan import POOL
 from tests.simulation.timeline import Task
 
-__all__ = ["Broken", "Oracle", "waiting_places"]
+__all__ = ["Oracle", "waiting_places"]
 
 _IN_FLIGHT = frozenset({RunState.PENDING, RunState.RUNNING, RunState.CANCELLING})
 #: A refused run lets others try for so long at most.
 _ASIDE_MS = 17 * 60_000
-
-
-class Broken(Exception):
-    """An invariant does not hold."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,7 @@ class Oracle:
         self._admissions: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self.admitted = 0
         self.last_admission = 0
-        self._live: Counter[str] = Counter()
         self._keys: dict[str, str] = {}
-        self._ended: dict[str, Run] = {}
         cloud.started = self._started
 
     # -- each call ---------------------------------------------------------------------------------
@@ -91,7 +85,8 @@ class Oracle:
         pool = self._store.pool(POOL)
         return self._store.circuit(POOL, pool.type) if pool else Circuit()
 
-    def _break(self, what: str) -> None:
+    def break_(self, what: str) -> None:
+        """Note what does not hold."""
         self.note(f"BROKEN: {what}")
         self.broken.append(what)
 
@@ -106,11 +101,11 @@ class Oracle:
             self._check_key(after)
             return
         if before.state.ended and before != after:
-            self._break(f"{after.id} was {before.state} and became {after.state}")
+            self.break_(f"{after.id} was {before.state} and became {after.state}")
         if after.attempt not in (before.attempt, before.attempt + 1):
-            self._break(f"{after.id} went from attempt {before.attempt} to {after.attempt}")
+            self.break_(f"{after.id} went from attempt {before.attempt} to {after.attempt}")
         if after.state in _IN_FLIGHT and not self._holds(after.uuid, after.attempt):
-            self._break(f"{after.id} is {after.state} and holds no slot")
+            self.break_(f"{after.id} is {after.state} and holds no slot")
         if after.state in (RunState.COMPLETED, RunState.FAILED):
             self._check_end(after)
 
@@ -118,16 +113,16 @@ class Oracle:
         if run.idempotency_key:
             first = self._keys.setdefault(run.idempotency_key, run.uuid)
             if first != run.uuid:
-                self._break(f"the key {run.idempotency_key} has several runs")
+                self.break_(f"the key {run.idempotency_key} has several runs")
 
     def _check_end(self, run: Run) -> None:
         """What the run says is what its container did."""
         attempt = run.current
         found = self._cloud.containers.get(attempt.handle or "") if attempt else None
         if found is None or found.ended is None:
-            self._break(f"{run.id} is {run.state}, and its container has not ended")
+            self.break_(f"{run.id} is {run.state}, and its container has not ended")
         elif (found.exit_code == 0) is not (run.state is RunState.COMPLETED):
-            self._break(f"{run.id} is {run.state}, and exited with {found.exit_code}")
+            self.break_(f"{run.id} is {run.state}, and exited with {found.exit_code}")
 
     def _holds(self, uuid: str, attempt: int) -> bool:
         ledger = self._store.ledger(POOL)
@@ -139,18 +134,18 @@ class Oracle:
         job = container.job
         self.note(f"  the platform starts {job.name}")
         if self._cloud.starts[job.name] > 1:
-            self._break(f"{job.name} was started twice")
+            self.break_(f"{job.name} was started twice")
         uuid = job.run_id.rpartition(".")[2]
         others = [
             c for c in self._cloud.live() if c.job.run_id == job.run_id and c is not container
         ]
         if others:
-            self._break(f"two attempts of {job.run_id} are alive at once")
+            self.break_(f"two attempts of {job.run_id} are alive at once")
         if not self._holds(uuid, job.attempt):
-            self._break(f"{job.name} was started without a slot")
+            self.break_(f"{job.name} was started without a slot")
         run = self._store.run(POOL, uuid)
         if run is not None and run.state.ended:
-            self._break(f"{job.name} was started after its run was {run.state}")
+            self.break_(f"{job.name} was started after its run was {run.state}")
 
     # -- the ledger --------------------------------------------------------------------------------
 
@@ -161,7 +156,7 @@ class Oracle:
         held = {holder.slot for holder in before.holders}
         kept = {holder.slot for holder in after.holders}
         if len(kept) != len(after.holders):
-            self._break("a slot is held twice")
+            self.break_("a slot is held twice")
         admitted = [holder for holder in after.holders if holder.slot not in held]
         self._check_releases(before, kept)
         if admitted:
@@ -169,7 +164,7 @@ class Oracle:
             self.last_admission = self._clock()
             self.note(f"  {len(admitted)} admitted, {len(after.holders)} held")
             if after.configuration != pool.version:
-                self._break("admitted under a configuration that had been replaced")
+                self.break_("admitted under a configuration that had been replaced")
             self._check_limits(pool, after, admitted)
             self._check_times(admitted)
             self._check_rates(pool, admitted)
@@ -182,11 +177,11 @@ class Oracle:
                 continue
             run = self._store.run(POOL, holder.run)
             if run is not None and not run.has_ended(holder.attempt):
-                self._break(f"{run.id} lost its slot while it was {run.state}")
+                self.break_(f"{run.id} lost its slot while it was {run.state}")
             name = f"pd-{holder.run.replace('-', '')}-{holder.attempt}"
             found = self._cloud.containers.get(name)
             if found is not None and found.live and not self._is_given_up(run):
-                self._break(f"{name} is alive and lost its slot")
+                self.break_(f"{name} is alive and lost its slot")
 
     @staticmethod
     def _is_given_up(run: Run | None) -> bool:
@@ -195,23 +190,23 @@ class Oracle:
 
     def _check_limits(self, pool: Pool, after: Ledger, admitted: Sequence[Holder]) -> None:
         if pool.paused:
-            self._break("a paused pool admitted a run")
+            self.break_("a paused pool admitted a run")
         if pool.limit is not None and len(after.holders) > pool.limit:
-            self._break(f"{len(after.holders)} slots held of {pool.limit}")
+            self.break_(f"{len(after.holders)} slots held of {pool.limit}")
         queues = Counter(holder.queue for holder in after.holders)
         keys = Counter(h.concurrency_key for h in after.holders if h.concurrency_key)
         deployments = Counter(h.deployment for h in after.holders if h.deployment)
         for holder in admitted:
             queue = pool.queue(holder.queue)
             if queue is None or queue.paused:
-                self._break(f"queue {holder.queue} is paused or gone, and admitted")
+                self.break_(f"queue {holder.queue} is paused or gone, and admitted")
             elif _over(queue.limit, queues[queue.name]):
-                self._break(f"queue {queue.name}: {queues[queue.name]} held of {queue.limit}")
+                self.break_(f"queue {queue.name}: {queues[queue.name]} held of {queue.limit}")
             if holder.concurrency_key and _over(pool.key_limit, keys[holder.concurrency_key]):
-                self._break(f"more than {pool.key_limit} slots of one key")
+                self.break_(f"more than {pool.key_limit} slots of one key")
             limit = pool.deployment_limits.get(holder.deployment)
             if holder.deployment and _over(limit, deployments[holder.deployment]):
-                self._break(f"more than {limit} slots of one deployment")
+                self.break_(f"more than {limit} slots of one deployment")
 
     def _check_times(self, admitted: Sequence[Holder]) -> None:
         if self.clock_jumped:
@@ -222,9 +217,9 @@ class Oracle:
             if run is None or run.state is not RunState.SCHEDULED:
                 continue
             if run.due > now + self._skew:
-                self._break(f"{run.id} was admitted before it was due")
+                self.break_(f"{run.id} was admitted before it was due")
             if run.expires is not None and run.expires <= holder.since - 2 * self._skew - 200:
-                self._break(f"{run.id} was admitted after it had expired")
+                self.break_(f"{run.id} was admitted after it had expired")
 
     def _check_rates(self, pool: Pool, admitted: Sequence[Holder]) -> None:
         """No window of time has more starts than it may."""
@@ -245,13 +240,13 @@ class Oracle:
             window = 10 * rate.period_seconds * 1000
             count = sum(n for at, n in self._admissions[""] if at > now - window)
             if count > rate.starts + (window + slack) // step + 1:
-                self._break(f"{count} starts within {window} ms at a platform's rate of {rate}")
+                self.break_(f"{count} starts within {window} ms at a platform's rate of {rate}")
 
     def _windows(self, starts: int, after: int, new: Sequence[int]) -> None:
         self._admissions["since"] += [(at, 1) for at in new]
         count = sum(n for at, n in self._admissions["since"] if at > after)
         if count > starts:
-            self._break(f"{count} starts in a window that may have {starts}")
+            self.break_(f"{count} starts in a window that may have {starts}")
 
     # -- the order ---------------------------------------------------------------------------------
 
@@ -269,7 +264,7 @@ class Oracle:
         for ready in seen.line:
             place = line.get(ready.slot)
             if place and place < last and self._might_start(pool, after, ready, seen.at):
-                self._break(f"{ready.run} was passed by")
+                self.break_(f"{ready.run} was passed by")
 
     def _might_start(self, pool: Pool, after: Ledger, ready: Ready, then: int) -> bool:
         """Whether it could have been admitted beside the others but for the slots of the pool."""

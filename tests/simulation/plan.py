@@ -115,7 +115,7 @@ class _Draft:
         rng = self.rng
         queues = [Queue(DEFAULT_QUEUE, rng.choice((1, 2, 5)))]
         if rng.random() < 0.6:
-            queues.append(Queue("high", 0 or 3, limit=rng.choice((None, None, 1, 2))))
+            queues.append(Queue("high", 3, limit=rng.choice((None, None, 1, 2))))
             queues.append(Queue("low", 9, limit=rng.choice((None, 1, 2, 3))))
         made = Pool(
             POOL,

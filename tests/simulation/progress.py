@@ -48,8 +48,6 @@ class Progress:
     deliveries: Counter[tuple[str, int]] = field(default_factory=Counter)
     _first_seen: dict[object, int] = field(default_factory=dict)
     _refusals: list[tuple[int, int]] = field(default_factory=list)
-    #: A wake that was lost may cost a rate its turn until the sweep.
-    _room_since: int | None = None
 
     def check(self) -> None:
         """Once a minute."""
@@ -62,7 +60,7 @@ class Progress:
             stuck.add(key)
             since = max(self._first_seen.setdefault(key, now), self._quiet_since())
             if now - since > patience:
-                self.oracle._break(f"stuck for {(now - since) // 1000} s: {what}")
+                self.oracle.break_(f"stuck for {(now - since) // 1000} s: {what}")
         self._first_seen = {key: at for key, at in self._first_seen.items() if key in stuck}
         self._count(pool, now)
 
@@ -89,12 +87,11 @@ class Progress:
             what = f"{free[0].name} could start ({len(free)} of them), and nobody is admitted"
             yield "room", what, PATIENCE // 2
         for container in self.cloud.containers.values():
-            run = runs.get(container.job.run_id.rpartition(".")[2])
-            over = not container.live
-            if run is None or run.attempt != container.job.attempt or not over:
+            found = runs.get(container.job.run_id.rpartition(".")[2])
+            if found is None or found.attempt != container.job.attempt or container.live:
                 continue
-            if not run.has_ended(run.attempt):
-                yield ("end", container.job.name), f"the end of {run.name} is not seen", PATIENCE
+            if not found.has_ended(found.attempt):
+                yield ("end", container.job.name), f"the end of {found.name} is not seen", PATIENCE
 
     def _of_holder(
         self, pool: Pool, holder: Holder, run: Run | None
@@ -117,37 +114,37 @@ class Progress:
             if found is not None and found.live and not found.stopping:
                 yield ("stop", holder.slot), f"{run.name} is not stopped", PATIENCE
         elif run.state is RunState.RUNNING and run.timeout_seconds:
-            if self.clock() - (attempt.started_at or 0) > run.timeout_seconds * 1000:
+            since = attempt.started_at or 0
+            if self.clock() - since > run.timeout_seconds * 1000:
                 yield ("timeout", holder.slot), f"{run.name} runs beyond its time", PATIENCE
 
     def _could_start(self, pool: Pool, run: Run) -> bool:
         """Whether nothing that is written anywhere holds it back."""
-        now, ledger = self.clock(), self.store.ledger(POOL)
-        queue = pool.queue(run.queue)
-        held = ledger.holders
+        now, held = self.clock(), self.store.ledger(POOL).holders
         if any((h.run, h.attempt) == (run.uuid, run.next_attempt) for h in held):
             return False
-        if run.due > now or pool.paused or pool.limit == 0 or run.unreadable:
+        if run.due > now or pool.paused or run.unreadable or self._is_held_back(pool, run):
             return False
-        if pool.limit is not None and len(held) >= pool.limit:
-            return False
-        if queue is not None:
-            if queue.paused:
-                return False
-            if queue.limit is not None and sum(h.queue == queue.name for h in held) >= queue.limit:
-                return False
-        key, deployment = run.concurrency_key, run.deployment
-        limit = pool.deployment_limits.get(deployment)
-        if key and pool.key_limit is not None:
-            if sum(h.concurrency_key == key for h in held) >= pool.key_limit:
-                return False
-        if deployment and limit is not None:
-            if sum(h.deployment == deployment for h in held) >= limit:
-                return False
         circuit = self.store.circuit(POOL, pool.type)
         if circuit.refusals and any(h.since >= circuit.next_at for h in held):
             return False  # One of them is finding out.
         return circuit.next_at < now and run.refused_at + _ASIDE_MS < now
+
+    def _is_held_back(self, pool: Pool, run: Run) -> bool:
+        """By a limit, or by a queue that is paused."""
+        held, key, deployment = self.store.ledger(POOL).holders, run.concurrency_key, run.deployment
+        queue = pool.queue(run.queue)
+        if queue is not None and queue.paused:
+            return True
+        bounds = [(pool.limit, len(held))]
+        if queue is not None:
+            bounds.append((queue.limit, sum(h.queue == queue.name for h in held)))
+        if key:
+            bounds.append((pool.key_limit, sum(h.concurrency_key == key for h in held)))
+        if deployment:
+            limit = pool.deployment_limits.get(deployment)
+            bounds.append((limit, sum(h.deployment == deployment for h in held)))
+        return any(limit is not None and used >= limit for limit, used in bounds)
 
     # -- calls -------------------------------------------------------------------------------------
 
@@ -162,10 +159,10 @@ class Progress:
             wakes += isinstance(message.about, Wake)
         for (run, attempt), count in orders.items():
             if count > 3 + faults:
-                self.oracle._break(f"orders multiply: {count} to start {run} attempt {attempt}")
+                self.oracle.break_(f"orders multiply: {count} to start {run} attempt {attempt}")
         waiting = sum(r.state is RunState.SCHEDULED for r in self.store.list_runs(POOL))
         if wakes > 20 + 2 * waiting + 2 * faults:
-            self.oracle._break(f"wakes multiply: {wakes} while {waiting} runs wait")
+            self.oracle.break_(f"wakes multiply: {wakes} while {waiting} runs wait")
         self._count_deliveries(pool, now, faults)
         self._count_refusals(pool, now, faults)
 
@@ -178,7 +175,7 @@ class Progress:
             # Who may hold its slot for long is the one that tries, once a minute.
             an_hour = _DELIVERIES_AN_HOUR if pool.hold_seconds < 300 else 65
             if count > _DELIVERIES + an_hour * hours + 2 * faults:
-                self.oracle._break(f"{found.name} attempt {number} was delivered {count} times")
+                self.oracle.break_(f"{found.name} attempt {number} was delivered {count} times")
 
     def _count_refusals(self, pool: Pool, now: int, faults: int) -> None:
         self._refusals.append((now, self.cloud.refusals))
@@ -187,4 +184,4 @@ class Progress:
         refused = self.cloud.refusals - self._refusals[0][1]
         slots = min(pool.slots, 60)
         if refused > slots + _REFUSALS_A_MINUTE * (minutes + 1) + 4 + 3 * faults:
-            self.oracle._break(f"the platform was called {refused} times in vain in 10 minutes")
+            self.oracle.break_(f"the platform was called {refused} times in vain in 10 minutes")

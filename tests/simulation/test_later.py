@@ -330,6 +330,20 @@ def test_a_lost_order_of_a_run_that_waits_is_not_in_doubt() -> None:
     assert current(later, run).reason is None
 
 
+def test_a_lost_order_of_a_run_that_nobody_has_claimed_does_not_multiply() -> None:
+    """Each sweep would send one more that sleeps, as long as the pool may hold the slot."""
+    later = plainly()
+    later.pool(hold_seconds=1800)
+    later.full_for(2 * HOUR)
+    submit_many(later.world.ports, [Request(POOL)] * 2)
+    later.pass_by(MINUTE)
+    [lost] = [d for d in pushes(later) if isinstance(d.message, Push) and not d.message.claim]
+    later.world.mail.waiting.remove(lost)
+    for _ in range(60):
+        later.pass_by(MINUTE)
+        assert len(pushes(later)) <= 3
+
+
 def test_a_rate_delivers_each_order_once() -> None:
     """Nobody crashes, nobody polls, nobody overtakes; nobody holds a slot who cannot start."""
     later = plainly()

@@ -48,12 +48,17 @@ class Wire:
         self.note: Callable[[str], None] = lambda _text: None
         #: Lets another function do something right now.
         self.rival: Callable[[], None] = lambda: None
-        #: Does what a fault of the platform does; False if it cannot happen now.
-        self.at_platform: Callable[[Fault], bool] = lambda _fault: False
+        #: Has the platform do it at the push that is coming.
+        self.at_platform: Callable[[Fault], None] = lambda _fault: None
 
     def arm(self, strike: Fault) -> None:
         """It strikes at the first call that fits."""
         self._strikes.append(strike)
+
+    def disarm(self) -> None:
+        """Let everything pass."""
+        self._strikes.clear()
+        self.table_throttles = 0
 
     def fire(self, kind: str) -> None:
         """Count a fault that has happened."""

@@ -254,8 +254,11 @@ def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Pas
     passed.oldest_due = min(due, default=None)
 
 
-def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
-    """Send admitted runs to their platform's function, and only then forget their places."""
+def hand_over(
+    ports: Ports, pool: Pool, entries: Sequence[Ready], *, since: int | None = None
+) -> None:
+    """Send admitted runs to their platform's function, and only then forget their places. They
+    have held their slots `since` then, in epoch milliseconds; None is now."""
     if not entries:
         return
     gated = bool(pool.fallbacks)
@@ -266,7 +269,7 @@ def hand_over(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> None:
             pool.type,
             pool.template,
             gated=gated,
-            since=ports.clock(),
+            since=ports.clock() if since is None else since,
         )
         for e in entries
     ]

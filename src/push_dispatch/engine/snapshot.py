@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from push_dispatch.core.admission import Decision, Snapshot, decide
+from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Ready, Run, Slot
 from push_dispatch.engine.claims import renewed
+from push_dispatch.engine.transition import end_unreadable
 from push_dispatch.ports import Ports
 
 __all__ = ["BATCH", "DEPTH", "decided", "snapshot_of", "waiting_in", "with_heads", "with_lines"]
@@ -143,6 +146,8 @@ class _Line:
         self._verified |= {entry.slot for entry in unverified}
         for entry in stale:
             self.ready[entry.queue].remove(entry)
+        for run in runs.values():
+            self._end_unreadable(run)
         # What the run says now may stand under the same name: that is written again, not removed.
         fresh = {entry: _fresh(runs.get(entry.run), entry) for entry in stale}
         written = [place for place in fresh.values() if place]
@@ -151,6 +156,12 @@ class _Line:
         self._store.enqueue(self._pool, written, self._now)
         self._store.dequeue(self._pool, [e for e, place in fresh.items() if place is None])
         return bool(stale)
+
+    def _end_unreadable(self, run: Run) -> None:
+        """Without its entry nobody would come across it again, if the change that spoiled it is
+        lost."""
+        with suppress(Conflict):
+            end_unreadable(self._ports, run)
 
     def _read(self, name: str, after: Ready | None) -> None:
         page = self._store.line(self._pool, name, self._page, after=after, due=self._now)

@@ -135,7 +135,9 @@ def push_again(
             continue
         attempt = run.current
         if run.waits_for(holder.attempt) and now - holder.since >= asleep:
-            hand_over(ports, pool, [Ready.of(run)])
+            # Since it got its slot: one that may not wait any longer gives it back, and does not
+            # become one more that sleeps.
+            hand_over(ports, pool, [Ready.of(run)], since=holder.since)
         elif (
             attempt is not None
             and attempt.number == holder.attempt
