@@ -78,7 +78,7 @@ def test_one_refresh_at_5000_runs_is_bounded_in_size_and_in_reads() -> None:
     _fill(world, Pool(pool, "process", limit=500, queues=queues))
     api = Api(world)
     world.store.read = 0  # type: ignore[attr-defined]
-    most = {"holders": 500, "waiting": 200, "recent": 200}
+    most: dict[str, Any] = {"holders": 500, "waiting": 200, "recent": 200}
     for extent in ({}, most):
         got = api("GET", f"/pools/{pool}/overview", **extent).json
         assert len(json.dumps(got, separators=(",", ":")).encode()) < 50_000
