@@ -20,7 +20,7 @@ from push_dispatch.adapters.telemetry import NAMESPACE
 from push_dispatch.handlers.notify import NOTIFY_FILTERS
 from push_dispatch.handlers.push import MAX_RECEIVES
 from push_dispatch.handlers.stream import STREAM_FILTERS
-from push_dispatch.local.stream import matches
+from push_dispatch.local.filters import matches
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.handle import started_by
 from push_dispatch.ports.meter import METRICS

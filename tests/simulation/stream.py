@@ -21,7 +21,7 @@ from typing import Any
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.model import Run
 from push_dispatch.handlers.stream import STREAM_FILTERS
-from push_dispatch.local.stream import matches
+from push_dispatch.local.filters import matches
 from push_dispatch.ports.store import Change
 from tests.simulation.aws import Account, Function
 from tests.simulation.timeline import Timeline

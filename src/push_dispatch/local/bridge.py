@@ -23,22 +23,10 @@ from push_dispatch.handlers.stream import changes_of
 from push_dispatch.local.signals import Signal
 from push_dispatch.ports.messages import Wake
 
-__all__ = ["PATH", "WATCH_FILTERS", "LocalBridge"]
+__all__ = ["PATH", "LocalBridge"]
 
 log = logging.getLogger(__name__)
 
-#: Attempts that a platform has taken, and ends.
-WATCH_FILTERS: list[dict[str, Any]] = [
-    {
-        "eventName": ["INSERT", "MODIFY"],
-        "dynamodb": {
-            "Keys": {"PK": {"S": [{"prefix": "RUNS#"}]}},
-            "NewImage": {
-                "state": {"S": ["PENDING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}
-            },
-        },
-    }
-]
 #: How soon a pool that somebody has attached is noticed.
 _NOTICE_SECONDS = 2.0
 #: Between two ticks that hints ask for: a thousand ad-hoc runs are a thousand hints.

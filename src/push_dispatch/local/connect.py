@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from push_dispatch.adapters.sqlite.database import Database
 from push_dispatch.bootstrap import embedded_ports, ports_for
-from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.discovery import Record
+from push_dispatch.local.filters import wanted
 from push_dispatch.local.signals import poker
-from push_dispatch.local.stream import passes
 from push_dispatch.ports import Ports
 from push_dispatch.ports.settings import Settings
 
@@ -45,7 +43,7 @@ def environ_of(record: Record, environ: Mapping[str, str]) -> dict[str, str]:
 
 def database_of(record: Record) -> Database:
     """The file of a runtime that is up; who changes it pokes the runtime."""
-    return Database(Path(record.state), poker(record.pokes), partial(passes, STREAM_FILTERS))
+    return Database(Path(record.state), poker(record.pokes), wanted)
 
 
 def emulated_ports(environ: Mapping[str, str], *, endpoint: str, key: str, **where: Any) -> Ports:

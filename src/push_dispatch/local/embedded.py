@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from push_dispatch.bootstrap import embedded_ports, now
 from push_dispatch.handlers import push
 from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.backing import Bridging, Handler, Work
+from push_dispatch.local.filters import wanted
 from push_dispatch.local.queues import MessagePump
 from push_dispatch.local.signals import PokeServer, Signal
-from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed, passes
+from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed
 from push_dispatch.ports import Ports
 
 __all__ = ["Embedded"]
@@ -49,7 +49,7 @@ class Embedded:
         return True
 
     def start(self) -> Mapping[str, Any]:
-        self._database = Database(self._file, self._poke, partial(passes, STREAM_FILTERS))
+        self._database = Database(self._file, self._poke, wanted)
         self._pokes = PokeServer(self._poke)
         return {"state": str(self._file.absolute()), "pokes": self._pokes.port}
 

@@ -34,7 +34,7 @@ from push_dispatch.core.errors import Refused
 from push_dispatch.handlers import dispatch, finish, prefect, push, report, submit, sweep
 from push_dispatch.local.api_server import ApiServer
 from push_dispatch.local.backing import Backing, Bridging, Handler
-from push_dispatch.local.bridge import PATH, WATCH_FILTERS, LocalBridge
+from push_dispatch.local.bridge import PATH, LocalBridge
 from push_dispatch.local.connect import environ_of
 from push_dispatch.local.discovery import (
     Record,
@@ -45,6 +45,7 @@ from push_dispatch.local.discovery import (
     withdraw,
 )
 from push_dispatch.local.embedded import Embedded
+from push_dispatch.local.filters import WATCH_FILTERS
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.reports import ReportServer
 from push_dispatch.local.timers import TOLD_SECONDS, UNTOLD_SECONDS, ScheduleTimer

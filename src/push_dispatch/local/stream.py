@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from push_dispatch.adapters.sqlite.feed import Feed
+from push_dispatch.local.filters import passes
 
-__all__ = ["Deliveries", "Delivery", "FeedPump", "log_failed", "matches", "passes"]
+__all__ = ["Deliveries", "Delivery", "FeedPump", "log_failed"]
 
 log = logging.getLogger(__name__)
 
@@ -118,23 +119,3 @@ def log_failed(records: Records) -> None:
     """The on-failure destination: `doctor --repair` finds what these records would have led to."""
     for record in records:
         log.error("stream record given up: %s", record["dynamodb"].get("Keys"))
-
-
-def passes(filters: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> bool:
-    """Whether a record passes one of the filters."""
-    return any(matches(pattern, record) for pattern in filters)
-
-
-def matches(pattern: Any, value: Any) -> bool:
-    """Whether a record passes one filter: nested objects, lists of alternatives, `prefix`."""
-    if isinstance(pattern, Mapping):
-        return isinstance(value, Mapping) and all(
-            name in value and matches(inner, value[name]) for name, inner in pattern.items()
-        )
-    return any(_is(alternative, value) for alternative in pattern)
-
-
-def _is(alternative: Any, value: Any) -> bool:
-    if isinstance(alternative, Mapping):
-        return isinstance(value, str) and value.startswith(alternative["prefix"])
-    return bool(alternative == value)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from push_dispatch.adapters.sqlite.store import SqliteStore
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Pool, Ready, RunState
 from push_dispatch.handlers.stream import STREAM_FILTERS, change_of
-from push_dispatch.local.stream import passes
+from push_dispatch.local.filters import passes, wanted
 from push_dispatch.ports.messages import Push, Wake, decode
 from tests.contract.store import values
 
@@ -255,7 +254,6 @@ def test_the_feed_has_what_the_stream_delivers(database: Database, store: Sqlite
 
 def test_what_nobody_wants_is_not_fed_and_wakes_nobody(tmp_path: Path) -> None:
     pokes: list[frozenset[str]] = []
-    wanted = partial(passes, STREAM_FILTERS)
     with closing(Database(tmp_path / "state.db", pokes.append, wanted)) as database:
         store = SqliteStore(database, Clock())
         run = store.add_run(values.run("etl", UUID))
