@@ -63,7 +63,7 @@ class TestRequests(AciSuite):
     @pytest.mark.parametrize(
         ("variables", "words"),
         [
-            ({"env": ["A=1"]}, "env is not an object"),
+            ({"env": ["A=1"]}, r"env\[0\] is not an object"),
             ({"labels": ["a"]}, "labels is not an object"),
             ({"cpu": "lots"}, "resources.requests.cpu is 'lots'"),
             ({"arm_template": {"resources": "x"}}, "resources is not a list"),

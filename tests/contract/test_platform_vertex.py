@@ -123,7 +123,7 @@ class TestRequests(VertexSuite):
                 {"job_spec": {"worker_pool_specs": [{"container_spec": "x"}]}},
                 "containerSpec is not",
             ),
-            ({"env": ["A=1"]}, "env is not an object"),
+            ({"env": ["A=1"]}, r"env\[0\] is not an object"),
             ({"labels": ["a"]}, "labels is not an object"),
             ({"image": None, "job_spec": {"worker_pool_specs": [{}]}}, "no image is given"),
         ],

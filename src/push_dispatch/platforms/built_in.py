@@ -6,22 +6,14 @@ Here and not in the classes, so that it can be printed without importing a clien
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from push_dispatch.platforms.base import Capabilities
 
-__all__ = [
-    "ACI",
-    "CLOUD_RUN",
-    "COILED",
-    "DOCKER",
-    "ECS",
-    "KUBERNETES",
-    "MODAL",
-    "PROCESS",
-    "VERTEX",
-]
+__all__ = ["BUILT_IN"]
 
-# Also managed. RunTask's token is good for a day; nothing finds a task by it.
-ECS = Capabilities(
+#: RunTask's token is good for a day; nothing finds a task by it.
+_ECS = Capabilities(
     reads_logs=True,
     reports_events=True,
     event_sources=("aws.ecs",),
@@ -29,30 +21,37 @@ ECS = Capabilities(
     signs_in=True,
     passes_secrets=True,
 )
-CLOUD_RUN = Capabilities(
-    finds_by_name=True, reads_logs=True, cleans_up=True, estimates_cost=True, signs_in=True
-)
-ACI = Capabilities(
-    finds_by_name=True,
-    reads_logs=True,
-    cleans_up=True,
-    estimates_cost=True,
-    signs_in=True,
-    passes_secrets=True,
-    logs_go_too=True,
-)
-MODAL = Capabilities(
-    finds_by_name=True, reads_logs=True, estimates_cost=True, signs_in=True, passes_secrets=True
-)
-KUBERNETES = Capabilities(finds_by_name=True, reads_logs=True, signs_in=True, passes_secrets=True)
-VERTEX = Capabilities(finds_by_name=True, reads_logs=True, estimates_cost=True, signs_in=True)
-DOCKER = Capabilities(
-    finds_by_name=True, reads_logs=True, cleans_up=True, signs_in=True, logs_go_too=True
-)
-COILED = Capabilities(finds_by_name=True, reads_logs=True, signs_in=True, passes_secrets=True)
-PROCESS = Capabilities(
-    finds_by_name=True,
-    reads_logs=True,
-    reports_events=True,
-    event_sources=("push-dispatch.process",),
-)
+#: By the platform's name.
+BUILT_IN: Mapping[str, Capabilities] = {
+    "ecs": _ECS,
+    "managed": _ECS,
+    "cloud-run": Capabilities(
+        finds_by_name=True, reads_logs=True, cleans_up=True, estimates_cost=True, signs_in=True
+    ),
+    "aci": Capabilities(
+        finds_by_name=True,
+        reads_logs=True,
+        cleans_up=True,
+        estimates_cost=True,
+        signs_in=True,
+        passes_secrets=True,
+        logs_go_too=True,
+    ),
+    "modal": Capabilities(
+        finds_by_name=True, reads_logs=True, estimates_cost=True, signs_in=True, passes_secrets=True
+    ),
+    "kubernetes": Capabilities(
+        finds_by_name=True, reads_logs=True, signs_in=True, passes_secrets=True
+    ),
+    "vertex": Capabilities(finds_by_name=True, reads_logs=True, estimates_cost=True, signs_in=True),
+    "docker": Capabilities(
+        finds_by_name=True, reads_logs=True, cleans_up=True, signs_in=True, logs_go_too=True
+    ),
+    "coiled": Capabilities(finds_by_name=True, reads_logs=True, signs_in=True, passes_secrets=True),
+    "process": Capabilities(
+        finds_by_name=True,
+        reads_logs=True,
+        reports_events=True,
+        event_sources=("push-dispatch.process",),
+    ),
+}

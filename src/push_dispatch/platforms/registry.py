@@ -18,8 +18,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from push_dispatch.core.errors import Invalid
-from push_dispatch.platforms import built_in
 from push_dispatch.platforms.base import Capabilities
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.capabilities import capabilities_of, check_capabilities
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
@@ -62,82 +62,41 @@ class Entry:
         return f"pip install 'push-dispatch[{self.extra}]'" if self.extra else ""
 
 
-_PACKAGE = "push_dispatch.platforms"
+def _built_in(platform: str, target: str, types: str, needs: tuple[str, ...], **more: Any) -> Entry:
+    return Entry(
+        platform,
+        f"push_dispatch.platforms.{target}",
+        tuple(types.split()),
+        more.pop("extra", platform),
+        needs,
+        BUILT_IN[platform],
+        **more,
+    )
 
-#: The order is that of the documentation.
+
+#: Platform, class, types of pools, what it needs. The order is that of the documentation.
 _BUILT_IN = (
-    Entry("ecs", f"{_PACKAGE}.ecs:Ecs", ("ecs", "ecs:push"), "ecs", ("boto3",), built_in.ECS),
-    Entry(
-        "cloud-run",
-        f"{_PACKAGE}.cloud_run:CloudRun",
-        ("cloud-run-v2", "cloud-run-v2:push", "cloud-run", "cloud-run:push"),
-        "cloud-run",
-        ("google.cloud.run_v2",),
-        built_in.CLOUD_RUN,
+    _built_in("ecs", "ecs:Ecs", "ecs ecs:push", ("boto3",)),
+    _built_in(
+        "cloud-run", "cloud_run:CloudRun",
+        "cloud-run-v2 cloud-run-v2:push cloud-run cloud-run:push", ("google.cloud.run_v2",),
     ),
-    Entry(
-        "aci",
-        f"{_PACKAGE}.aci:Aci",
-        ("azure-container-instance", "azure-container-instance:push"),
-        "aci",
+    _built_in(
+        "aci", "aci:Aci", "azure-container-instance azure-container-instance:push",
         ("azure.mgmt.containerinstance", "azure.identity"),
-        built_in.ACI,
     ),
-    Entry(
-        "modal",
-        f"{_PACKAGE}.modal:Modal",
-        ("modal:push", "modal"),
-        "modal",
-        ("modal",),
-        built_in.MODAL,
-        needs_command=True,
+    _built_in("modal", "modal:Modal", "modal:push modal", ("modal",), needs_command=True),
+    _built_in("kubernetes", "kubernetes:Kubernetes", "kubernetes", ("yaml",)),
+    _built_in("vertex", "vertex:Vertex", "vertex-ai", ("google.auth",)),
+    _built_in("docker", "docker:Docker", "docker", ("docker",)),
+    _built_in("coiled", "coiled:Coiled", "coiled coiled:push", ("urllib3",), needs_command=True),
+    _built_in(
+        "process", "process:Process", "process", ("psutil",), extra="local", needs_command=True
     ),
-    Entry(
-        "kubernetes",
-        f"{_PACKAGE}.kubernetes:Kubernetes",
-        ("kubernetes",),
-        "kubernetes",
-        ("yaml",),
-        built_in.KUBERNETES,
+    _built_in(
+        "managed", "ecs.managed:Managed", "prefect:managed managed", ("boto3",), extra="ecs"
     ),
-    Entry(
-        "vertex",
-        f"{_PACKAGE}.vertex:Vertex",
-        ("vertex-ai",),
-        "vertex",
-        ("google.auth",),
-        built_in.VERTEX,
-    ),
-    Entry(
-        "docker", f"{_PACKAGE}.docker:Docker", ("docker",), "docker", ("docker",), built_in.DOCKER
-    ),
-    Entry(
-        "coiled",
-        f"{_PACKAGE}.coiled:Coiled",
-        ("coiled", "coiled:push"),
-        "coiled",
-        ("urllib3",),
-        built_in.COILED,
-        needs_command=True,
-    ),
-    Entry(
-        "process",
-        f"{_PACKAGE}.process:Process",
-        ("process",),
-        "local",
-        ("psutil",),
-        built_in.PROCESS,
-        needs_command=True,
-    ),
-    Entry(
-        "managed",
-        f"{_PACKAGE}.ecs.managed:Managed",
-        ("prefect:managed", "managed"),
-        "ecs",
-        ("boto3",),
-        built_in.ECS,
-    ),
-)
+)  # fmt: skip
 
 
 def entries() -> tuple[Entry, ...]:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import Job, Observation, Status, Watched
 from push_dispatch.ports.secrets import Secrets
 
 __all__ = [
+    "Place",
     "asked",
     "asking",
     "building",
@@ -28,12 +31,14 @@ __all__ = [
     "lines",
     "lost",
     "main_of",
-    "matched",
     "merged_env",
     "milliseconds",
+    "no_credentials",
+    "not_configured",
     "number",
     "objects",
     "observe_each",
+    "observe_groups",
     "parsed",
     "place_in",
     "secret_named",
@@ -60,6 +65,16 @@ AT_ONCE = 8
 def invalid(message: str) -> Rejected:
     """Return the error of a template or a job variable that cannot be used as it is."""
     return Rejected(message, reason="template_invalid")
+
+
+def no_credentials(message: str) -> Rejected:
+    """Return the error of an environment that does not say who this function is."""
+    return Rejected(message, reason="credentials_missing")
+
+
+def not_configured(message: str) -> Rejected:
+    """Return the error of an environment that lacks what the platform needs."""
+    return Rejected(message, reason="platform_not_configured")
 
 
 @contextmanager
@@ -148,22 +163,40 @@ def texts(values: Any, field: str = "env") -> dict[str, str]:
 
 
 def merged_env(own: Any, env: Any, field: str = "env") -> dict[str, dict[str, Any]]:
-    """Return the entries {name, value, …} of a template's list by name, with the variables of the
-    object `env` over them; one that is null removes its entry.
+    """Return the entries {name, value, …} of an environment by name, with those of `env` over its
+    own; a variable that is null removes its entry. Both may be an object, a list of entries, or a
+    list with an object in it (`["{{ env }}", …]`).
 
     Raises Rejected (`template_invalid`) with the place in the list.
     """
-    if own is not None and not isinstance(own, (list, tuple)):
-        raise invalid(f"{field} is not a list of entries with name and value")
-    merged: dict[str, dict[str, Any]] = {}
-    for index, entry in enumerate(own or ()):
-        name = entry.get("name") if isinstance(entry, Mapping) else None
-        if not isinstance(name, str):
-            raise invalid(f"{field}[{index}] is not an entry with name and value")
-        value = entry.get("value")
-        merged[name] = {**entry, **({} if value is None else {"value": text_of(value)})}
-    merged |= {name: {"name": name, "value": value} for name, value in texts(env).items()}
-    return {name: entry for name, entry in merged.items() if (env or {}).get(name, "") is not None}
+    merged = {**_entries(own, field), **_entries(env, "env")}
+    return {
+        name: entry
+        for name, entry in merged.items()
+        if entry.keys() != {"name", "value"} or entry["value"] is not None
+    }
+
+
+#: Keys of an entry of a list, in the words of all platforms: an object without them is one of
+#: variables.
+_OF_AN_ENTRY = {"name", "value", "secureValue", "valueFrom", "valueSource"}
+
+
+def _entries(env: Any, field: str) -> dict[str, dict[str, Any]]:
+    if isinstance(env, Mapping):
+        env = [{"name": str(name), "value": value} for name, value in env.items()]
+    if env is not None and not isinstance(env, (list, tuple)):
+        raise invalid(f"{field} is not an object of variables, nor a list of entries")
+    found: dict[str, dict[str, Any]] = {}
+    for index, entry in enumerate(env or ()):
+        if isinstance(entry, Mapping) and not entry.keys() & _OF_AN_ENTRY:
+            found |= _entries(entry, field)
+        elif isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
+            told = {} if entry.get("value") is None else {"value": text_of(entry["value"])}
+            found[entry["name"]] = {**entry, **told}
+        else:
+            raise invalid(f"{field}[{index}] is not an object with name and value")
+    return found
 
 
 def main_of(containers: Sequence[Mapping[str, Any]], configuration: Mapping[str, Any]) -> int:
@@ -250,6 +283,30 @@ def observe_each(
     return several(one, jobs, at_once)
 
 
+def observe_groups(
+    jobs: Sequence[Watched],
+    parse: Callable[[str], P],
+    key: Callable[[P], object],
+    observe: Callable[[Sequence[tuple[Watched, P]]], list[Observation]],
+    size: int = 100,
+) -> list[Observation]:
+    """Observe attempts in groups of the same `key`, at most `size` at a time: LOST if `parse`
+    raises ValueError on the handle, UNKNOWN for a group of which `observe` raises a
+    PlatformError."""
+    known, seen = parsed(jobs, parse)
+    groups: dict[object, list[tuple[Watched, P]]] = defaultdict(list)
+    for watched, place in known:
+        groups[key(place)].append((watched, place))
+    for group in groups.values():
+        for start in range(0, len(group), size):
+            part = group[start : start + size]
+            try:
+                seen += observe(part)
+            except PlatformError as error:
+                seen += [unknown(watched, error.message) for watched, _ in part]
+    return seen
+
+
 def parsed(
     jobs: Sequence[Watched], parse: Callable[[str], P]
 ) -> tuple[list[tuple[Watched, P]], list[Observation]]:
@@ -272,11 +329,23 @@ def place_in(parse: Callable[[str], P], handle: str) -> P | None:
         return None
 
 
-def matched(pattern: re.Pattern[str], handle: str, kind: str) -> tuple[str, ...]:
-    """Return the groups of a handle. Raises ValueError if it is no `kind`."""
-    if (match := pattern.fullmatch(handle)) is None:
-        raise ValueError(f"{handle!r} is no {kind}")
-    return match.groups()
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attempt is. As a string it is the handle: `FORM`, with the fields of a subclass in
+    it, which are texts."""
+
+    FORM: ClassVar[str]
+
+    @classmethod
+    def parse(cls, handle: str) -> Self:
+        """Return the place of a handle. Raises ValueError if it is none. Case does not count."""
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(cls.FORM))
+        if (match := re.fullmatch(pattern, handle, re.IGNORECASE)) is None:
+            raise ValueError(f"{handle!r} is no {cls.FORM}")
+        return cls(**match.groupdict())
+
+    def __str__(self) -> str:
+        return self.FORM.format_map(asdict(self))
 
 
 def lost(watched: Watched, message: str | None = None) -> Observation:

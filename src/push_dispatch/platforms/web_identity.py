@@ -7,11 +7,11 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outb
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.platforms.aws import client_of, code_of, region_in, session_of
 
 __all__ = ["web_identity_token"]
 
@@ -27,8 +27,10 @@ def web_identity_token(
 
     Raises Throttled, Uncertain (`platform_unavailable`) or Rejected (`access_denied`).
     """
+    # The regional endpoint: the global one does not issue such tokens.
+    sts = client_of(session_of(environ), "sts", region_in(environ), environ=environ, read_seconds=5)
     try:
-        reply = _sts(environ).get_web_identity_token(
+        reply = sts.get_web_identity_token(
             Audience=[audience], SigningAlgorithm="RS256", DurationSeconds=_SECONDS
         )
     except (ClientError, BotoCoreError) as error:
@@ -36,28 +38,10 @@ def web_identity_token(
     return str(reply["WebIdentityToken"])
 
 
-def _sts(environ: Mapping[str, str]) -> Any:
-    """A client of the regional endpoint: the global one does not issue such tokens."""
-    import boto3  # noqa: PLC0415 - not needed with a key
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(
-        connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
-    )
-    session = boto3.session.Session(
-        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-        region_name=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
-    )
-    endpoint = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL")
-    return session.client("sts", endpoint_url=endpoint, config=config)
-
-
 def _not_issued(error: ClientError | BotoCoreError, instead: str) -> PlatformError:
     if not isinstance(error, ClientError):
         return Uncertain(f"AWS STS: {error}", reason="platform_unavailable")
-    code = error.response.get("Error", {}).get("Code", "")
+    code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status >= 500 or "Throttl" in code:
         return Throttled(f"AWS STS: {error}", reason="platform_throttled")

@@ -37,7 +37,14 @@ def test_the_runs_variables_win_and_null_removes() -> None:
     ]
 
 
-@pytest.mark.parametrize("own", [["A=1"], [{"value": "1"}], {"A": "1"}, "A=1"])
+@pytest.mark.parametrize("own", [{"A": "1"}, [{"A": "1"}], [{"name": "A", "value": "1"}]])
+@pytest.mark.parametrize("env", [{"B": None}, [{"name": "B", "value": None}], None])
+def test_an_environment_may_be_an_object_or_a_list(own: Any, env: Any) -> None:
+    merged = merged_env(own, env)
+    assert merged == {"A": {"name": "A", "value": "1"}}
+
+
+@pytest.mark.parametrize("own", [["A=1"], [{"value": "1"}], [{"valueFrom": {}}], "A=1"])
 def test_what_is_no_list_of_entries_is_named(own: Any) -> None:
     with pytest.raises(Rejected, match=r"containers\[0\].env") as caught:
         merged_env(own, {}, "containers[0].env")

@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from push_dispatch.core.errors import PlatformError, Rejected, Throttled
+from push_dispatch.core.errors import Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.aci.clients import Clients
@@ -33,7 +32,7 @@ from push_dispatch.platforms.aci.request import (
 from push_dispatch.platforms.aci.sign_in import whom
 from push_dispatch.platforms.aci.verdict import Seen, read
 from push_dispatch.platforms.base import Capabilities, Job, Watched
-from push_dispatch.platforms.built_in import ACI
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
@@ -49,7 +48,7 @@ class Aci:
     """
 
     name: ClassVar[str] = "aci"
-    capabilities: ClassVar[Capabilities] = ACI
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
     #: As secure values, which Azure shows to nobody.
     #: What the application may do, as a custom role on the resource group. The last three only for
     #: templates without a location, with identities, with subnets.
@@ -97,15 +96,12 @@ class Aci:
         # As bytes: through the SDK's models a template would lose what they do not know.
         body: Any = json.dumps(group).encode()
         try:
-            self._clients.ask(
-                place.subscription,
-                lambda client: client.container_groups.begin_create_or_update(
-                    place.resource_group,
-                    place.name,
-                    body,
-                    content_type="application/json",
-                    polling=False,
-                ),
+            self._clients.of_groups(
+                place,
+                "begin_create_or_update",
+                body,
+                content_type="application/json",
+                polling=False,
             )
         except ResourceExistsError as error:
             exists = REFUSALS.row(error).reaction is Reaction.EXISTS
@@ -116,13 +112,8 @@ class Aci:
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
-        try:
-            with translated():
-                return self._adopt(place_of(job), job)
-        except PlatformError as error:
-            if _is_gone(error.__cause__):
-                return None
-            raise shared.asked(error) from error
+        with shared.asking(), translated():
+            return self._adopt(place_of(job), job)
 
     def _adopt(self, place: Place, job: Job) -> str | None:
         found = self._get(place)
@@ -134,19 +125,13 @@ class Aci:
         return str(place)
 
     def _get(self, place: Place) -> Mapping[str, Any] | None:
-        """None if the group does not exist; no resource group is an error."""
+        """None if the group does not exist, or not even its resource group."""
         try:
-            group: Any = self._clients.ask(
-                place.subscription,
-                lambda client: client.container_groups.get(
-                    place.resource_group, place.name, cls=_json
-                ),
-            )
+            found: Mapping[str, Any] = self._clients.of_groups(place, "get", cls=_json)
         except ResourceNotFoundError as error:
             if REFUSALS.gone(error):
                 return None
             raise
-        found: Mapping[str, Any] = group
         return found
 
     # -- observe ---------------------------------------------------------------------------------
@@ -156,15 +141,10 @@ class Aci:
         return shared.observe_each(jobs, Place.parse, self._observe)
 
     def _observe(self, watched: Watched, place: Place) -> Observation:
-        try:
-            with translated():
-                seen = self._see(place, watched)
-                if seen is not None and seen.restless:
-                    self._halt(place)
-        except PlatformError as error:
-            if _is_gone(error.__cause__):
-                return shared.lost(watched, error.message)
-            raise
+        with translated():
+            seen = self._see(place, watched)
+            if seen is not None and seen.restless:
+                self._halt(place)
         return seen.observation if seen else shared.lost(watched)
 
     def _see(self, place: Place, watched: Watched) -> Seen | None:
@@ -178,7 +158,7 @@ class Aci:
         ended stays known; one that is still being created is deleted."""
         if (place := shared.place_in(Place.parse, handle)) is None:
             return
-        with _asking():
+        with shared.asking(), translated():
             seen = self._see(place, Watched(handle, "", 0))
             if seen is None or (seen.observation.status is Status.ENDED and not seen.restless):
                 return
@@ -188,10 +168,7 @@ class Aci:
         """Stop the group, so that its log can still be read; if it cannot be stopped now, delete
         it."""
         try:
-            self._clients.ask(
-                place.subscription,
-                lambda client: client.container_groups.stop(place.resource_group, place.name),
-            )
+            self._clients.of_groups(place, "stop")
         except ResourceNotFoundError:
             return
         except ResourceExistsError:
@@ -201,17 +178,12 @@ class Aci:
         """See `CleansUp`. Ended groups count against a quota of 100 until they are deleted."""
         if (place := shared.place_in(Place.parse, handle)) is None:
             return
-        with _asking():
+        with shared.asking(), translated():
             self._delete(place)
 
     def _delete(self, place: Place) -> None:
         try:
-            self._clients.ask(
-                place.subscription,
-                lambda client: client.container_groups.begin_delete(
-                    place.resource_group, place.name, polling=False
-                ),
-            )
+            self._clients.of_groups(place, "begin_delete", polling=False)
         except ResourceNotFoundError:
             return
         except ResourceExistsError as error:
@@ -233,7 +205,7 @@ class Aci:
         if (place := shared.place_in(Place.parse, handle)) is None:
             return
         content = ""
-        with _asking():
+        with shared.asking(), translated():
             content = self._content(place)
         lines = content.split("\n")
         if lines[-1] == "":
@@ -264,21 +236,3 @@ class Aci:
 def _json(response: Any, _model: object, _headers: object) -> Any:
     """What the SDK is to return: its models have no types for what Azure alone may write."""
     return json.loads(response.http_response.text())
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Raise Throttled or Uncertain, whatever the refusal, and nothing if even the resource group
-    of what was asked about is gone."""
-    try:
-        with translated():
-            yield
-    except PlatformError as error:
-        if not _is_gone(error.__cause__):
-            raise shared.asked(error) from error
-
-
-def _is_gone(error: BaseException | None) -> bool:
-    """Whether there is no such resource group, and so nothing in it."""
-    code = error.error.code if isinstance(error, HttpResponseError) and error.error else None
-    return code == "ResourceGroupNotFound"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
+from push_dispatch.platforms.shared import invalid
 
 __all__ = ["resource_in"]
 
@@ -29,9 +29,11 @@ def resource_in(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
     """
     resources = template.get("resources") or []
     if not isinstance(resources, list) or not all(isinstance(one, Mapping) for one in resources):
-        raise _invalid("resources is not a list of objects")
+        raise invalid("arm_template: resources is not a list of objects")
     if len(resources) != 1 or str(resources[0].get("type", "")).lower() != _TYPE:
-        raise _invalid("it must have one resource, a Microsoft.ContainerInstance/containerGroups")
+        raise invalid(
+            "arm_template: it must have one resource, a Microsoft.ContainerInstance/containerGroups"
+        )
     declared = template.get("parameters") or {}
     resource: dict[str, Any] = _resolved(resources[0], declared, given)
     return resource
@@ -56,12 +58,14 @@ def _resolved(value: Any, declared: Mapping[str, Any], given: Mapping[str, Any])
         # Not the whole of it: a secret may have been filled in.
         function = re.match(r"\[\s*\w*", value)
         start = function[0] if function else "["
-        raise _invalid(f"`{start}…` cannot be evaluated here: write its value, or a job variable")
+        raise invalid(
+            f"arm_template: `{start}…` cannot be evaluated here: write its value, or a job variable"
+        )
     name = parameter[1]
     if name in given:
         return given[name]
     if "defaultValue" not in declared.get(name, {}):
-        raise _invalid(f"parameter {name!r} has no defaultValue")
+        raise invalid(f"arm_template: parameter {name!r} has no defaultValue")
     # Without this name, so that a parameter that refers to itself is an error and not a loop.
     others = {key: entry for key, entry in declared.items() if key != name}
     return _resolved(declared[name]["defaultValue"], others, given)
@@ -71,7 +75,3 @@ def _is_command(key: str, value: Any) -> bool:
     """A job variable's words, which may look like expressions: `[ -f x ]` is a test in a shell."""
     is_parameter = isinstance(value, str) and _PARAMETER.fullmatch(value)
     return key == "command" and isinstance(value, str | list) and not is_parameter
-
-
-def _invalid(problem: str) -> Rejected:
-    return Rejected(f"arm_template: {problem}", reason="template_invalid")

@@ -16,6 +16,7 @@ from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 
 from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.aci.refusal import is_sign_in
+from push_dispatch.platforms.aci.request import Place
 from push_dispatch.platforms.aci.sign_in import credential_from
 from push_dispatch.platforms.rest import CONNECT_SECONDS
 from push_dispatch.ports.secrets import Secrets
@@ -59,6 +60,16 @@ class Clients:
             if is_sign_in(error):
                 raise
             return question(self._client(subscription))
+
+    def of_groups(self, place: Place, method: str, *more: Any, **options: Any) -> Any:
+        """The answer to a method of the SDK's `container_groups` about one of them. Raises as
+        `ask`."""
+        return self.ask(
+            place.subscription,
+            lambda client: getattr(client.container_groups, method)(
+                place.resource_group, place.name, *more, **options
+            ),
+        )
 
     def sign_in(self) -> None:
         """Ask for an access token with a credential that nobody has used yet. Raises as `ask`."""

@@ -13,19 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.aci.arm import resource_in
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import (
-    inner,
-    invalid,
-    main_of,
-    matched,
-    merged_env,
-    number,
-    objects,
-    texts,
-    words,
-)
 
 __all__ = [
     "ATTEMPT",
@@ -54,28 +44,19 @@ _START_SECONDS = 240
 _SECURE = {"PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"}
 #: A resource has at most 50 tags, and two thirds of them are enough for labels.
 _LABELS = 40
-_PROVIDER = "providers/Microsoft.ContainerInstance/containerGroups"
-_ID = re.compile(
-    rf"/subscriptions/([^/]+)/resourceGroups/([^/]+)/{_PROVIDER}/([^/]+)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A container group; as a string it is its resource id, and the handle."""
+class Place(shared.Place):
+    """A container group; the handle is its resource id."""
 
+    FORM = (
+        "/subscriptions/{subscription}/resourceGroups/{resource_group}"
+        "/providers/Microsoft.ContainerInstance/containerGroups/{name}"
+    )
     subscription: str
     resource_group: str
     name: str
-
-    @classmethod
-    def parse(cls, handle: str) -> Place:
-        """The place in a resource id; raises ValueError."""
-        return cls(*matched(_ID, handle, "resource id of a container group"))
-
-    def __str__(self) -> str:
-        scope = f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
-        return f"{scope}/{_PROVIDER}/{self.name}"
 
 
 def place_of(job: Job) -> Place:
@@ -84,7 +65,7 @@ def place_of(job: Job) -> Place:
     for key in ("subscription_id", "resource_group_name"):
         named[key] = str(job.configuration.get(key) or "").strip()
         if not re.fullmatch(r"[^/?#\s]{1,90}", named[key]):
-            raise invalid(f"{key} is {named[key]!r}: set the job variable of this name")
+            raise shared.invalid(f"{key} is {named[key]!r}: set the job variable of this name")
     return Place(named["subscription_id"], named["resource_group_name"], job.name)
 
 
@@ -96,10 +77,12 @@ def group_for(job: Job, secrets: Mapping[str, str]) -> dict[str, Any]:
     """
     configuration = job.configuration
     resource = _resource(configuration, job.name)
-    properties = inner(resource, "properties", _GROUP)
-    containers = objects(properties, "containers", f"{_GROUP}.properties")
-    places = [inner(container, "properties", f"{_GROUP}.containers[]") for container in containers]
-    main = main_of(places, configuration)
+    properties = shared.inner(resource, "properties", _GROUP)
+    containers = shared.objects(properties, "containers", f"{_GROUP}.properties")
+    places = [
+        shared.inner(container, "properties", f"{_GROUP}.containers[]") for container in containers
+    ]
+    main = shared.main_of(places, configuration)
     container = containers[main]
     container["name"] = container.get("name") or _CONTAINER
     _fill(places[main], configuration, secrets)
@@ -132,7 +115,7 @@ def main_container(group: Mapping[str, Any]) -> Mapping[str, Any]:
 def _resource(configuration: Mapping[str, Any], name: str) -> dict[str, Any]:
     template = configuration.get("arm_template")
     if not isinstance(template, Mapping):
-        raise invalid("arm_template is missing: it has the container group that is created")
+        raise shared.invalid("arm_template is missing: it has the container group that is created")
     return resource_in(template, {"container_group_name": name, "container_name": _CONTAINER})
 
 
@@ -143,19 +126,19 @@ def _fill(
     if image := configuration.get("image"):
         container["image"] = image
     if not container.get("image"):
-        raise invalid("no image is given: set the job variable `image`")
+        raise shared.invalid("no image is given: set the job variable `image`")
     command = _command(configuration, container.pop("command", None))
     if command:
         container["command"] = command
     own, env = container.get("environmentVariables"), configuration.get("env")
     container["environmentVariables"] = _environment(own, env, secrets)
     place = f"{_GROUP}.containers[].resources"
-    requests = inner(inner(container, "resources", place), "requests", place)
+    requests = shared.inner(shared.inner(container, "resources", place), "requests", place)
     for key, variable in (("cpu", "cpu"), ("memoryInGB", "memory")):
         if configuration.get(variable) is not None:
             requests[key] = configuration[variable]
         # ACI has no default for either.
-        requests[key] = number(requests.get(key) or 1, f"{place}.requests.{key}")
+        requests[key] = shared.number(requests.get(key) or 1, f"{place}.requests.{key}")
     if configuration.get("gpu_count"):
         gpu = {"count": configuration["gpu_count"], "sku": configuration.get("gpu_sku")}
         requests["gpu"] = {key: value for key, value in gpu.items() if value}
@@ -164,13 +147,13 @@ def _fill(
 def _command(configuration: Mapping[str, Any], written: Any) -> list[str]:
     """The entrypoint of the template before the command: a command in ACI replaces the image's
     own entrypoint. Empty if the image is to say."""
-    command = words(configuration.get("command") or written)
-    return [*words(configuration.get("entrypoint"), "entrypoint"), *command]
+    command = shared.words(configuration.get("command") or written)
+    return [*shared.words(configuration.get("entrypoint"), "entrypoint"), *command]
 
 
 def _environment(own: Any, env: Any, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
     """Of one name the run's value wins over the template's, and a secret over both."""
-    merged = merged_env(own, env, f"{_GROUP}.containers[].environmentVariables")
+    merged = shared.merged_env(own, env, f"{_GROUP}.containers[].environmentVariables")
     for name in _SECURE & set(env or {}) & set(merged):
         merged[name] = {"name": name, "secureValue": merged[name]["value"]}
     merged |= {name: {"name": name, "secureValue": value} for name, value in secrets.items()}
@@ -196,7 +179,7 @@ def _registry(registry: Mapping[str, Any]) -> dict[str, Any]:
     server = registry.get("registry_url")
     keys = ("identity",) if registry.get("identity") else ("username", "password")
     if not server or not all(registry.get(key) for key in keys):
-        raise invalid(
+        raise shared.invalid(
             "image_registry needs registry_url and either identity or username and password"
         )
     return {"server": server, **{key: registry[key] for key in keys}}
@@ -204,6 +187,6 @@ def _registry(registry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tags(own: Mapping[str, Any] | None, labels: Mapping[str, Any] | None) -> dict[str, str]:
     """Source: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources."""
-    both = texts(own, "tags") | texts(labels, "labels")
+    both = shared.texts(own, "tags") | shared.texts(labels, "labels")
     tags = {re.sub(r"[<>%&\\?/]", "-", key)[:512]: value[:256] for key, value in both.items()}
     return dict(list(tags.items())[:_LABELS])

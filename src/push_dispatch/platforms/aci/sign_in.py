@@ -17,8 +17,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from push_dispatch.core.errors import Rejected
-from push_dispatch.platforms.shared import secret_named
+from push_dispatch.platforms.shared import no_credentials, secret_named
 from push_dispatch.platforms.web_identity import web_identity_token
 from push_dispatch.ports.secrets import Secrets
 
@@ -63,9 +62,8 @@ def whom(environ: Mapping[str, str]) -> str:
 
 def _named(environ: Mapping[str, str], name: str) -> str:
     if not environ.get(name):
-        raise Rejected(
-            f"{name} is not set: it says which application this function is in Microsoft Entra",
-            reason="credentials_missing",
+        raise no_credentials(
+            f"{name} is not set: it says which application this function is in Microsoft Entra"
         )
     return environ[name]
 

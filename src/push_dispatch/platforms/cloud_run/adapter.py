@@ -19,7 +19,7 @@ from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Observation
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
-from push_dispatch.platforms.built_in import CLOUD_RUN
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.cloud_run.clients import Clients
 from push_dispatch.platforms.cloud_run.cost import estimate
 from push_dispatch.platforms.cloud_run.listing import executions_of
@@ -45,7 +45,7 @@ class CloudRun:
     """
 
     name: ClassVar[str] = "cloud-run"
-    capabilities: ClassVar[Capabilities] = CLOUD_RUN
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
     #: What the function may do, as a custom role on the project; besides it needs
     #: `iam.serviceAccounts.actAs` on the service account of the jobs, and nothing else.
     google_permissions: ClassVar[tuple[str, ...]] = (
@@ -214,7 +214,5 @@ def _job(body: Mapping[str, Any]) -> run_v2.Job:
     try:
         job: run_v2.Job = run_v2.Job.from_json(json.dumps(body), ignore_unknown_fields=False)
     except (ParseError, TypeError, ValueError) as error:
-        raise Rejected(
-            f"job_body is no job of Cloud Run: {error}", reason="template_invalid"
-        ) from None
+        raise shared.invalid(f"job_body is no job of Cloud Run: {error}") from None
     return job

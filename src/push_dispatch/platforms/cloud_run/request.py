@@ -14,19 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run.v1 import is_v1, v2_of
 from push_dispatch.platforms.google.request import labels_for, place_for
-from push_dispatch.platforms.shared import (
-    inner,
-    invalid,
-    main_of,
-    matched,
-    merged_env,
-    objects,
-    text_of,
-    words,
-)
 
 __all__ = ["ATTEMPT", "RUN", "Place", "body_for", "cleaned", "place_of"]
 
@@ -43,22 +34,17 @@ _REGION = "us-central1"
 _LONGEST_SECONDS = 604_800
 #: Where the main container is, for messages.
 _CONTAINER = "job_body.template.template.containers[]"
-_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/jobs/([^/]+)/executions/([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A job and its one execution; as a string it is the execution's name, and the handle."""
+class Place(shared.Place):
+    """A job and its one execution; the handle is the execution's name."""
 
+    FORM = "projects/{project}/locations/{location}/jobs/{name}/executions/{execution_id}"
     project: str
     location: str
     name: str
     execution_id: str
-
-    @classmethod
-    def parse(cls, handle: str) -> Place:
-        """The place in the name of an execution; raises ValueError."""
-        return cls(*matched(_NAME, handle, "name of an execution"))
 
     @property
     def parent(self) -> str:
@@ -69,9 +55,6 @@ class Place:
     def job(self) -> str:
         """The full name of the job."""
         return f"{self.parent}/jobs/{self.name}"
-
-    def __str__(self) -> str:
-        return f"{self.job}/executions/{self.execution_id}"
 
 
 def place_of(job: Job, project: str | None) -> Place:
@@ -89,7 +72,7 @@ def body_for(job: Job) -> dict[str, Any]:
         return _body_for(job)
     except (AttributeError, KeyError, TypeError) as error:
         # Something in it has another shape than the API's, such as a list instead of an object.
-        raise invalid(f"job_body is no job of Cloud Run: {error!r}") from error
+        raise shared.invalid(f"job_body is no job of Cloud Run: {error!r}") from error
 
 
 def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +82,7 @@ def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """
     body = configuration.get("job_body")
     if not isinstance(body, Mapping):
-        raise invalid("job_body is missing: it has the job that is created")
+        raise shared.invalid("job_body is missing: it has the job that is created")
     made: dict[str, Any] = _without_nulls(v2_of(body) if is_v1(body) else copy.deepcopy(dict(body)))
     # What only the server may write, and a second execution that would make the job wait.
     for key in ("name", "runExecutionToken"):
@@ -112,10 +95,10 @@ def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def _body_for(job: Job) -> dict[str, Any]:
     body = cleaned(job.configuration)
-    execution = inner(body, "template", "job_body")
-    task = inner(execution, "template", "job_body.template")
-    containers = objects(task, "containers", "job_body.template.template")
-    main = containers[main_of(containers, job.configuration)]
+    execution = shared.inner(body, "template", "job_body")
+    task = shared.inner(execution, "template", "job_body.template")
+    containers = shared.objects(task, "containers", "job_body.template.template")
+    main = containers[shared.main_of(containers, job.configuration)]
     _fill(main, job.configuration)
     _surround(task, main, job)
     labels = labels_for(job.configuration)
@@ -139,12 +122,18 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
     """The container that runs the attempt."""
     container["image"] = container.get("image") or configuration.get("image")
     if not container["image"]:
-        raise invalid("no image is given: set the job variable `image`")
+        raise shared.invalid("no image is given: set the job variable `image`")
     for key in ("command", "args"):
-        container[key] = words(container.get(key) or configuration.get(key), f"{_CONTAINER}.{key}")
+        container[key] = shared.words(
+            container.get(key) or configuration.get(key), f"{_CONTAINER}.{key}"
+        )
     container["env"] = _environment(container.get("env"), configuration)
-    limits = inner(inner(container, "resources", _CONTAINER), "limits", f"{_CONTAINER}.resources")
-    limits |= {name: text_of(limit) for name, limit in limits.items()}  # `cpu: 2` is meant as "2"
+    limits = shared.inner(
+        shared.inner(container, "resources", _CONTAINER), "limits", f"{_CONTAINER}.resources"
+    )
+    limits |= {
+        name: shared.text_of(limit) for name, limit in limits.items()
+    }  # `cpu: 2` is meant as "2"
     if configuration.get("gpu_type"):
         limits.setdefault("nvidia.com/gpu", "1")
 
@@ -152,10 +141,12 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
 def _environment(own: Any, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of one name the run's value wins over the template's, and a reference to a secret of Secret
     Manager over both."""
-    merged = merged_env(own, configuration.get("env"), f"{_CONTAINER}.env")
+    merged = shared.merged_env(own, configuration.get("env"), f"{_CONTAINER}.env")
     for name, reference in _references(configuration).items():
         if not isinstance(reference, Mapping) or not reference.get("secret"):
-            raise invalid(f"the secret for {name} must be an object with `secret` and `version`")
+            raise shared.invalid(
+                f"the secret for {name} must be an object with `secret` and `version`"
+            )
         merged[name] = {"name": name, "valueSource": {"secretKeyRef": dict(reference)}}
     return list(merged.values())
 
@@ -193,5 +184,5 @@ def _seconds(task: Mapping[str, Any], job: Job) -> int:
     said = job.timeout_seconds or job.configuration.get("timeout") or task.get("timeout") or 600
     seconds = str(said).removesuffix("s")
     if not re.fullmatch(r"[0-9]+(\.0+)?", seconds) or not float(seconds):
-        raise invalid(f"timeout is {said!r}: it must be a number of seconds")
+        raise shared.invalid(f"timeout is {said!r}: it must be a number of seconds")
     return min(int(float(seconds)), _LONGEST_SECONDS)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from push_dispatch.core.errors import Rejected
+from push_dispatch.platforms.shared import invalid
 
 __all__ = ["is_v1", "v2_of"]
 
@@ -71,7 +71,7 @@ def v2_of(body: Mapping[str, Any]) -> dict[str, Any]:
 def _object(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = of.get(key) or {}
     if not isinstance(value, Mapping):
-        raise Rejected(f"job_body: {key} must be an object", reason="template_invalid")
+        raise invalid(f"job_body: {key} must be an object")
     return value
 
 
@@ -113,18 +113,15 @@ def _interfaces(value: Any) -> Any:
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise Rejected(
-            f"annotation {_RUN}network-interfaces is no JSON: {error}", reason="template_invalid"
-        ) from error
+        raise invalid(f"annotation {_RUN}network-interfaces is no JSON: {error}") from error
 
 
 def _keep(job: dict[str, Any], name: str, value: Any) -> None:
     prefix = name.rpartition("/")[0] + "/"
     if any(prefix.endswith(reserved) for reserved in _RESERVED):
-        raise Rejected(
+        raise invalid(
             f"annotation {name} has no counterpart in the second version of Cloud Run's API: "
-            "remove it, or give the pool the type cloud-run-v2 and a template for it",
-            reason="template_invalid",
+            "remove it, or give the pool the type cloud-run-v2 and a template for it"
         )
     job.setdefault("annotations", {})[name] = str(value)
 
@@ -163,10 +160,9 @@ def _volume(volume: Mapping[str, Any]) -> dict[str, Any]:
         directory = _object(volume, "emptyDir")
         made["emptyDir"] = {"medium": "MEMORY", "sizeLimit": directory.get("sizeLimit")}
     else:
-        raise Rejected(
+        raise invalid(
             f"volume {volume.get('name')!r}: only secret and emptyDir are taken over from a V1 "
-            "template; give the pool the type cloud-run-v2 for others",
-            reason="template_invalid",
+            "template; give the pool the type cloud-run-v2 for others"
         )
     return made
 

@@ -16,18 +16,16 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Observation
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
-from push_dispatch.platforms.built_in import COILED
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.coiled.machines import chosen, query_for
 from push_dispatch.platforms.coiled.refusal import REFUSALS
 from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, software_for
@@ -37,7 +35,6 @@ from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["Coiled"]
 
-_HANDLE = re.compile(r"([^/]+)/clusters/(\d+)")
 #: The newest jobs of a workspace in which an ended attempt is looked for.
 _RECENT = "200"
 #: Pages of the list of machines that are read at most.
@@ -46,29 +43,23 @@ _CLOUDS = ("aws", "gcp", "azure")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A cluster; as a string it is the handle."""
+class _Place(shared.Place):
+    """A cluster."""
 
+    FORM = "{workspace}/clusters/{id}"
     workspace: str
     id: str
-
-    @classmethod
-    def parse(cls, handle: str) -> _Place:
-        return cls(*shared.matched(_HANDLE, handle, "cluster of Coiled"))
 
     @property
     def path(self) -> str:
         return f"{_clusters(self.workspace)}id/{self.id}"
-
-    def __str__(self) -> str:
-        return f"{self.workspace}/clusters/{self.id}"
 
 
 class Coiled:
     """Coiled: one batch job with one cluster of one machine per attempt, which Coiled removes."""
 
     name: ClassVar[str] = "coiled"
-    capabilities: ClassVar[Capabilities] = COILED
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
 
     def __init__(self, environ: Mapping[str, str], secrets: Secrets = NO_SECRETS) -> None:
         self._environ = environ
@@ -144,9 +135,8 @@ class Coiled:
     def _cloud(self) -> str:
         cloud = self._environ.get("PUSH_DISPATCH_COILED_BACKEND") or "aws"
         if cloud not in _CLOUDS:
-            raise Rejected(
-                f"PUSH_DISPATCH_COILED_BACKEND is {cloud!r}: it must be aws, gcp or azure",
-                reason="platform_not_configured",
+            raise shared.not_configured(
+                f"PUSH_DISPATCH_COILED_BACKEND is {cloud!r}: it must be aws, gcp or azure"
             )
         return cloud
 
@@ -211,10 +201,9 @@ class Coiled:
         if token := self._environ.get("DASK_COILED__TOKEN"):
             return token
         if not self._environ.get("PUSH_DISPATCH_COILED_TOKEN_NAME"):
-            raise Rejected(
+            raise shared.no_credentials(
                 "nothing says who this function is at Coiled: set PUSH_DISPATCH_COILED_TOKEN_NAME, "
-                "or DASK_COILED__TOKEN",
-                reason="credentials_missing",
+                "or DASK_COILED__TOKEN"
             )
         return shared.secret_named(self._secrets, self._environ, "PUSH_DISPATCH_COILED_TOKEN_NAME")
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
-from push_dispatch.platforms.built_in import DOCKER
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.docker.images import Images
 from push_dispatch.platforms.docker.refusal import REFUSALS
 from push_dispatch.platforms.docker.request import ATTEMPT, Order, is_ours, order_for
 from push_dispatch.platforms.docker.verdict import STARTING, killed_at_a_limit, read
 from push_dispatch.platforms.refusals import Reaction
-from push_dispatch.platforms.shared import asked, building, lines, lost, unknown
+from push_dispatch.platforms.shared import asked, building, invalid, lines, lost, unknown
 
 if TYPE_CHECKING:
     from docker import APIClient, DockerClient
@@ -43,7 +43,7 @@ class Docker:
     """Starts, watches and stops containers on one engine: Docker, or Podman's Docker API."""
 
     name: ClassVar[str] = "docker"
-    capabilities: ClassVar[Capabilities] = DOCKER
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         import docker.errors  # noqa: PLC0415 - here, so that a missing extra shows at once
@@ -105,9 +105,7 @@ class Docker:
             self._images.pull(order.image, order.credentials)
             return self._create(replace(order, pull="Never"))
         except (TypeError, ValueError) as error:
-            raise Rejected(
-                f"the container cannot be made: {error}", reason="template_invalid"
-            ) from error
+            raise invalid(f"the container cannot be made: {error}") from error
         inspected: Mapping[str, Any] = created.attrs
         return inspected
 

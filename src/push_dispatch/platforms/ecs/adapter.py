@@ -10,24 +10,32 @@ nothing. (Sources: the developer guide's "Ensuring idempotency", RunTask's refer
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.core.errors import PlatformError, Uncertain
 from push_dispatch.core.model import Observation
+from push_dispatch.platforms.aws import code_of
 from push_dispatch.platforms.base import Capabilities, Job, Watched
-from push_dispatch.platforms.built_in import ECS
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.ecs.catalogue import Catalogue
 from push_dispatch.platforms.ecs.clients import Clients
 from push_dispatch.platforms.ecs.cost import estimate
 from push_dispatch.platforms.ecs.handle import Handle, run_of, started_by
-from push_dispatch.platforms.ecs.refusal import REFUSALS, code_of, failed, translated
+from push_dispatch.platforms.ecs.refusal import REFUSALS, failed, translated
 from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for, region_of
 from push_dispatch.platforms.ecs.verdict import observation
-from push_dispatch.platforms.shared import asking, building, lost, parsed, place_in, unknown
+from push_dispatch.platforms.shared import (
+    asking,
+    building,
+    lost,
+    no_credentials,
+    observe_groups,
+    place_in,
+    unknown,
+)
 
 __all__ = ["Ecs"]
 
@@ -49,7 +57,7 @@ class Ecs:
     """
 
     name: ClassVar[str] = "ecs"
-    capabilities: ClassVar[Capabilities] = ECS
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
     #: Secrets arrive as references: ECS reads them with the task's execution role.
     #: What its function's role must allow. `iam:PassRole` for the tasks' roles only;
     #: `ecs:TagResource` for what is made only; `ec2:…` only where templates name no subnets. Logs
@@ -159,25 +167,22 @@ class Ecs:
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. Ask only about attempts that are some seconds old: ECS may not
         know a task yet that it has just started."""
-        known, seen = parsed(jobs, Handle.parse)
-        groups: dict[tuple[str, str, str], list[tuple[Watched, Handle]]] = defaultdict(list)
-        for job, handle in known:
-            groups[handle.role_arn, handle.region, handle.cluster].append((job, handle))
-        for group in groups.values():
-            for start in range(0, len(group), _BATCH):
-                seen += self._describe(group[start : start + _BATCH])
-        return seen
+        return observe_groups(
+            jobs, Handle.parse, lambda h: (h.role_arn, h.region, h.cluster), self._describe, _BATCH
+        )
 
     def _describe(self, group: Sequence[tuple[Watched, Handle]]) -> list[Observation]:
         """Attempts of one cluster."""
         where = group[0][1]
         arns = list({handle.task for _, handle in group})
         try:
-            ecs = self._clients.get("ecs", where.region, where.role_arn)
-            answer = ecs.describe_tasks(cluster=where.cluster, tasks=arns)
-        except (ClientError, BotoCoreError) as error:
-            without = lost if code_of(error) == "ClusterNotFoundException" else unknown
-            return [without(job, REFUSALS.error(error).message) for job, _ in group]
+            with translated():
+                ecs = self._clients.get("ecs", where.region, where.role_arn)
+                answer = ecs.describe_tasks(cluster=where.cluster, tasks=arns)
+        except PlatformError as error:
+            if code_of(error.__cause__) != "ClusterNotFoundException":
+                raise
+            return [lost(job, error.message) for job, _ in group]
         tasks = {task["taskArn"]: task for task in answer["tasks"]}
         missing = {f.get("arn") for f in answer["failures"] if f.get("reason") == "MISSING"}
         return [
@@ -210,7 +215,7 @@ class Ecs:
     def _has_cluster(self, cluster: str) -> bool:
         region = region_of(cluster) or self._clients.region
         if not region:
-            raise Rejected("no region: set AWS_REGION", reason="credentials_missing")
+            raise no_credentials("no region: set AWS_REGION")
         with translated(harmless=True):
             try:
                 self._clients.get("ecs", region).list_tasks(cluster=cluster, maxResults=1)

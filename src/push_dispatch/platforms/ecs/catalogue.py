@@ -11,10 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from push_dispatch.core.errors import Rejected
+from push_dispatch.platforms.aws import code_of
 from push_dispatch.platforms.ecs.clients import Clients
-from push_dispatch.platforms.ecs.refusal import code_of
 from push_dispatch.platforms.ecs.request import Plan
+from push_dispatch.platforms.shared import invalid
 
 __all__ = ["Catalogue"]
 
@@ -105,10 +105,9 @@ class Catalogue:
         wanted = [{"Name": "vpc-id", "Values": [vpc]}]
         subnets = ec2.describe_subnets(Filters=wanted)["Subnets"] if vpc else []
         if not subnets:
-            raise Rejected(
+            raise invalid(
                 f"no subnets in {plan.vpc or 'a default VPC'} of {plan.region}: set the job "
-                "variable 'network_configuration' to {'subnets': […], 'securityGroups': […]}",
-                reason="template_invalid",
+                "variable 'network_configuration' to {'subnets': […], 'securityGroups': […]}"
             )
         return sorted(str(subnet["SubnetId"]) for subnet in subnets)[:_SUBNETS]
 

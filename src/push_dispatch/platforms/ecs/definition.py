@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from push_dispatch.platforms.shared import invalid, text_of, words
+from push_dispatch.platforms.shared import invalid, merged_env, words
 
 __all__ = [
     "CPU",
@@ -130,11 +130,8 @@ def without_unset(value: Any) -> Any:
 def pairs(environment: Any) -> dict[str, str]:
     """An environment as a mapping, be it written as one or as ECS's list of name and value; unset
     (null) variables are left out."""
-    if isinstance(environment, Mapping):
-        items = list(environment.items())
-    else:
-        items = [(item.get("name"), item.get("value")) for item in environment or []]
-    return {str(name): text_of(value) for name, value in items if name and value is not None}
+    entries = merged_env(environment, None, "environment")
+    return {name: entry["value"] for name, entry in entries.items() if "value" in entry}
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:

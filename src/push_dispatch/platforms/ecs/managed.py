@@ -18,10 +18,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs import Ecs
-from push_dispatch.platforms.shared import building, invalid, words
+from push_dispatch.platforms.shared import building, invalid, not_configured, words
 
 __all__ = ["Managed"]
 
@@ -58,20 +57,18 @@ class Managed(Ecs):
         self._check()
         cluster = self._setting("CLUSTER")
         if not self._has_cluster(cluster):
-            raise Rejected(
+            raise not_configured(
                 f"the stack's own cluster {cluster} does not exist (any more): deploy the stack "
-                "again",
-                reason="platform_not_configured",
+                "again"
             )
         return f"signed in to Amazon ECS, with the cluster {cluster}"
 
     def _check(self) -> None:
         missing = [_PREFIX + name for name in _NEEDED if not self._setting(name)]
         if missing:
-            raise Rejected(
+            raise not_configured(
                 f"the stack has no cluster of its own: {', '.join(missing)} not set. Deploy it "
-                "with the parameter ManagedSubnets (in Terraform: managed)",
-                reason="platform_not_configured",
+                "with the parameter ManagedSubnets (in Terraform: managed)"
             )
 
     def _complete(self, configuration: Mapping[str, Any]) -> dict[str, Any]:

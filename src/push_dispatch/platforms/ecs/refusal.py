@@ -13,9 +13,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import PlatformError
+from push_dispatch.platforms.aws import code_of
 from push_dispatch.platforms.refusals import Answer, Refusals, judge, rows
 
-__all__ = ["ERRORS", "FAILURES", "REFUSALS", "code_of", "failed", "translated"]
+__all__ = ["ERRORS", "FAILURES", "REFUSALS", "failed", "translated"]
 
 ERRORS, FAILURES = rows(__name__), rows(__name__, "failures")
 
@@ -42,9 +43,3 @@ def failed(failure: Mapping[str, Any]) -> PlatformError:
     words = [reason, failure.get("detail"), failure.get("arn")]
     message = " · ".join(str(word) for word in words if word)
     return judge(FAILURES, 200, reason).error(message)
-
-
-def code_of(error: BaseException) -> str:
-    """Return the error's code, such as `ConflictException`; empty if it is no answer."""
-    response = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))

@@ -26,7 +26,7 @@ from threading import Lock
 from typing import Any
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
-from push_dispatch.platforms.shared import secret_named
+from push_dispatch.platforms.shared import no_credentials, secret_named
 from push_dispatch.platforms.web_identity import web_identity_token
 from push_dispatch.ports.secrets import Secrets
 
@@ -104,9 +104,8 @@ def _credentials(environ: Mapping[str, str], secrets: Secrets) -> Any:
         return _from_key(secret_named(secrets, environ, _NAMES[1]), f"the secret {key_name!r}")
     if file:
         return _from_file(file)
-    raise Rejected(
-        f"nothing says who this function is in Google Cloud: set {_NAMES[0]}, or {_NAMES[1]}",
-        reason="credentials_missing",
+    raise no_credentials(
+        f"nothing says who this function is in Google Cloud: set {_NAMES[0]}, or {_NAMES[1]}"
     )
 
 
@@ -140,7 +139,7 @@ def _from_file(path: str) -> Any:
         text = Path(path).read_text("utf-8")
     except OSError as error:
         message = f"GOOGLE_APPLICATION_CREDENTIALS: {error}"
-        raise Rejected(message, reason="credentials_missing") from error
+        raise no_credentials(message) from error
     return _from_key(text, f"GOOGLE_APPLICATION_CREDENTIALS: {path}")
 
 
@@ -158,9 +157,8 @@ def _from_key(text: str, where: str) -> Any:
         return of_account(key, scopes=[_SCOPE])
     except (ValueError, TypeError, AttributeError, GoogleAuthError):
         # Not the library's own words: they may quote the key.
-        raise Rejected(
-            f"{where} is no service account key: it must be the JSON file as Google makes it",
-            reason="credentials_missing",
+        raise no_credentials(
+            f"{where} is no service account key: it must be the JSON file as Google makes it"
         ) from None
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
-from push_dispatch.platforms.built_in import KUBERNETES
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.kubernetes.auth import access_to, own_reference, reference_for
 from push_dispatch.platforms.kubernetes.pod import Pod, ends_of
 from push_dispatch.platforms.kubernetes.refusal import REFUSALS
@@ -33,7 +33,15 @@ from push_dispatch.platforms.kubernetes.request import (
 from push_dispatch.platforms.kubernetes.verdict import Stuck, is_waiting, read
 from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply, Rest, found
-from push_dispatch.platforms.shared import asked, building, parsed, place_in, secret_values, unknown
+from push_dispatch.platforms.shared import (
+    asked,
+    building,
+    no_credentials,
+    observe_groups,
+    place_in,
+    secret_values,
+    unknown,
+)
 
 __all__ = ["Kubernetes"]
 
@@ -46,7 +54,7 @@ class Kubernetes:
     """Starts, watches and stops Jobs in any cluster that the environment has credentials for."""
 
     name: ClassVar[str] = "kubernetes"
-    capabilities: ClassVar[Capabilities] = KUBERNETES
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
     #: Into a Secret that the Job owns: a manifest can be read by whoever may look at pods.
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -99,7 +107,7 @@ class Kubernetes:
         if not values:
             return
         body = secret_for(job, created, values)
-        reply = self._cluster(where.cluster).call("POST", where.secrets, body=body)
+        reply = self._cluster(where.cluster).call("POST", where.path("secrets"), body=body)
         if reply.ok or REFUSALS.row(reply).reaction is Reaction.EXISTS:
             return
         error = REFUSALS.error(reply, f"{where}: ")
@@ -117,28 +125,20 @@ class Kubernetes:
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. Two lists per namespace and 50 attempts: Jobs and pods."""
-        known, seen = parsed(jobs, _Place.of)
-        namespaces: dict[tuple[str, str], list[tuple[Watched, _Place]]] = defaultdict(list)
-        for watched, place in known:
-            namespaces[place.cluster, place.namespace].append((watched, place))
-        for group in namespaces.values():
-            for start in range(0, len(group), _NAMES):
-                seen += self._observe(group[start : start + _NAMES])
-        return seen
+        return observe_groups(
+            jobs, _Place.of, lambda place: (place.cluster, place.namespace), self._observe, _NAMES
+        )
 
     def _observe(self, group: Sequence[tuple[Watched, _Place]]) -> list[Observation]:
         """Attempts of one namespace."""
         where = group[0][1]
         selector = f"{ATTEMPT} in ({','.join(place.name for _, place in group)})"
-        try:
-            cluster = self._cluster(where.cluster)
-            listed = _list(cluster, where.jobs, labelSelector=selector)
-            jobs = {item["metadata"]["name"]: item for item in listed}
-            pods = defaultdict(list)
-            for pod in _list(cluster, where.pods, labelSelector=selector):
-                pods[pod["metadata"]["labels"][ATTEMPT]].append(pod)
-        except PlatformError as error:
-            return [unknown(watched, error.message) for watched, _ in group]
+        cluster = self._cluster(where.cluster)
+        listed = _list(cluster, where.jobs, labelSelector=selector)
+        jobs = {item["metadata"]["name"]: item for item in listed}
+        pods = defaultdict(list)
+        for pod in _list(cluster, where.path("pods"), labelSelector=selector):
+            pods[pod["metadata"]["labels"][ATTEMPT]].append(pod)
         return [
             self._read(watched, place, jobs.get(place.name), pods[place.name])
             for watched, place in group
@@ -175,7 +175,9 @@ class Kubernetes:
         try:
             cluster = self._cluster(place.cluster)
             return _list(
-                cluster, place.events, fieldSelector=f"involvedObject.uid={metadata.get('uid')}"
+                cluster,
+                place.path("events"),
+                fieldSelector=f"involvedObject.uid={metadata.get('uid')}",
             )
         except PlatformError:
             return []
@@ -222,10 +224,12 @@ class Kubernetes:
         if place is None:
             return
         cluster = self._cluster(place.cluster)
-        pod = Pod.of(None, _list(cluster, place.pods, labelSelector=f"{ATTEMPT}={place.name}"))
+        pod = Pod.of(
+            None, _list(cluster, place.path("pods"), labelSelector=f"{ATTEMPT}={place.name}")
+        )
         if pod is None:
             return
-        path = f"{place.pods}/{quote(pod.shown['metadata']['name'])}/log"
+        path = place.path(f"pods/{quote(pod.shown['metadata']['name'])}/log")
         lines = cluster.lines(path, {"container": pod.own})
         if not isinstance(lines, Reply):
             yield from lines
@@ -248,7 +252,7 @@ class Kubernetes:
             cluster = _connected(reference, self._environ)
             reply = cluster.call("GET", "/apis/batch/v1")
         except (OSError, ValueError) as error:  # a token or a certificate that cannot be read
-            raise Rejected(f"{reference}: {error}", reason="credentials_missing") from error
+            raise no_credentials(f"{reference}: {error}") from error
         if not reply.ok:
             raise REFUSALS.unstarted(reply, f"{reference}: ")
         return f"signed in to the cluster {reference} at {cluster.base_url}"
@@ -261,7 +265,8 @@ class Kubernetes:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a Job is; as a string it is the handle, CLUSTER/NAMESPACE/NAME."""
+    """Where a Job is; as a string it is the handle, CLUSTER/NAMESPACE/NAME, of which the cluster
+    (a context) may have slashes in it."""
 
     cluster: str
     namespace: str
@@ -278,23 +283,15 @@ class _Place:
 
     @property
     def jobs(self) -> str:
-        return f"/apis/batch/v1/namespaces/{quote(self.namespace, safe='')}/jobs"
+        return self.path("jobs", "/apis/batch/v1")
 
     @property
     def job(self) -> str:
         return f"{self.jobs}/{quote(self.name, safe='')}"
 
-    @property
-    def secrets(self) -> str:
-        return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/secrets"
-
-    @property
-    def events(self) -> str:
-        return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/events"
-
-    @property
-    def pods(self) -> str:
-        return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/pods"
+    def path(self, kind: str, api: str = "/api/v1") -> str:
+        """Of the objects of a kind in the namespace, such as `pods`."""
+        return f"{api}/namespaces/{quote(self.namespace, safe='')}/{kind}"
 
 
 def _connected(reference: str, environ: Mapping[str, str]) -> Rest:

@@ -20,15 +20,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from push_dispatch.core.errors import Rejected, Uncertain
-from push_dispatch.platforms.kubernetes.eks import cluster_of, eks_token, session_of
-
-if TYPE_CHECKING:
-    import boto3
+from push_dispatch.core.errors import Uncertain
+from push_dispatch.platforms.aws import region_in
+from push_dispatch.platforms.kubernetes.eks import cluster_of, eks_token
+from push_dispatch.platforms.shared import milliseconds, no_credentials
 
 __all__ = ["Access", "access_to", "own_reference", "reference_for"]
 
@@ -64,10 +62,9 @@ def reference_for(configuration: Mapping[str, Any], environ: Mapping[str, str]) 
         named = f"context:{prefect['context_name']}"
     reference = _normal(str(named)) if named else own_reference(environ)
     if reference is None:
-        raise Rejected(
+        raise no_credentials(
             "no cluster is named: set the variable `cluster` of the pool, "
-            "PUSH_DISPATCH_KUBERNETES_CLUSTER, or KUBECONFIG with a current context",
-            reason="credentials_missing",
+            "PUSH_DISPATCH_KUBERNETES_CLUSTER, or KUBECONFIG with a current context"
         )
     return reference
 
@@ -98,9 +95,8 @@ def access_to(reference: str, environ: Mapping[str, str]) -> Access:
             return _context(rest, environ)
         case "in-cluster":
             return _in_cluster(environ)
-    raise Rejected(
-        f"{reference!r} does not name a cluster: eks:REGION:NAME, context:NAME or in-cluster",
-        reason="credentials_missing",
+    raise no_credentials(
+        f"{reference!r} does not name a cluster: eks:REGION:NAME, context:NAME or in-cluster"
     )
 
 
@@ -116,14 +112,13 @@ def _normal(named: str) -> str:
 
 
 def _eks(region: str, name: str, environ: Mapping[str, str]) -> Access:
-    session = session_of(environ, region)
-    server, authority = cluster_of(session, region, name)
-    return Access(server, _eks_bearer(session, region, name), _tls(server, authority))
+    server, authority = cluster_of(environ, region, name)
+    return Access(server, _eks_bearer(environ, region, name), _tls(server, authority))
 
 
-def _eks_bearer(session: boto3.session.Session, region: str, name: str) -> Callable[[], str]:
+def _eks_bearer(environ: Mapping[str, str], region: str, name: str) -> Callable[[], str]:
     def fresh() -> tuple[str, float]:
-        return eks_token(session, region, name), time.time() + _EKS_TOKEN_SECONDS
+        return eks_token(environ, region, name), time.time() + _EKS_TOKEN_SECONDS
 
     return _cached(fresh)
 
@@ -135,9 +130,8 @@ def _in_cluster(environ: Mapping[str, str]) -> Access:
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     directory = Path(environ.get("PUSH_DISPATCH_SERVICE_ACCOUNT_DIR", _SERVICE_ACCOUNT))
     if not host or not (directory / "token").is_file():
-        raise Rejected(
-            f"not in a cluster: KUBERNETES_SERVICE_HOST is not set or {directory}/token is missing",
-            reason="credentials_missing",
+        raise no_credentials(
+            f"not in a cluster: KUBERNETES_SERVICE_HOST is not set or {directory}/token is missing"
         )
     shown = f"[{host}]" if ":" in host else host
     server = f"https://{shown}:{port or 443}"
@@ -160,7 +154,7 @@ def _context(name: str, environ: Mapping[str, str]) -> Access:
     user = _entry(config, "users", context["user"], "user") if context.get("user") else {}
     server = cluster.get("server", "")
     if not server:
-        raise Rejected(f"context {name!r} has no server", reason="credentials_missing")
+        raise no_credentials(f"context {name!r} has no server")
     authority = _content(cluster, "certificate-authority")
     verify = not cluster.get("insecure-skip-tls-verify", False)
     certificate = (_content(user, "client-certificate"), _content(user, "client-key"))
@@ -181,7 +175,7 @@ def _kubeconfig(environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             config = yaml.safe_load(path.read_text("utf-8")) or {}
         except yaml.YAMLError as error:
-            raise Rejected(f"{path} is no YAML: {error}", reason="credentials_missing") from error
+            raise no_credentials(f"{path} is no YAML: {error}") from error
         _absolute(config, path.parent)
         for kind in ("clusters", "contexts", "users"):
             merged[kind] += config.get(kind) or []
@@ -205,9 +199,7 @@ def _entry(config: Mapping[str, Any], kind: str, name: str, inner: str) -> dict[
             found: dict[str, Any] = entry.get(inner) or {}
             return found
     known = ", ".join(sorted(str(entry.get("name")) for entry in config[kind])) or "none"
-    raise Rejected(
-        f"the kubeconfig has no {inner} {name!r} (it has: {known})", reason="credentials_missing"
-    )
+    raise no_credentials(f"the kubeconfig has no {inner} {name!r} (it has: {known})")
 
 
 def _content(entry: Mapping[str, Any], key: str) -> str | None:
@@ -238,11 +230,13 @@ def _aws_plugin(
     takes_role = _option(arguments, "--role-arn", "--role", "-r")
     if command not in {"aws", "aws-iam-authenticator"} or not name or takes_role:
         return None
-    extra = {item["name"]: item["value"] for item in plugin.get("env") or []}
-    merged = {**environ, **extra}
-    region = _option(arguments, "--region") or merged.get("AWS_REGION", "")
-    region = region or merged.get("AWS_DEFAULT_REGION", "")
-    return _eks_bearer(session_of(merged, region), region, name) if region else None
+    merged = _with_env(plugin, environ)
+    region = _option(arguments, "--region") or region_in(merged)
+    return _eks_bearer(merged, region, name) if region else None
+
+
+def _with_env(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    return {**environ, **{item["name"]: item["value"] for item in plugin.get("env") or []}}
 
 
 def _option(arguments: Sequence[str], *names: str) -> str | None:
@@ -261,27 +255,22 @@ def _run_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
     """
     command = [str(plugin["command"]), *(str(argument) for argument in plugin.get("args") or [])]
-    extra = {item["name"]: item["value"] for item in plugin.get("env") or []}
     asked: dict[str, Any] = {
         "apiVersion": plugin.get("apiVersion"),
         "kind": "ExecCredential",
         "spec": {},
     }
-    env = {**environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
+    env = _with_env(plugin, environ) | {"KUBERNETES_EXEC_INFO": json.dumps(asked)}
     try:
         done = subprocess.run(  # noqa: S603 - the kubeconfig's owner says what is run
             command, env=env, capture_output=True, timeout=_EXEC_SECONDS, check=True
         )
         status = json.loads(done.stdout)["status"]
         expires = status.get("expirationTimestamp")
-        until = _epoch(expires) - 60 if expires else time.time() + 60
+        until = (milliseconds(expires) or 0) / 1000 - 60 if expires else time.time() + 60
         return str(status["token"]), until
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         raise Uncertain(f"{command[0]} gave no token: {error}", reason="access_denied") from error
-
-
-def _epoch(timestamp: str) -> float:
-    return datetime.fromisoformat(timestamp).timestamp()
 
 
 # -- details ----------------------------------------------------------------------------------

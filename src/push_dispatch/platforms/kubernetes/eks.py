@@ -9,54 +9,34 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.platforms.aws import client_of, code_of, session_of
+from push_dispatch.platforms.shared import no_credentials
 
-if TYPE_CHECKING:
-    import boto3
-
-__all__ = ["cluster_of", "eks_token", "session_of"]
+__all__ = ["cluster_of", "eks_token"]
 
 #: How long the presigned request is good; the token itself lives longer.
 _PRESIGNED_SECONDS = 60
 
 
-def session_of(environ: Mapping[str, str], region: str) -> boto3.session.Session:
-    """AWS credentials from the environment mapping, else from the SDK's default chain."""
-    import boto3  # noqa: PLC0415 - only for EKS
-
-    return boto3.session.Session(
-        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-        profile_name=environ.get("AWS_PROFILE"),
-        region_name=region or None,
-    )
-
-
-def cluster_of(session: boto3.session.Session, region: str, name: str) -> tuple[str, str]:
+def cluster_of(environ: Mapping[str, str], region: str, name: str) -> tuple[str, str]:
     """The cluster's address and its certificate authority (PEM).
 
     Needs eks:DescribeCluster. Raises Rejected (`access_denied`, `credentials_missing`,
     `platform_rejected`), or Uncertain if AWS cannot be asked.
     """
-    from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    config = Config(connect_timeout=3, read_timeout=8, retries={"total_max_attempts": 1})
     try:
-        client = session.client("eks", region_name=region, config=config)
+        client = client_of(session_of(environ), "eks", region, environ=environ)
         found = client.describe_cluster(name=name)["cluster"]
-    except ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         raise _refused(error, f"eks:{region}:{name}") from error
-    except BotoCoreError as error:
-        message = f"eks:{region}:{name} cannot be looked up: {error}"
-        raise Uncertain(message, reason="platform_unavailable") from error
     return found["endpoint"], base64.b64decode(found["certificateAuthority"]["data"]).decode()
 
 
-def eks_token(session: boto3.session.Session, region: str, cluster: str) -> str:
+def eks_token(environ: Mapping[str, str], region: str, cluster: str) -> str:
     """A bearer token for the cluster. Makes no request.
 
     Raises Rejected (`credentials_missing`) without AWS credentials.
@@ -64,11 +44,10 @@ def eks_token(session: boto3.session.Session, region: str, cluster: str) -> str:
     from botocore.auth import SigV4QueryAuth  # noqa: PLC0415
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
 
-    credentials = session.get_credentials()
+    credentials = session_of(environ).get_credentials()
     if credentials is None:
-        raise Rejected(
-            f"no AWS credentials to sign a token for the EKS cluster {cluster!r} with",
-            reason="credentials_missing",
+        raise no_credentials(
+            f"no AWS credentials to sign a token for the EKS cluster {cluster!r} with"
         )
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     url = f"https://sts.{region}.{suffix}/?Action=GetCallerIdentity&Version=2011-06-15"
@@ -80,8 +59,7 @@ def eks_token(session: boto3.session.Session, region: str, cluster: str) -> str:
 
 
 def _refused(error: Exception, what: str) -> Rejected | Uncertain:
-    response = getattr(error, "response", {})
-    code, told = response.get("Error", {}).get("Code", ""), str(error)
+    code, told = code_of(error), str(error)
     if code in {"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"}:
         message = f"{what}: {told}. Grant eks:DescribeCluster on the cluster"
         return Rejected(message, reason="access_denied")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import invalid, text_of, texts, words
+from push_dispatch.platforms.shared import invalid, merged_env, texts, words
 
 __all__ = [
     "ATTEMPT",
@@ -175,8 +175,7 @@ def _fill(container: dict[str, Any], job: Job) -> None:
     command = job.configuration.get("command")
     if container.get("args") is None and not container.get("command"):
         container["args"] = command
-    # A null removes the manifest's own.
-    merged = {**_named(container.get("env")), **_named(job.configuration.get("env"))}
+    merged = merged_env(container.get("env"), job.configuration.get("env"))
     plain = [entry for name, entry in merged.items() if name not in job.secrets]
     container["env"] = plain + [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": job.name, "key": name}}}
@@ -187,34 +186,12 @@ def _fill(container: dict[str, Any], job: Job) -> None:
 def _complete(container: dict[str, Any]) -> None:
     """Bring environment and commands into the types of the API."""
     if container.get("env") is not None:
-        named = _named(container["env"]).values()
-        container["env"] = [entry for entry in named if entry.get("value", "") is not None]
+        container["env"] = list(merged_env(container["env"], None).values())
     for key in ("command", "args"):
         if container.get(key) is None:
             container.pop(key, None)
         else:
             container[key] = words(container[key], key)
-
-
-def _named(env: Any) -> dict[str, dict[str, Any]]:
-    """Return the entries of an environment by name, be it an object or Kubernetes' list; of a
-    list that has an object in it (`["{{ env }}", …]`), those of the object as well. Entries with
-    `valueFrom` stay as they are."""
-    if isinstance(env, Mapping):
-        return {
-            str(name): {"name": str(name), "value": None if value is None else text_of(value)}
-            for name, value in env.items()
-        }
-    found: dict[str, dict[str, Any]] = {}
-    for index, entry in enumerate(env or []):
-        if not isinstance(entry, Mapping):
-            raise invalid(f"env[{index}] is not an object with name and value")
-        if "name" in entry:
-            value = {"value": text_of(entry["value"])} if entry.get("value") is not None else {}
-            found[str(entry["name"])] = {**entry, **value}
-        else:
-            found |= _named(entry)
-    return found
 
 
 # -- labels -----------------------------------------------------------------------------------

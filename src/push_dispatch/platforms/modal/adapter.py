@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +21,7 @@ from push_dispatch.core.errors import PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
-from push_dispatch.platforms.built_in import MODAL
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.modal.clients import Clients
 from push_dispatch.platforms.modal.cost import estimate
 from push_dispatch.platforms.modal.refusal import REFUSALS
@@ -60,24 +59,18 @@ _REGISTRIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A sandbox; as a string it is the handle."""
+class _Place(shared.Place):
+    """A sandbox; the two versions have calls of their own."""
 
+    FORM = "{app}/{id}@v{number}"
     app: str
     id: str
-    #: Suffix of the calls that know it: the two versions have calls of their own.
-    version: str
+    number: str
 
-    @classmethod
-    def parse(cls, handle: str) -> _Place:
-        app, _, rest = handle.partition("/")
-        sandbox, _, version = rest.partition("@")
-        if not (app.startswith("ap-") and sandbox.startswith("sb-") and version in {"v1", "v2"}):
-            raise ValueError(f"{handle!r} is no sandbox of Modal")
-        return cls(app, sandbox, "V2" if version == "v2" else "")
-
-    def __str__(self) -> str:
-        return f"{self.app}/{self.id}@{'v2' if self.version else 'v1'}"
+    @property
+    def version(self) -> str:
+        """Suffix of the calls that know it."""
+        return "V2" if self.number == "2" else ""
 
 
 class Modal:
@@ -87,7 +80,7 @@ class Modal:
     """
 
     name: ClassVar[str] = "modal"
-    capabilities: ClassVar[Capabilities] = MODAL
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
 
     def __init__(
         self,
@@ -145,7 +138,7 @@ class Modal:
                 app_id=app, definition=definition_for(job, image_id, ids), tags=tags_of(job)
             )
             answer = self._clients.ask("SandboxCreate", request)
-            return str(_Place(app, answer.sandbox_id, ""))
+            return str(_Place(app, answer.sandbox_id, "1"))
         sources = [api_pb2.SecretSource(secret_id=secret) for secret in named]
         sources += [api_pb2.SecretSource(env=api_pb2.StringMap(contents=c)) for c in inline]
         answer = self._clients.ask(
@@ -157,7 +150,7 @@ class Modal:
                 tags=tags_of(job),
             ),
         )
-        return str(_Place(app, answer.sandbox_id, "V2"))
+        return str(_Place(app, answer.sandbox_id, "2"))
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
@@ -178,7 +171,7 @@ class Modal:
             if REFUSALS.gone(error):
                 return None
             raise
-        return str(_Place(app, answer.sandbox_id, version))
+        return str(_Place(app, answer.sandbox_id, version.removeprefix("V") or "1"))
 
     # -- what a sandbox needs --------------------------------------------------------------------
 
@@ -253,20 +246,14 @@ class Modal:
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. One list of what runs per app, and one request for each attempt
         that is not in it."""
-        places, seen = shared.parsed(jobs, _Place.parse)
-        apps: dict[str, list[tuple[Watched, _Place]]] = defaultdict(list)
-        for watched, place in places:
-            apps[place.app].append((watched, place))
-        for app, group in apps.items():
-            seen += self._observed(app, group)
-        return seen
+        size = max(1, len(jobs))
+        return shared.observe_groups(
+            jobs, _Place.parse, lambda place: place.app, self._observed, size
+        )
 
-    def _observed(self, app: str, group: Sequence[tuple[Watched, _Place]]) -> list[Observation]:
-        try:
-            with _translated():
-                running = self._running(app, {place.id for _, place in group})
-        except PlatformError as error:
-            return [shared.unknown(watched, error.message) for watched, _ in group]
+    def _observed(self, group: Sequence[tuple[Watched, _Place]]) -> list[Observation]:
+        with _translated():
+            running = self._running(group[0][1].app, {place.id for _, place in group})
         return [self._observe(place, watched, running.get(place.id)) for watched, place in group]
 
     def _running(self, app: str, wanted: set[str]) -> dict[str, Any]:

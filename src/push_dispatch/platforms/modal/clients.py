@@ -24,7 +24,7 @@ from modal_proto import api_pb2, api_pb2_grpc
 from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.channel import Channel
 from push_dispatch.platforms.rest import READ_SECONDS
-from push_dispatch.platforms.shared import secret_named
+from push_dispatch.platforms.shared import no_credentials, secret_named
 from push_dispatch.ports.secrets import Secrets
 
 __all__ = ["Clients"]
@@ -103,10 +103,9 @@ class Clients:
             return pair[0], pair[1]
         name = self._environ.get(_NAME)
         if not name:
-            raise Rejected(
+            raise no_credentials(
                 f"nothing says who this function is at Modal: set {_NAME}, or MODAL_TOKEN_ID and "
-                "MODAL_TOKEN_SECRET",
-                reason="credentials_missing",
+                "MODAL_TOKEN_SECRET"
             )
         value = secret_named(self._secrets, self._environ, _NAME)
         try:
@@ -117,9 +116,8 @@ class Clients:
                 f"{_NAME}: secret {name!r} has no {error}", reason="secret_unavailable"
             ) from error
         except (ValueError, TypeError):
-            raise Rejected(
-                f'{_NAME}: secret {name!r} must be {{"token_id": …, "token_secret": …}}',
-                reason="credentials_missing",
+            raise no_credentials(
+                f'{_NAME}: secret {name!r} must be {{"token_id": …, "token_secret": …}}'
             ) from None
 
 

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock, Thread, Timer
 from typing import Any, ClassVar
@@ -21,10 +22,10 @@ from typing import Any, ClassVar
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.platforms.base import Capabilities, Job, Watched
-from push_dispatch.platforms.built_in import PROCESS
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.process.attempt import CLAIM_SECONDS, Attempt
 from push_dispatch.platforms.process.request import command_of, directory_of, environment_of
-from push_dispatch.platforms.shared import building, lost
+from push_dispatch.platforms.shared import building, lost, not_configured
 
 __all__ = ["Process", "stop_all"]
 
@@ -41,7 +42,7 @@ class Process:
     are kept, and `PUSH_DISPATCH_PROCESS_GRACE`, seconds between SIGTERM and SIGKILL."""
 
     name: ClassVar[str] = "process"
-    capabilities: ClassVar[Capabilities] = PROCESS
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         folder = environ.get("PUSH_DISPATCH_PROCESS_DIR")
@@ -175,9 +176,8 @@ class Process:
 
     def _attempt(self, name: str) -> Attempt:
         if self._folder is None:
-            raise Rejected(
-                "PUSH_DISPATCH_PROCESS_DIR is not set: processes are started by a local runtime",
-                reason="platform_not_configured",
+            raise not_configured(
+                "PUSH_DISPATCH_PROCESS_DIR is not set: processes are started by a local runtime"
             )
         return Attempt(self._folder / Path(name).name)
 
@@ -254,10 +254,7 @@ def _not_started(error: OSError) -> PlatformError:
         case errno.ENOSPC | errno.EDQUOT:
             return NoCapacity(f"the disk of PUSH_DISPATCH_PROCESS_DIR is full: {error}")
         case errno.EACCES | errno.EPERM | errno.EROFS | errno.ENOTDIR:
-            return Rejected(
-                f"PUSH_DISPATCH_PROCESS_DIR cannot be written: {error}",
-                reason="platform_not_configured",
-            )
+            return not_configured(f"PUSH_DISPATCH_PROCESS_DIR cannot be written: {error}")
         case _:
             # Out of processes or memory: an executable that cannot be run exits with 126.
             return Throttled(f"the process cannot be started: {error}")
@@ -268,19 +265,8 @@ def _own_environment() -> dict[str, str]:
 
 
 def _event(seen: Observation) -> Event:
-    detail = {
-        "run_id": seen.run_id,
-        "attempt": seen.attempt,
-        "status": seen.status.value,
-        "handle": seen.handle,
-        "exit_code": seen.exit_code,
-        "reason": seen.reason,
-        "message": seen.message,
-        "started_at": seen.started_at,
-        "ended_at": seen.ended_at,
-    }
     return {
         "source": "push-dispatch.process",
         "detail-type": "Process State Change",
-        "detail": detail,
+        "detail": asdict(seen) | {"status": seen.status.value},
     }

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from push_dispatch.core.errors import Uncertain
 from push_dispatch.core.model import Observation
 from push_dispatch.platforms.base import Capabilities, Job, Watched
-from push_dispatch.platforms.built_in import VERTEX
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.google import logging as google_logging
 from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
 from push_dispatch.platforms.google.rest import GoogleRest, signed_in
@@ -45,7 +45,7 @@ class Vertex:
     """
 
     name: ClassVar[str] = "vertex"
-    capabilities: ClassVar[Capabilities] = VERTEX
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
     #: As a custom role on the project; and `iam.serviceAccounts.actAs` on the jobs' own account.
     google_permissions: ClassVar[tuple[str, ...]] = (
         "aiplatform.customJobs.cancel",

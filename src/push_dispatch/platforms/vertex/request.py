@@ -7,22 +7,13 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.google.request import labels_for, place_for
-from push_dispatch.platforms.shared import (
-    inner,
-    invalid,
-    matched,
-    merged_env,
-    number,
-    objects,
-    words,
-)
 
 __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
 
@@ -30,36 +21,30 @@ __all__ = ["ATTEMPT", "RUN", "Place", "Region", "body_for", "region_of"]
 RUN = "push-dispatch-run"
 ATTEMPT = "push-dispatch-attempt"
 
-_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/customJobs/([^/]+)")
 _WEEK = 604_800
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class Region(shared.Place):
     """Where jobs are created."""
 
+    FORM = "projects/{project}/locations/{location}"
     project: str
     location: str
 
-    def __str__(self) -> str:
-        return f"projects/{self.project}/locations/{self.location}"
-
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One custom job; as a string it is the job's name, and the handle."""
+class Place(shared.Place):
+    """One custom job; the handle is its name."""
 
-    region: Region
+    FORM = f"{Region.FORM}/customJobs/{{id}}"
+    project: str
+    location: str
     id: str
 
-    @classmethod
-    def parse(cls, handle: str) -> Place:
-        """Raises ValueError."""
-        project, location, job = matched(_NAME, handle, "name of a custom job")
-        return cls(Region(project, location), job)
-
-    def __str__(self) -> str:
-        return f"{self.region}/customJobs/{self.id}"
+    @property
+    def region(self) -> Region:
+        return Region(self.project, self.location)
 
 
 def region_of(job: Job, project: str | None) -> Region:
@@ -79,7 +64,7 @@ def body_for(job: Job) -> dict[str, Any]:
     try:
         return _body_for(job)
     except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise invalid(f"job_spec is no job of Vertex AI: {error!r}") from error
+        raise shared.invalid(f"job_spec is no job of Vertex AI: {error!r}") from error
 
 
 # -- parts of the job -------------------------------------------------------------------------
@@ -88,10 +73,10 @@ def body_for(job: Job) -> dict[str, Any]:
 def _body_for(job: Job) -> dict[str, Any]:
     configuration = job.configuration
     spec = _camel(configuration.get("job_spec") or {})
-    for pool in objects(spec, "workerPoolSpecs", "job_spec"):
-        _fill(inner(pool, "containerSpec", "job_spec.worker_pool_specs[]"), configuration)
+    for pool in shared.objects(spec, "workerPoolSpecs", "job_spec"):
+        _fill(shared.inner(pool, "containerSpec", "job_spec.worker_pool_specs[]"), configuration)
         pool["replicaCount"] = str(pool.get("replicaCount") or 1)
-        _count_accelerators(inner(pool, "machineSpec", "job_spec.worker_pool_specs[]"))
+        _count_accelerators(shared.inner(pool, "machineSpec", "job_spec.worker_pool_specs[]"))
     if account := spec.pop("serviceAccountName", None):
         spec["serviceAccount"] = account
     hours = spec.pop("maximumRunTimeHours", None)
@@ -107,17 +92,17 @@ def _body_for(job: Job) -> dict[str, Any]:
 def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
     container["imageUri"] = container.get("imageUri") or configuration.get("image")
     if not container["imageUri"]:
-        raise invalid("no image is given: set the job variable `image`")
+        raise shared.invalid("no image is given: set the job variable `image`")
     for key in ("command", "args"):
-        container[key] = words(container.get(key), f"container_spec.{key}")
-    merged = merged_env(container.get("env"), configuration.get("env"), "container_spec.env")
+        container[key] = shared.words(container.get(key), f"container_spec.{key}")
+    merged = shared.merged_env(container.get("env"), configuration.get("env"), "container_spec.env")
     container["env"] = list(merged.values())
 
 
 def _scheduling(given: Mapping[str, Any], hours: Any, job: Job) -> dict[str, Any]:
     """Vertex AI starts a job anew that failed for an internal error, unseen: never here."""
     seconds = job.timeout_seconds or (
-        int(number(hours, "job_spec.maximum_run_time_hours") * 3600) if hours else None
+        int(shared.number(hours, "job_spec.maximum_run_time_hours") * 3600) if hours else None
     )
     timeout = {"timeout": f"{min(seconds, _WEEK)}s"} if seconds else {}
     never = {"restartJobOnWorkerRestart": False, "disableRetries": True}

@@ -1,0 +1,69 @@
+"""How does a platform reach AWS? With the identity of an environment, once and not for long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import boto3
+
+__all__ = ["client_of", "code_of", "region_in", "session_of"]
+
+_CONNECT_SECONDS = 2
+_IDENTITY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+
+
+def session_of(environ: Mapping[str, str]) -> boto3.session.Session:
+    """The identity that `environ` names as the AWS CLI does; what it does not name, boto3 looks for
+    in its usual places."""
+    return _session(*(environ.get(name) for name in _IDENTITY))
+
+
+def region_in(environ: Mapping[str, str]) -> str:
+    """The region that `environ` names; empty if it names none."""
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
+
+
+def client_of(
+    session: boto3.session.Session,
+    service: str,
+    region: str,
+    *,
+    environ: Mapping[str, str],
+    read_seconds: float = 8,
+) -> Any:
+    """A client that neither waits long nor sends anything twice by itself. Its endpoint is that of
+    `AWS_ENDPOINT_URL_…` in `environ`, or of `AWS_ENDPOINT_URL`."""
+    from botocore.config import Config  # noqa: PLC0415 - the cost estimate needs no SDK
+
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": 1},
+    )
+    name = {"logs": "CLOUDWATCH_LOGS"}.get(service, service.upper())
+    endpoint = environ.get(f"AWS_ENDPOINT_URL_{name}") or environ.get("AWS_ENDPOINT_URL")
+    return session.client(service, region_name=region or None, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+
+
+def code_of(error: BaseException | None) -> str:
+    """Return the code of an answer, such as `ConflictException`; empty if there was none."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+@lru_cache(maxsize=4)
+def _session(
+    key: str | None, secret: str | None, token: str | None, profile: str | None
+) -> boto3.session.Session:
+    """One per identity: it keeps the services' models, which take long to read."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.session.Session(
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+        profile_name=profile,
+    )
