@@ -8,4 +8,4 @@ if ! make --no-print-directory env-prefect; then
   exit 77
 fi
 .venv/bin/pytest -m slow tests/contract/test_prefect_templates.py \
-  tests/contract/test_prefect_requests_clouds.py
+  tests/contract/test_prefect_requests_clouds.py tests/contract/test_prefect_requests_containers.py

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +19,7 @@ from push_dispatch.platforms.aci.request import group_for
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run.request import body_for as cloud_run_body, cleaned
 from push_dispatch.platforms.vertex.request import body_for as vertex_body
-from tests.contract.prefect import differences
+from tests.contract.prefect.asking import ask
 from tests.fakes.vertex import PARENT, FakeVertex
 
 pytestmark = [
@@ -30,10 +27,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("prefect"),
 ]
-
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".envs/prefect/bin/python"
-SCRIPT = ROOT / "tests/contract/prefect/requests_clouds.py"
 
 
 @dataclass(frozen=True)
@@ -127,33 +120,23 @@ class Answered:
 
 @pytest.fixture(scope="module")
 def answered() -> list[Answered]:
-    if not PYTHON.exists():
-        pytest.skip("Prefect is not installed: run `make env-prefect` for .envs/prefect")
-    process = subprocess.Popen(
-        [PYTHON, SCRIPT],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PROBE": differences.PROBE, "PYTHONWARNINGS": "ignore"},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    templates = json.loads(process.stdout.readline())
-    ours = [_ours(case, templates[case.type]) for case in CASES]
-    asked = [
-        {
-            "type": case.type,
-            "template": templates[case.type],
-            "variables": {**BASE[case.type], **case.variables},
-            "ours": body,
-        }
-        for case, body in zip(CASES, ours, strict=True)
-    ]
-    asked += [{**one, "ours": _shown(one["ours"])} for one in asked if one["type"] == "vertex-ai"]
-    output, _ = process.communicate(json.dumps(asked) + "\n")
-    assert process.returncode == 0
-    answers = json.loads(output)
-    assert {answer.get("error") for answer in answers} == {None}
+    ours: list[dict[str, Any]] = []
+
+    def cases(templates: Mapping[str, Any]) -> list[dict[str, Any]]:
+        ours[:] = [_ours(case, templates[case.type]) for case in CASES]
+        asked = [
+            {
+                "type": case.type,
+                "template": templates[case.type],
+                "variables": {**BASE[case.type], **case.variables},
+                "ours": body,
+            }
+            for case, body in zip(CASES, ours, strict=True)
+        ]
+        vertex = [one for one in asked if one["type"] == "vertex-ai"]
+        return asked + [{**one, "ours": _shown(one["ours"])} for one in vertex]
+
+    answers = ask("requests_clouds.py", cases)
     shown = answers[len(CASES) :]
     assert [problem for answer in shown for problem in answer["problems"]] == []
     answers = answers[: len(CASES)]
