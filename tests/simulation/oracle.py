@@ -93,10 +93,8 @@ class Oracle:
     # -- runs --------------------------------------------------------------------------------------
 
     def _check_run(self, before: Run | None, after: Run) -> None:
-        self.note(
-            f"  {after.name or after.uuid[-6:]} {before.state if before else 'new'} -> {after.state}"
-            f" attempt {after.attempt} {after.reason or ''}"
-        )
+        was, name = before.state if before else "new", after.name or after.uuid
+        self.note(f"  {name} {was} -> {after.state} attempt {after.attempt} {after.reason or ''}")
         if before is None:
             self._check_key(after)
             return

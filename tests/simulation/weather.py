@@ -161,6 +161,10 @@ class Weather:
 
         self._timeline.at(until, over)
 
+    def _fill_dead_letters(self, on: bool) -> None:
+        for queue in self._sim.queues:
+            queue.dead_letters_full = on
+
     def _set(self, fault: Fault, *, on: bool) -> None:
         sim, cloud, amount = self._sim, self._sim.cloud, fault.amount
         after = float(amount) if amount else None
@@ -175,9 +179,7 @@ class Weather:
             "stream_stalls": lambda: setattr(
                 sim.stream, "stalled_until", self._timeline.now + fault.length if on else 0
             ),
-            "dead_letters_full": lambda: (
-                [setattr(queue, "dead_letters_full", on) for queue in sim.queues] and None
-            ),
+            "dead_letters_full": lambda: self._fill_dead_letters(on),
             "no_sweep": lambda: None,
         }
         sets[fault.kind]()
