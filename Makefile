@@ -101,6 +101,7 @@ comma := ,
 extras = $(patsubst %,--extra %,$(subst $(comma), ,$(patsubst [%],%,$(1))))
 build-SubmitFunction: EXTRAS := [submit]
 build-ApiFunction: EXTRAS := [api,submit]
+build-PrefectFunction: EXTRAS := [submit]
 build-PushCloudRunFunction: EXTRAS := [cloud-run]
 build-PushAciFunction: EXTRAS := [aci]
 build-PushModalFunction: EXTRAS := [modal]

@@ -161,7 +161,7 @@ class PrefectServer:
 
     # -- its API ---------------------------------------------------------------------------
 
-    def call(self, method: str, path: str, body: Any = None, *, tries: int = 20) -> Any:
+    def call(self, method: str, path: str, body: Any = None, *, tries: int = 100) -> Any:
         """The JSON of an answer; a busy SQLite is asked again. Fails for a refusal."""
         headers = {"Content-Type": "application/json"}
         if self.auth:

@@ -7,6 +7,7 @@ locals {
       local.has_cloud_run ? { "cloud-run" = aws_sqs_queue.queue["cloud_run"].url } : {},
       local.has_aci ? { "aci" = aws_sqs_queue.queue["aci"].url } : {},
       local.has_modal ? { "modal" = aws_sqs_queue.queue["modal"].url } : {},
+      local.has_prefect ? { "prefect" = aws_sqs_queue.queue["prefect"].url } : {},
     ))
     PUSH_DISPATCH_SECRETS_PREFIX        = var.secrets_prefix
     PUSH_DISPATCH_SYSTEM_SECRETS_PREFIX = var.system_secrets_prefix

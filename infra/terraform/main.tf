@@ -14,6 +14,7 @@ locals {
   has_webhooks  = length(var.webhooks) > 0
   has_managed   = var.managed != null
   has_reporter  = var.enable_reporter
+  has_prefect   = var.enable_prefect
   has_key       = var.kms_key_arn != null
 
   account   = data.aws_caller_identity.current.account_id

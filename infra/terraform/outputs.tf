@@ -49,6 +49,7 @@ output "function_names" {
     { for function in module.push_cloud_run : "push_cloud_run" => function.name },
     { for function in module.push_modal : "push_modal" => function.name },
     { for function in module.report : "report" => function.name },
+    { for function in module.prefect : "prefect" => function.name },
     { for function in module.webhook : "webhook" => function.name },
   )
 }
@@ -75,6 +76,11 @@ output "queue_urls" {
 output "report_url" {
   description = "Where runs report to; null without the reporter."
   value       = local.has_reporter ? local.reports.PUSH_DISPATCH_REPORT_URL : null
+}
+
+output "prefect_url" {
+  description = "Where Prefect servers give hints (prefect attach --hint-url); null without that function."
+  value       = local.has_prefect ? aws_lambda_function_url.prefect[0].function_url : null
 }
 
 output "api_url" {

@@ -37,6 +37,7 @@ locals {
         local.has_cloud_run ? aws_sqs_queue.queue["cloud_run"].arn : null,
         local.has_aci ? aws_sqs_queue.queue["aci"].arn : null,
         local.has_modal ? aws_sqs_queue.queue["modal"].arn : null,
+        local.has_prefect ? aws_sqs_queue.queue["prefect"].arn : null,
       ]
     }
     use_key = local.has_key ? {

@@ -14,6 +14,8 @@ locals {
     request = { enabled = true, dead_letters = "all", receives = 1000 }
     # What the bus tells of changes, on its way to the webhooks.
     webhook = { enabled = local.has_webhooks, dead_letters = "all", receives = 100 }
+    # Attempts that are claimed at a Prefect server before they are pushed, and what it is to hear of.
+    prefect = { enabled = local.has_prefect, dead_letters = "all", receives = 100 }
   }
 
   dead_letters = {

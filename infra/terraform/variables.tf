@@ -183,6 +183,12 @@ variable "system_secrets_prefix" {
   }
 }
 
+variable "enable_prefect" {
+  description = "Deploy the function that serves work pools of self-hosted Prefect servers; see docs/guides/prefect.md."
+  type        = bool
+  default     = false
+}
+
 variable "enable_reporter" {
   description = "Deploy the function that runs report to, behind a public URL that takes the attempts' tokens only."
   type        = bool

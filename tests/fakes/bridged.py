@@ -17,7 +17,7 @@ from push_dispatch.control.prefect.attach import Attached, Wanted, attach
 from push_dispatch.control.prefect.attachment import GATEWAY, Bridge
 from push_dispatch.control.prefect.settle import settle
 from push_dispatch.control.prefect.tick import Ticked, tick
-from push_dispatch.core.model import Run
+from push_dispatch.core.model import Run, RunState
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.finish import finish
 from push_dispatch.engine.hints import Hints, hints_of
@@ -88,6 +88,11 @@ class _Secrets:
         return f"the test's secret {name}"
 
 
+def _watched(run: Run) -> bool:
+    """As the local runtime's filter has it."""
+    return run.state is RunState.PENDING or run.state.ended
+
+
 class _Platform(MemoryPlatform):
     """Remembers containers that were cleaned up."""
 
@@ -155,7 +160,7 @@ class Bridged:
             for pool, hints in hints_of(changes).items():
                 dispatch(self.ports, pool, hints)
             if not self.stopped:
-                settle(self.bridge, [c.after for c in changes if c.after is not None])
+                settle(self.bridge, [c.after for c in changes if c.after and _watched(c.after)])
             for seen in events:
                 finish(self.ports, seen)
             self._carry(mails)

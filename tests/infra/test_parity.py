@@ -45,6 +45,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "EnableAci": "true",
             "EnableCloudRun": "true",
             "EnableModal": "true",
+            "EnablePrefect": "true",
             "EnableReporter": "true",
             "ReporterConcurrency": 5,
             "ReporterRate": 20,
@@ -81,6 +82,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             },
             "deletion_protection": False,
             "enable_dashboard": False,
+            "enable_prefect": True,
             "enable_reporter": True,
             "reporter_concurrency": 5,
             "reporter_rate": 20,
@@ -118,6 +120,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"enable_reporter": True, "aci": {}, "cloud_run": {}, "modal": {}},
     ),
+    "prefect": ({"EnablePrefect": "true"}, {"enable_prefect": True}),
     "managed": ({"ManagedSubnets": "subnet-1"}, {"managed": {"subnets": ["subnet-1"]}}),
 }
 
@@ -143,7 +146,7 @@ def test_who_sends_to_a_queue_that_calls_it_is_allowed_to() -> None:
     """Lambda stops what looks like a loop after 16 messages, unless the function says otherwise."""
     facts = facts_of_template(TEMPLATE, CASES["everything"][0])
     looping = {path.split(".")[1] for path in facts if path.endswith(".recursive loop")}
-    assert looping == {"Dispatch", "PushEcs", "PushCloudRun", "PushAci", "PushModal"}
+    assert looping == {"Dispatch", "PushEcs", "PushCloudRun", "PushAci", "PushModal", "Prefect"}
     assert looping == {name for name in _functions(facts) if _sends_to_itself(facts, name)}
 
 

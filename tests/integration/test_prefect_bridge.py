@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +42,10 @@ def cli(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     found = Cli(folder / "home")
     with LocalUp(found, ("--data-dir", str(folder / "data"))):
         yield found
+
+
+def all_are(server: PrefectServer, runs: Sequence[str], *types: str) -> None:
+    eventually(lambda: all(server.flow_run(run)["state_type"] in types for run in runs), 200)
 
 
 def test_scheduled_and_adhoc_runs_of_three_queues_end_within_their_limits(
@@ -144,12 +148,10 @@ def test_cancellations_in_every_state_end_in_cancelled(
     real, stubborn = server.run(slow), server.run(deaf)
     waiting = server.run(slow)
     future = server.run(slow, at=(datetime.now(UTC) + timedelta(seconds=90)).isoformat())
-    for run in (real, stubborn):
-        eventually(lambda run=run: server.flow_run(run)["state_type"] == "RUNNING")
+    all_are(server, (real, stubborn), "RUNNING")
     for run in (waiting, future, real, stubborn):
         server.set_state(run, "CANCELLING")
-    for run in (waiting, future, real, stubborn):
-        eventually(lambda run=run: server.flow_run(run)["state_type"] == "CANCELLED", 90)
+    all_are(server, (waiting, future, real, stubborn), "CANCELLED")
     held = cli.ok("pool", "inspect", "cancel", "--json").json
     eventually(lambda: cli.ok("pool", "inspect", "cancel", "--json").json["slots_used"] == 0)
     assert held["limit"] == 2
@@ -211,15 +213,21 @@ def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(
 ) -> None:
     stub = Stub(tmp_path)
     server.create_pool("both")
-    deployment = server.deploy("both", "both", command=stub.command)
-    worker = subprocess.Popen(
-        [server.programs / "prefect", "worker", "start", "--pool", "both", "--type", "process"],
-        env={**server.environ, "PREFECT_WORKER_QUERY_SECONDS": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=(tmp_path / "worker.log").open("wb"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
+    # Long enough for both to have claimed: a worker's claim of a run that has ended meanwhile is
+    # accepted by the server, and starts it again, with or without us.
+    deployment = server.deploy(
+        "both", "both", command=stub.command, job_variables={"env": {"STUB_SECONDS": "8"}}
     )
+    command = [server.programs / "prefect", "worker", "start", "--pool", "both"]
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [*command, "--type", "process"],
+            env={**server.environ, "PREFECT_WORKER_QUERY_SECONDS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         named = "/work_pools/both/workers/filter"
         eventually(lambda: bool(server.call("POST", named, {})), 90)
@@ -228,9 +236,7 @@ def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(
         soon = (datetime.now(UTC) + timedelta(seconds=8)).isoformat()
         runs = [server.run(deployment, at=soon) for _ in range(10)]
         runs += [server.run(deployment) for _ in range(10)]
-        eventually(
-            lambda: all(server.flow_run(run)["state_type"] == "COMPLETED" for run in runs), 200
-        )
+        all_are(server, runs, "COMPLETED")
         assert Counter(stub.started()) == Counter(runs)
     finally:
         os.killpg(worker.pid, signal.SIGKILL)
@@ -251,9 +257,7 @@ def test_a_server_that_is_restarted_in_the_middle_loses_and_doubles_nothing(
     eventually(lambda: len(stub.started()) >= 3)
     server.stop(signal.SIGKILL)
     server.start()
-    eventually(
-        lambda: all(server.flow_run(run)["state_type"] in _ENDED for run in runs), seconds=200
-    )
+    all_are(server, runs, *_ENDED)
     ended = Counter(server.flow_run(run)["state_type"] for run in runs)
     # Those whose job could not reach the server for long have not said that they completed.
     assert ended["COMPLETED"] >= 8, ended

@@ -1,8 +1,8 @@
 """The prefect function: what stands between a Prefect server and our pools.
 
-its queue      attempts of attached pools, each claimed at the server before it is pushed
+its queue      attempts of attached pools, each claimed at the server before it is pushed;
+               and, from the bus, that an attempt has started, or ended other than well
 a minute       read ahead, compare, report: see `control.prefect.tick`
-the bus        an attempt has started, or ended other than well
 its URL        the server's hint that there is something to do: see `docs/guides/prefect.md`
 """
 
@@ -20,6 +20,7 @@ from push_dispatch.control.prefect.attachment import Bridge, attachments
 from push_dispatch.control.prefect.claim import claim
 from push_dispatch.control.prefect.settle import settle
 from push_dispatch.control.prefect.tick import Ticked, tick
+from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Run, parse_run_id
 from push_dispatch.ports.messages import Message, Push, Wake, decode
@@ -47,8 +48,6 @@ def handle(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
         return _messages(bridge, event["Records"])
     if "rawPath" in event:
         return _door(bridge, event)
-    if "detail" in event and "run" in event["detail"]:
-        return {"reported": settle(bridge, _runs(bridge, [event["detail"]["run"]]))}
     return _told(tick(bridge))
 
 
@@ -58,8 +57,11 @@ def handle(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
 def _messages(bridge: Bridge, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     pushes: dict[str, Push] = {}
     looks: list[str] = []
+    told: list[str] = []
     for record in records:
         match _decoded(record):
+            case str() as run:
+                told.append(run)
             case Push() as push:
                 pushes[record["messageId"]] = push
             case Wake():
@@ -69,13 +71,20 @@ def _messages(bridge: Bridge, records: Iterable[Mapping[str, Any]]) -> dict[str,
     failed: list[str] = []
     if pushes and not _claimed(bridge, list(pushes.values())):
         failed += pushes
+    if told:
+        # What a server cannot be told now, the next tick does.
+        settle(bridge, _runs(bridge, told))
     if looks:
         _told(tick(bridge))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
-def _decoded(record: Mapping[str, Any]) -> Message | Wake | None:
+def _decoded(record: Mapping[str, Any]) -> Message | Wake | str | None:
+    """The message; the id of the run that an event of the bus is about; None for anything else."""
     try:
+        document = parse_json(record["body"])
+        if isinstance(document, dict) and "detail" in document:
+            return str(document["detail"]["run"])
         return decode(record["body"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from push_dispatch.control.prefect.mirror import BLOCKS
@@ -40,7 +40,12 @@ def resolve(value: Any, variable: Callable[[str], Any], pool: str) -> Any:
 
 def needs_server(value: Any) -> bool:
     """Whether anything in it refers to variables or blocks."""
-    return any(_VARIABLE.search(text) or _BLOCK.search(text) for text in _texts(value))
+    if isinstance(value, Mapping):
+        return "$ref" in value or any(needs_server(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(needs_server(inner) for inner in value)
+    found = isinstance(value, str) and (_VARIABLE.search(value) or _BLOCK.search(value))
+    return bool(found)
 
 
 def resolved_defaults(
@@ -87,14 +92,3 @@ def _secret(path: str, pool: str) -> str:
             reason="invalid_variables",
         )
     return f"{{{{ secrets.{BLOCKS}{pool}/{'/'.join(steps)} }}}}"
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)

@@ -33,7 +33,7 @@ def worth_settling(run: Run) -> bool:
     if run.state.ended:
         return run.reason not in _KNOWN
     current = run.current
-    return current is not None and current.handle is not None and current.started_at is None
+    return current is not None and current.handle is not None
 
 
 def settle(bridge: Bridge, runs: Iterable[Run]) -> int:

@@ -260,6 +260,8 @@ class _Tick:
     def _submit(self, attachment: Attachment, new: Sequence[tuple[FlowRun, int]]) -> None:
         if not new:
             return
+        # Those whose time has passed are due now, all of them: as they come, they stand in line.
+        new = sorted(new, key=lambda each: (each[0].due or 0, each[0].id))
         requests = self._requests(attachment, new)
         try:
             submit_many(self.ports, [request for _, request in requests])
@@ -319,9 +321,9 @@ def _resolved(
     request: Request, template: Mapping[str, Any], variable: Callable[[str], Any]
 ) -> Request:
     """The request with its references to the server's variables and blocks resolved."""
-    given = {**request.deployment_variables, **request.variables}
-    defaults = resolved_defaults(template, given, variable, request.pool)
-    if not defaults and not needs_server(given) and not _has_blocks(given):
+    both = (request.deployment_variables, request.variables)
+    defaults = resolved_defaults(template, {**both[0], **both[1]}, variable, request.pool)
+    if not defaults and not any(needs_server(given) for given in both):
         return request
     return replace(
         request,
@@ -331,10 +333,6 @@ def _resolved(
             **resolve(request.deployment_variables, variable, request.pool),
         },
     )
-
-
-def _has_blocks(given: Mapping[str, Any]) -> bool:
-    return any(isinstance(value, Mapping) and "$ref" in value for value in given.values())
 
 
 def _alive(ports: Ports, pool: str, until: int) -> list[Run]:

@@ -130,6 +130,36 @@ def test_a_renamed_queue_keeps_its_line(server: FakePrefect, ours: Bridged) -> N
     assert ours.started(run) == 1
 
 
+def test_variables_of_the_server_are_resolved_and_blocks_become_secrets(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    server.variables |= {"colour": "blue", "size": 3}
+    env = {"A": "{{ prefect.variables.colour }}-1", "B": "{{ prefect.variables.nowhere }}"}
+    pool = server.pool("etl")
+    deployment = server.deployment("d", pool, job_variables={"env": env})
+    ours.attach("etl")
+    run = server.flow_run(
+        deployment, job_variables={"env": {"C": "{{ prefect.blocks.secret.token }}"}}
+    )
+    ours.tick()
+    ours.deliver()
+    (mine,) = ours.runs("etl")
+    assert mine.deployment_variables["env"] == {"A": "blue-1", "B": None}
+    assert mine.variables["env"]["C"] == "{{ secrets.prefect-blocks/etl/secret/token }}"
+    del run
+
+
+def test_runs_that_are_due_at_once_start_in_the_order_of_their_times(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl", concurrency_limit=1))
+    ours.attach("etl")
+    late = [server.flow_run(deployment, at=START - at * 1000) for at in (1, 3, 2)]
+    ours.tick()
+    ours.deliver()
+    assert [ours.started(run) for run in late] == [0, 1, 0]
+
+
 # -- one winner -------------------------------------------------------------------------------
 
 
