@@ -34,6 +34,7 @@ from push_dispatch.core.model import (
 )
 from push_dispatch.core.validation import check_template
 from push_dispatch.engine.audit import not_audited
+from push_dispatch.engine.lanes import has_lanes, is_looser, surface_all, unpark_queue
 from push_dispatch.engine.transition import move, transition
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
@@ -118,11 +119,15 @@ def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool
             _check_queue(queue)
         _check_rates(changed, before=pool)
         _check_texts(changed, before=pool)
+        changed = replace(changed, laned=changed.laned or has_lanes(pool) or has_lanes(changed))
         try:
-            return ports.store.save_pool(changed)
+            saved = ports.store.save_pool(changed)
         except Conflict:
             ports.rest(race)
             continue
+        if saved.laned and is_looser(pool, saved):
+            surface_all(ports, saved)
+        return saved
     raise Conflict(f"pool {name!r} is being changed all the time")
 
 
@@ -277,6 +282,7 @@ def delete_queue(ports: Ports, pool: str, name: str) -> int:
     while new:
         moved |= move(ports, pool, new[:100])
         new = new[100:]
+    unpark_queue(ports, pool, name)
     while entries := ports.store.line(pool, name, 100):
         moved |= move(ports, pool, entries)
     return len(moved)

@@ -64,6 +64,8 @@ class Snapshot:
     ready: Mapping[str, Sequence[Ready]]
     #: Of the last type that a run of the pool may be pushed to.
     circuit: Circuit = field(default_factory=Circuit)
+    #: Queues of which more is in line than was read: nobody behind what was not read is admitted.
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ class _Desk:
     head: Ready | None = None
     kept: int = 0
     hungry: set[str] = field(default_factory=set)
+    #: What stands before those that follow was not all read.
+    cut_off: bool = False
 
     def __post_init__(self) -> None:
         self.since = {holder.slot: holder.since for holder in self.snapshot.ledger.holders}
@@ -246,7 +250,7 @@ class _Desk:
             return "rate_limit"
         if reason := used.named_reason(pool, ready) or self._capacity_holds(ready):
             return reason
-        return self._platform_holds(ready)
+        return "behind_others" if self.cut_off else self._platform_holds(ready)
 
     def _keep(self, ready: Ready) -> None:
         """Keep what becomes free for a run that waits for capacity."""
@@ -319,6 +323,7 @@ class _Desk:
         ready = Ready(queue.name, self.now, "", "", 0)
         if self.kept < _KEPT and self.reason_to_wait(queue, ready) is None:
             self.hungry.add(queue.name)
+            self.cut_off |= queue.name in self.snapshot.unread
 
 
 def _collides(pool: Pool, used: Used, ready: Ready, now: int) -> bool:

@@ -21,9 +21,10 @@ from dataclasses import dataclass, field, replace
 from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, next_turn
 from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
-from push_dispatch.core.model import DELETED, Collision, Pool, Ready, Run, RunState
+from push_dispatch.core.model import DELETED, Collision, Holder, Pool, Ready, Run, RunState
 from push_dispatch.engine.hints import Hints
-from push_dispatch.engine.snapshot import BATCH, decided, snapshot_of
+from push_dispatch.engine.lanes import park, park_new, surface
+from push_dispatch.engine.snapshot import BATCH, Read, decided, snapshot_of
 from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
@@ -162,7 +163,8 @@ def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
         ports.store.dequeue(pool.name, hints.gone)
     if not entries:
         return
-    ports.store.enqueue(pool.name, entries, now)
+    # Where a lane was chosen by a ledger that another pass replaces, the pass to come finds it.
+    hints.touched += park_new(ports, pool, entries)
     soon = now + WAKE_WITHIN_SECONDS * 1000
     wake_when_due(ports, pool.name, [e for e in entries if now < e.due <= soon])
 
@@ -189,10 +191,14 @@ def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bo
         if found is None:
             return False
         ledger = found.ledger.without(hints.ended)
-        released = len(found.ledger.holders) - len(ledger.holders)
-        snapshot, decision = decided(
-            ports, replace(found, ledger=ledger), ports.clock(), thorough=thorough
-        )
+        kept = {holder.slot for holder in ledger.holders}
+        freed = [h for h in found.ledger.holders if h.slot not in kept]
+        released = len(freed)
+        touched: list[Ready | Holder] = [*hints.touched, *freed]
+        # Before the commit, so that it may admit them; and after it, as they may come meanwhile.
+        surface(ports, found.pool, ledger, touched, unlimited=thorough)
+        read = decided(ports, replace(found, ledger=ledger), ports.clock(), thorough=thorough)
+        snapshot, decision = read.snapshot, read.decision
         if decision.admit or released:
             try:
                 snapshot, decision = _commit(ports, snapshot, decision)
@@ -203,7 +209,9 @@ def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bo
         passed.released += released
         passed.slots_used = len(snapshot.ledger.holders)
         _carry_out(ports, snapshot, decision, passed)
-        more = len(decision.admit) >= BATCH
+        more = _settle_lanes(ports, read, snapshot, touched) or len(decision.admit) >= BATCH
+        # What has been told once need not be looked at again.
+        hints.touched = []
         # Only who has taken a turn, or brings somebody new, sees to the next one: a wake that
         # comes in vain begets no other.
         if not more and (decision.admit or hints.waiting or thorough):
@@ -224,6 +232,22 @@ def _commit(ports: Ports, snapshot: Snapshot, decision: Decision) -> tuple[Snaps
         ledger = apply(snapshot, (), ports.clock())
         ports.store.commit(ledger)
     return replace(snapshot, ledger=ledger), decision
+
+
+def _settle_lanes(
+    ports: Ports, read: Read, snapshot: Snapshot, touched: Sequence[Ready | Holder]
+) -> bool:
+    """Park who is in the way, and bring back those whose turn it is now. True if either was done:
+    then another pass may admit more."""
+    decision = read.decision
+    parked = park(ports, snapshot.pool, snapshot.ledger, read.in_the_way)
+    ledger = snapshot.ledger
+    if parked:
+        # Another pass may have freed their key, and have looked for them before they were here.
+        ledger = ports.store.ledger(snapshot.pool.name)
+    left = (*decision.admit, *decision.expire, *decision.collide, *read.stale, *parked)
+    surfaced = surface(ports, snapshot.pool, ledger, (*touched, *left))
+    return bool(parked or surfaced)
 
 
 def _wake_for_turn(ports: Ports, snapshot: Snapshot, decision: Decision) -> None:

@@ -29,6 +29,8 @@ class Hints:
     stopping: list[Run] = field(default_factory=list)
     #: Runs that have become due and are cancelled if their deployment runs already.
     due: set[str] = field(default_factory=set)
+    #: Runs that have ended or left their place: others of their keys may start.
+    touched: list[Ready] = field(default_factory=list)
     #: Runs that are malformed in the table.
     unreadable: list[Run] = field(default_factory=list)
 
@@ -39,6 +41,7 @@ class Hints:
         self.gone += others.gone
         self.stopping += others.stopping
         self.due |= others.due
+        self.touched += others.touched
 
 
 def hints_of(changes: Iterable[Change]) -> dict[str, Hints]:
@@ -57,11 +60,13 @@ def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
     elif after.state.ended:
         # Also the attempt that it was waiting for: the slot may have been given to it already.
         hints.ended.add(Slot(after.uuid, after.next_attempt))
+        hints.touched.append(Ready.of(after))
         if before is not None and before.state is RunState.SCHEDULED:
             hints.gone.append(Ready.of(before))
     elif after.state is RunState.SCHEDULED:
         if after.attempt:
             hints.ended.add(Slot(after.uuid, after.attempt))
+            hints.touched.append(Ready.of(after))
         place = Ready.of(after)
         hints.waiting.append(place)
         if before is not None and before.state is RunState.SCHEDULED:

@@ -116,10 +116,11 @@ def _corrected(ports: Ports, ledger: Ledger, found: Recount) -> Ledger:
 
 def _line(ports: Ports, pool: Pool) -> Iterator[Ready]:
     for queue in (*(queue.name for queue in pool.queues), *pool.retired):
-        page = ports.store.line(pool.name, queue, _PAGE)
-        while page:
-            yield from page
-            page = ports.store.line(pool.name, queue, _PAGE, after=page[-1])
+        for lane in (None, ""):
+            page = ports.store.line(pool.name, queue, _PAGE, lane=lane)
+            while page:
+                yield from page
+                page = ports.store.line(pool.name, queue, _PAGE, after=page[-1], lane=lane)
 
 
 def _slot(run: Run) -> Slot:

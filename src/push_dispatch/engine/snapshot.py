@@ -16,15 +16,26 @@ from bisect import insort
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from push_dispatch.core.admission import Decision, Snapshot, decide
 from push_dispatch.core.errors import Conflict
+from push_dispatch.core.lanes import PARKED
 from push_dispatch.core.model import Ready, Run, Slot
 from push_dispatch.engine.claims import renewed
 from push_dispatch.engine.transition import end_unreadable
 from push_dispatch.ports import Ports
 
-__all__ = ["BATCH", "DEPTH", "decided", "snapshot_of", "waiting_in", "with_heads", "with_lines"]
+__all__ = [
+    "BATCH",
+    "DEPTH",
+    "Read",
+    "decided",
+    "snapshot_of",
+    "waiting_in",
+    "with_heads",
+    "with_lines",
+]
 
 #: Admissions of one commit: keeps a pass, and what a crash leaves unfinished, small.
 BATCH = 100
@@ -33,6 +44,19 @@ BATCH = 100
 DEPTH = 1000
 #: Entries read at first beyond the free slots: some are being handed over, or are stale.
 _SLACK = 10
+#: Entries that a pass reads beyond twice the free slots before it parks who is in the way.
+_BUDGET = 25
+
+
+class Read(NamedTuple):
+    """A decision, and what it was read from."""
+
+    snapshot: Snapshot
+    decision: Decision
+    #: Places of runs that wait for their keys and keep the pass from reading on: to be parked.
+    in_the_way: list[Ready]
+    #: Places that were removed because their runs do not wait for them.
+    stale: list[Ready]
 
 
 def snapshot_of(ports: Ports, name: str) -> Snapshot | None:
@@ -43,9 +67,7 @@ def snapshot_of(ports: Ports, name: str) -> Snapshot | None:
     return Snapshot(pool, ledger, {}, ports.store.circuit(name, pool.last_type))
 
 
-def decided(
-    ports: Ports, snapshot: Snapshot, now: int, *, thorough: bool
-) -> tuple[Snapshot, Decision]:
+def decided(ports: Ports, snapshot: Snapshot, now: int, *, thorough: bool) -> Read:
     """Read the line as far as the decision needs, and decide. What is decided about was confirmed
     by the runs themselves; stale entries are removed.
 
@@ -55,11 +77,17 @@ def decided(
     if thorough or _may_admit(snapshot, now):
         line.read_heads()
     while True:
-        snapshot = replace(snapshot, ready=line.ready)
+        snapshot = replace(snapshot, ready=line.ready, unread=line.unread)
         decision = decide(snapshot, now, at_most=BATCH)
         chosen = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
-        if not line.drop_stale(chosen) and not line.read_more(decision.hungry):
-            return snapshot, decision
+        if line.drop_stale(chosen):
+            continue
+        in_the_way = [w.ready for w in decision.wait if w.reason in PARKED]
+        enough = len(in_the_way) > _SLACK and line.count >= line.most
+        if enough and decision.hungry & line.unread:
+            return Read(snapshot, decision, in_the_way, line.stale)
+        if not line.read_more(decision.hungry):
+            return Read(snapshot, decision, [], line.stale)
 
 
 def with_heads(ports: Ports, snapshot: Snapshot, now: int, places: Iterable[Ready]) -> Snapshot:
@@ -76,15 +104,24 @@ def with_lines(ports: Ports, snapshot: Snapshot, places: Iterable[Ready] = ()) -
     """Read `DEPTH` entries of each queue, those that are not due yet among them, with these places
     where they belong."""
     pool = snapshot.pool
-    lines = {q.name: ports.store.line(pool.name, q.name, DEPTH) for q in pool.queues}
+    lines = {q.name: _everybody(ports, pool.name, q.name) for q in pool.queues}
     return replace(snapshot, ready=_merged(lines, places))
 
 
 def waiting_in(ports: Ports, pool: str, queue: str) -> tuple[int, bool]:
     """Count the runs that wait in a queue; whether there are more than were counted."""
     held = {holder.slot for holder in ports.store.ledger(pool).holders}
-    line = ports.store.line(pool, queue, DEPTH)
+    line = _everybody(ports, pool, queue)
     return sum(entry.slot not in held for entry in line), len(line) >= DEPTH
+
+
+def _everybody(ports: Ports, pool: str, queue: str) -> list[Ready]:
+    """Who stands in a queue's line, and who is parked beside it: `DEPTH` at most."""
+    line = ports.store.line(pool, queue, DEPTH)
+    parked = ports.store.line(pool, queue, DEPTH, lane="")
+    if not parked:
+        return line
+    return sorted({*line, *parked}, key=lambda r: r.place[1:])[:DEPTH]
 
 
 def _merged(
@@ -118,7 +155,16 @@ class _Line:
         #: The last entry read of each queue that may have more.
         self._last: dict[str, Ready] = {}
         self._verified: set[Slot] = set()
+        #: Places read, and how many a pass reads before it parks who is in the way.
+        self.count = 0
+        self.most = 2 * (self._page - _SLACK) + _BUDGET
+        self.stale: list[Ready] = []
         self.ready: dict[str, list[Ready]] = {queue.name: [] for queue in pool.queues}
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Queues of which a pass may not have seen all that it has to see."""
+        return frozenset(n for n in self._last if len(self.ready[n]) < DEPTH)
 
     def read_heads(self) -> None:
         for name in self.ready:
@@ -148,6 +194,7 @@ class _Line:
             self.ready[entry.queue].remove(entry)
         for run in runs.values():
             self._end_unreadable(run)
+        self.stale += stale
         # What the run says now may stand under the same name: that is written again, not removed.
         fresh = {entry: _fresh(runs.get(entry.run), entry) for entry in stale}
         written = [place for place in fresh.values() if place]
@@ -164,9 +211,12 @@ class _Line:
             end_unreadable(self._ports, run)
 
     def _read(self, name: str, after: Ready | None) -> None:
-        page = self._store.line(self._pool, name, self._page, after=after, due=self._now)
+        left = self.most - self.count
+        size = min(self._page + _BUDGET - _SLACK, left) if after and left > 0 else self._page
+        page = self._store.line(self._pool, name, size, after=after, due=self._now)
         self._last.pop(name, None)
-        if len(page) == self._page:
+        self.count += len(page)
+        if len(page) == size:
             self._last[name] = page[-1]
         self.ready[name] += renewed(self._ports, self._declared, page) if self._renews else page
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.ending import overdue
 from push_dispatch.core.errors import NotFound, PushDispatchError
 from push_dispatch.core.events import Expire, Stop
@@ -25,6 +26,7 @@ from push_dispatch.engine.dispatch import (
     wake_when_due,
 )
 from push_dispatch.engine.hints import Hints
+from push_dispatch.engine.lanes import has_lanes, heads_of_lanes
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch
@@ -110,6 +112,9 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     swept.enqueued_late += late
     move_retired(ports, pool, swept)
     wake_due(ports, pool, held, swept)
+    if pool.laned or has_lanes(pool):
+        # Where one begins differs from minute to minute: the names of lanes are digests.
+        hints.touched += heads_of_lanes(ports, pool, digest_of({"at": ports.clock() // 60_000}))
     passed = dispatch(ports, name, hints, thorough=True)
     measure(ports, name, passed, {"SlotDrift": drifted, "EnqueuedLate": late})
 

@@ -164,7 +164,7 @@ class Store(Protocol):
     # -- places in line --------------------------------------------------------------------
 
     def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
-        """Put places in line. Idempotent."""
+        """Put places in line, or those with a lane into that. Idempotent."""
         ...
 
     def line(
@@ -175,8 +175,15 @@ class Store(Protocol):
         *,
         after: Ready | None = None,
         due: int | None = None,
+        lane: str | None = None,
     ) -> list[Ready]:
-        """At most `limit` places of a queue in order, behind `after`, not due later than `due`."""
+        """At most `limit` places of a queue in order, behind `after`, not due later than `due`: of
+        its line, or those that are parked in a lane; `""` is all its lanes, one after the other."""
+        ...
+
+    def lanes(self, pool: str, queue: str, after: str, limit: int) -> list[Ready]:
+        """The first place of each of at most `limit` lanes of a queue, in the order of the lanes,
+        behind the lane `after`."""
         ...
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
@@ -184,7 +191,7 @@ class Store(Protocol):
         ...
 
     def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
-        """Return those of these places that are in line."""
+        """Return those of these places that are in line, or parked in a lane of theirs."""
         ...
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:

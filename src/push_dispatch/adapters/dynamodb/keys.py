@@ -14,8 +14,10 @@ __all__ = [
     "RETURNED",
     "SWEEP",
     "TICK_INDEX",
+    "between",
     "circuit",
     "deployment",
+    "lane_prefix",
     "log",
     "logs",
     "pool",
@@ -113,11 +115,25 @@ def ready_prefix(queue: str) -> str:
     return f"READY#{queue}#"
 
 
+def between(queue: str, after: Ready | None, due: int | None, lane: str | None) -> tuple[str, str]:
+    """The first and the last sort key of the places that are asked for: see `Store.line`."""
+    prefix = ready_prefix(queue) if lane is None else lane_prefix(queue, lane)
+    low = f"{ready(after)}\x01" if after else prefix
+    # Sort keys go on with 13 digits of milliseconds, or with the name of a lane.
+    return low, f"{prefix}~" if due is None else f"{prefix}{due:013d}~"
+
+
+def lane_prefix(queue: str, lane: str = "") -> str:
+    """What the sort keys of the places in a queue's lanes begin with, or of those in one lane."""
+    return f"LANE#{queue}#{lane}#" if lane else f"LANE#{queue}#"
+
+
 def ready(entry: Ready) -> str:
     """Sort key of a place in line: by due time, earlier if it was boosted, then by submission. It
     names the run, because two runs that others have put here may have the same order. A run that
     gave its slot back keeps both; its places differ, or removing the last one might remove the next
     one."""
-    place = f"{ready_prefix(entry.queue)}{entry.placed:013d}#{entry.order}"
+    lane = lane_prefix(entry.queue, entry.lane) if entry.lane else ready_prefix(entry.queue)
+    place = f"{lane}{entry.placed:013d}#{entry.order}"
     named = f"{place}#{entry.run}" if entry.names_run and entry.order != entry.run else place
     return f"{named}{RETURNED}{entry.returns}" if entry.returns else named

@@ -150,6 +150,7 @@ _POOL: Mapping[str, str] = {
     "hold_seconds": "number",
     "give_up_seconds": "number?",
     "deployment_limits": "set of limits",
+    "laned": "flag",
     "capacity": "set of numbers",
     "weights": "set of texts",
     "ageing_seconds": "number?",

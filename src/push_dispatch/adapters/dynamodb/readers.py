@@ -232,7 +232,9 @@ _ATTEMPT: Mapping[str, str] = {
 def read_ready(item: Item) -> Ready:
     """The place in line in an item. Raises ValueError, KeyError or TypeError if it is none."""
     place, _, returns = text(item["SK"]).partition(keys.RETURNED)
-    _, queue, due, order = place.split("#", 3)
+    kind, queue, rest = place.split("#", 2)
+    lane, _, rest = rest.partition("#") if kind == "LANE" else ("", "", rest)
+    due, order = rest.split("#", 1)
     run = _uuid(item["run"])
     names_run = order.endswith(f"#{run}")
     boost = number(LAST_TIME)(item["boost"]) if "boost" in item else 0
@@ -240,6 +242,7 @@ def read_ready(item: Item) -> Ready:
         queue=queue,
         due=within(due, LAST_TIME) + boost,
         boost=boost,
+        lane=lane,
         keys=_pairs(item["keys"], str) if "keys" in item else (),
         weights=_pairs(item["weights"], int) if "weights" in item else (),
         timeout_seconds=number(LARGEST)(item["timeout_seconds"])

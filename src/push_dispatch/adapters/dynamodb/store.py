@@ -15,6 +15,7 @@ from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_o
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
+from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import DELETED, Ledger, Pool, Ready, Run, RunState, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
@@ -277,21 +278,35 @@ class DynamoStore:
         *,
         after: Ready | None = None,
         due: int | None = None,
+        lane: str | None = None,
     ) -> list[Ready]:
-        prefix = keys.ready_prefix(queue)
-        # Sort keys go on with 13 digits of milliseconds, so that ':' comes after all of them.
-        low = f"{keys.ready(after)}\x01" if after else prefix
-        high = f"{prefix}:" if due is None else f"{prefix}{due:013d}~"
+        low, high = keys.between(queue, after, due, lane)
         if low > high:
             return []
         found = self._table.query(keys.pool(pool), between=(low, high), limit=limit)
         return self._places(found)
 
+    def lanes(self, pool: str, queue: str, after: str, limit: int) -> list[Ready]:
+        heads: list[Ready] = []
+        while len(heads) < limit:
+            # One query a lane: nothing of a long one is read but its head.
+            low = f"{keys.lane_prefix(queue, after)}~" if after else keys.lane_prefix(queue)
+            found = self._table.query(
+                keys.pool(pool), between=(low, f"{keys.lane_prefix(queue)}~"), limit=1
+            )
+            head = self._places(found)
+            if not head:
+                break
+            heads += head
+            after = head[0].lane
+        return heads
+
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
         self._table.delete_all([(keys.pool(pool), keys.ready(entry)) for entry in entries])
 
     def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
-        wanted = [key_of(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, entries))]
+        places = [place for entry in entries for place in in_any_lane(entry)]
+        wanted = [key_of(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, places))]
         found: set[Ready] = set()
         for start in range(0, len(wanted), READ_BATCH):
             found |= {items.read_ready(i) for i in self._table.get_all(wanted[start:][:READ_BATCH])}

@@ -11,6 +11,7 @@ from typing import Any
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
+from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
 from push_dispatch.ports.store import Change
 
@@ -223,20 +224,27 @@ class MemoryStore:
         *,
         after: Ready | None = None,
         due: int | None = None,
+        lane: str | None = None,
     ) -> list[Ready]:
-        """See `Store.line`."""
         with self._lock:
             line, order = self._line.get(pool, {}), self._order.get(pool, [])
-            start = keys.ready(after) + "\0" if after else keys.ready_prefix(queue)
-            found: list[Ready] = []
-            for key in order[bisect_left(order, start) :]:
-                entry = line[key]
-                if len(found) >= limit or not key.startswith(keys.ready_prefix(queue)):
+            low, high = keys.between(queue, after, due, lane)
+            first = bisect_left(order, low)
+            last = bisect_left(order, high, first)
+            return [line[key] for key in order[first : min(last, first + limit)]]
+
+    def lanes(self, pool: str, queue: str, after: str, limit: int) -> list[Ready]:
+        with self._lock:
+            line, order = self._line.get(pool, {}), self._order.get(pool, [])
+            heads: list[Ready] = []
+            while len(heads) < limit:
+                low = f"{keys.lane_prefix(queue, after)}~" if after else keys.lane_prefix(queue)
+                at = bisect_left(order, low)
+                if at == len(order) or not order[at].startswith(keys.lane_prefix(queue)):
                     break
-                if due is not None and entry.placed > due:
-                    break
-                found.append(entry)
-            return found
+                heads.append(line[order[at]])
+                after = heads[-1].lane
+            return heads
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
         """See `Store.dequeue`."""
@@ -251,7 +259,11 @@ class MemoryStore:
         """See `Store.in_line`."""
         with self._lock:
             line = self._line.get(pool, {})
-            return {entry for entry in entries if line.get(keys.ready(entry)) == entry}
+            return {
+                entry
+                for entry in entries
+                if any(line.get(keys.ready(place)) == entry for place in in_any_lane(entry))
+            }
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         """See `Store.ticks`."""

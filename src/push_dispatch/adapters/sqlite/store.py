@@ -20,6 +20,7 @@ from push_dispatch.adapters.sqlite.database import (
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
+from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, first_id_at, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
@@ -236,13 +237,23 @@ class SqliteStore:
         *,
         after: Ready | None = None,
         due: int | None = None,
+        lane: str | None = None,
     ) -> list[Ready]:
-        prefix = keys.ready_prefix(queue)
-        # Sort keys go on with 13 digits of milliseconds, so that ':' comes after all of them.
-        low = f"{keys.ready(after)}\1" if after else prefix
-        high = f"{prefix}:" if due is None else f"{prefix}{due:013d}~"
+        low, high = keys.between(queue, after, due, lane)
         found = self._db.between(keys.pool(pool), low, high, limit=limit)
         return [items.read_ready(item) for item in found]
+
+    def lanes(self, pool: str, queue: str, after: str, limit: int) -> list[Ready]:
+        heads: list[Ready] = []
+        while len(heads) < limit:
+            low = f"{keys.lane_prefix(queue, after)}~" if after else keys.lane_prefix(queue)
+            found = self._db.between(keys.pool(pool), low, f"{keys.lane_prefix(queue)}~", limit=1)
+            head = [items.read_ready(item) for item in found]
+            if not head:
+                break
+            heads += head
+            after = head[0].lane
+        return heads
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
         gone = [(keys.pool(pool), keys.ready(entry)) for entry in entries]
@@ -250,7 +261,8 @@ class SqliteStore:
             tx.execute_many("DELETE FROM items WHERE pk = ? AND sk = ?", gone)
 
     def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
-        found = (self._db.get(keys.pool(pool), keys.ready(entry)) for entry in entries)
+        places = (place for entry in entries for place in in_any_lane(entry))
+        found = (self._db.get(keys.pool(pool), keys.ready(place)) for place in places)
         return {items.read_ready(item) for item in found if item} & set(entries)
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:

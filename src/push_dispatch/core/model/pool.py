@@ -164,6 +164,8 @@ class Pool:
     #: How much later a run counts as due for each queue that goes before its own; None serves the
     #: queues strictly one after the other.
     ageing_seconds: int | None = None
+    #: Whether it has ever had a limit for which runs may be parked in lanes: the sweep looks there.
+    laned: bool = False
     #: Queues deleted while runs waited in them: their entries move to the default queue.
     retired: tuple[str, ...] = ()
     #: The function that every attempt passes before it is pushed, such as `prefect`, which claims

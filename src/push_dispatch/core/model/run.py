@@ -249,6 +249,8 @@ class Ready:
     returns: int = 0
     refused_at: int = 0
     blames: int = 0
+    #: Where it is parked while a key of its run is full: see `core.lanes`. Empty in the line.
+    lane: str = field(default="", compare=False)
     #: Whether the key of its item ends with the run's id: places of versions before 0.2 do not.
     names_run: bool = field(default=True, compare=False)
 

@@ -1,0 +1,153 @@
+"""How do runs get out of the way while their key is full, and back when it is not?
+
+Parking: a place moves from its queue's line into a lane, and back. Both moves put the new item
+before the old one goes, so a run is never without a place. What is parked is found again by the
+pass that frees a slot of its key, or takes a run of its key out of the line: it reads the lanes
+after its commit. A pass that parks reads the ledger after that: of the two, the later one sees what
+the other did. What a crash leaves between is found by the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from push_dispatch.core.lanes import full_lane, room_in
+from push_dispatch.core.model import Holder, Ledger, Pool, Ready
+from push_dispatch.core.usage import Used
+from push_dispatch.engine.snapshot import BATCH
+from push_dispatch.ports import Ports
+from push_dispatch.ports.messages import Wake
+
+__all__ = [
+    "has_lanes",
+    "heads_of_lanes",
+    "is_looser",
+    "park",
+    "park_new",
+    "surface",
+    "surface_all",
+    "unpark_queue",
+]
+
+#: Lanes of a queue that one sweep looks at.
+_LANES = 200
+
+
+def has_lanes(pool: Pool) -> bool:
+    """Whether a run of the pool may wait for a key of its own."""
+    return bool(
+        pool.key_limit is not None
+        or pool.deployment_limits
+        or any(limit.limit is not None for limit in pool.limits)
+        or any(queue.key_limit is not None for queue in pool.queues)
+    )
+
+
+def park_new(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> list[Ready]:
+    """Enqueue these places, those in a lane whose key is full and has a lane already. Return those:
+    the pass to come has to look at their lanes."""
+    now = ports.clock()
+    due = [entry for entry in entries if entry.due <= now] if has_lanes(pool) else []
+    parked: list[Ready] = []
+    if any(entry.concurrency_key or entry.deployment or entry.keys for entry in due):
+        used = Used.of(pool, ports.store.ledger(pool.name), now)
+        lanes = {entry: lane for entry in due if (lane := full_lane(pool, used, entry))}
+        wanted = {(entry.queue, lane) for entry, lane in lanes.items()}
+        there = {each for each in wanted if ports.store.line(pool.name, each[0], 1, lane=each[1])}
+        parked = [
+            replace(entry, lane=lane)
+            for entry, lane in lanes.items()
+            if (entry.queue, lane) in there
+        ]
+    kept = set(parked)
+    in_line = [entry for entry in entries if entry not in kept]
+    ports.store.enqueue(pool.name, [*in_line, *parked], now)
+    return parked
+
+
+def park(ports: Ports, pool: Pool, ledger: Ledger, entries: Sequence[Ready]) -> list[Ready]:
+    """Move these places into the lanes that are full by this ledger; return those that moved."""
+    now = ports.clock()
+    used = Used.of(pool, ledger, now)
+    lanes = [(entry, full_lane(pool, used, entry)) for entry in entries]
+    parked = [(entry, replace(entry, lane=lane)) for entry, lane in lanes if lane]
+    ports.store.enqueue(pool.name, [moved for _, moved in parked], now)
+    ports.store.dequeue(pool.name, [entry for entry, _ in parked])
+    return [entry for entry, _ in parked]
+
+
+def surface(
+    ports: Ports,
+    pool: Pool,
+    ledger: Ledger,
+    touched: Iterable[Ready | Holder],
+    *,
+    unlimited: bool = False,
+) -> int:
+    """Move the first places of the lanes of these runs back into line, as many as each lane has
+    room for; return how many. `unlimited` also looks at lanes that have lost their limit."""
+    used = Used.of(pool, ledger, ports.clock())
+    rooms: dict[tuple[str, str], int] = {}
+    for run in touched:
+        for queue in pool.queues:
+            for lane, room in room_in(pool, queue, used, run, unlimited=unlimited):
+                rooms[queue.name, lane] = min(room, BATCH)
+    moved = 0
+    for (queue_name, lane), room in rooms.items():
+        entries = ports.store.line(pool.name, queue_name, room, lane=lane)
+        _unpark(ports, pool.name, entries)
+        moved += len(entries)
+    return moved
+
+
+def surface_all(ports: Ports, pool: Pool) -> None:
+    """After a limit was raised or removed: move back what has room now, and have it dispatched. The
+    sweep goes on where there are more lanes."""
+    ledger = ports.store.ledger(pool.name)
+    touched: list[Ready | Holder] = [*ledger.holders, *heads_of_lanes(ports, pool, "")]
+    if surface(ports, pool, ledger, touched, unlimited=True):
+        ports.messages.wake([Wake(pool.name)])
+
+
+def is_looser(before: Pool, after: Pool) -> bool:
+    """Whether a limit that runs are parked for may let in more than it did."""
+    return any(
+        old is not None and (new is None or new > old)
+        for old, new in _pairs_of_limits(before, after)
+    )
+
+
+def _pairs_of_limits(before: Pool, after: Pool) -> Iterator[tuple[int | None, int | None]]:
+    yield before.key_limit, after.key_limit
+    for queue in before.queues:
+        same = after.queue(queue.name)
+        yield queue.key_limit, same.key_limit if same else None
+    for name, limit in before.deployment_limits.items():
+        yield limit, after.deployment_limits.get(name)
+    named = {limit.name: limit.limit for limit in after.limits}
+    for each in before.limits:
+        yield each.limit, named.get(each.name)
+
+
+def heads_of_lanes(ports: Ports, pool: Pool, after: str) -> list[Ready]:
+    """The first place of each lane, of a bounded number of lanes from `after` on and round."""
+    found: list[Ready] = []
+    for queue in pool.queues:
+        heads = ports.store.lanes(pool.name, queue.name, after, _LANES)
+        if len(heads) < _LANES and after:
+            heads += ports.store.lanes(pool.name, queue.name, "", _LANES - len(heads))
+        found += heads
+    return found
+
+
+def unpark_queue(ports: Ports, pool: str, queue: str) -> None:
+    """Move everything that is parked in a queue back into its line: the queue goes."""
+    while entries := ports.store.line(pool, queue, BATCH, lane=""):
+        _unpark(ports, pool, entries)
+
+
+def _unpark(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
+    if entries:
+        ports.store.enqueue(pool, [replace(entry, lane="") for entry in entries], ports.clock())
+        ports.store.dequeue(pool, entries)
