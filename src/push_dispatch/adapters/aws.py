@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from botocore import exceptions as sdk
 
 from push_dispatch.core.errors import Invalid, Misconfigured, PushDispatchError, Unavailable
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["error_for", "translated"]
 
@@ -62,9 +63,9 @@ def error_for(error: sdk.ClientError | sdk.BotoCoreError, what: str) -> PushDisp
         return Misconfigured(message)
     if code.startswith(_ABSENT):
         absent = f"{what} does not exist in this account and region"
-        return Misconfigured(absent, reason="no_backend")
+        return Misconfigured(absent, reason=Reason.NO_BACKEND)
     if "Item size has exceeded the maximum allowed size" in str(error):
-        return Invalid(f"too large for the table: {error}", reason="run_too_large")
+        return Invalid(f"too large for the table: {error}", reason=Reason.RUN_TOO_LARGE)
     if code.startswith("validation"):
         return Invalid(message)
     return Unavailable(message)

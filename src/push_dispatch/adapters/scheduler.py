@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.aws import translated
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.schedule import Schedule, expression_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class EventBridgeSchedules:
                     self._put(deployment, schedule)
             except self._client.exceptions.ValidationException as error:
                 message = error.response["Error"]["Message"]
-                raise Invalid(f"EventBridge Scheduler: {message}", reason="invalid_time") from error
+                raise Invalid(
+                    f"EventBridge Scheduler: {message}", reason=Reason.INVALID_TIME
+                ) from error
             for schedule in known:
                 if (name := name_of(deployment, schedule.name)) not in wanted:
                     with suppress(self._client.exceptions.ResourceNotFoundException):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from push_dispatch.adapters.aws import translated
 from push_dispatch.core.errors import NotFound, Unavailable
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.messages import Message, Wake, encode
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class SqsMessages:
             raise NotFound(
                 f"no function is deployed for platform {platform!r}; deployed: "
                 f"{', '.join(sorted(self._platforms)) or 'none'}",
-                reason="platform_not_configured",
+                reason=Reason.PLATFORM_NOT_CONFIGURED,
             )
         self._send(url, [encode(message) for message in messages], delay_seconds)
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from push_dispatch.adapters.telemetry import logger
 from push_dispatch.api import v1
 from push_dispatch.api.v1 import Reply, Request
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 
 __all__ = ["answered", "query_of", "reply_to"]
@@ -32,7 +33,9 @@ def reply_to(ports: Ports, request: Request) -> Reply:
         return v1.TABLE.answer(ports, request)
     except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
         logger.exception("request failed")
-        return v1.problem(500, "internal_error", "something went wrong: see the function's log")
+        return v1.problem(
+            500, Reason.INTERNAL_ERROR, "something went wrong: see the function's log"
+        )
 
 
 def query_of(text: str) -> dict[str, tuple[str, ...]]:

@@ -29,6 +29,7 @@ from push_dispatch.core.errors import (
     Refused,
 )
 from push_dispatch.core.model import RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.validation import check
 from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit
@@ -57,12 +58,12 @@ def asked(ports: Ports, event: Document, context: Any) -> Document:
     `reason` and `message`."""
     app.context["ports"] = ports
     if wrong := _wrong_body(event):
-        return _plain(400, "invalid_input", wrong)
+        return _plain(400, Reason.INVALID_INPUT, wrong)
     try:
         return app.resolve(event, context)
     except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
         logger.exception("request failed")
-        return _plain(500, "internal_error", "something went wrong: see the function's log")
+        return _plain(500, Reason.INTERNAL_ERROR, "something went wrong: see the function's log")
 
 
 def _wrong_body(event: Document) -> str:
@@ -221,14 +222,14 @@ def _told(error: PushDispatchError) -> Response[Document]:
 @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
 def _told_of_parameters(error: RequestValidationError) -> Response[Document]:
     wrong = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
-    return _error(400, "invalid_input", f"the request is not valid: {wrong}")
+    return _error(400, Reason.INVALID_INPUT, f"the request is not valid: {wrong}")
 
 
 @app.not_found
 def _no_such_path(_: Exception) -> Response[Document]:
     event = app.current_event
     path = f"{event.request_context.http.method} {event.raw_path}"
-    return _error(404, "not_found", f"there is no {path}; GET /openapi.json lists all paths")
+    return _error(404, Reason.NOT_FOUND, f"there is no {path}; GET /openapi.json lists all paths")
 
 
 def _error(status: int, reason: str, message: str) -> Response[Document]:

@@ -11,6 +11,7 @@ import push_dispatch
 from push_dispatch.cli.environment import decoded, prepare
 from push_dispatch.cli.failures import Failure, failure_of, report
 from push_dispatch.cli.opened import OPENED
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["app", "run"]
 
@@ -86,4 +87,4 @@ def run(arguments: Sequence[str]) -> int:
 
 def _usage(error: CycloptsError) -> Failure:
     # The message is made when it is asked for, and looks at all commands.
-    return Failure(" ".join(str(error).split()), "usage", 2)
+    return Failure(" ".join(str(error).split()), Reason.USAGE, 2)

@@ -15,6 +15,7 @@ from push_dispatch.cli.opened import OPENED
 from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import dim
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 
 if TYPE_CHECKING:
@@ -126,10 +127,10 @@ def _hidden() -> str:
 
 def _nowhere(problem: str, why: str) -> Invalid:
     if not why:
-        return Invalid(f"no local runtime is up, and {problem}", reason="no_backend")
+        return Invalid(f"no local runtime is up, and {problem}", reason=Reason.NO_BACKEND)
     hidden = _hidden() if not why.startswith("--") else ""
     chosen = f"AWS is chosen by {why}, and {problem}"
-    return Invalid(f"{chosen}; {hidden}" if hidden else chosen, reason="no_backend")
+    return Invalid(f"{chosen}; {hidden}" if hidden else chosen, reason=Reason.NO_BACKEND)
 
 
 def _find(name: str | None) -> Record | None:

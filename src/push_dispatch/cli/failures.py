@@ -14,19 +14,19 @@ from typing import Any, TextIO
 
 from push_dispatch.cli.output import dim, error_line
 from push_dispatch.core.errors import PushDispatchError
-from push_dispatch.core.reasons import describe
+from push_dispatch.core.reasons import Reason, describe
 
 __all__ = ["Failure", "failure_of", "report"]
 
 #: What can be seen to be wrong without asking anybody.
 _USAGE = frozenset(
     {
-        "usage",
-        "invalid_input",
-        "invalid_limit",
-        "invalid_name",
-        "invalid_priority",
-        "invalid_time",
+        Reason.USAGE,
+        Reason.INVALID_INPUT,
+        Reason.INVALID_LIMIT,
+        Reason.INVALID_NAME,
+        Reason.INVALID_PRIORITY,
+        Reason.INVALID_TIME,
     }
 )
 
@@ -64,7 +64,7 @@ def failure_of(error: BaseException) -> Failure:
         raise error
     return Failure(
         f"{type(error).__name__}: {error}",
-        "internal_error",
+        Reason.INTERNAL_ERROR,
         remedy="PUSH_DISPATCH_DEBUG=1 shows where; please report it.",
     )
 
@@ -76,7 +76,7 @@ def _missing(error: BaseException | None) -> Failure | None:
         if name and not name.startswith("push_dispatch"):
             return Failure(
                 f"this command needs {name}, which is not installed",
-                "platform_not_installed",
+                Reason.PLATFORM_NOT_INSTALLED,
                 remedy="pip install 'push-dispatch[cli,local]'",
             )
         error = error.__cause__ or error.__context__

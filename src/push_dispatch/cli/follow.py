@@ -13,7 +13,7 @@ from push_dispatch.cli.output import dim, json_text, print_json, say, stderr_con
 from push_dispatch.cli.times import span
 from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
-from push_dispatch.core.reasons import describe
+from push_dispatch.core.reasons import Reason, describe
 from push_dispatch.insight.listing import run_named
 from push_dispatch.insight.logs import attempt_of, lines_of
 from push_dispatch.insight.why import reasons_of
@@ -66,7 +66,7 @@ def _read(ports: Ports, ids: Sequence[str]) -> dict[str, Run]:
         found |= {run.id: run for run in ports.store.runs(pool, uuids).values()}
     for run_id in ids:
         if run_id not in found:
-            raise NotFound(f"there is no run {run_id}", reason="run_not_found")
+            raise NotFound(f"there is no run {run_id}", reason=Reason.RUN_NOT_FOUND)
     return {run_id: found[run_id] for run_id in ids}
 
 
@@ -84,7 +84,7 @@ def _late(ports: Ports, runs: Mapping[str, Run], seconds: int | None) -> Refused
     others = f", and {len(open_ones) - 1} others have not ended" if len(open_ones) > 1 else ""
     return Refused(
         f"run {first.id} is {_state(first, why)} after {span(seconds or 0)}{others}",
-        reason="timeout",
+        reason=Reason.TIMEOUT,
     )
 
 

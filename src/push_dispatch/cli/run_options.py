@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from push_dispatch.cli.options import whole
 from push_dispatch.cli.times import duration, moment
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.ports import Ports
 
@@ -137,7 +138,7 @@ def _variables(wanted: Wanted, command: tuple[str, ...]) -> dict[str, object]:
 
 def _due(ports: Ports, wanted: Wanted) -> int | None:
     if wanted.at is not None and wanted.in_ is not None:
-        raise Invalid("--at and --in exclude each other", reason="invalid_time")
+        raise Invalid("--at and --in exclude each other", reason=Reason.INVALID_TIME)
     if wanted.in_ is not None:
         return ports.clock() + duration(wanted.in_, "--in") * 1000
     return None if wanted.at is None else moment(wanted.at)

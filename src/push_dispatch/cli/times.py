@@ -7,6 +7,7 @@ from datetime import datetime
 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Rate, check_rate
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["duration", "moment", "rate_of", "span"]
 
@@ -24,12 +25,12 @@ def moment(text: str, option: str = "--at") -> int:
     except ValueError:
         raise Invalid(
             f"{option} {text!r} is not a time: write it like 2026-12-01T09:00+01:00",
-            reason="invalid_time",
+            reason=Reason.INVALID_TIME,
         ) from None
     if at.tzinfo is None:
         raise Invalid(
             f"{option} {text!r} has no time zone: append Z for UTC, or an offset such as +01:00",
-            reason="invalid_time",
+            reason=Reason.INVALID_TIME,
         )
     return int(at.timestamp() * 1000)
 
@@ -42,7 +43,7 @@ def duration(text: str, option: str) -> int:
     if not text or parts is None:
         raise Invalid(
             f"{option} {text!r} is not a duration: write it like 90s, 5m, 1h30m or 2d",
-            reason="invalid_time",
+            reason=Reason.INVALID_TIME,
         )
     return sum(int(n or 0) * _UNITS[u] for n, u in zip(parts.groups(), _UNITS, strict=True))
 

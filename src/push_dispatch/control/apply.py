@@ -39,6 +39,7 @@ from push_dispatch.control.pools import (
 from push_dispatch.core.deployment import Deployment, active_schedules, from_document
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.model import DEFAULT_QUEUE, Pool
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.snapshot import waiting_in
 from push_dispatch.ports import Ports
 from push_dispatch.ports.schedules import UnknownSchedules
@@ -83,7 +84,7 @@ def plan(
     if prune and not allow_empty and not declared.pools and not declared.deployments:
         raise Refused(
             "the file declares nothing, and --prune would delete everything",
-            reason="nothing_declared",
+            reason=Reason.NOTHING_DECLARED,
         )
     pools = {name: _wanted(ports, entry, prune=prune) for name, entry in declared.pools.items()}
     _check(ports, declared, pools)
@@ -251,7 +252,7 @@ def _check_deletions(ports: Ports, declared: Declaration, steps: Iterable[Step])
         for one in declared.deployments.values()
         if one.pool in gone
     ]
-    reason = "pool_in_use" if problems else "pool_not_empty"
+    reason = Reason.POOL_IN_USE if problems else Reason.POOL_NOT_EMPTY
     for name in gone:
         waiting, busy = runs_under_way(ports, name)
         if waiting or busy:

@@ -29,6 +29,7 @@ from push_dispatch.core.model import (
     Rate,
     check_rate,
 )
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.core.validation import check_template
 
@@ -192,7 +193,7 @@ def _queues(pool: str, entries: Mapping[str, Any]) -> tuple[Queue, ...]:
         if taken.count(priority) > 1:
             raise Invalid(
                 f"pools.{pool}.queues: two queues have priority {priority}; priorities are unique",
-                reason="invalid_priority",
+                reason=Reason.INVALID_PRIORITY,
             )
     free = (number for number in range(1, len(given) + len(taken) + 2) if number not in taken)
     queues = []

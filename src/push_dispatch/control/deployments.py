@@ -21,6 +21,7 @@ from push_dispatch.core.deployment import (
 )
 from push_dispatch.core.errors import Invalid, NotFound, Unreadable
 from push_dispatch.core.model import Pool, check_description, check_limit, check_name
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import check_request
 from push_dispatch.core.schedule import Schedule, check_schedule
 from push_dispatch.core.secret_references import check_secrets, secret_references
@@ -84,7 +85,7 @@ def check_deployment(
     if pool.queue(deployment.queue) is None:
         raise NotFound(
             f"deployment {name!r}: pool {pool.name!r} has no queue {deployment.queue!r}",
-            reason="queue_not_found",
+            reason=Reason.QUEUE_NOT_FOUND,
         )
     names = [schedule.name for schedule in deployment.schedules]
     for schedule in deployment.schedules:
@@ -113,7 +114,7 @@ def deployment_named(ports: Ports, name: str) -> Deployment:
     """The deployment. Raises NotFound (`deployment_not_found`)."""
     document = ports.store.deployment(name)
     if document is None:
-        raise NotFound(f"there is no deployment {name!r}", reason="deployment_not_found")
+        raise NotFound(f"there is no deployment {name!r}", reason=Reason.DEPLOYMENT_NOT_FOUND)
     return from_document(name, document)
 
 

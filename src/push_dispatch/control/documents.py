@@ -19,6 +19,7 @@ from push_dispatch.control.deployments import deployment_named
 from push_dispatch.core.bounds import check_document
 from push_dispatch.core.deployment import Deployment, request_of
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import idempotency_key_of
 from push_dispatch.core.schemas import misfits
@@ -104,11 +105,12 @@ def check_parameters(deployment: Deployment, parameters: Mapping[str, Any]) -> N
         return
     merged = {**deployment.parameters, **parameters}
     what = f"the parameter schema of deployment {deployment.name!r}"
-    errors = misfits(deployment.parameter_schema, merged, what, reason="invalid_parameters")
+    errors = misfits(deployment.parameter_schema, merged, what, reason=Reason.INVALID_PARAMETERS)
     if errors:
         lines = "; ".join(f"{_path(error.absolute_path)}: {error.message}" for error in errors)
         raise Invalid(
-            f"parameters of deployment {deployment.name!r}: {lines}", reason="invalid_parameters"
+            f"parameters of deployment {deployment.name!r}: {lines}",
+            reason=Reason.INVALID_PARAMETERS,
         )
 
 
@@ -120,7 +122,7 @@ def _check(document: Any) -> None:
         check_document(document)
     except ValueError as error:
         raise Invalid(f"the request is not valid: {error}") from error
-    errors = misfits(schema(), document, "the request", reason="invalid_input")
+    errors = misfits(schema(), document, "the request", reason=Reason.INVALID_INPUT)
     if errors:
         lines = "; ".join(f"{_path(error.absolute_path)}: {error.message}" for error in errors)
         raise Invalid(f"the request is not valid: {lines}")
@@ -147,10 +149,10 @@ def _milliseconds(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Invalid(f"{text!r} is not a time in ISO 8601", reason="invalid_time") from error
+        raise Invalid(f"{text!r} is not a time in ISO 8601", reason=Reason.INVALID_TIME) from error
     if moment.tzinfo is None:
-        raise Invalid(f"{text!r} has no time zone; add one such as Z", reason="invalid_time")
+        raise Invalid(f"{text!r} has no time zone; add one such as Z", reason=Reason.INVALID_TIME)
     try:
         return int(moment.astimezone(UTC).timestamp() * 1000)
     except OverflowError as error:
-        raise Invalid(f"{text!r} is out of range", reason="invalid_time") from error
+        raise Invalid(f"{text!r} is out of range", reason=Reason.INVALID_TIME) from error

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from push_dispatch.core.cron import parse_cron
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.schedule import Schedule, due_time, expression_of
 
 __all__ = ["check_fires", "next_time", "occurrences"]
@@ -52,7 +53,7 @@ def check_fires(schedule: Schedule, now: datetime) -> None:
         problem = f"{shown} does not exist in {schedule.timezone}: the clocks go forward over it"
     else:
         problem = f"{shown} never comes true"
-    raise Invalid(f"schedule {schedule.name!r}: {problem}", reason="invalid_time")
+    raise Invalid(f"schedule {schedule.name!r}: {problem}", reason=Reason.INVALID_TIME)
 
 
 def _cron(cron: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:

@@ -32,6 +32,7 @@ from push_dispatch.core.model import (
     check_rate,
     check_secret_patterns,
 )
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.validation import check_template
 from push_dispatch.engine.audit import not_audited
 from push_dispatch.engine.lanes import has_lanes, is_looser, surface_all, unpark_queue
@@ -86,7 +87,7 @@ def check_new_pool(ports: Ports, pool: Pool, template: Mapping[str, Any]) -> Non
     """Raise what `create_pool` would raise now, and change nothing."""
     check_pool(pool, template)
     if ports.store.pool(pool.name):
-        raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
+        raise Refused(f"pool {pool.name!r} exists", reason=Reason.POOL_EXISTS)
 
 
 def keep_template(ports: Ports, name: str, template: Mapping[str, Any]) -> str:
@@ -142,22 +143,24 @@ def delete_pool(ports: Ports, name: str, *, force: bool = False) -> int:
     if busy or (waiting and not force):
         raise Refused(
             f"pool {name!r} is not empty: {len(waiting)} runs wait, {busy} are under way",
-            reason="pool_not_empty",
+            reason=Reason.POOL_NOT_EMPTY,
         )
     if not force and (users := deployments_of(ports, name)):
         raise Refused(
             f"pool {name!r} is named by {len(users)} deployments: {', '.join(users)}",
-            reason="pool_in_use",
+            reason=Reason.POOL_IN_USE,
         )
     # Nothing may start while the runs are cancelled one by one.
     pool = change_pool(ports, name, lambda p: replace(p, paused=True))
     for run in waiting:
-        transition(ports, name, run.uuid, Stop("cancelled_by_user"), run=run)
+        transition(ports, name, run.uuid, Stop(Reason.CANCELLED_BY_USER), run=run)
     held = ports.store.ledger(name).holders
     if held:
         after = ports.store.runs(name, (h.run for h in held))
         if any(run.state in _UNDER_WAY for run in after.values()):
-            raise Refused(f"pool {name!r}: {len(held)} slots are held", reason="pool_not_empty")
+            raise Refused(
+                f"pool {name!r}: {len(held)} slots are held", reason=Reason.POOL_NOT_EMPTY
+            )
     ports.store.delete_pool(pool)
     _end_late(ports, name)
     return len(waiting)
@@ -170,7 +173,7 @@ def _end_late(ports: Ports, name: str) -> None:
         if ports.store.pool(name) is not None:
             return
         why = f"there is no pool {name!r} any more"
-        reject = Reject(run.next_attempt, "pool_not_found", why, unless_claimed=True)
+        reject = Reject(run.next_attempt, Reason.POOL_NOT_FOUND, why, unless_claimed=True)
         transition(ports, name, run.uuid, reject, run=run)
 
 
@@ -195,7 +198,7 @@ def pool_named(ports: Ports, name: str) -> Pool:
     """The pool. Raises NotFound (`pool_not_found`)."""
     pool = ports.store.pool(name)
     if pool is None:
-        raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
+        raise NotFound(f"there is no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
     return pool
 
 
@@ -227,7 +230,7 @@ def create_queue(ports: Ports, pool: str, queue: Queue, *, priority: int | None)
     def add(current: Pool) -> Pool:
         if current.queue(queue.name):
             raise Refused(
-                f"pool {pool!r} has a queue {queue.name!r} already", reason="queue_exists"
+                f"pool {pool!r} has a queue {queue.name!r} already", reason=Reason.QUEUE_EXISTS
             )
         retired = tuple(name for name in current.retired if name != queue.name)
         added = with_queue(current, queue, priority)
@@ -267,7 +270,8 @@ def delete_queue(ports: Ports, pool: str, name: str) -> int:
     """
     if name == DEFAULT_QUEUE:
         raise Refused(
-            f"queue {DEFAULT_QUEUE!r} of pool {pool!r} cannot be deleted", reason="default_queue"
+            f"queue {DEFAULT_QUEUE!r} of pool {pool!r} cannot be deleted",
+            reason=Reason.DEFAULT_QUEUE,
         )
 
     def remove(current: Pool) -> Pool:
@@ -294,7 +298,8 @@ def queue_named(pool: Pool, name: str) -> Queue:
     if queue is None:
         names = ", ".join(q.name for q in pool.in_order)
         raise NotFound(
-            f"pool {pool.name!r} has no queue {name!r}; it has: {names}", reason="queue_not_found"
+            f"pool {pool.name!r} has no queue {name!r}; it has: {names}",
+            reason=Reason.QUEUE_NOT_FOUND,
         )
     return queue
 

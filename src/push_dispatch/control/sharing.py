@@ -9,6 +9,7 @@ from typing import Any
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.limits import check_limits
 from push_dispatch.core.model import MAX_GIVE_UP_SECONDS, Backfill, NamedLimit, Pool, Rate
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.units import amount, check_capacity
 
 __all__ = ["check_sharing", "limit_of", "sharing_of"]
@@ -52,5 +53,5 @@ def check_sharing(pool: Pool) -> None:
         raise Invalid(
             f"{where}: ageing_seconds {step} is not valid: an integer from 1 to "
             f"{MAX_GIVE_UP_SECONDS}; leave it out to serve the queues strictly",
-            reason="invalid_limit",
+            reason=Reason.INVALID_LIMIT,
         )

@@ -25,6 +25,7 @@ from push_dispatch.core.model import (
     Weights,
 )
 from push_dispatch.core.rates import available, next_at, paced_after, starts_after, windows_move
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.units import GRACE_SECONDS, NEVER, free_from
 from push_dispatch.core.usage import Used, scope_of
 
@@ -50,7 +51,7 @@ _DOUBLINGS = 4
 #: Runs that wait for capacity, in one pass, before no more of the line is read.
 _KEPT = 100
 #: Waits for a platform that refuses.
-_REFUSED = frozenset({"no_room", "throttled"})
+_REFUSED = frozenset({Reason.NO_ROOM, Reason.THROTTLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +155,9 @@ def next_turn(snapshot: Snapshot, decision: Decision, now: int) -> int | None:
     pool, ledger = snapshot.pool, snapshot.ledger
     reasons = {wait.reason for wait in decision.wait}
     turns: list[int] = []
-    if "platform_rate" in reasons and pool.platform_rate:
+    if Reason.PLATFORM_RATE in reasons and pool.platform_rate:
         turns.append(next_at(ledger.paced, pool.platform_rate))
-    if reasons & {"rate_limit", "named_rate"}:
+    if reasons & {Reason.RATE_LIMIT, Reason.NAMED_RATE}:
         turns += windows_move(pool, ledger, now)
     refused = [wait.ready for wait in decision.wait if wait.reason in _REFUSED]
     turns += [_aside_until(ready) for ready in refused]
@@ -205,7 +206,7 @@ class _Desk:
             if self.now - held_since >= HANDOVER_SECONDS * 1000:
                 self.resend.append(ready)
             else:
-                self.wait.append(Wait(ready, "handing_over"))
+                self.wait.append(Wait(ready, Reason.HANDING_OVER))
             return
         if ready.expires is not None and ready.expires <= self.now:
             self.expire.append(ready)
@@ -216,7 +217,7 @@ class _Desk:
         reason = self.reason_to_wait(queue, ready)
         if reason is not None:
             self.wait.append(Wait(ready, reason))
-            if reason == "capacity":
+            if reason == Reason.CAPACITY:
                 self._keep(ready)
             if self.room and self.snapshot.circuit.refusals and reason in _REFUSED:
                 self.probes.append(ready)
@@ -229,28 +230,28 @@ class _Desk:
         person decided comes before what is merely full."""
         pool, used = self.snapshot.pool, self.used
         if ready.due > self.now:
-            return "not_due"
+            return Reason.NOT_DUE
         if pool.paused:
-            return "pool_paused"
+            return Reason.POOL_PAUSED
         if queue.paused:
-            return "queue_paused"
+            return Reason.QUEUE_PAUSED
         if pool.limit == 0:
-            return "pool_limit_zero"
+            return Reason.POOL_LIMIT_ZERO
         if queue.limit == 0:
-            return "queue_limit_zero"
+            return Reason.QUEUE_LIMIT_ZERO
         if queue.limit is not None and used.queues[queue.name] >= queue.limit:
-            return "queue_limit"
+            return Reason.QUEUE_LIMIT
         if used.total >= pool.slots:
-            return "pool_full" if pool.limit is None else "pool_limit"
+            return Reason.POOL_FULL if pool.limit is None else Reason.POOL_LIMIT
         if used.key_is_full(pool, queue, ready):
-            return "key_limit"
+            return Reason.KEY_LIMIT
         if used.deployment_is_full(pool, ready):
-            return "deployment_limit"
+            return Reason.DEPLOYMENT_LIMIT
         if used.rate_is_spent(pool, queue):
-            return "rate_limit"
+            return Reason.RATE_LIMIT
         if reason := used.named_reason(pool, ready) or self._capacity_holds(ready):
             return reason
-        return "behind_others" if self.cut_off else self._platform_holds(ready)
+        return Reason.BEHIND_OTHERS if self.cut_off else self._platform_holds(ready)
 
     def _keep(self, ready: Ready) -> None:
         """Keep what becomes free for a run that waits for capacity."""
@@ -262,10 +263,10 @@ class _Desk:
         capacity = self.snapshot.pool.capacity
         needed = _within_capacity(self.snapshot.pool, ready.weights)
         if any(taken > capacity[unit] for unit, taken in needed):
-            return "capacity_too_small"
+            return Reason.CAPACITY_TOO_SMALL
         if self.used.fits(capacity, needed) or self._may_pass(ready, needed):
             return None
-        return "capacity"
+        return Reason.CAPACITY
 
     def _may_pass(self, ready: Ready, needed: Weights) -> bool:
         """Whether a run can be let in before the head because it is certain to have ended by the
@@ -286,12 +287,12 @@ class _Desk:
     def _platform_holds(self, ready: Ready) -> str | None:
         admitted = len(self.admit)
         if self.paced is not None and admitted >= self.paced:
-            return "platform_rate"
+            return Reason.PLATFORM_RATE
         circuit = self.snapshot.circuit
         aside = self.now < _aside_until(ready)
         if circuit.refusals or aside or (self.room is not None and admitted >= self.room):
-            return circuit.reason or "no_room"
-        return "admissible" if admitted >= self.at_most else None
+            return circuit.reason or Reason.NO_ROOM
+        return Reason.ADMISSIBLE if admitted >= self.at_most else None
 
     def _send_probe(self) -> None:
         """Every second probe is whose turn it is, the others take turns: where there is room for

@@ -19,6 +19,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["Cron", "parse_cron"]
 
@@ -64,7 +65,7 @@ def parse_cron(text: str) -> Cron:
     try:
         return _parsed(_MACROS.get(text.strip().lower(), text).split())
     except ValueError as error:
-        raise Invalid(f"cron {text!r} is not valid: {error}", reason="invalid_time") from None
+        raise Invalid(f"cron {text!r} is not valid: {error}", reason=Reason.INVALID_TIME) from None
 
 
 # -- the fields -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from push_dispatch.core.model import Attempt, Observation, Run, RunState, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.retry import back_off
 
 __all__ = [
@@ -23,7 +24,7 @@ __all__ = [
 #: its slot for good. Platforms with a limit of their own (Kubernetes, ACI) give up sooner.
 START_SECONDS = 3600
 #: What stops an attempt without anybody wanting the run to end: another attempt may be due.
-_TIMEOUTS = ("timed_out", "start_timeout")
+_TIMEOUTS = (Reason.TIMED_OUT, Reason.START_TIMEOUT)
 
 
 def overdue(run: Run, now: int) -> tuple[str, int] | None:
@@ -50,9 +51,9 @@ def ended(run: Run, seen: Observation, now: int) -> Run:
     if stop is not None:
         return stopped(closed, now)
     closed = replace(closed, stop=None)
-    if reason == "completed":
+    if reason == Reason.COMPLETED:
         return end(closed, RunState.COMPLETED, reason, seen.message, ended_at)
-    if reason == "exit_code":
+    if reason == Reason.EXIT_CODE:
         return _fail(closed, seen.message, ended_at, retryable=seen.retryable)
     return crash(closed, reason, seen.message, ended_at, retryable=seen.retryable)
 
@@ -76,9 +77,11 @@ def _deadline(
     if attempt is None:
         return None
     if stop is None:
-        stop = {RunState.RUNNING: "timed_out", RunState.PENDING: "start_timeout"}.get(run.state)
+        stop = {RunState.RUNNING: Reason.TIMED_OUT, RunState.PENDING: Reason.START_TIMEOUT}.get(
+            run.state
+        )
     since, seconds = attempt.pushed_at, START_SECONDS
-    if stop == "timed_out":
+    if stop == Reason.TIMED_OUT:
         if run.timeout_seconds is None:
             return None
         since, seconds = started_at or attempt.started_at, run.timeout_seconds
@@ -88,31 +91,35 @@ def _deadline(
 def _reason(run: Run, seen: Observation) -> str:
     """A token for how the attempt ended."""
     # A platform that was asked to stop it, or kept the time itself, says so even of a success.
-    stops = ("timed_out", "stopped_on_request") if run.stop in _TIMEOUTS else ("timed_out",)
+    stops = (
+        (Reason.TIMED_OUT, Reason.STOPPED_ON_REQUEST)
+        if run.stop in _TIMEOUTS
+        else (Reason.TIMED_OUT,)
+    )
     if seen.exit_code == 0 and seen.reason in stops:
-        return "completed"
-    return seen.reason or ("lost" if seen.status is Status.LOST else _by_exit_code(seen))
+        return Reason.COMPLETED
+    return seen.reason or (Reason.LOST if seen.status is Status.LOST else _by_exit_code(seen))
 
 
 def _by_exit_code(seen: Observation) -> str:
     if seen.exit_code is None:
-        return "infrastructure_failure"
-    return "completed" if seen.exit_code == 0 else "exit_code"
+        return Reason.INFRASTRUCTURE_FAILURE
+    return Reason.COMPLETED if seen.exit_code == 0 else Reason.EXIT_CODE
 
 
 def stopped(run: Run, now: int) -> Run:
     """It has stopped, and that was wanted: by a person, or because its time was up."""
     if run.stop in _TIMEOUTS:
         return crash(run, run.stop, None, now, retryable=True)
-    return end(run, RunState.CANCELLED, run.stop or "cancelled_by_user", None, now)
+    return end(run, RunState.CANCELLED, run.stop or Reason.CANCELLED_BY_USER, None, now)
 
 
 def _fail(run: Run, message: str | None, now: int, *, retryable: bool) -> Run:
     run = replace(run, failures=run.failures + 1)
     if retryable and run.failures <= run.retries:
         delay = back_off(run.retry_delay_seconds, run.failures)
-        return requeue(run, "exit_code", message, now + delay * 1000)
-    return end(run, RunState.FAILED, "exit_code", message, now)
+        return requeue(run, Reason.EXIT_CODE, message, now + delay * 1000)
+    return end(run, RunState.FAILED, Reason.EXIT_CODE, message, now)
 
 
 def crash(run: Run, reason: str, message: str | None, now: int, *, retryable: bool) -> Run:

@@ -7,6 +7,8 @@ in the CLI, the API, the logs, the metrics and the documentation.
 
 from __future__ import annotations
 
+from push_dispatch.core.reasons import Reason
+
 __all__ = [
     "Conflict",
     "Invalid",
@@ -28,7 +30,7 @@ class PushDispatchError(Exception):
     """Something went wrong in push-dispatch."""
 
     #: The token used when the raiser names none.
-    default_reason = "internal_error"
+    default_reason: str = Reason.INTERNAL_ERROR
 
     def __init__(self, message: str | None = None, *, reason: str | None = None) -> None:
         self.message = message or (type(self).__doc__ or "").strip()
@@ -42,19 +44,19 @@ class PushDispatchError(Exception):
 class Invalid(PushDispatchError):
     """The input is malformed: correct it and ask again."""
 
-    default_reason = "invalid_input"
+    default_reason = Reason.INVALID_INPUT
 
 
 class NotFound(PushDispatchError):
     """What was named does not exist: check the name."""
 
-    default_reason = "not_found"
+    default_reason = Reason.NOT_FOUND
 
 
 class Refused(PushDispatchError):
     """The request is well-formed, but the present state does not allow it."""
 
-    default_reason = "refused"
+    default_reason = Reason.REFUSED
 
 
 # -- the store --------------------------------------------------------------------------------
@@ -63,25 +65,25 @@ class Refused(PushDispatchError):
 class Conflict(PushDispatchError):
     """Somebody else was first: read again, decide again."""
 
-    default_reason = "conflict"
+    default_reason = Reason.CONFLICT
 
 
 class Unavailable(PushDispatchError):
     """The backend cannot be reached or is throttling: try again later."""
 
-    default_reason = "backend_unavailable"
+    default_reason = Reason.BACKEND_UNAVAILABLE
 
 
 class Misconfigured(PushDispatchError):
     """The backend refuses this process, or does not exist: correct the rights or the settings."""
 
-    default_reason = "access_denied"
+    default_reason = Reason.ACCESS_DENIED
 
 
 class Unreadable(PushDispatchError):
     """An item of the table is malformed: correct it, or remove it."""
 
-    default_reason = "invalid_input"
+    default_reason = Reason.INVALID_INPUT
 
 
 # -- a platform -------------------------------------------------------------------------------
@@ -90,19 +92,19 @@ class Unreadable(PushDispatchError):
 class PlatformError(PushDispatchError):
     """The platform did not start the attempt."""
 
-    default_reason = "platform_error"
+    default_reason = Reason.PLATFORM_ERROR
 
 
 class Rejected(PlatformError):
     """The platform will never accept this request: fail the run."""
 
-    default_reason = "platform_rejected"
+    default_reason = Reason.PLATFORM_REJECTED
 
 
 class Throttled(PlatformError):
     """The platform asks for patience: keep the slot and send the same request again later."""
 
-    default_reason = "platform_throttled"
+    default_reason = Reason.PLATFORM_THROTTLED
 
     def __init__(
         self,
@@ -119,10 +121,10 @@ class Throttled(PlatformError):
 class NoCapacity(PlatformError):
     """The platform has no room now: take the next fallback, else give the slot back and requeue."""
 
-    default_reason = "no_capacity"
+    default_reason = Reason.NO_CAPACITY
 
 
 class Uncertain(PlatformError):
     """Whether the attempt was started is unknown: look it up by name, never send again blindly."""
 
-    default_reason = "push_uncertain"
+    default_reason = Reason.PUSH_UNCERTAIN

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from push_dispatch.core.model import Keys, Observation, Weights
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "Boost",
@@ -122,7 +123,7 @@ class Stop:
 class Expire:
     """The run may not start any more: its time has passed, or its deployment is running already."""
 
-    reason: str = "expired"
+    reason: str = Reason.EXPIRED
 
 
 @dataclass(frozen=True, slots=True)

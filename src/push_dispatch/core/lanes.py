@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from push_dispatch.core.model import MAX_SLOTS, Holder, Pool, Queue, Ready
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.usage import Used, scope_of, slot_name
 
 __all__ = ["PARKED", "full_lane", "in_any_lane", "room_in"]
 
 #: Reasons to wait whose end is the end of a run of the same lane.
-PARKED = frozenset({"key_limit", "deployment_limit", "named_limit"})
+PARKED = frozenset({"key_limit", Reason.DEPLOYMENT_LIMIT, Reason.NAMED_LIMIT})
 
 _KEY, _DEPLOYMENT, _NAMED = "k", "d", "l"
 

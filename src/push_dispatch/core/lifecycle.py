@@ -28,6 +28,7 @@ from push_dispatch.core.events import (
     Stop,
 )
 from push_dispatch.core.model import Attempt, Observation, Run, RunState, Status
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "TRANSITIONS",
@@ -105,9 +106,9 @@ def end_malformed(run: Run, now: int) -> Run:
     an attempt of it may be alive."""
     sound = replace(run, unreadable="")
     if run.state is RunState.SCHEDULED:
-        event: Event = Reject(run.next_attempt, "invalid_input", run.unreadable)
+        event: Event = Reject(run.next_attempt, Reason.INVALID_INPUT, run.unreadable)
     else:
-        event = Stop("invalid_input")
+        event = Stop(Reason.INVALID_INPUT)
     return replace(advance(sound, event, now), rev=run.rev + 1)
 
 
@@ -245,16 +246,16 @@ def _observe(run: Run, event: Observe, now: int) -> Run:
 def _stop(run: Run, event: Stop, now: int) -> Run:
     if run.state is RunState.SCHEDULED:
         return end(run, RunState.CANCELLED, event.reason, None, now)
-    if run.stop in (event.reason, "cancelled_by_user"):
+    if run.stop in (event.reason, Reason.CANCELLED_BY_USER):
         return run
     return replace(run, state=RunState.CANCELLING, stop=event.reason)
 
 
 def _expire(run: Run, event: Expire, now: int) -> Run:
     given_up = run.give_up_at is not None and run.give_up_at <= now
-    if event.reason == "expired" and given_up and (run.expires is None or run.expires > now):
+    if event.reason == Reason.EXPIRED and given_up and (run.expires is None or run.expires > now):
         # Not its own time is over but the pool's patience: that is the platform's fault.
-        return end(run, RunState.CRASHED, run.reason or "no_capacity", run.message, now)
+        return end(run, RunState.CRASHED, run.reason or Reason.NO_CAPACITY, run.message, now)
     return end(run, RunState.CANCELLED, event.reason, None, now)
 
 

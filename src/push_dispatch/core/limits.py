@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.expressions import Facts, check_expression, text_of
 from push_dispatch.core.model import Keys, NamedLimit, check_limit, check_name, check_rate
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["check_limits", "keys_of"]
 
@@ -22,19 +23,21 @@ _MOST = 20
 def check_limits(limits: Sequence[NamedLimit], where: str) -> None:
     """Raise Invalid (`invalid_limit`, `invalid_name`) if a pool cannot have these limits."""
     if len(limits) > _MOST:
-        raise Invalid(f"{where}: {len(limits)} limits: at most {_MOST}", reason="invalid_limit")
+        raise Invalid(
+            f"{where}: {len(limits)} limits: at most {_MOST}", reason=Reason.INVALID_LIMIT
+        )
     names = [limit.name for limit in limits]
     for limit in limits:
         what = f"{where}: limit {limit.name!r}"
         check_name(limit.name, "limit")
         if names.count(limit.name) > 1:
-            raise Invalid(f"{what} is there twice", reason="invalid_limit")
+            raise Invalid(f"{what} is there twice", reason=Reason.INVALID_LIMIT)
         check_limit(limit.limit, what)
         check_rate(limit.rate, what)
         if limit.limit is None and limit.rate is None:
             raise Invalid(
                 f"{what} limits nothing: give it a limit, a rate, or both",
-                reason="invalid_limit",
+                reason=Reason.INVALID_LIMIT,
             )
         check_expression(limit.key, f"{what}, key")
 

@@ -17,6 +17,7 @@ from push_dispatch.core import bounds
 from push_dispatch.core.bounds import LARGEST, LAST_TIME
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Run
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     from push_dispatch.core.template import Layer
@@ -120,7 +121,9 @@ def differences(ours: Run, stored: Run) -> Iterator[str]:
 
 def _check_numbers(request: Request) -> None:
     if request.at is not None and request.at > LAST_TIME:
-        raise Invalid("the run is due too late: November 2286 at the latest", reason="invalid_time")
+        raise Invalid(
+            "the run is due too late: November 2286 at the latest", reason=Reason.INVALID_TIME
+        )
     for name, value, least in (
         ("retries", request.retries, 0),
         ("crash retries", request.crash_retries, 0),

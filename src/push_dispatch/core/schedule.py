@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from push_dispatch.core.bounds import LONGEST_INTERVAL
 from push_dispatch.core.cron import parse_cron
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "Schedule",
@@ -55,14 +56,14 @@ def check_schedule(schedule: Schedule) -> None:
         raise Invalid(
             f"schedule {schedule.name!r}: unknown time zone {schedule.timezone!r}; "
             "use an IANA name such as Europe/Berlin",
-            reason="invalid_time",
+            reason=Reason.INVALID_TIME,
         )
     seconds = schedule.every_seconds
     if seconds is not None and (seconds % 60 or not 60 <= seconds <= LONGEST_INTERVAL):
         raise Invalid(
             f"schedule {schedule.name!r}: every {seconds} s is not valid; an interval is a whole "
             "number of minutes, of at most ten years",
-            reason="invalid_time",
+            reason=Reason.INVALID_TIME,
         )
     if not 0 <= schedule.jitter_seconds <= LONGEST_INTERVAL:
         raise Invalid(f"schedule {schedule.name!r}: jitter is 0 to {LONGEST_INTERVAL:,} seconds")
@@ -101,12 +102,12 @@ def _local_time(schedule: Schedule) -> datetime:
     except ValueError as error:
         raise Invalid(
             f"schedule {schedule.name!r}: {schedule.at!r} is not a time such as 2026-12-01T09:00",
-            reason="invalid_time",
+            reason=Reason.INVALID_TIME,
         ) from error
     if time.tzinfo is not None:
         raise Invalid(
             f"schedule {schedule.name!r}: {schedule.at!r} has an offset; give a local time and "
             "the time zone beside it",
-            reason="invalid_time",
+            reason=Reason.INVALID_TIME,
         )
     return time

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -27,7 +28,7 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def misfits(
-    schema: Mapping[str, Any], value: Any, what: str, *, reason: str = "invalid_template"
+    schema: Mapping[str, Any], value: Any, what: str, *, reason: str = Reason.INVALID_TEMPLATE
 ) -> list[ValidationError]:
     """What in `value` the schema does not allow, in the order of the paths.
 

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.template import Layer, merge_variables
 
 __all__ = [
@@ -50,7 +51,7 @@ def check_secrets(pool: str, allowed: Collection[str], names: Iterable[str]) -> 
         f"{may}. Allow it with: push-dispatch pool update {pool}"
         f"{''.join(f' --allow-secret {name}' for name in refused)}, or name it in the pool's base "
         "job template",
-        reason="secret_not_allowed",
+        reason=Reason.SECRET_NOT_ALLOWED,
     )
 
 

@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.expressions import Facts, check_expression, text_of
 from push_dispatch.core.model import Backfill, Weights
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "GRACE_SECONDS",
@@ -46,7 +47,7 @@ def amount(value: object, where: str) -> int:
     except InvalidOperation:
         raise Invalid(
             f"{where}: {str(value)[:40]!r} is not a number from 0 to 1,000,000,000",
-            reason="invalid_limit",
+            reason=Reason.INVALID_LIMIT,
         ) from None
     return int(number.to_integral_value(ROUND_CEILING))
 
@@ -61,22 +62,22 @@ def check_capacity(
 ) -> None:
     """Raise Invalid (`invalid_limit`) if a pool cannot have this capacity."""
     if len(capacity) > _MOST_UNITS:
-        raise Invalid(f"{where}: {len(capacity)} units: at most 20", reason="invalid_limit")
+        raise Invalid(f"{where}: {len(capacity)} units: at most 20", reason=Reason.INVALID_LIMIT)
     for unit, total in capacity.items():
         if not _UNIT.match(unit):
             raise Invalid(
                 f"{where}: unit {unit[:40]!r} is not valid: 1 to 63 letters, digits and _ . : / -, "
                 "starting with a letter",
-                reason="invalid_name",
+                reason=Reason.INVALID_NAME,
             )
         if type(total) is not int or not 0 <= total <= _LARGEST:
-            raise Invalid(f"{where}: {unit} {total!r} is not valid", reason="invalid_limit")
+            raise Invalid(f"{where}: {unit} {total!r} is not valid", reason=Reason.INVALID_LIMIT)
     for unit, expression in weights.items():
         if unit not in capacity:
             raise Invalid(
                 f"{where}: the weight {unit!r} names no unit of its capacity"
                 + (f", which has {', '.join(capacity)}" if capacity else ", which has none"),
-                reason="invalid_limit",
+                reason=Reason.INVALID_LIMIT,
             )
         check_expression(expression, f"{where}, weight {unit}")
         if "{{" not in expression:
@@ -111,7 +112,7 @@ def check_weights(capacity: Mapping[str, int], weights: Weights, pool: str) -> N
             raise Invalid(
                 f"the run takes {shown(taken)} {unit}, and pool {pool!r} has {shown(total)} in "
                 "all: it could never start",
-                reason="weight_too_large",
+                reason=Reason.WEIGHT_TOO_LARGE,
             )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from push_dispatch.core.model import Holder, Ledger, Pool, Queue, Ready, Weights
 from push_dispatch.core.rates import MAX_KEYS, named_scopes, scopes, started_within
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["Used", "scope_of", "slot_name"]
 
@@ -113,10 +114,10 @@ class Used:
                 continue
             scope = scope_of(limit.name, keys[limit.name])
             if limit.limit is not None and self.named[scope] >= limit.limit:
-                return "named_limit"
+                return Reason.NAMED_LIMIT
             if limit.rate is not None:
                 spent |= self.starts[scope] >= limit.rate.starts or self._too_many_keys(scope)
-        return "named_rate" if spent else None
+        return Reason.NAMED_RATE if spent else None
 
     def fits(
         self, capacity: Mapping[str, int], needed: Weights, *, beside_kept: bool = True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from push_dispatch.core.bounds import check_document
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.schemas import misfits, schema_problems
 from push_dispatch.core.secret_references import SECRETS, secret_references, stray_references
 from push_dispatch.core.shape import dangling, misshapen
@@ -40,7 +41,7 @@ class Violation:
 
     path: str
     problem: str
-    reason: str = "invalid_variables"
+    reason: str = Reason.INVALID_VARIABLES
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}" if self.path else self.problem
@@ -62,7 +63,7 @@ def check(
     found = violations(template, layers, needs_command=needs_command, partial=partial)
     if found:
         reasons = {violation.reason for violation in found}
-        reason = reasons.pop() if len(reasons) == 1 else "invalid_variables"
+        reason = reasons.pop() if len(reasons) == 1 else Reason.INVALID_VARIABLES
         raise Invalid(_listed("the job variables do not fit the template", found), reason=reason)
 
 
@@ -72,10 +73,10 @@ def check_template(template: Mapping[str, Any], where: str = "") -> None:
         check_document(template)
     except ValueError as error:
         message = f"{where}the base job template is not valid: {error}"
-        raise Invalid(message, reason="invalid_template") from error
+        raise Invalid(message, reason=Reason.INVALID_TEMPLATE) from error
     if found := template_violations(template):
         message = _listed(f"{where}the base job template is not valid", found)
-        raise Invalid(message, reason="invalid_template")
+        raise Invalid(message, reason=Reason.INVALID_TEMPLATE)
 
 
 def violations(
@@ -235,7 +236,7 @@ def _overridden(
                 problem = f"the pool enforces one of {allowed}: the {source} asks for {value!r}"
             else:
                 continue
-            yield Violation(path, problem, "enforced_variable")
+            yield Violation(path, problem, Reason.ENFORCED_VARIABLE)
 
 
 def _enforced(schema: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:

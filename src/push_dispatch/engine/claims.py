@@ -18,6 +18,7 @@ from push_dispatch.core.errors import Invalid
 from push_dispatch.core.events import Claims, Reject
 from push_dispatch.core.limits import keys_of
 from push_dispatch.core.model import Pool, Ready, Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.units import check_weights, weights_of
 from push_dispatch.engine.transition import transition
 from push_dispatch.ports import Ports
@@ -85,7 +86,7 @@ def _renewed(ports: Ports, pool: Pool, run: Run | None, place: Ready, under: str
         event: Claims | Reject = _claims(ports, pool, run, under)
     except Invalid as error:
         log.warning("%s can never start: %s", run.id, error.message)
-        event = Reject(place.attempt, "invalid_input", error.message, unless_claimed=True)
+        event = Reject(place.attempt, Reason.INVALID_INPUT, error.message, unless_claimed=True)
     after = transition(ports, pool.name, run.uuid, event, run=run)
     if not after.waits_for(place.attempt):
         return None

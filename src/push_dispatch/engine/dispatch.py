@@ -22,6 +22,7 @@ from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, n
 from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
 from push_dispatch.core.model import DELETED, Collision, Holder, Pool, Ready, Run, RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import park, park_new, surface
 from push_dispatch.engine.snapshot import BATCH, Read, decided, snapshot_of
@@ -37,12 +38,12 @@ log = logging.getLogger(__name__)
 #: Waits that nobody is to be alarmed about: it is not their time, or a person has stopped them.
 _NOT_OVERDUE = frozenset(
     {
-        "handing_over",
-        "not_due",
-        "pool_limit_zero",
-        "pool_paused",
-        "queue_limit_zero",
-        "queue_paused",
+        Reason.HANDING_OVER,
+        Reason.NOT_DUE,
+        Reason.POOL_LIMIT_ZERO,
+        Reason.POOL_PAUSED,
+        Reason.QUEUE_LIMIT_ZERO,
+        Reason.QUEUE_PAUSED,
     }
 )
 #: Passes that lose the race this often leave the pool to those that win.
@@ -117,7 +118,7 @@ def _end_without_pool(ports: Ports, pool: str, waiting: Iterable[Ready]) -> None
     """Runs that were accepted while their pool was being deleted."""
     why = f"there is no pool {pool!r} any more"
     for entry in waiting:
-        reject = Reject(entry.attempt, "pool_not_found", why, unless_claimed=True)
+        reject = Reject(entry.attempt, Reason.POOL_NOT_FOUND, why, unless_claimed=True)
         transition(ports, pool, entry.run, reject)
 
 
@@ -145,7 +146,9 @@ def _cancel_collisions(ports: Ports, pool: Pool, hints: Hints) -> int:
     # The ledger last: a run that was admitted after it was read above holds its slot here.
     ledger = ports.store.ledger(pool.name).without(hints.ended)
     gone = colliding(pool, ledger, places, now)
-    transition_all(ports, pool.name, [runs[e.run] for e in gone], Expire("cancelled_by_collision"))
+    transition_all(
+        ports, pool.name, [runs[e.run] for e in gone], Expire(Reason.CANCELLED_BY_COLLISION)
+    )
     cancelled = {entry.run for entry in gone}
     hints.waiting = [entry for entry in hints.waiting if entry.run not in cancelled]
     return len(gone)
@@ -263,8 +266,8 @@ def _wake_for_turn(ports: Ports, snapshot: Snapshot, decision: Decision) -> None
 def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Passed) -> None:
     pool = snapshot.pool
     for reason, entries in (
-        ("expired", decision.expire),
-        ("cancelled_by_collision", decision.collide),
+        (Reason.EXPIRED, decision.expire),
+        (Reason.CANCELLED_BY_COLLISION, decision.collide),
     ):
         for entry in entries:
             transition(ports, pool.name, entry.run, Expire(reason))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from push_dispatch.core.circuit import OPEN_AFTER, Circuit
 from push_dispatch.core.errors import Misconfigured, NoCapacity, Throttled, Unavailable
 from push_dispatch.core.model import Fallback, Pool, Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, Wake
 
@@ -60,7 +61,7 @@ class Gate:
         """Raise NoCapacity (`circuit_open`) if the next fallback should take it."""
         if self.following is not None and self.circuit.is_open(self.ports.clock()):
             text = f"the last {self.circuit.failures} pushes to it failed"
-            raise NoCapacity(text, reason="circuit_open")
+            raise NoCapacity(text, reason=Reason.CIRCUIT_OPEN)
 
     def failed(self) -> None:
         """Count a push that says nothing about the pool's next one."""
@@ -78,7 +79,9 @@ class Gate:
         now = self.ports.clock()
         throttled = isinstance(error, Throttled)
         after = error.after_seconds if isinstance(error, Throttled) else None
-        circuit = self.circuit.after_refusal(now, "throttled" if throttled else "no_room", after)
+        circuit = self.circuit.after_refusal(
+            now, Reason.THROTTLED if throttled else Reason.NO_ROOM, after
+        )
         self._save(circuit)
         return circuit.next_at - now
 

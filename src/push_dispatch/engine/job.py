@@ -11,6 +11,7 @@ from typing import Any
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Attempt, Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.secret_references import (
     check_secrets,
     mark_secrets,
@@ -68,7 +69,7 @@ def job_for(
     on itself and cannot. Raises Invalid: `secret_not_allowed`.
     """
     if template is None:
-        raise Rejected(f"template {attempt.template!r} is gone", reason="template_invalid")
+        raise Rejected(f"template {attempt.template!r} is gone", reason=Reason.TEMPLATE_INVALID)
     try:
         layers, named = layers_of(run), set[str]()
         for layer in layers:
@@ -83,24 +84,26 @@ def job_for(
             raise ValueError(f"a secret may not stand in {', '.join(strays)}: put it into env")
         configuration = render(template, layers, env_allowlist=env).configuration
     except (ValueError, TypeError, KeyError) as error:
-        raise Rejected(f"cannot be rendered: {error}", reason="template_invalid") from error
+        raise Rejected(f"cannot be rendered: {error}", reason=Reason.TEMPLATE_INVALID) from error
     if named := named | secret_references(configuration):
         check_secrets(run.pool, allowed(), named)
     configuration = unmark_secrets(configuration)
     own = configuration.get("env") or {}
     if not isinstance(own, Mapping):
-        raise Rejected("env is not an object of names and values", reason="template_invalid")
+        raise Rejected("env is not an object of names and values", reason=Reason.TEMPLATE_INVALID)
     for path, problem in misshapen(configuration, complete=True):
-        raise Rejected(f"{path} {problem}", reason="template_invalid")
+        raise Rejected(f"{path} {problem}", reason=Reason.TEMPLATE_INVALID)
     try:
         kept = _secret_variables(own, secrets) if passes_secrets else {}
         if kept:
             configuration["env"] = {k: v for k, v in own.items() if k not in kept}
         filled = resolve_secrets(configuration, secrets.read)
     except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+        raise Rejected(
+            f"secret {error} cannot be read", reason=Reason.SECRET_UNAVAILABLE
+        ) from error
     except ValueError as error:  # quotes what stands in the template, without its secrets
-        raise Rejected(str(error), reason="template_invalid") from error
+        raise Rejected(str(error), reason=Reason.TEMPLATE_INVALID) from error
     # Parameters are data: what looks like a reference in them is none.
     filled = _with_context(filled, run, kept)
     if kind:
@@ -123,7 +126,7 @@ def _reporting(template: Mapping[str, Any], layers: list[Layer], kind: str) -> L
     if "command" not in placeholders(template.get("job_configuration", {})):
         raise Rejected(
             "reporter: the template's job_configuration has no {{ command }} to be wrapped",
-            reason="template_invalid",
+            reason=Reason.TEMPLATE_INVALID,
         )
     # As it was, for messages that quote it; nothing in it has been put together yet.
     command = unmark_secrets(merge_variables(template, layers).get("command"))

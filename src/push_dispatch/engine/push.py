@@ -24,6 +24,7 @@ from functools import partial
 from push_dispatch.core.errors import NoCapacity
 from push_dispatch.core.events import Claim, Pushed, Reject
 from push_dispatch.core.model import Run, RunState, Slot, parse_run_id
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.gate import Gate, gate_of
 from push_dispatch.engine.job import job_for
 from push_dispatch.engine.redactor import Redactor
@@ -151,7 +152,9 @@ def _start(sending: Sending, platform: Platform, job: Job) -> _Step | Outcome:
     except Exception as error:  # noqa: BLE001 - whatever it is, it may have started something
         return failed(sending, error)
     if handle is None:
-        stopped = Reject(sending.message.attempt, "cancelled_by_user", "stopped before the start")
+        stopped = Reject(
+            sending.message.attempt, Reason.CANCELLED_BY_USER, "stopped before the start"
+        )
         sending.advance(stopped)
         return Outcome.NOTHING_TO_DO
     return partial(_record, sending, handle)
@@ -204,7 +207,7 @@ def _handle(sending: Sending, platform: Platform, job: Job) -> str | None:
     if sending.is_late and finds:
         # Sure by now, so the run has only waited: it gives the slot back, and another try follows.
         text = "the platform could not be reached for an hour: nothing was started"
-        raise NoCapacity(text, reason="platform_unavailable")
+        raise NoCapacity(text, reason=Reason.PLATFORM_UNAVAILABLE)
     with sending.timed("push"):
         return platform.push(job)
 
@@ -219,11 +222,11 @@ def give_up(ports: Ports, message: Push, why: str) -> None:
     an hour later it ends as `push_uncertain`. Idempotent. Raises NotFound (`run_not_found`).
     """
     pool, uuid = parse_run_id(message.run)
-    reject = Reject(message.attempt, "push_failed", why, unless_claimed=True)
+    reject = Reject(message.attempt, Reason.PUSH_FAILED, why, unless_claimed=True)
     run = transition(ports, pool, uuid, reject)
     attempt = run.current
     if attempt is None or attempt.number != message.attempt or attempt.handle is not None:
         return
     since = attempt.in_doubt_since
     if since and ports.clock() - since > GIVE_UP_SECONDS * 1000:
-        transition(ports, pool, uuid, Reject(message.attempt, "push_uncertain", why), run=run)
+        transition(ports, pool, uuid, Reject(message.attempt, Reason.PUSH_UNCERTAIN, why), run=run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.events import Boost, Event, Move
 from push_dispatch.core.model import Ready, Run, RunState, parse_run_id
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.snapshot import DEPTH
 from push_dispatch.engine.transition import transition
 from push_dispatch.ports import Ports
@@ -42,7 +43,8 @@ def move_to(ports: Ports, run_id: str, queue: str) -> Run:
     if pool is None or pool.queue(queue) is None:
         names = ", ".join(q.name for q in pool.in_order) if pool else "none"
         raise NotFound(
-            f"pool {run.pool!r} has no queue {queue!r}; it has: {names}", reason="queue_not_found"
+            f"pool {run.pool!r} has no queue {queue!r}; it has: {names}",
+            reason=Reason.QUEUE_NOT_FOUND,
         )
     return _placed(ports, run, Move(queue))
 
@@ -51,9 +53,11 @@ def _waiting(ports: Ports, run_id: str) -> Run:
     pool, uuid = parse_run_id(run_id)
     run = ports.store.run(pool, uuid)
     if run is None:
-        raise NotFound(f"there is no run {run_id}", reason="run_not_found")
+        raise NotFound(f"there is no run {run_id}", reason=Reason.RUN_NOT_FOUND)
     if run.state is not RunState.SCHEDULED:
-        raise Refused(f"run {run_id} does not wait: it is {run.state.value}", reason="not_waiting")
+        raise Refused(
+            f"run {run_id} does not wait: it is {run.state.value}", reason=Reason.NOT_WAITING
+        )
     return run
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.model import Observation, Run, RunState, Status, parse_run_id
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.finish import finish
 from push_dispatch.engine.transition import readable
 from push_dispatch.ports import Ports
@@ -53,14 +54,14 @@ def report(ports: Ports, said: Report, token: str) -> Answer:
     """
     reporter = ports.reporter
     if reporter is None:
-        raise Refused("this deployment has no reporter", reason="platform_not_configured")
+        raise Refused("this deployment has no reporter", reason=Reason.PLATFORM_NOT_CONFIGURED)
     wanted = token_for(reporter.key(), said.run, said.attempt)
     if not hmac.compare_digest(wanted.encode(), token.encode()):
-        raise Refused("the token is not that of this attempt", reason="access_denied")
+        raise Refused("the token is not that of this attempt", reason=Reason.ACCESS_DENIED)
     pool, uuid = parse_run_id(said.run)
     run = readable(ports, pool, uuid)
     if run is None:
-        raise NotFound(f"there is no run {said.run}", reason="run_not_found")
+        raise NotFound(f"there is no run {said.run}", reason=Reason.RUN_NOT_FOUND)
     match said.what:
         case "claim":
             return _claim(ports, run, said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.model import DEFAULT_QUEUE, Run, parse_run_id
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Check, Request
 from push_dispatch.engine.submit import Submitted, pool_named, submit
 from push_dispatch.ports import Ports
@@ -21,14 +22,14 @@ def retry(ports: Ports, run_id: str, *, check: Check | None = None) -> Submitted
     pool, uuid = parse_run_id(run_id)
     run = ports.store.run(pool, uuid)
     if run is None:
-        raise NotFound(f"there is no run {run_id}", reason="run_not_found")
+        raise NotFound(f"there is no run {run_id}", reason=Reason.RUN_NOT_FOUND)
     return submit(ports, again(ports, run), check=check)
 
 
 def again(ports: Ports, run: Run) -> Request:
     """Return the request that `retry` submits. Raises Refused (`not_ended`), NotFound."""
     if not run.state.ended:
-        raise Refused(f"run {run.id} has not ended: {run.state.value}", reason="not_ended")
+        raise Refused(f"run {run.id} has not ended: {run.state.value}", reason=Reason.NOT_ENDED)
     there = pool_named(ports, run.pool).queue(run.queue)
     return Request(
         pool=run.pool,

@@ -25,6 +25,7 @@ from push_dispatch.core.errors import (
 )
 from push_dispatch.core.events import Event, FallBack, GiveBack, Hold, Reject
 from push_dispatch.core.model import Attempt, Pool, Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.retry import pause, spread
 from push_dispatch.engine.gate import Gate
 from push_dispatch.engine.redactor import Redactor
@@ -117,7 +118,7 @@ def wait(ports: Ports, run: Run, message: Push, gate: Gate, milliseconds: int) -
     current = run.current
     claim = current.claim if current and current.number == message.attempt else ""
     if not _may_hold(ports, pool, message, seconds):
-        refused = Throttled if reason == "throttled" else NoCapacity
+        refused = Throttled if reason == Reason.THROTTLED else NoCapacity
         text = "the platform refuses the pool's runs: this one was not sent"
         return _give_back(ports, run, message, claim, refused(text))
     if claim:
@@ -150,7 +151,7 @@ def unprepared(sending: Sending, error: Exception) -> Outcome:
     _warn(sending, error)
     if message.tries >= _PREPARATIONS and (sending.fresh or sending.is_late):
         text = f"given up after {message.tries} tries: {sending.redactor.masked(error)}"
-        return sending.reject("push_failed", text)
+        return sending.reject(Reason.PUSH_FAILED, text)
     return _try_again(sending, pause(message.tries))
 
 
@@ -213,7 +214,7 @@ def _refused(sending: Sending, error: Throttled | NoCapacity) -> Outcome:
         return _give_back(ports, run, message, claim, masked, blamed=True)
     seconds = gate.refused(error) / 1000
     if sending.fresh and _may_hold(ports, ports.store.pool(run.pool), message, seconds):
-        reason = "throttled" if isinstance(error, Throttled) else "no_room"
+        reason = Reason.THROTTLED if isinstance(error, Throttled) else Reason.NO_ROOM
         return _try_again(sending, seconds, reason=reason, why=masked.message)
     if gate.following is not None and not run.stop:
         return fall_back(sending, error)
@@ -226,7 +227,7 @@ def _uncertain(sending: Sending, error: Exception) -> Outcome:
     _warn(sending, error)
     # Never on the word of a push that may have started it: this was the look, if there is one.
     if sending.is_late:
-        reason = error.reason if isinstance(error, Uncertain) else "push_failed"
+        reason = error.reason if isinstance(error, Uncertain) else Reason.PUSH_FAILED
         return sending.reject(reason, sending.redactor.masked(error))
     return _try_again(replace(sending, fresh=False), pause(sending.message.tries))
 

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.capabilities import signer_in
 from push_dispatch.ports import Ports
 
@@ -42,10 +43,10 @@ def sign_in(ports: Ports, platform_name: str) -> SignedIn:
         return SignedIn(platform_name, ok=True, message=platform.sign_in())
     except PushDispatchError as error:
         # Of a push it would be in doubt; nothing was started here, it just was not answered.
-        unanswered = error.reason == "push_uncertain"
-        reason = "platform_unavailable" if unanswered else error.reason
+        unanswered = error.reason == Reason.PUSH_UNCERTAIN
+        reason = Reason.PLATFORM_UNAVAILABLE if unanswered else error.reason
         return SignedIn(platform_name, ok=False, message=error.message, reason=reason)
     except Exception as error:
         log.exception("%s cannot be asked for its credentials", platform_name)
         told = f"{type(error).__name__}: {error}"
-        return SignedIn(platform_name, ok=False, message=told, reason="internal_error")
+        return SignedIn(platform_name, ok=False, message=told, reason=Reason.INTERNAL_ERROR)

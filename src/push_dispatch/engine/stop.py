@@ -11,6 +11,7 @@ import logging
 from push_dispatch.core.errors import PlatformError, Refused
 from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Run, RunState, parse_run_id
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.transition import readable, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import StopAttempt
@@ -30,11 +31,11 @@ def cancel(ports: Ports, run_id: str) -> Run:
     Raises Invalid, NotFound (`run_not_found`), Refused (`already_ended`).
     """
     pool, uuid = parse_run_id(run_id)
-    run = transition(ports, pool, uuid, Stop("cancelled_by_user"))
-    if run.state.ended and run.stop is None and run.reason != "cancelled_by_user":
+    run = transition(ports, pool, uuid, Stop(Reason.CANCELLED_BY_USER))
+    if run.state.ended and run.stop is None and run.reason != Reason.CANCELLED_BY_USER:
         raise Refused(
             f"run {run_id} has already ended: {run.state.value} ({run.reason})",
-            reason="already_ended",
+            reason=Reason.ALREADY_ENDED,
         )
     return run
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from push_dispatch.core.errors import Invalid, Misconfigured, NotFound, Unavailable
 from push_dispatch.core.model import Pool, Ready, Run, RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Check, Request, check_request, differences, run_of
 from push_dispatch.engine.claims import claimed
 from push_dispatch.platforms.registry import needs_command
@@ -69,7 +70,7 @@ def pool_named(ports: Ports, name: str) -> Pool:
     """The pool; raises NotFound (`pool_not_found`)."""
     pool = ports.store.pool(name)
     if pool is None:
-        raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
+        raise NotFound(f"there is no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
     return pool
 
 
@@ -79,7 +80,7 @@ def prepare(ports: Ports, pool: Pool, request: Request) -> Run:
         names = ", ".join(queue.name for queue in pool.in_order)
         raise NotFound(
             f"pool {pool.name!r} has no queue {request.queue!r}; it has: {names}",
-            reason="queue_not_found",
+            reason=Reason.QUEUE_NOT_FOUND,
         )
     check_request(request)
     return run_of(request, now=ports.clock(), order=ports.new_id())
@@ -141,5 +142,7 @@ def _check_variables(
     for run in distinct.values():
         template = templates[run.pool]
         if template is None:
-            raise Invalid(f"pool {run.pool!r} has no base job template", reason="template_invalid")
+            raise Invalid(
+                f"pool {run.pool!r} has no base job template", reason=Reason.TEMPLATE_INVALID
+            )
         check(template, layers_of(run), needs_command(pools[run.pool].type))

@@ -10,6 +10,7 @@ from push_dispatch.core.errors import Conflict, NotFound
 from push_dispatch.core.events import Event, Move
 from push_dispatch.core.lifecycle import advance, end_malformed
 from push_dispatch.core.model import DEFAULT_QUEUE, Ready, Run, RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 
 __all__ = ["end_unreadable", "move", "readable", "transition", "transition_all"]
@@ -31,7 +32,7 @@ def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | N
     for race in range(_TRIES):
         run = run or ports.store.run(pool, uuid)
         if run is None:
-            raise NotFound(f"there is no run {pool}.{uuid}", reason="run_not_found")
+            raise NotFound(f"there is no run {pool}.{uuid}", reason=Reason.RUN_NOT_FOUND)
         try:
             run = end_unreadable(ports, run)
             after = advance(run, event, ports.clock())

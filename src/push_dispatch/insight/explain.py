@@ -21,7 +21,7 @@ from push_dispatch.core.model import (
     parse_run_id,
 )
 from push_dispatch.core.rates import started_within
-from push_dispatch.core.reasons import Kind, describe
+from push_dispatch.core.reasons import Kind, Reason, describe
 from push_dispatch.core.simulate import simulate
 from push_dispatch.core.usage import slot_name
 from push_dispatch.engine.snapshot import DEPTH, snapshot_of, with_lines
@@ -91,13 +91,13 @@ def explain(ports: Ports, run_id: str) -> Explanation:
     pool_name, uuid = parse_run_id(run_id)
     run = ports.store.run(pool_name, uuid)
     if run is None:
-        raise NotFound(f"there is no run {run_id}", reason="run_not_found")
+        raise NotFound(f"there is no run {run_id}", reason=Reason.RUN_NOT_FOUND)
     if run.state is not RunState.SCHEDULED:
         return _settled(run)
     place = Ready.of(run)
     snapshot = snapshot_of(ports, pool_name)
     reason = reasons_in(ports, snapshot, [run])[uuid]
-    if snapshot is None or reason == "queue_not_found":
+    if snapshot is None or reason == Reason.QUEUE_NOT_FOUND:
         return _settled(run, reason)
     now = ports.clock()
     snapshot = with_lines(ports, snapshot, [place])
@@ -118,7 +118,7 @@ def explain_pool(ports: Ports, name: str) -> PoolExplanation:
     """Explain a pool. Reads only. Raises NotFound (`pool_not_found`)."""
     snapshot = snapshot_of(ports, name)
     if snapshot is None:
-        raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
+        raise NotFound(f"there is no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
     snapshot = with_lines(ports, snapshot)
     reasons = why(snapshot, ports.clock())
     queues = tuple(_queue(snapshot, reasons, queue) for queue in snapshot.pool.in_order)
@@ -142,27 +142,27 @@ def _numbers(snapshot: Snapshot, place: Ready, reason: str, now: int) -> dict[st
     queue = pool.queue(place.queue)
     holders = _holders(snapshot, place, reason, now)
     match reason:
-        case "not_due" | "retry_backoff":
+        case Reason.NOT_DUE | Reason.RETRY_BACKOFF:
             return {"seconds until due": max(0, -((now - place.due) // 1000))}
-        case "queue_limit" | "queue_limit_zero":
+        case Reason.QUEUE_LIMIT | Reason.QUEUE_LIMIT_ZERO:
             limit = queue.limit if queue and queue.limit is not None else 0
             return {"queue limit": limit, "slots held in queue": len(holders)}
-        case "pool_limit" | "pool_full" | "pool_limit_zero":
+        case Reason.POOL_LIMIT | Reason.POOL_FULL | Reason.POOL_LIMIT_ZERO:
             return {"pool limit": pool.slots, "slots held in pool": len(ledger.holders)}
-        case "key_limit":
+        case Reason.KEY_LIMIT:
             limits = [x for x in (pool.key_limit, queue.key_limit if queue else None) if x]
             return {"limit per key": min(limits, default=0), "slots held by key": len(holders)}
-        case "deployment_limit":
+        case Reason.DEPLOYMENT_LIMIT:
             limit = pool.deployment_limits.get(place.deployment, 0)
             return {"deployment limit": limit, "slots held by deployment": len(holders)}
-        case "rate_limit":
+        case Reason.RATE_LIMIT:
             return _rate_numbers(snapshot, place, now)
-        case "platform_rate" if pool.platform_rate:
+        case Reason.PLATFORM_RATE if pool.platform_rate:
             rate = pool.platform_rate
             return {"starts per period": rate.starts, "period in seconds": rate.period_seconds}
-        case "named_limit" | "named_rate" | "capacity" | "capacity_too_small":
+        case Reason.NAMED_LIMIT | Reason.NAMED_RATE | Reason.CAPACITY | Reason.CAPACITY_TOO_SMALL:
             return sharing_numbers(snapshot, place, reason, now)
-        case "no_room" | "throttled":
+        case Reason.NO_ROOM | Reason.THROTTLED:
             return _refusal_numbers(snapshot, place, now)
         case _:
             return {}
@@ -197,15 +197,15 @@ def _rate_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int |
 def _holders(snapshot: Snapshot, place: Ready, reason: str, now: int) -> tuple[Holder, ...]:
     """Those whose end the run waits for."""
     match reason:
-        case "queue_limit":
+        case Reason.QUEUE_LIMIT:
             chosen = [h for h in snapshot.ledger.holders if h.queue == place.queue]
-        case "key_limit":
+        case Reason.KEY_LIMIT:
             key = slot_name(place.concurrency_key)
             chosen = [h for h in snapshot.ledger.holders if slot_name(h.concurrency_key) == key]
-        case "deployment_limit":
+        case Reason.DEPLOYMENT_LIMIT:
             name = slot_name(place.deployment)
             chosen = [h for h in snapshot.ledger.holders if slot_name(h.deployment) == name]
-        case "pool_limit" | "pool_full":
+        case Reason.POOL_LIMIT | Reason.POOL_FULL:
             chosen = list(snapshot.ledger.holders)
         case _ if reason in SHARING:
             chosen = sharing_holders(snapshot, place, reason, now)
@@ -231,13 +231,13 @@ def _ahead(snapshot: Snapshot, place: Ready, now: int) -> int:
 #: No end of another run will change these: somebody has to do something first.
 _UNKNOWN = frozenset(
     {
-        "capacity_too_small",
-        "no_room",
-        "pool_limit_zero",
-        "pool_paused",
-        "queue_limit_zero",
-        "queue_paused",
-        "throttled",
+        Reason.CAPACITY_TOO_SMALL,
+        Reason.NO_ROOM,
+        Reason.POOL_LIMIT_ZERO,
+        Reason.POOL_PAUSED,
+        Reason.QUEUE_LIMIT_ZERO,
+        Reason.QUEUE_PAUSED,
+        Reason.THROTTLED,
     }
 )
 
@@ -245,11 +245,11 @@ _UNKNOWN = frozenset(
 def _estimate(ports: Ports, snapshot: Snapshot, place: Ready, reason: str, now: int) -> int | None:
     if reason in _UNKNOWN:
         return None
-    if reason in ("admissible", "handing_over"):
+    if reason in (Reason.ADMISSIBLE, Reason.HANDING_OVER):
         return now
     durations = durations_of(ports, snapshot.pool.name)
     if durations.pool is None:
-        return place.due if reason in ("not_due", "retry_backoff") else None
+        return place.due if reason in (Reason.NOT_DUE, Reason.RETRY_BACKOFF) else None
     ends = expected_ends(snapshot.ledger, durations, now)
     load = expected_arrivals(snapshot, durations, now)
     for fate in simulate(snapshot.pool, load, ledger=snapshot.ledger, remaining=ends):

@@ -10,6 +10,7 @@ from typing import Any
 from push_dispatch.control.pools import pool_named
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import Run, RunState, parse_run_id
+from push_dispatch.core.reasons import Reason
 from push_dispatch.insight.views import run_view
 from push_dispatch.insight.why import reasons_of
 from push_dispatch.ports import Ports
@@ -26,7 +27,7 @@ def run_named(ports: Ports, run_id: str) -> Run:
     pool, uuid = parse_run_id(run_id)
     run = ports.store.run(pool, uuid)
     if run is None:
-        raise NotFound(f"there is no run {run_id}", reason="run_not_found")
+        raise NotFound(f"there is no run {run_id}", reason=Reason.RUN_NOT_FOUND)
     return run
 
 

@@ -13,6 +13,7 @@ from push_dispatch.control.occurrences import occurrences
 from push_dispatch.core.deployment import Deployment, request_of
 from push_dispatch.core.errors import Invalid, NotFound
 from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Ready, Slot
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import run_of
 from push_dispatch.core.simulate import Arrival
 from push_dispatch.core.units import amount
@@ -97,7 +98,7 @@ def forecast(ports: Ports, name: str, until: int) -> Forecast:
     """What will come to a pool until then. Raises NotFound (`pool_not_found`)."""
     snapshot = snapshot_of(ports, name)
     if snapshot is None:
-        raise NotFound(f"there is no pool {name!r}", reason="pool_not_found")
+        raise NotFound(f"there is no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
     now, durations = ports.clock(), durations_of(ports, name)
     arrivals = expected_arrivals(with_lines(ports, snapshot), durations, now)
     arrivals = [arrival for arrival in arrivals if arrival.at <= until]

@@ -8,6 +8,7 @@ from itertools import islice
 
 from push_dispatch.core.errors import Invalid, PushDispatchError, Refused
 from push_dispatch.core.model import Attempt, Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import ReadsLogs
 from push_dispatch.platforms.capabilities import log_reader
 from push_dispatch.ports import Ports
@@ -73,4 +74,4 @@ def _from_platform(ports: Ports, name: str, handle: str) -> Iterator[str]:
             raise Refused(f"platform {name!r} has no logs that can be read")
         yield from platform.logs(handle)
     except PushDispatchError as error:
-        raise Refused(error.message, reason="logs_unavailable") from error
+        raise Refused(error.message, reason=Reason.LOGS_UNAVAILABLE) from error

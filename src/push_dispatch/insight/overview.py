@@ -17,7 +17,7 @@ from push_dispatch.control.pools import pool_named
 from push_dispatch.core.admission import Snapshot
 from push_dispatch.core.ageing import in_turn
 from push_dispatch.core.model import Ledger, Pool, Queue, Ready, Run, RunState, Slot
-from push_dispatch.core.reasons import Kind, describe
+from push_dispatch.core.reasons import Kind, Reason, describe
 from push_dispatch.core.simulate import Arrival, simulate
 from push_dispatch.insight.estimate import durations_from, expected_ends
 from push_dispatch.insight.forecast import Span, occupancy_series
@@ -183,7 +183,7 @@ def _waiting(facts: _Facts, ready: Ready, place: int, starts: Mapping[str, int])
         "deployment": ready.deployment or None,
         "due": iso(ready.due),
         "attempt": ready.attempt,
-        "reason": facts.reasons.get(ready.slot, "admissible"),
+        "reason": facts.reasons.get(ready.slot, Reason.ADMISSIBLE),
         "place": place,
         "estimated_start": iso(starts.get(ready.run)),
     }
@@ -211,7 +211,7 @@ def _recent(run: Run) -> dict[str, Any]:
 def _queue(facts: _Facts, queue: Queue) -> dict[str, Any]:
     held = {holder.slot for holder in facts.ledger.holders}
     line = [ready for ready in facts.lines[queue.name] if ready.slot not in held]
-    reasons = Counter(facts.reasons.get(ready.slot, "admissible") for ready in line)
+    reasons = Counter(facts.reasons.get(ready.slot, Reason.ADMISSIBLE) for ready in line)
     return {
         "name": queue.name,
         "priority": queue.priority,

@@ -7,6 +7,7 @@ from typing import Any
 
 from push_dispatch.core.errors import Invalid, PushDispatchError
 from push_dispatch.core.model import Attempt
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.core.template import render
 from push_dispatch.core.validation import check, enforced
@@ -27,7 +28,9 @@ def rendered(ports: Ports, request: Request) -> dict[str, Any]:
     run = prepare(ports, pool, request)
     template = ports.store.template(pool.name, pool.template)
     if template is None:
-        raise Invalid(f"pool {pool.name!r} has no base job template", reason="template_invalid")
+        raise Invalid(
+            f"pool {pool.name!r} has no base job template", reason=Reason.TEMPLATE_INVALID
+        )
     check(template, layers_of(run), needs_command(pool.type))
     entry = entry_for(pool.type)
     attempt = Attempt(1, entry.platform, pool.template, pool.type)

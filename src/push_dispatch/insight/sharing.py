@@ -6,12 +6,15 @@ from push_dispatch.core.admission import Snapshot
 from push_dispatch.core.ageing import passed_until
 from push_dispatch.core.model import Holder, NamedLimit, Ready
 from push_dispatch.core.rates import started_within
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.usage import Used, scope_of, slot_name
 
 __all__ = ["SHARING", "ageing_numbers", "sharing_holders", "sharing_numbers"]
 
 #: The reasons that this module speaks of.
-SHARING = frozenset({"named_limit", "named_rate", "capacity", "capacity_too_small"})
+SHARING = frozenset(
+    {Reason.NAMED_LIMIT, Reason.NAMED_RATE, Reason.CAPACITY, Reason.CAPACITY_TOO_SMALL}
+)
 
 
 def sharing_numbers(
@@ -19,12 +22,12 @@ def sharing_numbers(
 ) -> dict[str, int | float]:
     """The numbers behind one of `SHARING`."""
     used = Used.of(snapshot.pool, snapshot.ledger, now)
-    if reason in ("capacity", "capacity_too_small"):
+    if reason in (Reason.CAPACITY, Reason.CAPACITY_TOO_SMALL):
         return _capacity_numbers(snapshot, used, place)
     limit, key = _binding(snapshot, used, place, reason)
     if limit is None:
         return {}
-    if reason == "named_limit":
+    if reason == Reason.NAMED_LIMIT:
         held = used.named[scope_of(limit.name, key)]
         return {f"limit {limit.name}": limit.limit or 0, f"slots held by key {key!r}": held}
     rate = limit.rate
@@ -39,12 +42,12 @@ def sharing_numbers(
 def sharing_holders(snapshot: Snapshot, place: Ready, reason: str, now: int) -> list[Holder]:
     """Those whose end the run waits for."""
     holders = snapshot.ledger.holders
-    if reason == "capacity":
+    if reason == Reason.CAPACITY:
         units = {unit for unit, _ in place.weights}
         return [h for h in holders if any(unit in units for unit, _ in h.weights)]
     used = Used.of(snapshot.pool, snapshot.ledger, now)
     limit, key = _binding(snapshot, used, place, reason)
-    if limit is None or reason != "named_limit":
+    if limit is None or reason != Reason.NAMED_LIMIT:
         return []
     wanted = (limit.name, slot_name(key))
     return [h for h in holders if wanted in {(name, slot_name(k)) for name, k in h.keys}]
@@ -87,6 +90,6 @@ def _binding(
         scope = scope_of(limit.name, keys[limit.name])
         full = limit.limit is not None and used.named[scope] >= limit.limit
         spent = limit.rate is not None and used.starts[scope] >= limit.rate.starts
-        if full if reason == "named_limit" else spent:
+        if full if reason == Reason.NAMED_LIMIT else spent:
             return limit, keys[limit.name]
     return None, ""

@@ -10,20 +10,21 @@ from collections.abc import Collection, Sequence
 
 from push_dispatch.core.admission import Snapshot, decide, startable_alone
 from push_dispatch.core.model import Ready, Run, RunState, Slot
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.snapshot import snapshot_of, with_heads
 from push_dispatch.ports import Ports
 
 __all__ = ["reasons_in", "reasons_of", "settled_reason", "why"]
 
 _STATE_REASONS = {
-    RunState.SCHEDULED: "pool_not_found",
-    RunState.PENDING: "starting",
-    RunState.RUNNING: "running",
-    RunState.CANCELLING: "cancelled_by_user",
-    RunState.COMPLETED: "completed",
-    RunState.FAILED: "exit_code",
-    RunState.CRASHED: "infrastructure_failure",
-    RunState.CANCELLED: "cancelled_by_user",
+    RunState.SCHEDULED: Reason.POOL_NOT_FOUND,
+    RunState.PENDING: Reason.STARTING,
+    RunState.RUNNING: Reason.RUNNING,
+    RunState.CANCELLING: Reason.CANCELLED_BY_USER,
+    RunState.COMPLETED: Reason.COMPLETED,
+    RunState.FAILED: Reason.EXIT_CODE,
+    RunState.CRASHED: Reason.INFRASTRUCTURE_FAILURE,
+    RunState.CANCELLED: Reason.CANCELLED_BY_USER,
 }
 
 
@@ -36,10 +37,10 @@ def why(snapshot: Snapshot, now: int) -> dict[Slot, str]:
         wait.ready.slot: _waits_because(wait.ready, wait.reason, alone) for wait in decision.wait
     }
     for entries, reason in (
-        (decision.admit, "admissible"),
-        (decision.resend, "handing_over"),
-        (decision.expire, "expired"),
-        (decision.collide, "cancelled_by_collision"),
+        (decision.admit, Reason.ADMISSIBLE),
+        (decision.resend, Reason.HANDING_OVER),
+        (decision.expire, Reason.EXPIRED),
+        (decision.collide, Reason.CANCELLED_BY_COLLISION),
     ):
         reasons |= {entry.slot: reason for entry in entries}
     return reasons
@@ -61,18 +62,18 @@ def reasons_of(ports: Ports, pool: str, runs: Sequence[Run]) -> dict[str, str]:
 def reasons_in(ports: Ports, snapshot: Snapshot | None, runs: Sequence[Run]) -> dict[str, str]:
     """Give the reason of each of these waiting runs, by uuid; `snapshot` is of their pool."""
     if snapshot is None:
-        return {run.uuid: "pool_not_found" for run in runs}
+        return {run.uuid: Reason.POOL_NOT_FOUND for run in runs}
     now, places = ports.clock(), [Ready.of(run) for run in runs]
     reasons = why(with_heads(ports, snapshot, now, places), now)
     # Without its queue, a run is about to move to the default queue.
-    return {place.run: reasons.get(place.slot, "queue_not_found") for place in places}
+    return {place.run: reasons.get(place.slot, Reason.QUEUE_NOT_FOUND) for place in places}
 
 
 def _waits_because(ready: Ready, reason: str, alone: Collection[Slot]) -> str:
-    if reason == "not_due" and ready.attempt > 1:
-        return "retry_backoff"
+    if reason == Reason.NOT_DUE and ready.attempt > 1:
+        return Reason.RETRY_BACKOFF
     # Slots and starts are left for it, but not after those that are served first.
-    return "behind_others" if reason != "admissible" and ready.slot in alone else reason
+    return Reason.BEHIND_OTHERS if reason != Reason.ADMISSIBLE and ready.slot in alone else reason
 
 
 def settled_reason(run: Run) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from push_dispatch.api.gateway import query_of
 from push_dispatch.api.v1 import Reply, Request, problem
+from push_dispatch.core.reasons import Reason
 from push_dispatch.local.serving import Serving
 
 __all__ = ["ApiServer"]
@@ -71,7 +72,9 @@ def _serving(handler: Handler, token: str, pages: Pages) -> type[BaseHTTPRequest
             body = self._body()
             if body is None:
                 self.close_connection = True
-                self._send(problem(413, "invalid_input", f"the body has more than {_LARGEST} B"))
+                self._send(
+                    problem(413, Reason.INVALID_INPUT, f"the body has more than {_LARGEST} B")
+                )
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Request(self.command, path, query_of(query), headers, body)
@@ -82,15 +85,19 @@ def _serving(handler: Handler, token: str, pages: Pages) -> type[BaseHTTPRequest
             host = self.headers.get("Host", "")
             name = host.rpartition(":")[0] or host
             if name not in _LOCAL:
-                return problem(403, "foreign_origin", f"the host {host[:80]!r} is not this machine")
+                return problem(
+                    403, Reason.FOREIGN_ORIGIN, f"the host {host[:80]!r} is not this machine"
+                )
             origin = self.headers.get("Origin")
             if origin is not None and origin != f"http://{host}":
-                return problem(403, "foreign_origin", f"the origin {origin[:80]!r} is another one")
+                return problem(
+                    403, Reason.FOREIGN_ORIGIN, f"the origin {origin[:80]!r} is another one"
+                )
             given = self.headers.get("Authorization", "").encode()
             if hmac.compare_digest(given, expected) or pages(path) is not None:
                 return None
             headers = {"WWW-Authenticate": "Bearer"}
-            return problem(401, "unauthenticated", "there is no valid token", headers)
+            return problem(401, Reason.UNAUTHENTICATED, "there is no valid token", headers)
 
         def _body(self) -> bytes | None:
             """None if it is too long, or nothing says how long it is."""

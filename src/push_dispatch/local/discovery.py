@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from push_dispatch.core.errors import Invalid, NotFound
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "DEFAULT_NAME",
@@ -75,13 +76,13 @@ def find_local(name: str | None) -> Record | None:
     if name is not None:
         if name not in up:
             known = f"; up: {', '.join(sorted(up))}" if up else ""
-            raise NotFound(f"no local runtime {name!r} is up{known}", reason="no_backend")
+            raise NotFound(f"no local runtime {name!r} is up{known}", reason=Reason.NO_BACKEND)
         return up[name]
     if DEFAULT_NAME in up or len(up) <= 1:
         return up.get(DEFAULT_NAME) or next(iter(up.values()), None)
     names = ", ".join(sorted(up))
     raise Invalid(
-        f"several local runtimes are up: choose one with --local: {names}", reason="no_backend"
+        f"several local runtimes are up: choose one with --local: {names}", reason=Reason.NO_BACKEND
     )
 
 

@@ -18,6 +18,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.core.reasons import Reason
 from push_dispatch.local.guard import KEY_VARIABLE, bearer
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class MiniStack:
         if find_spec("ministack") is None:
             raise Invalid(
                 "the emulator is not installed: pip install 'push-dispatch[cli,local,emulator]'",
-                reason="no_backend",
+                reason=Reason.NO_BACKEND,
             )
         for _ in range(_TRIES):
             port = _free_port()

@@ -16,6 +16,7 @@ from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.control.pools import pools_of
 from push_dispatch.core.deployment import active_schedules, from_document
 from push_dispatch.core.errors import Invalid, Refused, Unavailable
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.recount import put_right, recount
 from push_dispatch.ops.account import Account
 from push_dispatch.ports import Ports
@@ -62,7 +63,7 @@ def restore(
     if names := ports.store.pool_names():
         raise Refused(
             f"table {target!r} has pools: {', '.join(names)}; restore into that of a new system",
-            reason="pool_exists",
+            reason=Reason.POOL_EXISTS,
         )
     _sync(ports, _deployments(account, source))
     last: list[Item] = []

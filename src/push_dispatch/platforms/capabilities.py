@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import (
     Capabilities,
     CleansUp,
@@ -25,6 +26,7 @@ from push_dispatch.platforms.base import (
 )
 
 __all__ = [
+    "SHOWN",
     "capabilities_of",
     "check_capabilities",
     "cleaner",
@@ -35,6 +37,17 @@ __all__ = [
     "signer_in",
 ]
 
+#: How a capability is shown to people; programs get its own name.
+SHOWN = {
+    "finds_by_name": "find",
+    "reads_logs": "logs",
+    "reports_events": "events",
+    "cleans_up": "clean-up",
+    "estimates_cost": "cost",
+    "signs_in": "sign-in",
+    "passes_secrets": "secrets",
+    "logs_go_too": "keeps-logs",
+}
 _METHODS = {
     "finds_by_name": "find",
     "reads_logs": "logs",
@@ -62,12 +75,12 @@ def check_capabilities(platform: object) -> None:
         raise Invalid(
             f"platform {name!r}: `capabilities` is a {type(declared).__name__}, not a "
             "push_dispatch.platforms.base.Capabilities",
-            reason="platform_misdeclared",
+            reason=Reason.PLATFORM_MISDECLARED,
         )
     if declared.event_sources and not declared.reports_events:
         raise Invalid(
             f"platform {name!r} declares event_sources and not reports_events=True",
-            reason="platform_misdeclared",
+            reason=Reason.PLATFORM_MISDECLARED,
         )
     found = _found(platform)
     for capability, method in _METHODS.items():
@@ -76,7 +89,8 @@ def check_capabilities(platform: object) -> None:
             problem = f"declares {capability}=True and has no method" if wanted else "has a method"
             remedy = "" if wanted else f" and does not declare {capability}=True in `capabilities`"
             raise Invalid(
-                f"platform {name!r} {problem} `{method}`{remedy}", reason="platform_misdeclared"
+                f"platform {name!r} {problem} `{method}`{remedy}",
+                reason=Reason.PLATFORM_MISDECLARED,
             )
 
 

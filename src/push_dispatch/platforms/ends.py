@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.refusals import one_of, table, wording
 
 __all__ = ["BROKEN", "KILLED", "MESSAGE_LENGTH", "End", "ended", "ends", "explained"]
@@ -36,7 +37,7 @@ class End:
         return re.search(self.pattern, text, re.IGNORECASE) is not None
 
 
-BROKEN = End("infrastructure_failure")
+BROKEN = End(Reason.INFRASTRUCTURE_FAILURE)
 
 
 def ends(module: str, name: str = "ends") -> tuple[End, ...]:

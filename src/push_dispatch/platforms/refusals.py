@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Any, Generic, TypeVar
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.shared import asked
 
 __all__ = ["Answer", "Reaction", "Refusals", "Row", "judge", "one_of", "rows", "table", "wording"]
@@ -105,7 +106,7 @@ class Row:
         and everything else is a platform that cannot be asked."""
         if self.reaction in {Reaction.RETRY, Reaction.PERMANENT, Reaction.GONE}:
             return self.error(message, after_seconds)
-        return Uncertain(message, reason="platform_unavailable")
+        return Uncertain(message, reason=Reason.PLATFORM_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +209,13 @@ def judge(table: Sequence[Row], status: int, text: str) -> Row:
 
 
 _REFUSED = _row(
-    reaction="permanent",
-    reason="platform_rejected",
+    reaction=Reaction.PERMANENT,
+    reason=Reason.PLATFORM_REJECTED,
     remedy="Correct the template or the job variables.",
 )
 _UNKNOWN = _row(
-    reaction="uncertain",
-    reason="push_uncertain",
+    reaction=Reaction.UNCERTAIN,
+    reason=Reason.PUSH_UNCERTAIN,
     remedy="It is looked up by its name before it is sent again.",
 )
 

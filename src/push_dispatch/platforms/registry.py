@@ -18,6 +18,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Capabilities
 from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.capabilities import capabilities_of, check_capabilities
@@ -116,7 +117,7 @@ def entry_for(pool_type: str) -> Entry:
     for entry in _third_parties():
         if pool_type in entry.types:
             return entry
-    raise Invalid(_unknown(pool_type), reason="unknown_type")
+    raise Invalid(_unknown(pool_type), reason=Reason.UNKNOWN_TYPE)
 
 
 def needs_command(pool_type: str) -> bool:
@@ -141,7 +142,7 @@ def load(platform: str, environ: Mapping[str, str], secrets: Secrets = NO_SECRET
         made = cast("Platform", factory(environ, **_wanted(factory, secrets)))
     except ImportError as error:
         message = f"platform {entry.platform!r} cannot be imported ({error}). {entry.hint}".strip()
-        raise Invalid(message, reason="platform_not_installed") from error
+        raise Invalid(message, reason=Reason.PLATFORM_NOT_INSTALLED) from error
     check_capabilities(made)
     return made
 
@@ -162,7 +163,7 @@ def reporting(source: str, loaded: Callable[[str], Platform]) -> Platform:
     raise Invalid(
         f"no platform here declares events of the source {source!r}: install its package in this "
         "function, or correct the rule that sends them",
-        reason="unknown_type",
+        reason=Reason.UNKNOWN_TYPE,
     )
 
 

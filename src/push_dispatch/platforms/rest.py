@@ -17,6 +17,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
 from push_dispatch.core.errors import Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.refusals import Refusals
 from push_dispatch.platforms.shared import lines
 
@@ -145,7 +146,7 @@ class Rest:
             )
         except (NewConnectionError, ConnectTimeoutError, SSLError) as error:
             message = f"{self.base_url} cannot be reached: {error}"
-            raise Uncertain(message, reason="platform_unavailable") from error
+            raise Uncertain(message, reason=Reason.PLATFORM_UNAVAILABLE) from error
         except HTTPError as error:
             raise Uncertain(f"{method} {url} was not answered: {error}") from error
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, TypeVar
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Job, Observation, Status, Watched
 from push_dispatch.ports.secrets import Secrets
 
@@ -64,17 +65,17 @@ AT_ONCE = 8
 
 def invalid(message: str) -> Rejected:
     """Return the error of a template or a job variable that cannot be used as it is."""
-    return Rejected(message, reason="template_invalid")
+    return Rejected(message, reason=Reason.TEMPLATE_INVALID)
 
 
 def no_credentials(message: str) -> Rejected:
     """Return the error of an environment that does not say who this function is."""
-    return Rejected(message, reason="credentials_missing")
+    return Rejected(message, reason=Reason.CREDENTIALS_MISSING)
 
 
 def not_configured(message: str) -> Rejected:
     """Return the error of an environment that lacks what the platform needs."""
-    return Rejected(message, reason="platform_not_configured")
+    return Rejected(message, reason=Reason.PLATFORM_NOT_CONFIGURED)
 
 
 @contextmanager
@@ -222,7 +223,7 @@ def secret_named(secrets: Secrets, environ: Mapping[str, str], variable: str) ->
         raise Rejected(
             f"{variable}: secret {name!r} cannot be read: create {secrets.where(name)}, or grant "
             "the right to read it",
-            reason="secret_unavailable",
+            reason=Reason.SECRET_UNAVAILABLE,
         ) from error
 
 
@@ -231,7 +232,9 @@ def secret_values(job: Job) -> dict[str, str]:
     try:
         return {name: secret.read() for name, secret in job.secrets.items()}
     except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+        raise Rejected(
+            f"secret {error} cannot be read", reason=Reason.SECRET_UNAVAILABLE
+        ) from error
 
 
 # -- questions --------------------------------------------------------------------------------

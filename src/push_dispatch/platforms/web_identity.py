@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.aws import client_of, code_of, region_in, session_of
 
 __all__ = ["web_identity_token"]
@@ -40,13 +41,13 @@ def web_identity_token(
 
 def _not_issued(error: ClientError | BotoCoreError, instead: str) -> PlatformError:
     if not isinstance(error, ClientError):
-        return Uncertain(f"AWS STS: {error}", reason="platform_unavailable")
+        return Uncertain(f"AWS STS: {error}", reason=Reason.PLATFORM_UNAVAILABLE)
     code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status >= 500 or "Throttl" in code:
-        return Throttled(f"AWS STS: {error}", reason="platform_throttled")
+        return Throttled(f"AWS STS: {error}", reason=Reason.PLATFORM_THROTTLED)
     if code.startswith("OutboundWebIdentityFederationDisabled"):
         remedy = "run aws iam enable-outbound-web-identity-federation once per account"
     else:
         remedy = f"grant sts:GetWebIdentityToken, or {instead}"
-    return Rejected(f"AWS STS issues no token: {error}; {remedy}", reason="access_denied")
+    return Rejected(f"AWS STS issues no token: {error}; {remedy}", reason=Reason.ACCESS_DENIED)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from push_dispatch.core.errors import Unavailable
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "Address",
@@ -34,7 +35,7 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 class Overloaded(Unavailable):
     """The server asks for patience: try again when it says so."""
 
-    default_reason = "prefect_unavailable"
+    default_reason = Reason.PREFECT_UNAVAILABLE
 
     def __init__(self, message: str | None = None, *, after_seconds: float | None = None) -> None:
         super().__init__(message, reason=self.default_reason)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from push_dispatch.core.errors import Refused
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.schedule import Schedule
 
 __all__ = ["NoSchedules", "Schedules", "UnknownSchedules"]
@@ -37,5 +38,5 @@ class UnknownSchedules:
             raise Refused(
                 f"the schedules of deployment {deployment!r} cannot be reached: nothing says where "
                 "the system keeps them",
-                reason="schedules_unknown",
+                reason=Reason.SCHEDULES_UNKNOWN,
             )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from push_dispatch.core.errors import Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.capabilities import signer_in
 from push_dispatch.testing.platform_fake import ChecksCredentials, PlatformFake
@@ -53,7 +54,7 @@ class SignInContract(PlatformSuite):
         for instance in (warm, self.with_credentials(fake)):
             with pytest.raises(Rejected) as caught:
                 _asked(instance)
-            assert caught.value.reason == "access_denied"
+            assert caught.value.reason == Reason.ACCESS_DENIED
         assert fake.leftovers() == []
 
     def test_sign_in_without_credentials_is_final(
@@ -63,7 +64,7 @@ class SignInContract(PlatformSuite):
             pytest.skip("signs in nowhere")
         with pytest.raises(Rejected) as caught:
             _asked(self.without_credentials(fake))
-        assert caught.value.reason == "credentials_missing"
+        assert caught.value.reason == Reason.CREDENTIALS_MISSING
         assert fake.leftovers() == []
 
     def test_sign_in_at_an_unreachable_platform_is_never_final(self) -> None:
@@ -71,7 +72,7 @@ class SignInContract(PlatformSuite):
             pytest.skip("signs in nowhere")
         with pytest.raises((Uncertain, Throttled)) as caught:
             signs_in.sign_in()
-        assert caught.value.reason == "platform_unavailable"
+        assert caught.value.reason == Reason.PLATFORM_UNAVAILABLE
 
     def test_sign_in_at_a_throttling_platform_is_never_final(
         self, platform: Platform, fake: PlatformFake

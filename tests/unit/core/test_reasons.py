@@ -1,36 +1,63 @@
-"""Does every reason that the code gives say what it means and what to do?"""
+"""Does every reason say what it means and what to do, and is none written as a mere string?"""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import push_dispatch
-from push_dispatch.core import admission, errors
+from push_dispatch.core import errors
 from push_dispatch.core.errors import PushDispatchError
-from push_dispatch.core.reasons import _ALL, REASONS, Kind, Reason, describe
+from push_dispatch.core.reasons import REASONS, Kind, Reason, describe
+from push_dispatch.platforms.base import Capabilities
 
 TOKEN = r"[a-z]+(_[a-z]+)*"
-SOURCE = Path(push_dispatch.__file__).parent
+ROOT = Path(push_dispatch.__file__).parent
+#: Where the words stand themselves, and what reads declarations of third parties.
+DEFINITIONS = {"core/reasons.py", "platforms/capabilities.py"}
+CAPABILITIES = {field.name for field in fields(Capabilities)}
+#: Tokens that are also fields, states of platforms or other words: found where they are a reason.
+WORDS = {
+    "attached",
+    "capacity",
+    "completed",
+    "conflict",
+    "exit_code",
+    "expired",
+    "key_limit",
+    "lost",
+    "platform_rate",
+    "refused",
+    "running",
+    "starting",
+    "timeout",
+    "unauthenticated",
+    "usage",
+}
 
 
-def test_a_token_stands_for_one_reason() -> None:
-    assert len(REASONS) == len(_ALL)
-
-
-@pytest.mark.parametrize("reason", _ALL, ids=lambda reason: reason.token)
+@pytest.mark.parametrize("reason", Reason)
 def test_a_reason_is_a_sentence_and_a_remedy(reason: Reason) -> None:
-    assert re.fullmatch(TOKEN, reason.token)
-    assert re.fullmatch(r"[A-Z].*\.", reason.sentence)
-    assert reason.remedy
+    assert re.fullmatch(TOKEN, reason)
+    assert reason.name == reason.upper()
+    assert reason.about.token == reason
+    assert re.fullmatch(r"[A-Z].*\.", reason.about.sentence)
+    assert reason.about.remedy
+
+
+def test_a_token_from_the_table_finds_its_reason() -> None:
+    """What is stored and what third parties send is text."""
+    assert describe("exit_code") is Reason.EXIT_CODE.about
+    assert {"exit_code": 1}[Reason.EXIT_CODE] == 1
 
 
 def test_an_unknown_token_describes_itself() -> None:
     assert describe("gpu_on_fire").sentence == "gpu on fire"
-    assert describe("exit_code") is REASONS["exit_code"]
 
 
 def test_every_error_has_a_reason_that_exists() -> None:
@@ -40,29 +67,89 @@ def test_every_error_has_a_reason_that_exists() -> None:
     assert all(issubclass(cls, PushDispatchError) and cls().message for cls in classes)
 
 
-def test_every_reason_that_is_raised_exists() -> None:
-    """Each literal `reason="…"` of the package that looks like a token."""
-    given = {
-        keyword.value.value
-        for path in SOURCE.rglob("*.py")
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call)
-        for keyword in call.keywords
-        if keyword.arg == "reason"
-        and isinstance(keyword.value, ast.Constant)
-        and re.fullmatch(TOKEN, str(keyword.value.value))
+def test_what_a_person_has_decided_comes_before_what_is_full() -> None:
+    waits = [reason for reason in Reason if reason.about.kind is Kind.WAIT]
+    assert waits[:6] == [
+        Reason.NOT_DUE,
+        Reason.POOL_PAUSED,
+        Reason.QUEUE_PAUSED,
+        Reason.POOL_LIMIT_ZERO,
+        Reason.QUEUE_LIMIT_ZERO,
+        Reason.QUEUE_LIMIT,
+    ]
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[ast.Constant, ast.AST]]:
+    """Each string of a module that is no docstring and no part of a longer text, and what it is
+    part of."""
+    for parent in ast.walk(tree):
+        lone = isinstance(parent, (ast.Expr, ast.JoinedStr))
+        for node in () if lone else ast.iter_child_nodes(parent):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node, parent
+
+
+def exported(tree: ast.Module) -> set[ast.AST]:
+    """What stands in `__all__`."""
+    return {
+        node
+        for each in tree.body
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__"
+        for node in ast.walk(each.value)
     }
 
-    assert len(given) > 10
-    assert given - set(REASONS) == set()
+
+def is_reason(parent: ast.AST) -> bool:
+    """Whether an ordinary word is a reason there: given as one, or compared with one."""
+    match parent:
+        case ast.keyword(arg="reason" | "default_reason"):
+            return True
+        case ast.Compare():
+            return re.search(r"\b(reason|stop)\b", ast.unparse(parent)) is not None
+        case ast.Call(func=ast.Name(id="Reject" | "Stop" | "Expire" | "GiveBack" | "Wait" | "End")):
+            return True
+        case _:
+            return False
 
 
-def test_every_wait_that_is_decided_exists_in_its_order() -> None:
-    """What a decision says first is what the table lists first, but for the key's neighbours."""
-    source = Path(admission.__file__).read_text(encoding="utf-8")
-    body = source[source.index("def reason_to_wait") : source.index("def decision")]
-    decided = re.findall(r'return "(\w+)"', body)
-    waits = [reason.token for reason in _ALL if reason.kind is Kind.WAIT]
+def literals(source: str) -> Iterator[tuple[int, str]]:
+    """The reasons and capabilities that a module writes as strings, each with its line."""
+    tree = ast.parse(source)
+    skipped = exported(tree)
+    for node, parent in texts(tree):
+        word = str(node.value)
+        if node in skipped or word not in CAPABILITIES | set(REASONS):
+            continue
+        if word not in WORDS or is_reason(parent):
+            yield node.lineno, word
 
-    assert set(decided) <= set(waits)
-    assert decided[:6] == waits[:6]
+
+def test_no_reason_and_no_capability_is_written_as_a_string() -> None:
+    found = [
+        f"{path}:{line}: {word!r}"
+        for path in sorted(ROOT.rglob("*.py"))
+        if str(path.relative_to(ROOT)) not in DEFINITIONS
+        for line, word in literals(path.read_text("utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'raise Refused("no", reason="pool_exists")',
+        'def f():\n    return "behind_others"',
+        'TABLE = {4: End("timed_out")}',
+        'x = Stop("expired")',
+        'y = run.reason == "completed"',
+        'match reason:\n    case "queue_limit" | "pool_limit":\n        pass',
+        'z = getattr(platform, "passes_secrets", False)',
+    ],
+)
+def test_a_reason_as_a_string_would_be_found(source: str) -> None:
+    assert list(literals(source))
+
+
+def test_words_and_explanations_are_left_alone() -> None:
+    source = '"""timed_out"""\n__all__ = ["lost"]\nx = item["exit_code"], f"key_limit {1}"\n'
+    assert not list(literals(source))

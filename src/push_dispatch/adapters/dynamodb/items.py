@@ -32,6 +32,7 @@ from push_dispatch.core.model import (
     Ready,
     Run,
 )
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -105,7 +106,7 @@ def new_run_item(run: Run) -> dict[str, Any]:
         raise Invalid(
             f"the run is {size:,} bytes, more than the {MAX_RUN_BYTES:,} that the table can hold: "
             "put large inputs elsewhere and pass a reference",
-            reason="run_too_large",
+            reason=Reason.RUN_TOO_LARGE,
         )
     return item
 

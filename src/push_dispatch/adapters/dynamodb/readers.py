@@ -33,6 +33,7 @@ from push_dispatch.core.model import (
     is_name,
     is_uuid,
 )
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -92,7 +93,7 @@ def _consistent(run: Run, problems: list[str]) -> Run:
             state = RunState.SCHEDULED
     if state is RunState.CANCELLING and run.stop is None:
         # The change of state is the order to stop: whoever may write the run may cancel it.
-        changes["stop"] = "cancelled_by_user"
+        changes["stop"] = Reason.CANCELLED_BY_USER
     elif run.stop is not None and not (state.ended or state is RunState.CANCELLING):
         problems.append(f"stop: set although the run is {state}")
         changes["stop"] = None

@@ -17,6 +17,7 @@ from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import DELETED, Ledger, Pool, Ready, Run, RunState, is_uuid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.store import LOG_DAYS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class DynamoStore:
         except Lost as lost:
             # Our own put, answered by a retry inside the SDK, or somebody else's pool.
             if lost.stored != item:
-                raise Refused(f"pool {pool.name!r} exists", reason="pool_exists") from None
+                raise Refused(f"pool {pool.name!r} exists", reason=Reason.POOL_EXISTS) from None
 
     def list_pool(self, name: str) -> None:
         """Make sure that a pool that was declared by other means is listed. Idempotent."""

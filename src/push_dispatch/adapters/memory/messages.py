@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from push_dispatch.core.errors import NotFound
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.messages import Message, Wake
 
 __all__ = ["MemoryMessages"]
@@ -25,7 +26,7 @@ class MemoryMessages:
         if self.platforms is not None and platform not in self.platforms:
             raise NotFound(
                 f"no function is deployed for platform {platform!r}",
-                reason="platform_not_configured",
+                reason=Reason.PLATFORM_NOT_CONFIGURED,
             )
         self.sent += [(platform, message, delay_seconds) for message in messages]
 

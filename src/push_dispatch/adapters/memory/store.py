@@ -13,6 +13,7 @@ from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.store import Change
 
 __all__ = ["MemoryStore"]
@@ -46,7 +47,7 @@ class MemoryStore:
         """See `Store.create_pool`."""
         with self._lock:
             if pool.name in self._pools:
-                raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
+                raise Refused(f"pool {pool.name!r} exists", reason=Reason.POOL_EXISTS)
             self._pools[pool.name] = replace(pool, version=self.ledger(pool.name).version + 1)
             self.changes.append(Change(pool.name))
 

@@ -21,6 +21,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from push_dispatch.core.errors import Refused, Unavailable
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.prefect import Overloaded
 
 __all__ = ["Reply", "Rest"]
@@ -49,7 +50,7 @@ class Reply:
         except ValueError:
             text = self.body[:200].decode("utf-8", "replace")
             raise Unavailable(
-                f"the answer is not Prefect's API: {text!r}", reason="prefect_unavailable"
+                f"the answer is not Prefect's API: {text!r}", reason=Reason.PREFECT_UNAVAILABLE
             ) from None
 
     @property
@@ -120,7 +121,7 @@ class Rest:
         except HTTPError as error:
             raise Unavailable(
                 f"Prefect's API at {self.base_url} cannot be reached: {error}",
-                reason="prefect_unavailable",
+                reason=Reason.PREFECT_UNAVAILABLE,
             ) from error
         return Reply(got.status, got.data[:_MOST_BYTES]), got.headers
 
@@ -129,12 +130,12 @@ class Rest:
         if reply.status in (401, 403):
             raise Refused(
                 f"Prefect's API at {self.base_url} refuses the credentials: {reply.detail}",
-                reason="prefect_denied",
+                reason=Reason.PREFECT_DENIED,
             )
         if reply.status >= 500 or 300 <= reply.status < 400:
             raise Unavailable(
                 f"{self.base_url}{path} answers {reply.status}: {reply.detail}",
-                reason="prefect_unavailable",
+                reason=Reason.PREFECT_UNAVAILABLE,
             )
         return reply
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from push_dispatch.adapters.prefect import documents, hints
 from push_dispatch.adapters.prefect.rest import Reply, Rest
 from push_dispatch.core.errors import Invalid, Rejected, Unavailable
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.prefect import (
     Address,
     Answer,
@@ -48,7 +49,7 @@ def connect(address: Address, secrets: Secrets) -> PrefectServer:
         except KeyError as error:
             raise Rejected(
                 f"secret {name!r} of the Prefect server at {address.api_url} cannot be read",
-                reason="secret_unavailable",
+                reason=Reason.SECRET_UNAVAILABLE,
             ) from error
 
     headers = {
@@ -288,7 +289,7 @@ class PrefectServer:
     def _filter(self, path: str, **body: Any) -> list[Any]:
         found = self._done("POST", path, {"limit": _PAGE, **body}).json
         if not isinstance(found, list):
-            raise Unavailable(f"{path} answers with no list", reason="prefect_unavailable")
+            raise Unavailable(f"{path} answers with no list", reason=Reason.PREFECT_UNAVAILABLE)
         return found
 
     def _get(self, path: str) -> Any:

@@ -22,6 +22,7 @@ from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState, first_id_at, is_uuid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.store import LOG_DAYS
 
 __all__ = ["SqliteStore"]
@@ -68,7 +69,7 @@ class SqliteStore:
         with self._db.transaction() as tx:
             stored = tx.get(keys.pool(pool.name), keys.CONFIG)
             if stored is not None and stored != item:
-                raise Refused(f"pool {pool.name!r} exists", reason="pool_exists")
+                raise Refused(f"pool {pool.name!r} exists", reason=Reason.POOL_EXISTS)
             tx.put({"PK": {"S": keys.POOLS}, "SK": {"S": pool.name}})
             if stored is None:
                 tx.put(item)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from push_dispatch.api.client.transport import Http, InProcess, Transport, bearer, sigv4
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     import boto3
@@ -73,7 +74,7 @@ def _on_this_machine(record: Record) -> Backend:
     if not record.api:
         raise Invalid(
             f"the local runtime {record.name!r} is of an older version: start it again",
-            reason="no_backend",
+            reason=Reason.NO_BACKEND,
         )
     from pathlib import Path  # noqa: PLC0415 - importing the package costs little
 
@@ -98,8 +99,8 @@ def _session(choice: Choice) -> boto3.Session:
     # Typed as a text, and None where nothing names one.
     if not session.region_name:
         problem = "no local runtime is up, and no AWS region is configured: set AWS_REGION"
-        raise Invalid(problem, reason="no_backend")
+        raise Invalid(problem, reason=Reason.NO_BACKEND)
     if session.get_credentials() is None:
         problem = "no local runtime is up, and there are no AWS credentials"
-        raise Invalid(problem, reason="no_backend")
+        raise Invalid(problem, reason=Reason.NO_BACKEND)
     return session

@@ -11,6 +11,7 @@ from push_dispatch.api.client.handle import RunHandle
 from push_dispatch.api.client.jobs import Job
 from push_dispatch.api.client.transport import Transport
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -117,7 +118,9 @@ class Client:
                 if each["differs"]:
                     problem = f"run {each['run']['id']} has the same idempotency key and other"
                     what = ", ".join(each["differs"])
-                    raise Invalid(f"{problem} content: {what}", reason="idempotency_key_reused")
+                    raise Invalid(
+                        f"{problem} content: {what}", reason=Reason.IDEMPOTENCY_KEY_REUSED
+                    )
                 handles.append(RunHandle(self, each["run"], created=each["created"]))
         return handles
 
@@ -300,7 +303,7 @@ def _filter(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 def _iso(moment: datetime) -> str:
     if moment.tzinfo is None:
-        raise Invalid(f"{moment} has no time zone", reason="invalid_time")
+        raise Invalid(f"{moment} has no time zone", reason=Reason.INVALID_TIME)
     return moment.isoformat()
 
 

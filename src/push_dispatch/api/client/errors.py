@@ -13,6 +13,7 @@ from push_dispatch.core.errors import (
     Refused,
     Unavailable,
 )
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["RunFailed", "TimedOut", "error_of"]
 
@@ -20,7 +21,7 @@ __all__ = ["RunFailed", "TimedOut", "error_of"]
 class RunFailed(PushDispatchError):
     """The run has ended and is not COMPLETED: see `run` for its reason and its attempts."""
 
-    default_reason = "exit_code"
+    default_reason = Reason.EXIT_CODE
 
     def __init__(self, run: Mapping[str, Any]) -> None:
         #: The run as the API shows it.
@@ -35,7 +36,7 @@ class RunFailed(PushDispatchError):
 class TimedOut(PushDispatchError, TimeoutError):
     """What was waited for did not happen in time."""
 
-    default_reason = "timeout"
+    default_reason = Reason.TIMEOUT
 
 
 def error_of(status: int, problem: Any) -> PushDispatchError:
@@ -44,7 +45,7 @@ def error_of(status: int, problem: Any) -> PushDispatchError:
     message = str(told.get("detail") or f"the API answered with status {status}")
     reason = told.get("reason")
     kind = _KINDS.get(status, Refused if 400 <= status < 500 else Unavailable)
-    return (Conflict if reason == "conflict" else kind)(message, reason=reason)
+    return (Conflict if reason == Reason.CONFLICT else kind)(message, reason=reason)
 
 
 _KINDS: dict[int, type[PushDispatchError]] = {

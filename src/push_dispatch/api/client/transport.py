@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from push_dispatch.core.errors import Invalid, Unavailable
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     import boto3
@@ -43,7 +44,7 @@ class InProcess:
             from push_dispatch.api.v1 import TABLE, Request  # noqa: PLC0415 - by who needs it
         except ModuleNotFoundError as error:
             problem = f"{error.name} is not installed: pip install 'push-dispatch[api]'"
-            raise Invalid(problem, reason="platform_not_installed") from error
+            raise Invalid(problem, reason=Reason.PLATFORM_NOT_INSTALLED) from error
         self._table, self._request, self._ports = TABLE, Request, ports
 
     def send(
@@ -122,7 +123,7 @@ def sigv4(session: boto3.Session, url: str) -> Signer:
 
         credentials = session.get_credentials()
         if credentials is None:
-            raise Invalid("there are no AWS credentials to sign with", reason="no_backend")
+            raise Invalid("there are no AWS credentials to sign with", reason=Reason.NO_BACKEND)
         request = AWSRequest(method, target, data=body or None)
         SigV4Auth(credentials, service, session.region_name).add_auth(request)
         return dict(request.headers.items())

@@ -14,6 +14,7 @@ from push_dispatch.control.sharing import sharing_of
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Refused
 from push_dispatch.core.model import Fallback, Pool, Queue, Rate, check_rate
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.validation import check_template
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.platforms.templates import default_template
@@ -42,7 +43,7 @@ def check_match(headers: Mapping[str, str], etag: str | None, what: str) -> None
     tags = {tag.strip().removeprefix("W/").strip('"') for tag in wanted.split(",")}
     if etag is None or not tags & {etag, "*"}:
         now = "does not exist" if etag is None else f'has the ETag "{etag}"'
-        raise Refused(f"{what} {now}, and not {wanted[:80]}", reason="precondition_failed")
+        raise Refused(f"{what} {now}, and not {wanted[:80]}", reason=Reason.PRECONDITION_FAILED)
 
 
 def creates_only(headers: Mapping[str, str]) -> bool:

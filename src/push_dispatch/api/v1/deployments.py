@@ -21,6 +21,7 @@ from push_dispatch.control.occurrences import next_time, occurrences
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.deployment import Deployment, to_document
 from push_dispatch.core.errors import Invalid, NotFound, Refused
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.ports import Ports
 
@@ -59,7 +60,7 @@ def put_deployment(call: Call[Nothing, asks.Deployment]) -> Answer:
     check_match(call.headers, _etag(before) if before else None, f"deployment {name!r}")
     if before and creates_only(call.headers):
         problem = f"deployment {name!r} exists"
-        raise Refused(problem, reason="precondition_failed")
+        raise Refused(problem, reason=Reason.PRECONDITION_FAILED)
     given = fields_of(call.body)
     given["schedules"] = tuple(_schedule(each.name, each) for each in call.body.schedules)
     wanted = Deployment(name, **given)

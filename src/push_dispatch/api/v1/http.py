@@ -20,7 +20,7 @@ from push_dispatch.core.errors import (
     Refused,
     Unreadable,
 )
-from push_dispatch.core.reasons import describe
+from push_dispatch.core.reasons import Reason, describe
 
 __all__ = ["JSON", "PROBLEM", "Reply", "Request", "problem", "problem_of"]
 
@@ -63,7 +63,7 @@ _STATUSES = (
     (Misconfigured, 500),
 )
 #: Where the class of the error does not say it.
-_BY_REASON = {"precondition_failed": 412, "idempotency_key_reused": 422}
+_BY_REASON: dict[str, int] = {Reason.PRECONDITION_FAILED: 412, Reason.IDEMPOTENCY_KEY_REUSED: 422}
 
 
 def problem_of(error: PushDispatchError) -> Reply:

@@ -33,6 +33,7 @@ from push_dispatch.control.pools import (
 )
 from push_dispatch.core.errors import NotFound, Refused, Unreadable
 from push_dispatch.core.model import Pool, Queue
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.validation import check_template
 from push_dispatch.insight.views import pool_view, queue_view
 from push_dispatch.ports import Ports
@@ -79,13 +80,13 @@ def put_pool(call: Call[Nothing, asks.PoolSettings]) -> Answer:
         created = create_pool(call.ports, replace(wanted, fallbacks=fallbacks), template)
         return _pool(call, created, 201)
     if creates_only(call.headers):
-        raise Refused(f"pool {name!r} exists", reason="pool_exists")
+        raise Refused(f"pool {name!r} exists", reason=Reason.POOL_EXISTS)
 
     def replaced(pool: Pool) -> Pool:
         check_match(call.headers, str(pool.version), f"pool {name!r}")
         if pool.type != settings.type:
             problem = f"pool {name!r} has the type {pool.type!r}: delete it first"
-            raise Refused(problem, reason="pool_exists")
+            raise Refused(problem, reason=Reason.POOL_EXISTS)
         return replace(
             wanted,
             template=digest,
@@ -198,7 +199,7 @@ def put_queue(call: Call[Nothing, asks.QueueSettings]) -> Answer:
         return _queue(call, after, 201)
     if creates_only(call.headers):
         problem = f"pool {pool!r} has a queue {name!r} already"
-        raise Refused(problem, reason="queue_exists")
+        raise Refused(problem, reason=Reason.QUEUE_EXISTS)
     return _queue(call, _changed(call, settings))
 
 

@@ -13,6 +13,7 @@ from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.documents import requested
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.model import Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.core.validation import check
 from push_dispatch.engine.retry import retry
@@ -59,7 +60,7 @@ def submit_run(call: Call[Nothing, asks.Submission]) -> Answer:
     done = submit(call.ports, _request(call, call.body, key), check=check)
     if done.differs:
         problem = f"run {done.run.id} has the same idempotency key and other content"
-        raise Refused(f"{problem}: {', '.join(done.differs)}", reason="idempotency_key_reused")
+        raise Refused(f"{problem}: {', '.join(done.differs)}", reason=Reason.IDEMPOTENCY_KEY_REUSED)
     [view] = _submitted(call.ports, [done])
     status = 201 if done.created else 200
     return Answer(view, status, location=_path(done.run))
@@ -187,7 +188,7 @@ def _id(call: Call[Any, Any]) -> str:
     pool, run = call.path["pool"], call.path["run"]
     named, _, uuid = run.rpartition(".")
     if named not in ("", pool):
-        raise NotFound(f"run {run} is not of pool {pool!r}", reason="run_not_found")
+        raise NotFound(f"run {run} is not of pool {pool!r}", reason=Reason.RUN_NOT_FOUND)
     return f"{pool}.{uuid}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from push_dispatch import __version__
@@ -36,7 +35,7 @@ def show_document(call: Call[Nothing, Nothing]) -> Answer:  # noqa: ARG001 - a h
 @TABLE.route("GET", "/v1/reasons", {200: answers.Reasons})
 def list_reasons(call: Call[Nothing, Nothing]) -> Answer:  # noqa: ARG001 - a handler
     """List the reasons why runs wait, fail or end, and why requests are refused."""
-    return Answer({"items": [asdict(reason) for reason in REASONS.values()]})
+    return Answer({"items": [reason._asdict() for reason in REASONS.values()]})
 
 
 @TABLE.route("GET", "/v1/reasons/{reason}", {200: answers.Reason})
@@ -45,7 +44,7 @@ def show_reason(call: Call[Nothing, Nothing]) -> Answer:
     reason = REASONS.get(call.path["reason"])
     if reason is None:
         raise NotFound(f"there is no reason {call.path['reason']!r}")
-    return Answer(asdict(reason))
+    return Answer(reason._asdict())
 
 
 @TABLE.route("GET", "/v1/platforms", {200: answers.Platforms})

@@ -19,6 +19,7 @@ from msgspec import Struct
 from push_dispatch.api.v1.http import JSON, Reply, Request, problem, problem_of
 from push_dispatch.core.bounds import NAME, parse_json
 from push_dispatch.core.errors import PushDispatchError
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 
 __all__ = ["PATH_PATTERNS", "TABLE", "Answer", "Call", "Nothing", "Route", "Table"]
@@ -158,7 +159,7 @@ class Table:
         try:
             call = _call(ports, route, path, request, sleep)
         except _Malformed as error:
-            return problem(error.status, "invalid_input", str(error))
+            return problem(error.status, Reason.INVALID_INPUT, str(error))
         try:
             return _reply(route, route.handle(call))
         except PushDispatchError as error:
@@ -177,9 +178,9 @@ def _no_route(request: Request, methods: Sequence[str]) -> Reply:
     if methods:
         allow = ", ".join(sorted(set(methods)))
         detail = f"{request.path} takes {allow}, not {request.method}"
-        return problem(405, "invalid_input", detail, {"Allow": allow})
+        return problem(405, Reason.INVALID_INPUT, detail, {"Allow": allow})
     detail = f"there is no {request.path}; GET /v1/openapi.json lists all paths"
-    return problem(404, "not_found", detail)
+    return problem(404, Reason.NOT_FOUND, detail)
 
 
 def _call(

@@ -12,18 +12,6 @@ __all__ = ["app"]
 
 app = App(name="platform")
 
-#: How a capability is shown in a table; in JSON it has its own name.
-_SHORT = {
-    "finds_by_name": "find",
-    "reads_logs": "logs",
-    "reports_events": "events",
-    "cleans_up": "clean-up",
-    "estimates_cost": "cost",
-    "signs_in": "sign-in",
-    "passes_secrets": "secrets",
-    "logs_go_too": "keeps-logs",
-}
-
 
 @app.command
 def ls(*, json: bool = False) -> None:
@@ -52,4 +40,6 @@ def ls(*, json: bool = False) -> None:
 
 
 def _short(names: list[str] | None) -> str:
-    return "unknown" if names is None else ", ".join(_SHORT[name] for name in names)
+    from push_dispatch.platforms.capabilities import SHOWN
+
+    return "unknown" if names is None else ", ".join(SHOWN[name] for name in names)

@@ -14,6 +14,7 @@ from push_dispatch.cli.options import Common
 from push_dispatch.cli.output import console, print_json, say
 from push_dispatch.cli.times import span
 from push_dispatch.core.errors import Invalid, NotFound
+from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     from push_dispatch.core.model import Ledger, Pool, Slot
@@ -154,7 +155,7 @@ def _declared(file: Path, name: str | None) -> Pool:
     if name is None:
         raise Invalid(f"{file} declares several pools; choose one with --pool: {', '.join(found)}")
     if name not in found:
-        raise NotFound(f"{file} declares no pool {name!r}", reason="pool_not_found")
+        raise NotFound(f"{file} declares no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
     pool: Pool = found[name].pool
     return replace(pool, paused=False)
 
@@ -165,5 +166,5 @@ def _check_queues(pool: Pool, arrivals: Sequence[Arrival]) -> None:
     if unknown:
         raise NotFound(
             f"pool {pool.name!r} has no queue {unknown[0]!r}; it has: {', '.join(sorted(known))}",
-            reason="queue_not_found",
+            reason=Reason.QUEUE_NOT_FOUND,
         )

@@ -28,6 +28,7 @@ from push_dispatch.control.prefect.runs import flow_run_of
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.events import Expire
 from push_dispatch.core.model import Pool, RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.template import Layer
 from push_dispatch.core.validation import check_template, violations
 from push_dispatch.engine.transition import transition_all
@@ -117,13 +118,13 @@ def detach(bridge: Bridge, name: str, *, force: bool = False) -> int:
     under_way = frozenset({RunState.SCHEDULED, RunState.PENDING, RunState.RUNNING})
     runs = list(ports.store.list_runs(name, states=under_way | {RunState.CANCELLING}))
     waiting = [run for run in runs if run.state is RunState.SCHEDULED and flow_run_of(run)]
-    transition_all(ports, name, waiting, Expire("withdrawn"))
+    transition_all(ports, name, waiting, Expire(Reason.WITHDRAWN))
     busy = len(runs) - len(waiting)
     if busy and not force:
         raise Refused(
             f"{busy} runs of pool {name!r} are under way; no further ones are started. Type it "
             "again when they have ended, or add --force: then nobody reports it if they crash",
-            reason="pool_not_empty",
+            reason=Reason.POOL_NOT_EMPTY,
         )
     server = bridge.server(attachment.address)
     server.remove_hint(attachment.automation, attachment.block)
@@ -153,7 +154,7 @@ def _look(bridge: Bridge, wanted: Wanted) -> _Found:
         raise NotFound(
             f"the Prefect server at {wanted.address.api_url} has no work pool "
             f"{wanted.work_pool!r}: prefect work-pool ls",
-            reason="pool_not_found",
+            reason=Reason.POOL_NOT_FOUND,
         )
     queues = server.queues([pool.id])[pool.id]
     warnings = []
@@ -178,12 +179,12 @@ def _checked_version(server: Server, url: str) -> tuple[int, ...]:
         raise Invalid(
             f"{url} says that its version is {said[:50]!r}: is that Prefect's API? It ends with "
             "/api",
-            reason="prefect_version",
+            reason=Reason.PREFECT_VERSION,
         )
     if version < OLDEST:
         raise Refused(
             f"the server at {url} is Prefect {said}: 3.4 is the oldest that can be attached",
-            reason="prefect_version",
+            reason=Reason.PREFECT_VERSION,
         )
     return version
 
@@ -197,11 +198,11 @@ def _attachment(bridge: Bridge, wanted: Wanted, found: _Found) -> Attachment:
         raise Refused(
             f"pool {name!r} is attached to work pool {former.work_pool!r} of "
             f"{former.address.api_url}: choose another --name",
-            reason="pool_exists",
+            reason=Reason.POOL_EXISTS,
         )
     ours = bridge.ports.store.pool(name)
     if former is None and ours is not None and ours.gateway != GATEWAY:
-        raise Refused(f"pool {name!r} exists: choose another --name", reason="pool_exists")
+        raise Refused(f"pool {name!r} exists: choose another --name", reason=Reason.POOL_EXISTS)
     now = bridge.ports.clock()
     return Attachment(
         pool=name,
@@ -232,7 +233,7 @@ def _check(bridge: Bridge, attachment: Attachment, found: _Found) -> None:
         raise Invalid(
             f"work pool {found.pool.name!r} has the type {type_!r}, which no platform of ours "
             "serves: choose one with --type (push-dispatch platform ls)",
-            reason="unknown_type",
+            reason=Reason.UNKNOWN_TYPE,
         ) from error
     template = our_template(type_, found.pool.template, attachment)
     check_template(template, where=f"work pool {found.pool.name!r}: ")
@@ -246,7 +247,7 @@ def _check(bridge: Bridge, attachment: Attachment, found: _Found) -> None:
         listed = problems[:_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         raise Invalid(
             "deployments of the work pool could not run:\n" + "\n".join(listed),
-            reason="invalid_variables",
+            reason=Reason.INVALID_VARIABLES,
         )
 
 

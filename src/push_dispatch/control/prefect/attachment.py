@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from push_dispatch.core.errors import NotFound
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 from push_dispatch.ports.prefect import Address, Connect, Server
 
@@ -117,7 +118,9 @@ def attached(ports: Ports, pool: str) -> Attachment:
     """The attachment of a pool. Raises NotFound (`not_attached`)."""
     document = ports.store.attachments().get(pool)
     if document is None:
-        raise NotFound(f"pool {pool!r} is not attached to a Prefect server", reason="not_attached")
+        raise NotFound(
+            f"pool {pool!r} is not attached to a Prefect server", reason=Reason.NOT_ATTACHED
+        )
     return Attachment.read(document)
 
 

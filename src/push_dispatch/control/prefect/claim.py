@@ -19,6 +19,7 @@ from push_dispatch.control.prefect.runs import flow_run_of
 from push_dispatch.core.errors import NotFound, PushDispatchError
 from push_dispatch.core.events import Event, Expire, GiveBack, Reject
 from push_dispatch.core.model import Run, parse_run_id
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
@@ -77,7 +78,7 @@ def _claim_of(
         if run is None or not run.waits_for(push.attempt) or not flow_run_of(run):
             _forward(ports, push, done)  # Over, or claimed before: push knows what to do.
         elif attachment is None:
-            _end(ports, run, Expire("withdrawn"), done)  # Detached meanwhile.
+            _end(ports, run, Expire(Reason.WITHDRAWN), done)  # Detached meanwhile.
         else:
             wanted[flow_run_of(run)] = (push, run)
     if attachment is None or not wanted:
@@ -117,12 +118,12 @@ def _settle(ports: Ports, push: Push, run: Run, answer: Answer | None, done: Cla
         # Its deployment runs as often as it may: the slot goes back, the run waits.
         soonest = ports.clock() + _SLOT_WAIT_SECONDS * 1000
         back = GiveBack(
-            push.attempt, "deployment_limit", answer.reason, due=after.scheduled or soonest
+            push.attempt, Reason.DEPLOYMENT_LIMIT, answer.reason, due=after.scheduled or soonest
         )
         transition(ports, run.pool, run.uuid, back, run=run)
         done.postponed += 1
     else:
-        _end(ports, run, Expire("withdrawn"), done)
+        _end(ports, run, Expire(Reason.WITHDRAWN), done)
 
 
 def _end(ports: Ports, run: Run, event: Event, done: Claimed) -> None:

@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from push_dispatch.control.prefect.runs import Turn
 from push_dispatch.core.model import Run, RunState
-from push_dispatch.core.reasons import describe
+from push_dispatch.core.reasons import Reason, describe
 from push_dispatch.ports.prefect import FlowRun
 
 __all__ = ["CANCEL_GRACE_SECONDS", "Act", "Verdict", "ending", "judge", "judge_missing"]
@@ -91,7 +91,7 @@ def ending(run: Run) -> str:
     reason = run.reason or (attempt.reason if attempt else None) or ""
     known = describe(reason) if reason else None
     code = attempt.exit_code if attempt else None
-    if known is None or reason == "completed":
+    if known is None or reason == Reason.COMPLETED:
         text = "The infrastructure ended without reporting the end of the flow run"
         said = f"{text} (exit code {code})." if code is not None else f"{text}."
     else:

@@ -14,6 +14,7 @@ from typing import Any
 
 from push_dispatch.control.prefect.mirror import BLOCKS
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["needs_server", "resolve", "resolved_defaults"]
 
@@ -89,6 +90,6 @@ def _secret(path: str, pool: str) -> str:
         raise Invalid(
             f"{{{{ prefect.blocks.{path} }}}} names no block: it must be "
             "{{ prefect.blocks.TYPE.NAME }}",
-            reason="invalid_variables",
+            reason=Reason.INVALID_VARIABLES,
         )
     return f"{{{{ secrets.{BLOCKS}{pool}/{'/'.join(steps)} }}}}"

@@ -16,6 +16,7 @@ from push_dispatch.control.prefect.judge import Act, judge
 from push_dispatch.control.prefect.runs import Turn, flow_run_of
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.prefect import Server
 
 __all__ = ["settle", "worth_settling"]
@@ -23,7 +24,7 @@ __all__ = ["settle", "worth_settling"]
 log = logging.getLogger(__name__)
 
 #: Ends of which the server knows: by the container itself, or because it wanted them.
-_KNOWN = frozenset({"completed", "withdrawn"})
+_KNOWN = frozenset({Reason.COMPLETED, Reason.WITHDRAWN})
 
 
 def worth_settling(run: Run) -> bool:

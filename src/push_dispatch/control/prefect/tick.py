@@ -29,6 +29,7 @@ from push_dispatch.control.prefect.waits import explain_waits
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
 from push_dispatch.core.events import Expire
 from push_dispatch.core.model import Run
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit, submit_many
@@ -219,7 +220,7 @@ class _Tick:
                 report.returned(self.server, flow_run.id, ending(run), run.due)
 
     def _withdraw(self, run: Run) -> None:
-        transition(self.ports, run.pool, run.uuid, Expire("withdrawn"), run=run)
+        transition(self.ports, run.pool, run.uuid, Expire(Reason.WITHDRAWN), run=run)
         self.ticked.withdrawn += 1
 
     def _stop(self, run: Run) -> None:

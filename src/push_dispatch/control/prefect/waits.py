@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from push_dispatch.control.prefect.attachment import Attachment
 from push_dispatch.core.admission import Snapshot, decide
 from push_dispatch.core.model import Pool, Ready
-from push_dispatch.core.reasons import describe
+from push_dispatch.core.reasons import Reason, describe
 from push_dispatch.ports import Ports
 from push_dispatch.ports.prefect import FlowRun, Proposal, Server
 
@@ -76,7 +76,7 @@ def _reasons(ports: Ports, pool: Pool, now: int) -> Iterator[tuple[Ready, str]]:
     circuit = ports.store.circuit(pool.name, pool.last_type)
     lines = {q.name: ports.store.line(pool.name, q.name, _DEPTH, due=now) for q in pool.queues}
     for wait in decide(Snapshot(pool, ledger, lines, circuit), now).wait:
-        if wait.reason != "handing_over":
+        if wait.reason != Reason.HANDING_OVER:
             yield wait.ready, wait.reason
 
 
@@ -84,32 +84,32 @@ def waiting_text(pool: Pool, queue: str, reason: str, work_pool: str) -> str:
     """One sentence that says why, and one that says what to do in Prefect. It names no place in
     line, which changes all the time."""
     limit = next((q.limit for q in pool.queues if q.name == queue), None)
-    known = {
-        "pool_paused": (
+    known: dict[str, tuple[str, str]] = {
+        Reason.POOL_PAUSED: (
             f"Work pool {work_pool!r} is paused.",
             f"prefect work-pool resume {work_pool!r}",
         ),
-        "queue_paused": (
+        Reason.QUEUE_PAUSED: (
             f"Work queue {queue!r} is paused.",
             f"prefect work-queue resume {queue!r} --pool {work_pool!r}",
         ),
-        "pool_limit_zero": (
+        Reason.POOL_LIMIT_ZERO: (
             f"The concurrency limit of work pool {work_pool!r} is 0.",
             f"prefect work-pool set-concurrency-limit {work_pool!r} N",
         ),
-        "queue_limit_zero": (
+        Reason.QUEUE_LIMIT_ZERO: (
             f"The concurrency limit of work queue {queue!r} is 0.",
             f"prefect work-queue set-concurrency-limit {queue!r} N --pool {work_pool!r}",
         ),
-        "queue_limit": (
+        Reason.QUEUE_LIMIT: (
             f"Work queue {queue!r} is full ({limit} of {limit}).",
             "Wait for a run of it to end, or raise its limit.",
         ),
-        "pool_limit": (
+        Reason.POOL_LIMIT: (
             f"Work pool {work_pool!r} is full ({pool.limit} of {pool.limit}).",
             "Wait for a run of it to end, or raise its limit.",
         ),
-        "behind_others": (
+        Reason.BEHIND_OTHERS: (
             "Runs of a higher priority, or due earlier, are served first.",
             "Wait, or use a queue of a higher priority.",
         ),

@@ -6,6 +6,7 @@ import re
 
 from push_dispatch.core.bounds import NAME
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["check_name", "first_id_at", "is_name", "is_uuid", "parse_run_id"]
 
@@ -21,7 +22,7 @@ def check_name(name: str, what: str) -> str:
     raise Invalid(
         f"{what} name {shown!r} is not valid: 1 to 63 letters, digits, '-' and '_', "
         "starting with a letter or digit",
-        reason="invalid_name",
+        reason=Reason.INVALID_NAME,
     )
 
 
@@ -48,5 +49,5 @@ def parse_run_id(text: str) -> tuple[str, str]:
         return pool, uuid
     raise Invalid(
         f"run id {text!r} is not valid: it looks like POOL.0199c1f0-1111-7222-8333-444455556666",
-        reason="invalid_input",
+        reason=Reason.INVALID_INPUT,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from push_dispatch.core.bounds import DESCRIPTION, LARGEST, SECRET_PATTERN
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "DEFAULT_QUEUE",
@@ -200,7 +201,7 @@ def check_limit(limit: int | None, what: str) -> int | None:
         return limit
     raise Invalid(
         f"limit {limit} of {what} is not valid: a whole number from 0 to {MAX_SLOTS}, or none",
-        reason="invalid_limit",
+        reason=Reason.INVALID_LIMIT,
     )
 
 
@@ -236,7 +237,7 @@ def check_patience(pool: Pool) -> None:
             raise Invalid(
                 f"{name} {seconds} of pool {pool.name!r} is not valid: "
                 f"an integer from {least} to {most}",
-                reason="invalid_limit",
+                reason=Reason.INVALID_LIMIT,
             )
 
 
@@ -247,7 +248,7 @@ def check_priority(priority: int, what: str) -> int:
     raise Invalid(
         f"priority {priority} of {what} is not valid: an integer from 1 to {LARGEST}, 1 is served "
         "first",
-        reason="invalid_priority",
+        reason=Reason.INVALID_PRIORITY,
     )
 
 

@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from push_dispatch.core.errors import Rejected
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.secret_references import split
 from push_dispatch.ports.reporter import Reporter
 
@@ -65,13 +66,15 @@ def environment_for(
     if reporter is None:
         raise Rejected(
             f"reporter is {kind!r}, and this deployment has none: enable it, or leave it out",
-            reason="platform_not_configured",
+            reason=Reason.PLATFORM_NOT_CONFIGURED,
         )
     try:
         return reporter.environment(run_id, attempt)
     except KeyError as error:
-        raise Rejected(f"secret {error} cannot be read", reason="secret_unavailable") from error
+        raise Rejected(
+            f"secret {error} cannot be read", reason=Reason.SECRET_UNAVAILABLE
+        ) from error
 
 
 def _invalid(message: str) -> Rejected:
-    return Rejected(message, reason="template_invalid")
+    return Rejected(message, reason=Reason.TEMPLATE_INVALID)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import Invalid, PushDispatchError, Refused, Unavailable
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ops.provision.needs import Found, Kind, lacking, with_defaults
 
 if TYPE_CHECKING:
@@ -67,4 +68,6 @@ def _named(error: Exception, message: str) -> PushDispatchError:
     if not isinstance(error, ClientError | Refused):
         return Unavailable(message)
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    return Refused(message, reason="access_denied" if code in _DENIED else "provision_incomplete")
+    return Refused(
+        message, reason=Reason.ACCESS_DENIED if code in _DENIED else Reason.PROVISION_INCOMPLETE
+    )

@@ -14,6 +14,7 @@ from typing import Any
 from azure.core import exceptions as sdk
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.refusals import Answer, Refusals, rows
 
 __all__ = ["ERRORS", "REFUSALS", "is_sign_in", "refused", "translated"]
@@ -38,7 +39,9 @@ def refused(error: sdk.AzureError) -> PlatformError:
         return REFUSALS.error(error)
     # A request that was never sent is told from one that may have been.
     unsent = isinstance(error, sdk.ServiceRequestError)
-    return Uncertain(str(error), reason="platform_unavailable" if unsent else "push_uncertain")
+    return Uncertain(
+        str(error), reason=Reason.PLATFORM_UNAVAILABLE if unsent else Reason.PUSH_UNCERTAIN
+    )
 
 
 def is_sign_in(error: sdk.ClientAuthenticationError) -> bool:
@@ -54,9 +57,9 @@ def _not_signed_in(error: sdk.ClientAuthenticationError) -> PlatformError:
     if status == 429:
         return Throttled(error.message, after_seconds=_read(error).after_seconds)
     if status >= 500 or not re.search(r"AADSTS\d+", error.message):
-        return Uncertain(error.message, reason="platform_unavailable")
+        return Uncertain(error.message, reason=Reason.PLATFORM_UNAVAILABLE)
     remedy = "Check AZURE_TENANT_ID, AZURE_CLIENT_ID and the federated credential or the secret."
-    return Rejected(f"{error.message.strip()} {remedy}", reason="access_denied")
+    return Rejected(f"{error.message.strip()} {remedy}", reason=Reason.ACCESS_DENIED)
 
 
 def _read(error: sdk.HttpResponseError) -> Answer:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.aci.request import START_SECONDS, main_container
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.ends import BROKEN, KILLED, MESSAGE_LENGTH, End, ended, ends, explained
@@ -37,8 +38,8 @@ class Seen:
 ENDS = ends(__name__)
 #: Reasons of a process that was killed, and of one that never ran, by its exit code; any other code
 #: is the process's own word.
-_CAUSES = {code: {"out_of_memory", "spot_interruption"} for code in KILLED} | {
-    code: {"command_not_found"} for code in (126, 127, 128)
+_CAUSES = {code: {Reason.OUT_OF_MEMORY, Reason.SPOT_INTERRUPTION} for code in KILLED} | {
+    code: {Reason.COMMAND_NOT_FOUND} for code in (126, 127, 128)
 }
 
 
@@ -66,7 +67,7 @@ def read(group: Mapping[str, Any], watched: Watched, now: float) -> Seen:
 def _stopped(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
     """By a person, or by us because it would never have started, which its events still tell."""
     told = _told(group)
-    end = End("stopped_on_request")
+    end = End(Reason.STOPPED_ON_REQUEST)
     if told and not state.get("startTime"):
         end = explained(ENDS, told) or BROKEN
     at = milliseconds(state.get("finishTime"))

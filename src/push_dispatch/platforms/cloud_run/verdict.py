@@ -13,6 +13,7 @@ from dataclasses import replace
 from google.cloud import run_v2
 
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.ends import BROKEN, KILLED, MESSAGE_LENGTH, End, ended, ends, explained
 from push_dispatch.platforms.shared import milliseconds
 
@@ -21,7 +22,7 @@ __all__ = ["needs_tasks", "read", "without_execution"]
 _STATE = run_v2.Condition.State
 #: By the name of a condition's reason, and by the words of its message.
 _CONDITIONS, ENDS = ends(__name__, "conditions"), ends(__name__)
-_STOPPED = End("stopped_on_request")
+_STOPPED = End(Reason.STOPPED_ON_REQUEST)
 #: Codes of a process that did not end by itself: only then anything else says why.
 _KILLED = KILLED | {0}
 _SIGKILL = 9
@@ -90,7 +91,7 @@ def _broke(result: run_v2.TaskAttemptResult) -> bool:
 def _cause(completed: run_v2.Condition, result: run_v2.TaskAttemptResult, text: str) -> End | None:
     if end := _named(completed.reason) or explained(ENDS, text):
         return end
-    return End("out_of_memory") if _signal(result) == _SIGKILL else None
+    return End(Reason.OUT_OF_MEMORY) if _signal(result) == _SIGKILL else None
 
 
 def _named(reason: object) -> End | None:

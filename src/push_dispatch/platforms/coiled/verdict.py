@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.ends import BROKEN, End, ended, ends, explained
 from push_dispatch.platforms.shared import milliseconds
 
@@ -44,5 +45,5 @@ def read(jobs: Sequence[Mapping[str, Any]], seen: Observation) -> Observation:
 def _without_code(seen: Observation, cluster: str, why: str) -> Observation:
     """A cluster that was stopped says why, if it was not somebody."""
     silent = cluster == "stopped" and why.startswith("the cluster is")
-    end = End("stopped_on_request") if silent else BROKEN
+    end = End(Reason.STOPPED_ON_REQUEST) if silent else BROKEN
     return ended(seen, explained(ENDS, why) or end, why)

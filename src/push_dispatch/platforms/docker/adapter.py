@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Capabilities, Job, Observation, Watched
 from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.docker.images import Images
@@ -88,7 +89,7 @@ class Docker:
         try:
             self._images.pull(order.image, order.credentials)
         except PlatformError as error:
-            if order.pull == "Always" or error.reason == "image_pulling":
+            if order.pull == "Always" or error.reason == Reason.IMAGE_PULLING:
                 raise
 
     def _create(self, order: Order) -> Mapping[str, Any] | None:
@@ -100,7 +101,7 @@ class Docker:
             row = REFUSALS.row(error)
             if row.reaction is Reaction.EXISTS:
                 return None
-            if row.reason != "image_pull_failed" or order.pull != "IfNotPresent":
+            if row.reason != Reason.IMAGE_PULL_FAILED or order.pull != "IfNotPresent":
                 raise
             self._images.pull(order.image, order.credentials)
             return self._create(replace(order, pull="Never"))
@@ -293,7 +294,7 @@ def _failed(
     if cause is not None:
         return _unanswered(error, what)
     # It has not asked at all: of the environment it made nothing, or nothing of the job.
-    reason = "credentials_missing" if harmless else "template_invalid"
+    reason = Reason.CREDENTIALS_MISSING if harmless else Reason.TEMPLATE_INVALID
     return Rejected(f"{what}: {error}", reason=reason)
 
 
@@ -301,7 +302,7 @@ def _unanswered(error: BaseException, what: str) -> Uncertain:
     not_sent = any(
         isinstance(e, ConnectionRefusedError | FileNotFoundError) for e in _causes(error)
     )
-    reason = "platform_unavailable" if not_sent else "push_uncertain"
+    reason = Reason.PLATFORM_UNAVAILABLE if not_sent else Reason.PUSH_UNCERTAIN
     return Uncertain(f"the engine did not answer ({what}): {error}", reason=reason)
 
 

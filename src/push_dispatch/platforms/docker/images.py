@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from push_dispatch.core.errors import PlatformError, Throttled
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.docker.refusal import PULLS
 
 __all__ = ["Images"]
@@ -46,7 +47,7 @@ class Images:
         if pull.is_alive():
             raise Throttled(
                 f"image {image} is being pulled",
-                reason="image_pulling",
+                reason=Reason.IMAGE_PULLING,
                 after_seconds=_AGAIN_SECONDS,
             )
         with self._lock:

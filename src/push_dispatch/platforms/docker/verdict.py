@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Observation, Status, Watched
 from push_dispatch.platforms.shared import milliseconds
 
@@ -48,15 +49,15 @@ def read(
     )
     if state.get("OOMKilled") and ended.exit_code in _KILLED:
         # Else it was a child: the process itself has lived to tell.
-        return replace(ended, reason="out_of_memory")
+        return replace(ended, reason=Reason.OUT_OF_MEMORY)
     if not tells_memory and killed_at_a_limit(container):
         limit = container["HostConfig"]["Memory"]
         message = f"killed by SIGKILL, with a memory limit of {limit} bytes"
-        return replace(ended, reason="out_of_memory", message=message)
+        return replace(ended, reason=Reason.OUT_OF_MEMORY, message=message)
     if status == "dead":
-        return replace(ended, reason="infrastructure_failure")
+        return replace(ended, reason=Reason.INFRASTRUCTURE_FAILURE)
     if ended.message and ended.exit_code in _NOT_EXECUTED:
-        return replace(ended, reason="command_not_found", retryable=False)
+        return replace(ended, reason=Reason.COMMAND_NOT_FOUND, retryable=False)
     return ended
 
 

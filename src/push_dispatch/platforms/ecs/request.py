@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from push_dispatch.core.errors import Rejected
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.definition import (
     CPU,
@@ -257,7 +258,7 @@ def _check_length(overrides: Mapping[str, Any]) -> None:
         raise Rejected(
             f"command and environment take {length} characters, ECS allows {OVERRIDES_LIMIT}: put "
             "large values into the image, a file or a secret",
-            reason="overrides_too_long",
+            reason=Reason.OVERRIDES_TOO_LONG,
         )
 
 

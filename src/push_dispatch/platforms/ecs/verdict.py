@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.ecs.handle import Handle, own_container
 from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended
 from push_dispatch.platforms.shared import milliseconds
@@ -32,8 +33,8 @@ _STATUS = {
 
 #: Stopped from outside.
 _BY_STOP_CODE = {
-    "UserInitiated": End("stopped_on_request"),
-    "SpotInterruption": End("spot_interruption"),
+    "UserInitiated": End(Reason.STOPPED_ON_REQUEST),
+    "SpotInterruption": End(Reason.SPOT_INTERRUPTION),
     "TerminationNotice": BROKEN,
     "InfrastructureHealth": BROKEN,
     "ServiceSchedulerInitiated": BROKEN,
@@ -55,20 +56,20 @@ _EXEC = (
     r"(executable file not found|no such file or directory|permission denied|exec format error)"
 )
 
-_STARTED_BADLY = "resource_initialization_failed"
+_STARTED_BADLY = Reason.RESOURCE_INITIALIZATION_FAILED
 #: Of the task's reason, and of its own container's, each for itself, for a process that did not
 #: run or was killed.
 ENDS = tuple(
     End(reason, again, f"(?s)^({pattern})")
     for pattern, reason, again in (
-        (r"OutOfMemory", "out_of_memory", True),
-        (r"Your Spot Task was interrupted", "spot_interruption", True),
-        (r"Host EC2 \(instance [^)]*\) (terminated|stopped)", "infrastructure_failure", True),
-        (r"Timeout waiting for network interface", "network_provisioning_timeout", True),
-        (r"capacity is unavailable|insufficient capacity|RESOURCE:", "no_capacity", True),
-        (rf"Cannot(Start|Create)\w*: .*{_EXEC}", "command_not_found", False),
-        (rf"CannotPull\w*: .*({_PASSING}|{_DISK})", "image_pull_failed", True),
-        (r"CannotPull", "image_pull_failed", False),
+        (r"OutOfMemory", Reason.OUT_OF_MEMORY, True),
+        (r"Your Spot Task was interrupted", Reason.SPOT_INTERRUPTION, True),
+        (r"Host EC2 \(instance [^)]*\) (terminated|stopped)", Reason.INFRASTRUCTURE_FAILURE, True),
+        (r"Timeout waiting for network interface", Reason.NETWORK_PROVISIONING_TIMEOUT, True),
+        (r"capacity is unavailable|insufficient capacity|RESOURCE:", Reason.NO_CAPACITY, True),
+        (rf"Cannot(Start|Create)\w*: .*{_EXEC}", Reason.COMMAND_NOT_FOUND, False),
+        (rf"CannotPull\w*: .*({_PASSING}|{_DISK})", Reason.IMAGE_PULL_FAILED, True),
+        (r"CannotPull", Reason.IMAGE_PULL_FAILED, False),
         (rf"ResourceInitialization\w*: .*({_PASSING})", _STARTED_BADLY, True),
         (r"ResourceInitialization", _STARTED_BADLY, False),
         (rf"Cannot(Start|Create)\w*: .*({_PASSING}|{_DISK})", _STARTED_BADLY, True),

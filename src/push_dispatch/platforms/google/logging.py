@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from push_dispatch.core.errors import PlatformError, Throttled, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.rest import Reply
 
 __all__ = ["LOGGING", "LOGGING_DEFAULT", "lines"]
@@ -63,5 +64,5 @@ def _refused(reply: Reply) -> PlatformError:
     said = (reply.json.get("error") or {}).get("message") or reply.text
     if reply.status == 429:
         return Throttled(f"Cloud Logging: {said}", after_seconds=reply.retry_after)
-    reason = "access_denied" if reply.status in {401, 403} else "platform_unavailable"
+    reason = Reason.ACCESS_DENIED if reply.status in {401, 403} else Reason.PLATFORM_UNAVAILABLE
     return Uncertain(f"Cloud Logging: {said}", reason=reason)

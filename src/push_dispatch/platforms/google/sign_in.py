@@ -26,6 +26,7 @@ from threading import Lock
 from typing import Any
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.shared import no_credentials, secret_named
 from push_dispatch.platforms.web_identity import web_identity_token
 from push_dispatch.ports.secrets import Secrets
@@ -194,9 +195,9 @@ def _not_signed_in(error: Any) -> PlatformError:
     # A token exchange that is refused is not said to be final: its code tells.
     refused = isinstance(error, OAuthError) and _REFUSED.search(said)
     if not refused and (not isinstance(error, RefreshError) or error.retryable):
-        return Uncertain(f"no access token from Google: {said}", reason="platform_unavailable")
+        return Uncertain(f"no access token from Google: {said}", reason=Reason.PLATFORM_UNAVAILABLE)
     remedy = (
         "Check the audience, the provider's conditions and, if one is named, that the pool's "
         "principal has roles/iam.workloadIdentityUser on the service account."
     )
-    return Rejected(f"Google issues no access token: {said}. {remedy}", reason="access_denied")
+    return Rejected(f"Google issues no access token: {said}. {remedy}", reason=Reason.ACCESS_DENIED)

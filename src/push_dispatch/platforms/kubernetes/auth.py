@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from push_dispatch.core.errors import Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.aws import region_in
 from push_dispatch.platforms.kubernetes.eks import cluster_of, eks_token
 from push_dispatch.platforms.shared import milliseconds, no_credentials
@@ -270,7 +271,9 @@ def _run_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[
         until = (milliseconds(expires) or 0) / 1000 - 60 if expires else time.time() + 60
         return str(status["token"]), until
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
-        raise Uncertain(f"{command[0]} gave no token: {error}", reason="access_denied") from error
+        raise Uncertain(
+            f"{command[0]} gave no token: {error}", reason=Reason.ACCESS_DENIED
+        ) from error
 
 
 # -- details ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import base64
 from collections.abc import Mapping
 
 from push_dispatch.core.errors import Rejected, Uncertain
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.aws import client_of, code_of, session_of
 from push_dispatch.platforms.shared import no_credentials
 
@@ -62,7 +63,7 @@ def _refused(error: Exception, what: str) -> Rejected | Uncertain:
     code, told = code_of(error), str(error)
     if code in {"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"}:
         message = f"{what}: {told}. Grant eks:DescribeCluster on the cluster"
-        return Rejected(message, reason="access_denied")
+        return Rejected(message, reason=Reason.ACCESS_DENIED)
     if code == "ResourceNotFoundException":
-        return Rejected(f"{what} does not exist: {told}", reason="platform_rejected")
-    return Uncertain(f"{what} cannot be looked up: {told}", reason="platform_unavailable")
+        return Rejected(f"{what} does not exist: {told}", reason=Reason.PLATFORM_REJECTED)
+    return Uncertain(f"{what} cannot be looked up: {told}", reason=Reason.PLATFORM_UNAVAILABLE)

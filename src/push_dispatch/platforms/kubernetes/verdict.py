@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Observation, Status, Watched
 from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended, ends
 from push_dispatch.platforms.kubernetes.pod import Pod, changed_at, ends_of, event_time, has_waited
@@ -35,7 +36,7 @@ EVENTS = ends(__name__, "events")
 _EXEC = re.compile(r"\bexec: \\?[\"'/].*(not found|no such file|permission denied|format error)")
 #: Terminated reasons of a container whose process never ran.
 _NOT_STARTED = {"ContainerCannotRun", "StartError"}
-_NO_COMMAND = End("command_not_found", retryable=False)
+_NO_COMMAND = End(Reason.COMMAND_NOT_FOUND, retryable=False)
 #: How long what was put beside the command may go on after it has ended.
 _LINGER_SECONDS = 60
 
@@ -93,7 +94,7 @@ def _deleted(seen: Observation, pod: Pod | None) -> Observation:
         return replace(seen, status=Status.LOST, message="the Job is gone")
     if not pod.over:
         return replace(seen, status=Status.RUNNING, message="the Job is gone, its pod is ending")
-    stopped = End("stopped_on_request")
+    stopped = End(Reason.STOPPED_ON_REQUEST)
     last = _ended_with(seen, pod, stopped, "the Job was deleted")
     killed = last.exit_code in KILLED and last.reason is None
     return replace(last, reason=stopped.reason) if killed else last
@@ -107,7 +108,7 @@ def _without_pod(
     if not tired:
         return seen
     why = "the Job got no pod, and no event says why"
-    return _stuck_by(seen, events) or Stuck(ended(seen, End("start_timeout"), why))
+    return _stuck_by(seen, events) or Stuck(ended(seen, End(Reason.START_TIMEOUT), why))
 
 
 def _pending(
@@ -155,7 +156,7 @@ def _failed(seen: Observation, condition: Mapping[str, Any], pod: Pod | None) ->
     begun = pod.started_at if pod else None
     seen = replace(seen, ended_at=changed_at(condition), started_at=begun)
     if condition.get("reason") == "DeadlineExceeded":
-        return ended(seen, End("timed_out"), message)
+        return ended(seen, End(Reason.TIMED_OUT), message)
     if pod is None:
         return ended(seen, BROKEN, message)
     last = _ended_with(seen, pod, BROKEN, message)
@@ -191,9 +192,9 @@ def _why(pod: Pod, silent: End) -> End:
     if pod.end and pod.end.get("exitCode") not in KILLED:
         return End()
     if cause == "OOMKilled":
-        return End("out_of_memory")
+        return End(Reason.OUT_OF_MEMORY)
     if pod.status.get("reason") == "DeadlineExceeded":
-        return End("timed_out")
+        return End(Reason.TIMED_OUT)
     if pod.disruption or cause == "ContainerStatusUnknown":  # the node went away with it
         return BROKEN
     return End() if pod.end else silent

@@ -19,6 +19,7 @@ from modal_proto import api_pb2
 
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import BUILT_IN
@@ -208,7 +209,7 @@ class Modal:
         if not answer.result.status:
             raise Throttled(
                 f"Modal is building {image.commands[0]!r}",
-                reason="image_pulling",
+                reason=Reason.IMAGE_PULLING,
                 after_seconds=_BUILD_SECONDS,
             )
         status = status_of(answer.result)
@@ -216,11 +217,11 @@ class Modal:
         if status in _BUILD_AGAIN and not re.search(_UNPAID, why, re.IGNORECASE):
             raise Throttled(
                 f"Modal's build of {image.commands[0]!r} has ended with {status}: once more",
-                reason="image_pulling",
+                reason=Reason.IMAGE_PULLING,
                 after_seconds=_BUILD_SECONDS,
             )
         if status != "SUCCESS":
-            raise Rejected(f"{image.commands[0]!r}: {why}", reason="image_pull_failed")
+            raise Rejected(f"{image.commands[0]!r}: {why}", reason=Reason.IMAGE_PULL_FAILED)
         return str(answer.image_id)
 
     def _secret(self, name: str) -> str:

@@ -22,6 +22,7 @@ from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
 from modal_proto import api_pb2, api_pb2_grpc
 
 from push_dispatch.core.errors import Rejected
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.channel import Channel
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.platforms.shared import no_credentials, secret_named
@@ -113,7 +114,7 @@ class Clients:
             return str(found["token_id"]), str(found["token_secret"])
         except KeyError as error:
             raise Rejected(
-                f"{_NAME}: secret {name!r} has no {error}", reason="secret_unavailable"
+                f"{_NAME}: secret {name!r} has no {error}", reason=Reason.SECRET_UNAVAILABLE
             ) from error
         except (ValueError, TypeError):
             raise no_credentials(

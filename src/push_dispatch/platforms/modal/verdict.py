@@ -7,6 +7,7 @@ from typing import Any
 from modal_proto import api_pb2
 
 from push_dispatch.core.model import Observation
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended, ends
 
 __all__ = ["ended_with", "has_ended", "status_of"]
@@ -34,6 +35,6 @@ def ended_with(seen: Observation, result: Any) -> Observation:
     if name == "SUCCESS":
         return ended(seen, End(), told, exit_code=0)
     end = next((end for end in ENDS if end.matches(name)), None)
-    if end and end.reason == "out_of_memory" and code not in _KILLED:
+    if end and end.reason == Reason.OUT_OF_MEMORY and code not in _KILLED:
         end = None  # a child was killed: the process itself went on, and said how it ended
     return ended(seen, end or (End() if code else BROKEN), told, exit_code=code or None)

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.process.attempt import CLAIM_SECONDS, Attempt
@@ -238,7 +239,7 @@ def _check_executable(command: str, env: Mapping[str, str], cwd: Path) -> None:
         where = "the working directory" if os.sep in command else "the PATH"
         raise Rejected(
             f"the command does not exist here: its first word is no executable file of {where}",
-            reason="command_not_found",
+            reason=Reason.COMMAND_NOT_FOUND,
         )
 
 
@@ -249,7 +250,7 @@ def _not_started(error: OSError) -> PlatformError:
             return Rejected(
                 "the command and the environment are too long for the system: put large values "
                 "into a file or a secret",
-                reason="overrides_too_long",
+                reason=Reason.OVERRIDES_TOO_LONG,
             )
         case errno.ENOSPC | errno.EDQUOT:
             return NoCapacity(f"the disk of PUSH_DISPATCH_PROCESS_DIR is full: {error}")

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 
 __all__ = ["CLAIM_SECONDS", "Attempt"]
 
@@ -114,7 +115,7 @@ class Attempt:
             **seen,
             status=Status.ENDED,
             exit_code=killed,
-            reason=None if killed else "infrastructure_failure",
+            reason=None if killed else Reason.INFRASTRUCTURE_FAILURE,
             message=None if killed else "the process is gone and has left no exit code",
             started_at=started,
         )

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.registry import entry_for
 
 __all__ = ["default_template"]
@@ -23,7 +24,7 @@ def default_template(pool_type: str) -> dict[str, Any]:
     if text is None:
         raise Invalid(
             f"type {pool_type!r} has no default template: pass one with --base-job-template",
-            reason="unknown_type",
+            reason=Reason.UNKNOWN_TYPE,
         )
     template: dict[str, Any] = json.loads(text)
     return template

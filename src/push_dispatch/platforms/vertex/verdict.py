@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from push_dispatch.core.model import Observation, Status
+from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.ends import BROKEN, End, ended, ends, explained
 from push_dispatch.platforms.shared import milliseconds
 
@@ -38,15 +39,15 @@ _REPLICA = re.compile(
 ENDS = ends(__name__)
 #: By google.rpc.Code; of all others it is the infrastructure.
 _BY_CODE = {
-    4: End("timed_out"),
-    7: End("resource_initialization_failed", retryable=False),
-    8: End("no_capacity"),
+    4: End(Reason.TIMED_OUT),
+    7: End(Reason.RESOURCE_INITIALIZATION_FAILED, retryable=False),
+    8: End(Reason.NO_CAPACITY),
 }
 #: By the state of a job that has not failed by itself.
 _BY_STATE = {
     "JOB_STATE_SUCCEEDED": End(),
-    "JOB_STATE_CANCELLED": End("stopped_on_request"),
-    "JOB_STATE_EXPIRED": End("timed_out"),
+    "JOB_STATE_CANCELLED": End(Reason.STOPPED_ON_REQUEST),
+    "JOB_STATE_EXPIRED": End(Reason.TIMED_OUT),
 }
 
 
@@ -72,6 +73,6 @@ def read(job: Mapping[str, Any], seen: Observation) -> Observation:
 def _exited(code: int, why: str, *, memory: bool) -> End:
     """The code decides; only of a killed process the reason says more, or of one that never was."""
     if why in {"StartError", "ContainerCannotRun"}:
-        return End("command_not_found", retryable=False)
+        return End(Reason.COMMAND_NOT_FOUND, retryable=False)
     killed = code in {9, 137} and (memory or why == "OOMKilled")
-    return End("out_of_memory" if killed else None)
+    return End(Reason.OUT_OF_MEMORY if killed else None)
