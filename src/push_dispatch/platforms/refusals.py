@@ -20,7 +20,18 @@ from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throt
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.shared import asked
 
-__all__ = ["Answer", "Reaction", "Refusals", "Row", "judge", "one_of", "rows", "table", "wording"]
+__all__ = [
+    "Answer",
+    "Reaction",
+    "Refusals",
+    "Row",
+    "judge",
+    "one_of",
+    "permissions",
+    "rows",
+    "table",
+    "wording",
+]
 
 #: What a platform's SDK raises, or the reply of its API.
 E = TypeVar("E")
@@ -168,6 +179,12 @@ class Refusals(Generic[E]):
         except kinds as error:
             said: Any = error
             raise (self.unstarted(said) if harmless else self.error(said)) from error
+
+
+def permissions(platform: str) -> tuple[str, ...]:
+    """What the platform's function needs of its cloud: its entry in `permissions.toml`."""
+    text = (resources.files("push_dispatch.platforms") / "permissions.toml").read_text("utf-8")
+    return tuple(tomllib.loads(text)[platform])
 
 
 # -- tables -----------------------------------------------------------------------------------

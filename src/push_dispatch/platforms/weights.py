@@ -6,27 +6,14 @@ platform's library for it. A platform that is not here says nothing; a pool's ow
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from push_dispatch.core.errors import Invalid
+from push_dispatch.platforms.prices import cores, mebibytes
 from push_dispatch.platforms.registry import entry_for
 
 __all__ = ["WEIGHED", "weights_in"]
-
-_AMOUNT = re.compile(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*\Z")
-_MIB = {
-    "": 2**-20,
-    "k": 1e3 / 2**20,
-    "ki": 2**-10,
-    "m": 1e6 / 2**20,
-    "mi": 1,
-    "g": 1e9 / 2**20,
-    "gi": 1024,
-    "t": 1e12 / 2**20,
-    "ti": 2**20,
-}
 
 
 def weights_in(pool_type: str, configuration: Mapping[str, Any]) -> dict[str, float]:
@@ -69,8 +56,8 @@ def _cloud_run(configuration: Mapping[str, Any]) -> dict[str, float]:
     task = configuration["job_body"]["template"]["template"]
     limits = [(c.get("resources") or {}).get("limits") or {} for c in task["containers"]]
     return {
-        "vcpu": sum(_cores(limit.get("cpu") or "1") for limit in limits),
-        "memory": sum(_mib(limit.get("memory") or "512Mi") for limit in limits),
+        "vcpu": sum(cores(limit.get("cpu") or "1") for limit in limits),
+        "memory": sum(mebibytes(limit.get("memory") or "512Mi") for limit in limits),
         "gpu": 1.0 if configuration.get("gpu_type") else 0.0,
     }
 
@@ -82,8 +69,8 @@ def _kubernetes(configuration: Mapping[str, Any]) -> dict[str, float]:
         resources = container.get("resources") or {}
         limits = resources.get("limits") or {}
         asked = {**limits, **(resources.get("requests") or {})}
-        found["vcpu"] += _cores(asked.get("cpu") or 0)
-        found["memory"] += _mib(asked.get("memory") or 0)
+        found["vcpu"] += cores(asked.get("cpu") or 0)
+        found["memory"] += mebibytes(asked.get("memory") or 0)
         found["gpu"] += float(limits.get("nvidia.com/gpu") or 0)
     return found
 
@@ -95,18 +82,6 @@ def _modal(configuration: Mapping[str, Any]) -> dict[str, float]:
         "memory": float(configuration.get("memory") or 0),
         "gpu": float(count or 1) if kind else 0.0,
     }
-
-
-def _cores(value: Any) -> float:
-    text = str(value).strip()
-    return float(text.removesuffix("m")) / (1000 if text.endswith("m") else 1)
-
-
-def _mib(value: Any) -> float:
-    match = _AMOUNT.match(str(value))
-    if match is None:
-        raise ValueError(f"{value!r} is not an amount of memory")
-    return float(match[1]) * _MIB[match[2].lower()]
 
 
 #: By platform, what reads the weights of a job.

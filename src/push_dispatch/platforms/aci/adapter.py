@@ -33,7 +33,7 @@ from push_dispatch.platforms.aci.sign_in import whom
 from push_dispatch.platforms.aci.verdict import Seen, read
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import BUILT_IN
-from push_dispatch.platforms.refusals import Reaction
+from push_dispatch.platforms.refusals import Reaction, permissions
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
@@ -49,19 +49,8 @@ class Aci:
 
     name: ClassVar[str] = "aci"
     capabilities: ClassVar[Capabilities] = BUILT_IN[name]
-    #: As secure values, which Azure shows to nobody.
-    #: What the application may do, as a custom role on the resource group. The last three only for
-    #: templates without a location, with identities, with subnets.
-    azure_actions: ClassVar[tuple[str, ...]] = (
-        "Microsoft.ContainerInstance/containerGroups/read",
-        "Microsoft.ContainerInstance/containerGroups/write",
-        "Microsoft.ContainerInstance/containerGroups/delete",
-        "Microsoft.ContainerInstance/containerGroups/stop/action",
-        "Microsoft.ContainerInstance/containerGroups/containers/logs/read",
-        "Microsoft.Resources/subscriptions/resourceGroups/read",
-        "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
-        "Microsoft.Network/virtualNetworks/subnets/join/action",
-    )
+    #: What the application may do, as a custom role on the resource group.
+    azure_actions: ClassVar[tuple[str, ...]] = permissions(name)
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from push_dispatch.platforms.cloud_run.logs import lines
 from push_dispatch.platforms.cloud_run.refusal import REFUSALS, translated
 from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_for, place_of
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
-from push_dispatch.platforms.refusals import Reaction
+from push_dispatch.platforms.refusals import Reaction, permissions
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
@@ -46,21 +46,8 @@ class CloudRun:
 
     name: ClassVar[str] = "cloud-run"
     capabilities: ClassVar[Capabilities] = BUILT_IN[name]
-    #: What the function may do, as a custom role on the project; besides it needs
-    #: `iam.serviceAccounts.actAs` on the service account of the jobs, and nothing else.
-    google_permissions: ClassVar[tuple[str, ...]] = (
-        "run.jobs.create",
-        "run.jobs.delete",
-        "run.jobs.get",
-        "run.jobs.run",
-        "run.executions.cancel",
-        "run.executions.get",
-        "run.executions.list",
-        "run.tasks.list",
-        # Of whoever creates a job Cloud Run asks whether he may read its image.
-        "artifactregistry.repositories.downloadArtifacts",
-        "logging.logEntries.list",
-    )
+    #: What the function may do, as a custom role on the project.
+    google_permissions: ClassVar[tuple[str, ...]] = permissions(name)
 
     def __init__(
         self,

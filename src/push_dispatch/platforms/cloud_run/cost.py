@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.cloud_run.request import cleaned
-from push_dispatch.platforms.prices import prices
+from push_dispatch.platforms.prices import cores, mebibytes, prices
 
 __all__ = ["estimate"]
-
-#: In GiB. A plain number is a number of bytes.
-_UNITS = {
-    "": 2**-30,
-    "k": 1e3 / 2**30,
-    "Ki": 2**-20,
-    "M": 1e6 / 2**30,
-    "Mi": 2**-10,
-    "G": 1e9 / 2**30,
-    "Gi": 1.0,
-}
 
 
 def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
@@ -39,8 +27,8 @@ def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
     except (Rejected, KeyError, TypeError, ValueError, AttributeError):
         return None
     listed = prices("cloud-run")
-    cores, memory = (sum(size[index] for size in sizes) for index in (0, 1))
-    each_second = cores * listed["vcpu_second"] + memory * listed["gib_second"]
+    vcpus, memory = (sum(size[index] for size in sizes) for index in (0, 1))
+    each_second = vcpus * listed["vcpu_second"] + memory * listed["gib_second"]
     tasks = int(cleaned(configuration)["template"].get("taskCount") or 1)
     return float(each_second * max(seconds, listed["minimum_seconds"]) * tasks)
 
@@ -48,9 +36,4 @@ def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
 def _size(container: Mapping[str, Any]) -> tuple[float, float]:
     """Cores and GiB, by default those of Cloud Run. Raises ValueError."""
     limits = (container.get("resources") or {}).get("limits") or {}
-    cpu, memory = str(limits.get("cpu") or "1"), str(limits.get("memory") or "512Mi")
-    match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", memory)
-    if match is None or match[2] not in _UNITS:
-        raise ValueError(f"memory is {memory!r}")
-    cores = float(cpu.removesuffix("m")) / (1000 if cpu.endswith("m") else 1)
-    return cores, float(match[1]) * _UNITS[match[2]]
+    return cores(limits.get("cpu") or 1), mebibytes(limits.get("memory") or "512Mi") / 1024

@@ -27,6 +27,7 @@ from push_dispatch.platforms.ecs.handle import Handle, run_of, started_by
 from push_dispatch.platforms.ecs.refusal import REFUSALS, failed, translated
 from push_dispatch.platforms.ecs.request import Plan, parameters, plan_for, region_of
 from push_dispatch.platforms.ecs.verdict import observation
+from push_dispatch.platforms.refusals import permissions
 from push_dispatch.platforms.shared import (
     asking,
     building,
@@ -58,22 +59,8 @@ class Ecs:
 
     name: ClassVar[str] = "ecs"
     capabilities: ClassVar[Capabilities] = BUILT_IN[name]
-    #: Secrets arrive as references: ECS reads them with the task's execution role.
-    #: What its function's role must allow. `iam:PassRole` for the tasks' roles only;
-    #: `ecs:TagResource` for what is made only; `ec2:…` only where templates name no subnets. Logs
-    #: are read by people, with their own credentials: see `logs`.
-    iam_actions: ClassVar[tuple[str, ...]] = (
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
-        "ecs:DescribeTaskDefinition",
-        "ecs:DescribeTasks",
-        "ecs:ListTasks",
-        "ecs:RegisterTaskDefinition",
-        "ecs:RunTask",
-        "ecs:StopTask",
-        "ecs:TagResource",
-        "iam:PassRole",
-    )
+    #: What its function's role must allow.
+    iam_actions: ClassVar[tuple[str, ...]] = permissions(name)
 
     def __init__(
         self,

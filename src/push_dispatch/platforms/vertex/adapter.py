@@ -21,6 +21,7 @@ from push_dispatch.platforms.google import logging as google_logging
 from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
 from push_dispatch.platforms.google.rest import GoogleRest, signed_in
 from push_dispatch.platforms.google.sign_in import SignIn
+from push_dispatch.platforms.refusals import permissions
 from push_dispatch.platforms.rest import Reply, found
 from push_dispatch.platforms.shared import asking, building, lost, observe_each, place_in, unknown
 from push_dispatch.platforms.vertex.cost import estimate
@@ -46,14 +47,8 @@ class Vertex:
 
     name: ClassVar[str] = "vertex"
     capabilities: ClassVar[Capabilities] = BUILT_IN[name]
-    #: As a custom role on the project; and `iam.serviceAccounts.actAs` on the jobs' own account.
-    google_permissions: ClassVar[tuple[str, ...]] = (
-        "aiplatform.customJobs.cancel",
-        "aiplatform.customJobs.create",
-        "aiplatform.customJobs.get",
-        "aiplatform.customJobs.list",
-        "logging.logEntries.list",
-    )
+    #: What the function may do, as a custom role on the project.
+    google_permissions: ClassVar[tuple[str, ...]] = permissions(name)
 
     def __init__(
         self,
