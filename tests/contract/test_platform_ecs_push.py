@@ -361,3 +361,14 @@ class TestAccelerators(EcsSuite):
         ecs.push(replace(job, configuration=made))
         platform = fake.task(job.name).definition["runtimePlatform"]
         assert platform == {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}
+
+    def test_the_reporter_is_for_linux(self, ecs: Ecs) -> None:
+        job = self.make_job(1, env={"PUSH_DISPATCH_REPORT_TOKEN": "t"})
+        definition = {
+            **job.configuration["task_definition"],
+            "runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"},
+        }
+        windows = {**job.configuration, "task_definition": definition}
+        with pytest.raises(Rejected, match="reporter: it is for Linux") as caught:
+            ecs.push(replace(job, configuration=windows))
+        assert caught.value.reason == "template_invalid"

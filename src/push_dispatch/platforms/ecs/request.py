@@ -86,6 +86,7 @@ def plan_for(job: Job, region: str) -> Plan:
     """
     configuration = job.configuration
     _refuse_keys(configuration)
+    _refuse_reporter_on_windows(configuration)
     request = configuration.get("task_run_request") or {}
     cluster = request.get("cluster") or configuration.get("cluster") or "default"
     region = region_of(cluster) or _credentials(configuration).get("region_name") or region
@@ -335,6 +336,14 @@ def _refuse_keys(configuration: Mapping[str, Any]) -> None:
             "aws_credentials holds access keys; tasks are started with the role of the push "
             "function: grant it what the pool needs, or name an assume_role_arn"
         )
+
+
+def _refuse_reporter_on_windows(configuration: Mapping[str, Any]) -> None:
+    """Its wrapper is a script for a POSIX shell."""
+    platform = (configuration.get("task_definition") or {}).get("runtimePlatform") or {}
+    windows = str(platform.get("operatingSystemFamily")).startswith("WINDOWS")
+    if windows and "PUSH_DISPATCH_REPORT_TOKEN" in (configuration.get("env") or {}):
+        raise invalid("reporter: it is for Linux; leave it out where tasks run on Windows")
 
 
 def _units(value: Any, unit: str) -> int:
