@@ -14,6 +14,7 @@ from typing import Any, Self
 from push_dispatch.core.model import Status
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.process import Process, stop_all
+from push_dispatch.platforms.process.attempt import Attempt
 from push_dispatch.testing.platform_contract import eventually
 
 __all__ = ["KILLED", "Processes", "push_until"]
@@ -85,10 +86,10 @@ class Processes:
 
     def starts(self, name: str) -> int:
         """Waits for what has been taken to have begun; nothing else can begin any more."""
-        if not (self.attempts / name / "claimed").exists():
+        if not Attempt(self.attempts / name).taken:
             return 0
         starts = self._told / name / "starts"
-        eventually(lambda: bool(_lines(starts)) or (self.attempts / name / "exit").exists())
+        eventually(lambda: bool(_lines(starts)) or self._is_over(name))
         return len(_lines(starts))
 
     def calls(self) -> int:
@@ -109,7 +110,7 @@ class Processes:
     def finish(self, name: str, exit_code: int) -> None:
         self.begin(name)
         self._order(name, f"exit {exit_code}")
-        eventually(lambda: (self.attempts / name / "exit").exists())
+        eventually(lambda: self._is_over(name))
 
     def write_log(self, name: str, line: str) -> None:
         self._order(name, f"log {line}")
@@ -121,7 +122,7 @@ class Processes:
         raise NotImplementedError("there is no wire")
 
     def leftovers(self) -> list[str]:
-        return [p.name for p in self._folders() if not (self.attempts / p.name / "exit").exists()]
+        return [p.name for p in self._folders() if not self._is_over(p.name)]
 
     def events(self, name: str) -> Sequence[Mapping[str, Any]]:
         """What watching has told, once it has told of the end."""
@@ -131,6 +132,10 @@ class Processes:
 
         eventually(lambda: any(event["detail"]["status"] == Status.ENDED for event in ours()))
         return ours()
+
+    def _is_over(self, name: str) -> bool:
+        """Once its end was told, one file keeps it."""
+        return any((self.attempts / name / file).exists() for file in ("exit", "reported"))
 
     def _order(self, name: str, order: str) -> None:
         with (self._told / name / "orders").open("w", encoding="utf-8") as pipe:

@@ -15,7 +15,10 @@ from push_dispatch.local.signals import poker
 from push_dispatch.ports import Ports
 from push_dispatch.ports.settings import Settings
 
-__all__ = ["database_of", "emulated_ports", "environ_of", "ports_of"]
+__all__ = ["RETENTION_DAYS", "database_of", "emulated_ports", "environ_of", "ports_of"]
+
+#: For which runs that have ended are kept, unless the environment says otherwise.
+RETENTION_DAYS = 30
 
 
 def ports_of(record: Record, *, database: Database | None = None) -> Ports:
@@ -37,7 +40,10 @@ def ports_of(record: Record, *, database: Database | None = None) -> Ports:
 def environ_of(record: Record, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a runtime's platforms and secrets."""
     # A laptop has no secret store: `env`, unless a file or AWS is chosen.
-    defaults = {"PUSH_DISPATCH_SECRETS": "env"}
+    defaults = {
+        "PUSH_DISPATCH_SECRETS": "env",
+        "PUSH_DISPATCH_RETENTION_DAYS": str(RETENTION_DAYS),
+    }
     return {**defaults, **environ, "PUSH_DISPATCH_PROCESS_DIR": record.process_dir}
 
 

@@ -48,6 +48,7 @@ from push_dispatch.local.embedded import Embedded
 from push_dispatch.local.filters import WATCH_FILTERS
 from push_dispatch.local.loops import Loop
 from push_dispatch.local.reports import ReportServer
+from push_dispatch.local.tidy import Tidy
 from push_dispatch.local.timers import TOLD_SECONDS, UNTOLD_SECONDS, ScheduleTimer
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
@@ -127,7 +128,7 @@ class LocalRuntime:
             environ = environ_of(self._record, self._environ)
             self.ports = self._with_platforms(self._backing.ports(environ))
             self._reports.start()
-            self._connect()
+            self._connect(int(environ["PUSH_DISPATCH_RETENTION_DAYS"] or 0))
             self._api.start()
             announce(self._record)
         except BaseException:
@@ -189,7 +190,7 @@ class LocalRuntime:
         reporter = Reporter(f"http://127.0.0.1:{self._reports.port}", lambda: key)
         return replace(ports, platform=platform, reporter=reporter)
 
-    def _connect(self) -> None:
+    def _connect(self, retention_days: int) -> None:
         ports = self.ports
         local_bridge = LocalBridge(prefect_bridge(ports), self._reports.port)
         self._hint = local_bridge.hint
@@ -204,8 +205,11 @@ class LocalRuntime:
         )
         self._backing.recover(ports)
         process = ports.platform("process")
-        if isinstance(process, Process):
-            process.watch(lambda event: finish.handle(ports, event))
+        kept = process if isinstance(process, Process) else None
+        if kept is not None:
+            kept.watch(lambda event: finish.handle(ports, event))
+        logs = (self.log, self._data_dir / "ministack.log")
+        tidy = Tidy(kept, logs, retention_days)
         changed = self._backing.deployments()
         longest = UNTOLD_SECONDS if changed is None else TOLD_SECONDS
         timer = ScheduleTimer(ports, lambda event: submit.handle(ports, event), longest)
@@ -213,6 +217,7 @@ class LocalRuntime:
         self._loops = [
             *loops,
             Loop("sweep", lambda: _swept(ports)),
+            Loop("tidy", tidy.step),
             Loop("schedules", timer.step, changed),
             Loop("prefect", local_bridge.step, local_bridge.signal),
         ]

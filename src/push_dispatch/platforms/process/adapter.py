@@ -119,6 +119,23 @@ class Process:
                 if attempt.taken:
                     self._watch(attempt)
 
+    # -- what is left on the disk -------------------------------------------------------------
+
+    def forget(self, before: float) -> int:
+        """Delete what is left of attempts whose end was told before this time, in epoch seconds;
+        return how many they were."""
+        kept = map(Attempt, _entries(self._folder) if self._folder else ())
+        return sum(attempt.forget(before) for attempt in kept)
+
+    def bound_logs(self, most: int) -> None:
+        """Keep the logs of what runs within so many bytes."""
+        with self._lock:
+            running = list(self._watched)
+        for name in running:
+            self._attempt(name).bound_log(most)
+
+    # -- details of watching ----------------------------------------------------------------------
+
     def _watch(self, attempt: Attempt) -> None:
         with self._lock:
             if self._tell is None or attempt.name in self._watched or attempt.reported:
@@ -134,7 +151,7 @@ class Process:
             self._until_ended(attempt)
             ended = attempt.observe()
             if ended is not None and self._told(ended):
-                attempt.mark_reported()
+                attempt.mark_reported(ended)
         finally:
             with self._lock:
                 self._watched.discard(attempt.name)

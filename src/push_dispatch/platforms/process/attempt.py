@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -23,7 +24,7 @@ import psutil
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.core.reasons import Reason
 
-__all__ = ["CLAIM_SECONDS", "Attempt"]
+__all__ = ["CLAIM_SECONDS", "Attempt", "halve"]
 
 #: `$1` is the directory, the rest is the command. The trap keeps the shell alive while the command
 #: is asked to stop, so that its exit code is written; a trap is not inherited by the command.
@@ -44,6 +45,8 @@ echo $code > "$dir/exit"
 #: From the claim to the pid file: a shell that takes longer has died in between.
 CLAIM_SECONDS = 10
 _KILLED = 128 + signal.SIGKILL
+#: Of an end that was told.
+_KEPT = ("run_id", "attempt", "handle", "exit_code", "reason", "message", "started_at", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Attempt:
     @property
     def taken(self) -> bool:
         """Whether a wrapper has taken the attempt: nothing else will ever execute it."""
-        return (self.dir / "claimed").exists()
+        return (self.dir / "claimed").exists() or self.reported
 
     def start(
         self, command: Sequence[str], env: Mapping[str, str], cwd: Path
@@ -89,7 +92,9 @@ class Attempt:
 
     def observe(self) -> Observation | None:
         """What is to be seen; None if there is no such attempt."""
-        about = self._about()
+        if (end := _document(self.dir / "reported")) is not None:
+            return Observation(status=Status.ENDED, **end)
+        about = _document(self.dir / "job.json")
         if about is None:
             return None
         seen = {"run_id": about["run_id"], "attempt": about["attempt"], "handle": self.name}
@@ -150,7 +155,7 @@ class Attempt:
 
     def terminate(self) -> None:
         """Leave the order to stop, and ask the command. Idempotent."""
-        if self.dir.is_dir():
+        if self.dir.is_dir() and not self.reported:
             (self.dir / "stop").touch()
             self._signal(signal.SIGTERM)
 
@@ -200,16 +205,32 @@ class Attempt:
         """Whether the end was told to whoever watches."""
         return (self.dir / "reported").exists()
 
-    def mark_reported(self) -> None:
-        """The end needs to be told no more. Idempotent."""
-        (self.dir / "reported").touch()
+    def mark_reported(self, end: Observation) -> None:
+        """The end needs to be told no more: one file keeps it, and the log stays. Idempotent."""
+        kept = {name: getattr(end, name) for name in _KEPT}
+        _write(self.dir / "reported", json.dumps(kept))
+        log = self.dir / "log"
+        with suppress(OSError):
+            if not log.stat().st_size:
+                log.unlink()
+        # The claim last: whatever a crash leaves, the attempt is taken.
+        for name in ("job.json", "pid", "exit", "stop", "claimed"):
+            (self.dir / name).unlink(missing_ok=True)
 
-    def _about(self) -> dict[str, Any] | None:
+    def forget(self, before: float) -> bool:
+        """Delete what is left of it if its end was told before this time, in epoch seconds."""
         try:
-            about: dict[str, Any] = json.loads((self.dir / "job.json").read_text("utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-        return about
+            old = (self.dir / "reported").stat().st_mtime < before
+        except OSError:
+            return False
+        if old:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        return old
+
+    def bound_log(self, most: int) -> None:
+        """Keep the second half of a log that has grown beyond so many bytes."""
+        with suppress(OSError):
+            halve(self.dir / "log", most)
 
     def _take(self) -> bool:
         """Take the attempt as a wrapper does; False if it was taken."""
@@ -228,10 +249,31 @@ class Attempt:
         return not started and time.time_ns() // 1_000_000 - at < CLAIM_SECONDS * 1000
 
 
+def halve(log: Path, most: int) -> None:
+    """Keep the last half of `most` bytes of a larger file, in place: whoever appends to it goes on
+    at its new end. What is appended in this very moment may be lost. Raises OSError."""
+    with log.open("r+b") as file:
+        if file.seek(0, os.SEEK_END) <= most:
+            return
+        file.seek(-(most // 2), os.SEEK_END)
+        kept = file.read().partition(b"\n")[2]
+        file.seek(0)
+        file.write(b"[the log was too long: its beginning is gone]\n" + kept)
+        file.truncate()
+
+
 def _write(path: Path, text: str) -> None:
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     new.write_text(text, "utf-8")
     new.replace(path)
+
+
+def _document(path: Path) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document
 
 
 def _number(path: Path) -> int | None:
