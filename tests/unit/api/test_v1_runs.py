@@ -223,3 +223,32 @@ def test_a_run_that_was_not_started_has_no_log_yet(api: Api) -> None:
     run = api.submit()
     got = api("GET", f"/pools/p/runs/{run}/logs").json
     assert got == {"attempt": None, "lines": [], "after": 0, "complete": False}
+
+
+def test_a_waiting_run_is_served_first_or_waits_elsewhere(api: Api) -> None:
+    api("POST", "/pools/p/pause")
+    api("PUT", "/pools/p/queues/other", {})
+    runs = [api.submit() for _ in range(3)]
+    api.world.deliver_changes(10)
+    assert api("POST", f"/pools/p/runs/{runs[2]}/boost").status == 200
+    waiting = api("GET", "/pools/p/overview").json["waiting"]
+    assert [run["id"] for run in waiting] == [runs[2], runs[0], runs[1]]
+    moved = api("POST", f"/pools/p/runs/{runs[0]}/move", {"queue": "other"})
+    assert moved.json["queue"] == "other"
+    api("POST", f"/pools/p/runs/{runs[1]}/cancel")
+    assert api("POST", f"/pools/p/runs/{runs[1]}/boost").reason == "not_waiting"
+
+
+def test_json_schemas_idea_of_an_integer_is_taken(api: Api) -> None:
+    body = b'{"retries": 2.0, "parameters": {"x": 2.0}, "job_variables": {"command": "true"}}'
+    got = api("POST", "/pools/p/runs", body)
+    assert got.json["run"]["retries"] == 2
+    assert type(got.json["run"]["parameters"]["x"]) is float
+    rate = b'{"rate": {"starts": 5.0, "period_seconds": 60.0}, "limit": 3.0}'
+    assert api("PATCH", "/pools/p", rate).json["rate"] == {"starts": 5, "period_seconds": 60}
+    assert api("PATCH", "/pools/p", {"limit": 2.5}).status == 400
+
+
+def test_a_header_that_is_too_long_is_refused(api: Api) -> None:
+    got = api("POST", "/pools/p/runs", {}, {"Idempotency-Key": "k" * 491})
+    assert got.status == 400

@@ -26,30 +26,30 @@ from push_dispatch.core.model import (
 
 __all__ = [
     "Apply",
-    "Bulk",
     "Change",
     "Cursor",
     "Delete",
     "DeletePool",
-    "Deployment",
     "DeploymentChange",
+    "DeploymentSettings",
     "DryRun",
     "FallbackSettings",
     "Logs",
-    "Overview",
+    "OverviewQuery",
     "PoolChange",
     "PoolSettings",
     "QueueChange",
     "QueueSettings",
     "RateSettings",
     "RunFilter",
+    "RunSelection",
     "RunsQuery",
     "ScheduleSettings",
     "Simulation",
     "Submission",
     "Submissions",
     "TemplateSettings",
-    "Times",
+    "TimesQuery",
     "Wait",
 ]
 
@@ -68,7 +68,14 @@ Count = Annotated[int, Meta(ge=0, le=bounds.LARGEST)]
 Seconds = Annotated[int, Meta(ge=1, le=bounds.LARGEST)]
 Description = Annotated[str, Meta(max_length=bounds.DESCRIPTION)]
 Secret = Annotated[str, Meta(pattern=bounds.SECRET_PATTERN)]
-Type = Annotated[str, Meta(max_length=63, description="Such as process, ecs or cloud-run-v2:push.")]
+Type = Annotated[
+    str,
+    Meta(
+        max_length=63,
+        description="Such as process, ecs or cloud-run-v2:push.",
+        examples=["process"],
+    ),
+]
 Tag = Annotated[str, Meta(max_length=bounds.TAG)]
 RunName = Annotated[str, Meta(max_length=bounds.RUN_NAME)]
 Key = Annotated[str, Meta(max_length=bounds.CONCURRENCY_KEY)]
@@ -198,7 +205,7 @@ class NamedSchedule(ScheduleSettings, frozen=True):
     name: Name = "default"
 
 
-class Deployment(Ask, frozen=True):
+class DeploymentSettings(Ask, frozen=True):
     """A whole deployment. What is left out has its default."""
 
     pool: Name
@@ -278,7 +285,7 @@ class DryRun(Ask, frozen=True):
     dry_run: bool = False
 
 
-class Times(Ask, frozen=True):
+class TimesQuery(Ask, frozen=True):
     """How many times of the future."""
 
     count: Annotated[int, Meta(ge=1, le=100)] = 10
@@ -317,6 +324,18 @@ class Wait(Ask, frozen=True):
     revision: Annotated[int, Meta(ge=0, le=10**12)] | None = None
 
 
+class Boost(Ask, frozen=True):
+    """Before how many of the runs in front of it; left out, before all others of its queue."""
+
+    by: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class Move(Ask, frozen=True):
+    """In which queue it is to wait."""
+
+    queue: Name
+
+
 class Logs(Ask, frozen=True):
     """Which part of a log."""
 
@@ -325,7 +344,7 @@ class Logs(Ask, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=2000, description="Lines in one reply.")] = 500
 
 
-class Overview(Ask, frozen=True):
+class OverviewQuery(Ask, frozen=True):
     """How much of each part; a reply has at most 48 KB in any case."""
 
     holders: Annotated[int, Meta(ge=0, le=500)] = 150
@@ -365,7 +384,7 @@ class Submissions(Ask, frozen=True):
     runs: Annotated[list[Submission], Meta(min_length=1, max_length=BATCH)]
 
 
-class Bulk(RunFilter, frozen=True):
+class RunSelection(RunFilter, frozen=True):
     """Which runs, how many at once, and whether to do it at all. Runs named by id are those of the
     list that fit the filter, too."""
 

@@ -52,7 +52,7 @@ def show_deployment(call: Call[Nothing, Nothing]) -> Answer:
     headers=_CONDITIONS,
     etag=True,
 )
-def put_deployment(call: Call[Nothing, asks.Deployment]) -> Answer:
+def put_deployment(call: Call[Nothing, asks.DeploymentSettings]) -> Answer:
     """Create or replace a deployment with its schedules."""
     name = call.path["deployment"]
     exists = call.ports.store.deployment(name) is not None
@@ -143,7 +143,7 @@ def remove_schedule(call: Call[Nothing, Nothing]) -> Answer:
 
 
 @TABLE.route("GET", "/v1/deployments/{deployment}/times", {200: answers.Times})
-def list_times(call: Call[asks.Times, Nothing]) -> Answer:
+def list_times(call: Call[asks.TimesQuery, Nothing]) -> Answer:
     """List the next times at which the schedules of a deployment fire."""
     deployment = deployment_named(call.ports, call.path["deployment"])
     now = _now(call.ports)

@@ -11,7 +11,7 @@ import msgspec
 from push_dispatch import __version__
 from push_dispatch.api.v1 import answers
 from push_dispatch.api.v1.http import JSON, PROBLEM
-from push_dispatch.api.v1.table import PATH_PATTERNS, TABLE, Nothing, Route
+from push_dispatch.api.v1.table import HEADER_LENGTHS, PATH_PATTERNS, TABLE, Nothing, Route
 
 __all__ = ["document"]
 
@@ -22,7 +22,6 @@ _HEADERS = {
     "If-None-Match": "`*`: only if it does not exist yet.",
     "Idempotency-Key": "The same key in the same pool never makes two runs.",
 }
-_LENGTHS = {"If-Match": 200, "If-None-Match": 200, "Idempotency-Key": 490}
 
 _SECURITY = {
     "sigv4": {
@@ -120,7 +119,7 @@ def _query(
 
 def _headers(route: Route) -> Iterator[dict[str, Any]]:
     for name in route.headers:
-        schema = {"type": "string", "maxLength": _LENGTHS[name]}
+        schema = {"type": "string", "maxLength": HEADER_LENGTHS[name]}
         yield {
             "name": name,
             "in": "header",

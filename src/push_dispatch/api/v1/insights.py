@@ -27,7 +27,7 @@ __all__: list[str] = []
 
 
 @TABLE.route("GET", "/v1/pools/{pool}/overview", {200: answers.Overview})
-def show_overview(call: Call[asks.Overview, Nothing]) -> Answer:
+def show_overview(call: Call[asks.OverviewQuery, Nothing]) -> Answer:
     """Show a pool at a glance in at most 48 KB: who holds slots, who waits and why, what has ended,
     occupancy and waits over time. Reads a few hundred runs, however many there are."""
     query = call.query

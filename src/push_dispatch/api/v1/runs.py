@@ -16,6 +16,7 @@ from push_dispatch.core.model import Run
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.core.validation import check
+from push_dispatch.engine.reorder import boost, move_to
 from push_dispatch.engine.retry import retry
 from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import Submitted, submit, submit_many
@@ -80,14 +81,14 @@ def submit_runs(call: Call[Nothing, asks.Submissions]) -> Answer:
 
 
 @TABLE.route("POST", "/v1/pools/{pool}/runs/cancel", {200: answers.Bulk})
-def cancel_runs(call: Call[Nothing, asks.Bulk]) -> Answer:
+def cancel_runs(call: Call[Nothing, asks.RunSelection]) -> Answer:
     """Cancel the runs that fit a filter and have not ended, one page at a time; with `dry_run`,
     only list them."""
     return _bulk(call, lambda run: not run.state.ended, lambda run: cancel(call.ports, run.id))
 
 
 @TABLE.route("POST", "/v1/pools/{pool}/runs/retry", {200: answers.Bulk})
-def retry_runs(call: Call[Nothing, asks.Bulk]) -> Answer:
+def retry_runs(call: Call[Nothing, asks.RunSelection]) -> Answer:
     """Retry the runs that fit a filter and have ended, one page at a time; with `dry_run`, only
     list them. The items are the new runs."""
     return _bulk(
@@ -128,6 +129,18 @@ def retry_run(call: Call[Nothing, Nothing]) -> Answer:
     done = retry(call.ports, _id(call), check=check)
     [view] = _submitted(call.ports, [done])
     return Answer(view, 201 if done.created else 200, location=_path(done.run))
+
+
+@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/boost", {200: answers.Run})
+def boost_run(call: Call[Nothing, asks.Boost]) -> Answer:
+    """Serve a waiting run before others of its queue. Limits hold all the same."""
+    return Answer(run_view(call.ports, boost(call.ports, _id(call), call.body.by)))
+
+
+@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/move", {200: answers.Run})
+def move_run(call: Call[Nothing, asks.Move]) -> Answer:
+    """Let a waiting run wait in another queue of its pool. Idempotent."""
+    return Answer(run_view(call.ports, move_to(call.ports, _id(call), call.body.queue)))
 
 
 @TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/explain", {200: answers.Explanation})
@@ -228,7 +241,7 @@ def _milliseconds(moment: datetime | None) -> int | None:
 
 
 def _bulk(
-    call: Call[Any, asks.Bulk], fits: Callable[[Run], bool], act: Callable[[Run], Run]
+    call: Call[Any, asks.RunSelection], fits: Callable[[Run], bool], act: Callable[[Run], Run]
 ) -> Answer:
     """Act on one page of the runs that fit; what fails for one run fails for no other."""
     body, ports = call.body, call.ports

@@ -10,11 +10,12 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from urllib.parse import unquote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from push_dispatch.api.v1.http import JSON, Reply, Request, problem, problem_of
 from push_dispatch.core.bounds import NAME, parse_json
@@ -22,7 +23,16 @@ from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 
-__all__ = ["PATH_PATTERNS", "TABLE", "Answer", "Call", "Nothing", "Route", "Table"]
+__all__ = [
+    "HEADER_LENGTHS",
+    "PATH_PATTERNS",
+    "TABLE",
+    "Answer",
+    "Call",
+    "Nothing",
+    "Route",
+    "Table",
+]
 
 Query = TypeVar("Query")
 Body = TypeVar("Body")
@@ -37,6 +47,10 @@ PATH_PATTERNS = {
     "reason": "^[a-z][a-z_]{0,62}$",
     "type": "^[a-z0-9][a-z0-9:_-]{0,62}$",
 }
+
+
+#: Headers that routes take, and the longest values: an idempotency key gets a number in a batch.
+HEADER_LENGTHS = {"If-Match": 200, "If-None-Match": 200, "Idempotency-Key": 490}
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,7 +165,7 @@ class Table:
         """The reply to a request; never raises for what a caller has sent."""
         # Decoded afterwards: a slash inside a name does not make another path.
         segments = [unquote(part) for part in request.path.removeprefix("/").split("/")]
-        found = [(r, p) for r in self.routes if (p := r.match(segments)) is not None]
+        found = _closest([(r, p) for r in self.routes if (p := r.match(segments)) is not None])
         fits = next(((r, p) for r, p in found if r.method == request.method), None)
         if fits is None:
             return _no_route(request, [route.method for route, _ in found])
@@ -164,6 +178,12 @@ class Table:
             return _reply(route, route.handle(call))
         except PushDispatchError as error:
             return problem_of(error)
+
+
+def _closest(found: list[tuple[Route, dict[str, str]]]) -> list[tuple[Route, dict[str, str]]]:
+    """Those whose path has the fewest parameters: `runs/cancel` is no run."""
+    fewest = min((len(path) for _, path in found), default=0)
+    return [(route, path) for route, path in found if len(path) == fewest]
 
 
 class _Malformed(Exception):
@@ -193,6 +213,9 @@ def _call(
     for name, value in path.items():
         if (pattern := PATH_PATTERNS.get(name)) and not re.fullmatch(pattern[1:-1], value):
             raise _Malformed(f"{name} {value[:80]!r} in the path is not valid: {pattern}")
+    for header in route.headers:
+        if len(request.headers.get(header.lower(), "")) > HEADER_LENGTHS[header]:
+            raise _Malformed(f"{header} has more than {HEADER_LENGTHS[header]} characters")
     query = _query(route.query, request.query)
     body = _body(route, request)
     return Call(ports, path, query, body, request.headers, sleep)
@@ -224,11 +247,39 @@ def _body(route: Route, request: Request) -> Any:
     if media != JSON and not media.endswith("+json"):
         raise _Malformed(f"the body is {media[:80]!r}: send {JSON}", 415)
     try:
-        return msgspec.convert(parse_json(request.body), route.body)
+        return msgspec.convert(_wholes(parse_json(request.body), _info(route.body)), route.body)
     except msgspec.ValidationError as error:
         raise _Malformed(f"the body is not valid: {_plain(error)}") from error
     except (ValueError, RecursionError) as error:
         raise _Malformed(f"the body is not the JSON that is expected: {error}") from error
+
+
+@cache
+def _info(kind: type[Struct]) -> inspect.Type:
+    return inspect.type_info(kind)
+
+
+def _wholes(value: Any, kind: inspect.Type) -> Any:
+    """The value with integers where JSON Schema takes 5.0 for one; data of the user stays as it
+    is."""
+    match kind:
+        case inspect.UnionType():
+            for option in kind.types:
+                value = _wholes(value, option)
+            return value
+        case inspect.Metadata():
+            return _wholes(value, kind.type)
+        case inspect.IntType() if isinstance(value, float) and value.is_integer():
+            return int(value)
+        case inspect.ListType() if isinstance(value, list):
+            return [_wholes(item, kind.item_type) for item in value]
+        case inspect.DictType() if isinstance(value, dict):
+            return {name: _wholes(item, kind.value_type) for name, item in value.items()}
+        case inspect.StructType() if isinstance(value, dict):
+            known = {field.name: field.type for field in kind.fields}
+            return {n: _wholes(v, known[n]) if n in known else v for n, v in value.items()}
+        case _:
+            return value
 
 
 def _plain(error: msgspec.ValidationError) -> str:
