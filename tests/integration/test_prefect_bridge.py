@@ -218,7 +218,7 @@ def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(
     deployment = server.deploy(
         "both", "both", command=stub.command, job_variables={"env": {"STUB_SECONDS": "8"}}
     )
-    command = [server.programs / "prefect", "worker", "start", "--pool", "both"]
+    command = [str(server.programs / "prefect"), "worker", "start", "--pool", "both"]
     with (tmp_path / "worker.log").open("wb") as log:
         worker = subprocess.Popen(
             [*command, "--type", "process"],
