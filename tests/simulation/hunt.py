@@ -6,16 +6,19 @@ Prints what was found, with the one command that replays it, and how much was si
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.simulation.plan import PROFILES, plan_of
 from tests.simulation.simulation import Outcome, simulate
+
+#: Stories that a process plays before it takes others.
+_PART = 20
 
 __all__ = ["Found", "Tally", "hunt", "main"]
 
@@ -66,19 +69,19 @@ class Tally:
             self.found.append(Found(plan.seed, plan.profile, tuple(outcome.broken)))
 
 
-def hunt(seeds: Sequence[int], profile: str = "", *, until: float | None = None) -> Tally:
-    """Play these stories, no more of them after `until` (of time.monotonic)."""
+def hunt(
+    seeds: Sequence[int], profile: str = "", *, until: float | None = None, first: bool = False
+) -> Tally:
+    """Play these stories, no more of them after `until` (of time.time); with `first`, none after
+    the first one that is broken."""
     tally = Tally()
     for seed in seeds:
-        if until is not None and time.monotonic() > until:
+        if until is not None and time.time() > until:
             break
         tally.note(simulate(plan_of(seed, profile)))
+        if first and tally.found:
+            break
     return tally
-
-
-def _parts(first: int, last: int, size: int) -> Iterator[range]:
-    for start in range(first, last, size):
-        yield range(start, min(start + size, last))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,35 +89,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.hunt", description=__doc__)
     parser.add_argument("--seeds", default="0:200", help="FIRST:LAST, the last one not included")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seconds", type=float, help="stop after this time")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--seconds", type=float, help="begin no story after this time")
+    parser.add_argument("--first", action="store_true", help="stop at the first broken story")
     given = parser.parse_args(arguments)
     first, _, last = given.seeds.partition(":")
+    seeds = range(int(first), int(last))
     began = time.monotonic()
-    until = began + given.seconds if given.seconds else None
+    until = time.time() + given.seconds if given.seconds else None
     tally = Tally()
-    with ProcessPoolExecutor(given.processes) as pool:
-        parts = list(_parts(int(first), int(last), 20))
-        for part in (
-            pool.map(hunt, parts, [given.profile] * len(parts), chunksize=1)
-            if until is None
-            else _timed(pool, parts, given.profile, until)
-        ):
-            tally.add(part)
+    if given.processes == 1:
+        tally = hunt(seeds, given.profile, until=until, first=given.first)
+    else:
+        with ProcessPoolExecutor(given.processes) as pool:
+            parts = [seeds[start : start + _PART] for start in range(0, len(seeds), _PART)]
+            play = partial(hunt, profile=given.profile, until=until)
+            for part in pool.map(play, parts):
+                tally.add(part)
     report(tally, time.monotonic() - began)
     return 1 if tally.found else 0
-
-
-def _timed(
-    pool: ProcessPoolExecutor, parts: Sequence[range], profile: str, until: float
-) -> Iterator[Tally]:
-    left = until - time.monotonic()
-    for future in [pool.submit(_within, part, profile, time.time() + left) for part in parts]:
-        yield future.result()
-
-
-def _within(seeds: Sequence[int], profile: str, until: float) -> Tally:
-    return hunt(seeds, profile, until=time.monotonic() + until - time.time())
 
 
 def report(tally: Tally, seconds: float) -> None:
