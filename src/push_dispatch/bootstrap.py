@@ -16,6 +16,7 @@ import uuid_utils
 from botocore.config import Config
 
 from push_dispatch.adapters.dynamodb.store import DynamoStore
+from push_dispatch.adapters.prefect.blocks import BlockSecrets
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
 from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
@@ -139,7 +140,7 @@ def _ports(settings: Settings, store: Store, messages: Messages, schedules: Sche
         clock=now,
         new_id=new_id,
         platform=_platforms(settings.environ, system),
-        secrets=secrets_from(settings.environ),
+        secrets=BlockSecrets(secrets_from(settings.environ), store.attachment),
         schedules=schedules,
         reporter=_reporter(settings, system),
         template_env=settings.template_env,

@@ -7,7 +7,7 @@ for byte, because the server compares it to the microsecond.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.reasons import Reason
 
 __all__ = [
+    "BLOCKS",
     "Address",
     "Answer",
     "Connect",
@@ -28,6 +29,9 @@ __all__ = [
     "WorkQueue",
     "Worker",
 ]
+
+#: Secrets whose names begin with that are blocks of a server.
+BLOCKS = "prefect-blocks/"
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -56,6 +60,12 @@ class Address:
     ca_file: str = ""
     #: False accepts any certificate: for a test on one machine.
     verify: bool = True
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Address:
+        """The address in a document; what a later version has added is left out."""
+        known = {entry.name for entry in fields(cls)}
+        return cls(**{name: value for name, value in document.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True)

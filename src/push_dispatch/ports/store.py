@@ -98,6 +98,10 @@ class Store(Protocol):
         """Keep what a pool is attached to, replacing what was there."""
         ...
 
+    def attachment(self, pool: str) -> Mapping[str, Any] | None:
+        """What the pool is attached to, or None."""
+        ...
+
     def attachments(self) -> dict[str, Mapping[str, Any]]:
         """Every attachment by the name of its pool."""
         ...

@@ -163,10 +163,12 @@ class PoolContract(StoreSuite):
         for _ in range(2):
             store.put_attachment(pool, {"pool_id": "old"})
             store.put_attachment(pool, {"pool_id": "é", "address": {"headers": {}}})
+        assert store.attachment(pool) == store.attachments()[pool]
         assert store.attachments()[pool] == {"pool_id": "é", "address": {"headers": {}}}
         for _ in range(2):
             store.delete_attachment(pool)
         assert pool not in store.attachments()
+        assert store.attachment(pool) is None
 
     def test_deployments_are_kept_by_name(self, store: Store, pool: str) -> None:
         names = [f"{pool}-{n}" for n in ("b", "a")]

@@ -155,6 +155,11 @@ class DynamoStore:
         item = {**key_of(keys.ATTACHMENTS, pool), "document": {"S": dumps(document)}}
         self._table.put(item)
 
+    def attachment(self, pool: str) -> Mapping[str, Any] | None:
+        """See `Store.attachment`."""
+        item = self._table.get(keys.ATTACHMENTS, pool)
+        return items.read_document(item) if item else None
+
     def attachments(self) -> dict[str, Mapping[str, Any]]:
         """See `Store.attachments`."""
         found = self._table.query(keys.ATTACHMENTS)

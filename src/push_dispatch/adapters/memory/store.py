@@ -117,6 +117,10 @@ class MemoryStore:
         """See `Store.put_attachment`."""
         self._attachments[pool] = document
 
+    def attachment(self, pool: str) -> Mapping[str, Any] | None:
+        """See `Store.attachment`."""
+        return self._attachments.get(pool)
+
     def attachments(self) -> dict[str, Mapping[str, Any]]:
         """See `Store.attachments`."""
         return dict(sorted(self._attachments.items()))

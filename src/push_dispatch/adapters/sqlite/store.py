@@ -138,6 +138,10 @@ class SqliteStore:
     def put_attachment(self, pool: str, document: Mapping[str, Any]) -> None:
         self._put(keys.ATTACHMENTS, pool, document={"S": dumps(document)})
 
+    def attachment(self, pool: str) -> Mapping[str, Any] | None:
+        item = self._db.get(keys.ATTACHMENTS, pool)
+        return items.read_document(item) if item else None
+
     def attachments(self) -> dict[str, Mapping[str, Any]]:
         found = self._db.between(keys.ATTACHMENTS, "", _LAST)
         return {item["SK"]["S"]: items.read_document(item) for item in found}

@@ -16,7 +16,6 @@ from push_dispatch.control.prefect.attachment import (
     remember,
 )
 from push_dispatch.control.prefect.mirror import (
-    BLOCKS,
     mirror,
     our_name,
     our_queues,
@@ -33,7 +32,7 @@ from push_dispatch.core.template import Layer
 from push_dispatch.core.validation import check_template, violations
 from push_dispatch.engine.transition import transition_all
 from push_dispatch.platforms.registry import entry_for, needs_command
-from push_dispatch.ports.prefect import Address, Deployment, Server, WorkPool, WorkQueue
+from push_dispatch.ports.prefect import BLOCKS, Address, Deployment, Server, WorkPool, WorkQueue
 
 __all__ = ["Attached", "Wanted", "attach", "detach"]
 
@@ -192,7 +191,7 @@ def _checked_version(server: Server, url: str) -> tuple[int, ...]:
 def _attachment(bridge: Bridge, wanted: Wanted, found: _Found) -> Attachment:
     """The attachment, which keeps who we are if the pool was attached before."""
     name = wanted.name or our_name(found.pool.name, found.pool.id)
-    document = bridge.ports.store.attachments().get(name)
+    document = bridge.ports.store.attachment(name)
     former = Attachment.read(document) if document else None
     if former is not None and former.pool_id != found.pool.id:
         raise Refused(

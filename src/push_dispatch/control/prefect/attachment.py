@@ -73,9 +73,7 @@ class Attachment:
         """The attachment in a document; what a later version has added is left out."""
         known = {entry.name for entry in fields(cls)}
         kept = {name: value for name, value in document.items() if name in known}
-        names = {entry.name for entry in fields(Address)}
-        address = {k: v for k, v in document["address"].items() if k in names}
-        return cls(**{**kept, "address": Address(**address)})
+        return cls(**{**kept, "address": Address.read(document["address"])})
 
 
 def _address(address: Address) -> list[tuple[str, Any]]:
@@ -116,7 +114,7 @@ def attachments(ports: Ports) -> list[Attachment]:
 
 def attached(ports: Ports, pool: str) -> Attachment:
     """The attachment of a pool. Raises NotFound (`not_attached`)."""
-    document = ports.store.attachments().get(pool)
+    document = ports.store.attachment(pool)
     if document is None:
         raise NotFound(
             f"pool {pool!r} is not attached to a Prefect server", reason=Reason.NOT_ATTACHED

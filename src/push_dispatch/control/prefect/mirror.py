@@ -21,7 +21,6 @@ from push_dispatch.ports import Ports
 from push_dispatch.ports.prefect import Address, WorkPool, WorkQueue
 
 __all__ = [
-    "BLOCKS",
     "COMMAND",
     "environment_of",
     "mirror",
@@ -33,8 +32,6 @@ __all__ = [
 
 #: What Prefect's own workers start, unless a job variable says otherwise.
 COMMAND = "prefect flow-run execute"
-#: Secrets whose names begin with that are blocks of the server: see `resolve`.
-BLOCKS = "prefect-blocks/"
 
 
 def mirror(

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from push_dispatch.control.prefect.mirror import BLOCKS
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.reasons import Reason
+from push_dispatch.ports.prefect import BLOCKS
 
 __all__ = ["needs_server", "resolve", "resolved_defaults"]
 
