@@ -130,7 +130,7 @@ class LocalBridge:
     def _register(self) -> None:
         """Tell servers where our door is: it is another port after each start."""
         for attachment in attachments(self.bridge.ports):
-            if attachment.shadow or attachment.hint_url != "local":
+            if attachment.hint_url != "local":
                 continue
             if attachment.hinted_url == self._door:
                 continue

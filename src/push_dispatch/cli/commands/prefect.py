@@ -16,6 +16,7 @@ from push_dispatch.cli.output import dim, print_json, say
 if TYPE_CHECKING:
     from push_dispatch.cli.backend import Backend
     from push_dispatch.control.prefect.attachment import Attachment, Bridge
+    from push_dispatch.control.prefect.shadow import Report, Shadow
     from push_dispatch.ports.prefect import Address
 
 __all__ = ["app"]
@@ -107,6 +108,47 @@ def detach(
 
 
 @app.command
+def shadow(
+    work_pool: str,
+    /,
+    *,
+    api_url: Annotated[
+        str, Parameter(metavar="URL", help="Of the server, such as http://HOST:4200/api.")
+    ],
+    auth_secret: Annotated[
+        str, Parameter(metavar="NAME", help="The secret with user:password (basic auth).")
+    ] = "",
+    key_secret: Annotated[str, Parameter(metavar="NAME", help="The secret with the API key.")] = "",
+    during: Annotated[
+        str, Parameter(metavar="DURATION", help="How long to watch; Ctrl-C ends it before.")
+    ] = "1h",
+    every: Annotated[str, Parameter(metavar="DURATION", help="Between two looks.")] = "5s",
+    common: Common = Common(),
+) -> None:
+    """Watch what a worker does with a work pool, and compare: nothing is changed.
+
+    Decides as push-dispatch would, on the runs as they come, and reports minutes late, inversions
+    of priority and limits that were exceeded.
+    """
+    from dataclasses import asdict
+
+    from push_dispatch.control.prefect.attach import refusals
+    from push_dispatch.control.prefect.shadow import Shadow
+
+    chosen = backend(common)
+    bridge = _bridge(chosen)
+    address = _address(api_url, auth_secret, key_secret, (), None, insecure=False)
+    played = Shadow(refused=refusals(bridge, address, work_pool))
+    _watch(bridge, address, work_pool, played, during=during, every=every)
+    report = played.report()
+    if common.json:
+        print_json(asdict(report) | {"saved_seconds": report.saved_seconds})
+        return
+    for line in _told(report):
+        say(line)
+
+
+@app.command
 def status(*, common: Common = Common()) -> None:
     """List the attached pools, and what is wrong with them."""
     from push_dispatch.cli.tables import show_table
@@ -122,6 +164,43 @@ def status(*, common: Common = Common()) -> None:
     ]
     titles = ("POOL", "WORK POOL", "SERVER", "STATE", "MIRRORED", "PROBLEM")
     show_table(titles, rows, nothing="No pool is attached to a Prefect server.")
+
+
+# -- shadow -----------------------------------------------------------------------------------
+
+
+def _watch(
+    bridge: Bridge, address: Address, work_pool: str, played: Shadow, *, during: str, every: str
+) -> None:
+    from push_dispatch.cli.commands.local import stop_signals
+    from push_dispatch.cli.times import duration
+    from push_dispatch.control.prefect.shadow import look
+    from push_dispatch.core.errors import Unavailable
+
+    until = bridge.ports.clock() + duration(during, "--during") * 1000
+    pause = duration(every, "--every")
+    with stop_signals() as stopped:
+        while bridge.ports.clock() < until and not stopped.is_set():
+            try:
+                look(bridge.server(address), work_pool, played, bridge.ports.clock())
+            except Unavailable as error:
+                dim(f"not seen: {error.message}")
+            stopped.wait(pause)
+
+
+def _told(report: Report) -> list[str]:
+    late, ours = report.worker_late_seconds, report.our_late_seconds
+    saved, over = report.saved_seconds / 60, report.over_admitted_looks
+    refused = [f"  {each}" for each in report.refused]
+    return [
+        f"{report.runs} runs seen in {report.looks} looks, {report.started} of them started",
+        f"late in all, the worker        {late:.1f} s (one run: {report.worst_late_seconds:.1f} s)",
+        f"late in all, push-dispatch     {ours:.1f} s ({saved:.1f} minutes saved)",
+        f"limits exceeded, the worker    at {over} looks, by {report.most_over} at most",
+        f"passed over, the worker        {report.inversions} runs of a higher priority",
+        f"would have been refused        {'' if refused else 'nothing'}",
+        *refused,
+    ]
 
 
 # -- details ----------------------------------------------------------------------------------
@@ -183,8 +262,6 @@ def _shown(attachment: Attachment) -> dict[str, object]:
 
 
 def _state(attachment: Attachment) -> str:
-    if attachment.shadow:
-        return "shadow"
     return "draining" if attachment.draining else "attached"
 
 

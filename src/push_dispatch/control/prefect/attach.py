@@ -34,7 +34,7 @@ from push_dispatch.engine.transition import transition_all
 from push_dispatch.platforms.registry import entry_for, needs_command
 from push_dispatch.ports.prefect import BLOCKS, Address, Deployment, Server, WorkPool, WorkQueue
 
-__all__ = ["Attached", "Wanted", "attach", "detach"]
+__all__ = ["Attached", "Wanted", "attach", "detach", "refusals"]
 
 #: Older servers lack `bulk_set_state` with a transition id, and leases.
 OLDEST = (3, 4)
@@ -60,6 +60,7 @@ class Wanted:
     #: Where the server can reach our door for hints; empty for none.
     hint_url: str = ""
     hint_secret: str = ""
+    #: Only to look: a worker is not in the way.
     shadow: bool = False
 
 
@@ -95,15 +96,12 @@ def attach(bridge: Bridge, wanted: Wanted) -> Attached:
     attachment = _attachment(bridge, wanted, found)
     _check(bridge, attachment, found)
     attachment = _saved(bridge, attachment, found)
-    if not wanted.shadow:
-        found.server.beat(found.pool.name, 600)
-        if wanted.hint_url and wanted.hint_url != "local":
-            automation, block = found.server.add_hint(
-                found.pool, wanted.hint_url, wanted.hint_secret
-            )
-            attachment = replace(
-                attachment, automation=automation, block=block, hinted_url=wanted.hint_url
-            )
+    found.server.beat(found.pool.name, 600)
+    if wanted.hint_url and wanted.hint_url != "local":
+        automation, block = found.server.add_hint(found.pool, wanted.hint_url, wanted.hint_secret)
+        attachment = replace(
+            attachment, automation=automation, block=block, hinted_url=wanted.hint_url
+        )
     remember(bridge.ports, attachment)
     return Attached(attachment, found.version, found.warnings)
 
@@ -212,7 +210,6 @@ def _attachment(bridge: Bridge, wanted: Wanted, found: _Found) -> Attachment:
         type=wanted.type,
         container_url=wanted.container_url,
         queues=queue_names(found.pool, found.queues, former.queues if former else {}),
-        shadow=wanted.shadow,
         hint_url=wanted.hint_url,
         hint_secret=wanted.hint_secret,
         attached_at=former.attached_at if former else now,
@@ -236,11 +233,7 @@ def _check(bridge: Bridge, attachment: Attachment, found: _Found) -> None:
         ) from error
     template = our_template(type_, found.pool.template, attachment)
     check_template(template, where=f"work pool {found.pool.name!r}: ")
-    problems = [
-        f"deployment {deployment.name!r}: {problem}"
-        for deployment in found.server.deployments_of(found.pool.name)
-        for problem in _problems(template, deployment, type_, attachment.pool)
-    ]
+    problems = _all_problems(found, template, type_, attachment.pool)
     if problems:
         more = len(problems) - _SHOWN
         listed = problems[:_SHOWN] + ([f"and {more} more"] if more > 0 else [])
@@ -248,6 +241,26 @@ def _check(bridge: Bridge, attachment: Attachment, found: _Found) -> None:
             "deployments of the work pool could not run:\n" + "\n".join(listed),
             reason=Reason.INVALID_VARIABLES,
         )
+
+
+def _all_problems(found: _Found, template: dict[str, object], type_: str, pool: str) -> list[str]:
+    return [
+        f"deployment {deployment.name!r}: {problem}"
+        for deployment in found.server.deployments_of(found.pool.name)
+        for problem in _problems(template, deployment, type_, pool)
+    ]
+
+
+def refusals(bridge: Bridge, address: Address, work_pool: str) -> tuple[str, ...]:
+    """What would keep the work pool, or deployments of it, from being served by us. Raises as
+    `attach` does if the server or the pool is not there."""
+    wanted = Wanted(work_pool, address, shadow=True)
+    found = _look(bridge, wanted)
+    try:
+        _check(bridge, _attachment(bridge, wanted, found), found)
+    except (Invalid, Refused) as error:
+        return tuple(error.message.splitlines())
+    return ()
 
 
 def _problems(
@@ -261,8 +274,6 @@ def _problems(
 
 def _saved(bridge: Bridge, attachment: Attachment, found: _Found) -> Attachment:
     ports = bridge.ports
-    if attachment.shadow:
-        return attachment
     if ports.store.pool(attachment.pool) is None:
         type_ = attachment.type or found.pool.type
         pool = Pool(

@@ -38,8 +38,6 @@ class Attachment:
     container_url: str = ""
     #: Our names of the queues, by their ids: a renamed queue keeps the one that it had.
     queues: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    #: Only watch what a worker does.
-    shadow: bool = False
     #: Where the server is to call us when there is something to do, `local` for the door of a local
     #: runtime; where it calls us; what it sends to prove that it is ours; and the ids of its
     #: automation and block.

@@ -73,8 +73,7 @@ def tick(bridge: Bridge, *, mirror_now: bool = False) -> Ticked:
     ticked = Ticked()
     by_server: dict[str, list[Attachment]] = defaultdict(list)
     for attachment in attachments(bridge.ports):
-        if not attachment.shadow:
-            by_server[repr(attachment.address)].append(attachment)
+        by_server[repr(attachment.address)].append(attachment)
     for some in by_server.values():
         ticked.servers += 1
         address = some[0].address
