@@ -101,17 +101,22 @@ def keep_template(ports: Ports, name: str, template: Mapping[str, Any]) -> str:
     return digest
 
 
-def change_pool(ports: Ports, name: str, change: Callable[[Pool], Pool]) -> Pool:
+def change_pool(
+    ports: Ports, name: str, change: Callable[[Pool], Pool], *, mirrors: bool = False
+) -> Pool:
     """Apply `change` to the pool as it is and save it; again if somebody else was first.
 
     `change` is called once a try and returns the same pool if there is nothing to do. Raises
-    NotFound (`pool_not_found`), what `change` raises, Invalid (`invalid_limit`).
+    NotFound (`pool_not_found`), what `change` raises, Invalid (`invalid_limit`), Refused
+    (`attached`) for what a server decides, unless the change `mirrors` it.
     """
     for race in range(_TRIES):
         pool = pool_named(ports, name)
         changed = change(pool)
         if changed == pool:
             return pool
+        if not mirrors:
+            _check_server_decides(pool, changed)
         check_limit(changed.limit, f"pool {name!r}")
         check_limit(changed.key_limit, f"pool {name!r}, per key")
         check_patience(changed)
@@ -353,6 +358,19 @@ def _check_queue(queue: Queue) -> None:
     check_limit(queue.limit, f"queue {queue.name!r}")
     check_limit(queue.key_limit, f"key of queue {queue.name!r}")
     check_priority(queue.priority, f"queue {queue.name!r}")
+
+
+def _check_server_decides(pool: Pool, changed: Pool) -> None:
+    """Raise Refused (`attached`) for a change that the next mirroring would undo."""
+    if not pool.gateway or not changed.gateway:
+        return
+    for what in ("type", "limit", "paused", "queues", "template"):
+        if getattr(pool, what) != getattr(changed, what):
+            raise Refused(
+                f"pool {pool.name!r} is attached to a Prefect server, which decides its {what}: "
+                "change it there",
+                reason="attached",
+            )
 
 
 def _check_rates(pool: Pool, before: Pool | None = None) -> None:

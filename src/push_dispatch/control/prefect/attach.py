@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from push_dispatch.control.pools import create_pool, delete_pool
+from push_dispatch.control.pools import change_pool, create_pool, delete_pool
 from push_dispatch.control.prefect.attachment import (
     GATEWAY,
     Attachment,
@@ -126,8 +126,10 @@ def detach(bridge: Bridge, name: str, *, force: bool = False) -> int:
     server = bridge.server(attachment.address)
     server.remove_hint(attachment.automation, attachment.block)
     server.leave(attachment.work_pool)
-    if ports.store.pool(name) is not None and not busy:
-        delete_pool(ports, name, force=True)
+    if ports.store.pool(name) is not None:
+        change_pool(ports, name, lambda pool: replace(pool, gateway=""))
+        if not busy:
+            delete_pool(ports, name, force=True)
     forget(ports, name)
     return len(waiting)
 

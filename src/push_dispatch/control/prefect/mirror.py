@@ -60,7 +60,7 @@ def mirror(
             template=digest,
         )
 
-    change_pool(ports, attachment.pool, change)
+    change_pool(ports, attachment.pool, change, mirrors=True)
     return replace(attachment, queues=names)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from push_dispatch.control.pools import change_pool, delete_pool
 from push_dispatch.control.prefect.attach import Wanted, attach, detach
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused, Unavailable
 from push_dispatch.core.model import RunState
@@ -228,6 +231,22 @@ def test_a_detachment_waits_for_what_runs(server: FakePrefect, ours: Bridged) ->
     assert server.state(run)[0] == "CRASHED", "it is still ours to report"
     detach(ours.bridge, "etl")
     assert {r.state for r in ours.runs("etl")} == {RunState.FAILED}
+
+
+def test_what_the_server_decides_is_not_changed_here(server: FakePrefect, ours: Bridged) -> None:
+    server.pool("etl")
+    ours.attach("etl")
+    with pytest.raises(Refused, match="is attached to a Prefect server, which decides its limit"):
+        change_pool(ours.ports, "etl", lambda pool: replace(pool, limit=3))
+    with pytest.raises(Refused, match="its paused") as raised:
+        delete_pool(ours.ports, "etl")
+    assert raised.value.reason == "attached"
+    kept = change_pool(ours.ports, "etl", lambda pool: replace(pool, hold_seconds=60))
+    assert kept.hold_seconds == 60
+    ours.tick(mirror_now=True)
+    pool = ours.store.pool("etl")
+    assert pool is not None
+    assert pool.hold_seconds == 60, "what is ours stays"
 
 
 def test_a_pool_that_is_not_attached_cannot_be_detached(ours: Bridged) -> None:
