@@ -62,7 +62,7 @@ class Ticked:
     explained: int = 0
     failed: list[str] = field(default_factory=list)
     #: Due times of the runs that were submitted ahead, in epoch milliseconds, by our pool.
-    ahead: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    ahead: dict[str, list[int]] = field(default_factory=dict)
     #: Seconds until somebody has to look again, if that is before the next tick.
     again_seconds: float | None = None
 
@@ -272,7 +272,7 @@ class _Tick:
         now = self.ports.clock()
         for flow_run, _ in requests:
             if flow_run.due is not None and flow_run.due > now:
-                self.ticked.ahead[attachment.pool].append(flow_run.due)
+                self.ticked.ahead.setdefault(attachment.pool, []).append(flow_run.due)
 
     def _submitted(self, flow_run: FlowRun, request: Request) -> bool:
         try:
