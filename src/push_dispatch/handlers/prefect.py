@@ -16,14 +16,14 @@ from typing import Any
 
 from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
-from push_dispatch.control.prefect.attachment import Bridge, attachments
+from push_dispatch.control.prefect.attachment import GATEWAY, Bridge, attachments
 from push_dispatch.control.prefect.claim import claim
 from push_dispatch.control.prefect.settle import settle
 from push_dispatch.control.prefect.tick import Ticked, tick
 from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Run, parse_run_id
-from push_dispatch.ports.messages import Message, Push, Wake, decode
+from push_dispatch.ports.messages import Look, Message, Push, Wake, decode
 
 __all__ = ["HEADER", "handle", "handler", "hinted"]
 
@@ -64,7 +64,7 @@ def _messages(bridge: Bridge, records: Iterable[Mapping[str, Any]]) -> dict[str,
                 told.append(run)
             case Push() as push:
                 pushes[record["messageId"]] = push
-            case Wake():
+            case Look():
                 looks.append(record["messageId"])
             case _:
                 logger.error("unreadable message", extra={"body": record["body"]})
@@ -120,7 +120,8 @@ def _told(ticked: Ticked) -> dict[str, Any]:
 def _door(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
     if not hinted(bridge, event):
         return _answer(401, "this is not one of our servers")
-    _told(tick(bridge, mirror_now=_is_about_pool(event)))
+    # By the queue: a thousand ad-hoc runs are a thousand hints, and ten of them one look.
+    bridge.ports.messages.send(GATEWAY, [Look(GATEWAY, ())])
     return _answer(200, "ok")
 
 
@@ -130,11 +131,6 @@ def hinted(bridge: Bridge, event: Mapping[str, Any]) -> bool:
     given = str(headers.get(HEADER) or "").encode()
     secrets = [a.hint_secret.encode() for a in attachments(bridge.ports) if a.hint_secret]
     return any(hmac.compare_digest(given, secret) for secret in secrets)
-
-
-def _is_about_pool(event: Mapping[str, Any]) -> bool:
-    body = str(event.get("body") or "")
-    return "prefect.work-pool." in body or "prefect.work-queue." in body
 
 
 def _answer(status: int, text: str) -> dict[str, Any]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from push_dispatch.control.prefect.attachment import Bridge, attachments, remember
+from push_dispatch.control.prefect.attachment import Bridge, attachments, note
 from push_dispatch.control.prefect.settle import settle, worth_settling
 from push_dispatch.control.prefect.tick import TICK_SECONDS, Ticked, tick
 from push_dispatch.core.errors import PushDispatchError
@@ -143,7 +142,5 @@ class LocalBridge:
             except PushDispatchError as error:
                 log.warning("pool %s has no hints: %s", attachment.pool, error.message)
                 continue
-            remember(
-                self.bridge.ports,
-                replace(attachment, automation=automation, block=block, hinted_url=self._door),
-            )
+            made = {"automation": automation, "block": block, "hinted_url": self._door}
+            note(self.bridge.ports, attachment.pool, **made)

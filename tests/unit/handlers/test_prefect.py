@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from push_dispatch.handlers.prefect import handle
-from push_dispatch.ports.messages import Push, Wake, encode
+from push_dispatch.ports.messages import Look, Push, encode
 from tests.fakes.bridged import Bridged, Clock
 from tests.fakes.prefect import FakePrefect
 
@@ -66,7 +66,7 @@ def test_a_start_on_the_bus_is_told_to_the_server(server: FakePrefect, ours: Bri
     assert server.runs[run]["infrastructure_pid"] == ours.container(run).job.name
 
 
-@pytest.mark.parametrize("body", ["", "{}", "[1]", '{"detail": 3}', '{"verb": "look"}'])
+@pytest.mark.parametrize("body", ["", "{}", "[1]", '{"detail": 3}', '{"verb": "nap"}'])
 def test_what_cannot_be_read_is_dropped(ours: Bridged, body: str) -> None:
     assert handle(ours.bridge, {"Records": [message(body)]}) == {"batchItemFailures": []}
 
@@ -75,7 +75,7 @@ def test_a_message_may_ask_for_a_look(server: FakePrefect, ours: Bridged) -> Non
     deployment = server.deployment("d", server.pool("etl"))
     ours.attach("etl")
     server.flow_run(deployment)
-    handle(ours.bridge, {"Records": [message(encode(Wake("etl")))]})
+    handle(ours.bridge, {"Records": [message(encode(Look("prefect", ())))]})
     assert len(ours.runs("etl")) == 1
 
 
@@ -91,4 +91,5 @@ def test_the_door_opens_for_the_secret_of_an_attached_pool_only(
     assert ours.runs("etl") == []
     good = {**event, "headers": {"X-Push-Dispatch-Hint": "s3cret"}}
     assert handle(ours.bridge, good)["statusCode"] == 200
+    ours.deliver()
     assert len(ours.runs("etl")) == 1

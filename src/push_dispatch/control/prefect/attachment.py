@@ -12,7 +12,16 @@ from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 from push_dispatch.ports.prefect import Address, Connect, Server
 
-__all__ = ["GATEWAY", "Attachment", "Bridge", "attached", "attachments", "forget", "remember"]
+__all__ = [
+    "GATEWAY",
+    "Attachment",
+    "Bridge",
+    "attached",
+    "attachments",
+    "forget",
+    "note",
+    "remember",
+]
 
 #: The function, and the queue, that attempts of attached pools pass before they are pushed.
 GATEWAY = "prefect"
@@ -123,6 +132,14 @@ def attached(ports: Ports, pool: str) -> Attachment:
 def remember(ports: Ports, attachment: Attachment) -> None:
     """Keep it as it is now; the last writer wins."""
     ports.store.put_attachment(attachment.pool, attachment.document())
+
+
+def note(ports: Ports, pool: str, **changed: Any) -> None:
+    """Change these fields of an attachment as it is by now: somebody may have attached the pool
+    anew meanwhile, with other credentials, or have detached it. No effect if it is gone."""
+    document = ports.store.attachment(pool)
+    if document is not None:
+        ports.store.put_attachment(pool, {**document, **changed})
 
 
 def forget(ports: Ports, pool: str) -> None:

@@ -19,7 +19,7 @@ from push_dispatch.control.prefect.attachment import (
     Attachment,
     Bridge,
     attachments,
-    remember,
+    note,
 )
 from push_dispatch.control.prefect.judge import Act, Verdict, ending, judge, judge_missing
 from push_dispatch.control.prefect.mirror import mirror
@@ -90,7 +90,7 @@ def tick(bridge: Bridge, *, mirror_now: bool = False) -> Ticked:
 def _note_problem(ports: Ports, some: Iterable[Attachment], problem: str) -> None:
     for attachment in some:
         if attachment.problem != problem:
-            remember(ports, replace(attachment, problem=problem))
+            note(ports, attachment.pool, problem=problem)
 
 
 class _Tick:
@@ -151,14 +151,21 @@ class _Tick:
         if attachment.beaten_at <= self.began - BEAT_SECONDS * 1000:
             self.server.beat(attachment.work_pool, BEAT_SECONDS)
             attachment = replace(attachment, beaten_at=self.began)
-        remember(self.ports, attachment)
+        note(
+            self.ports,
+            attachment.pool,
+            queues=dict(attachment.queues),
+            mirrored_at=attachment.mirrored_at,
+            beaten_at=attachment.beaten_at,
+            problem=attachment.problem,
+        )
         return attachment
 
     def _orphaned(self, attachment: Attachment) -> None:
         """The work pool was deleted: what waits is withdrawn, what runs goes on to its end."""
         problem = f"the work pool {attachment.work_pool!r} was deleted on the server"
         log.warning("pool %s: %s", attachment.pool, problem)
-        remember(self.ports, replace(attachment, problem=problem, mirrored_at=self.began))
+        note(self.ports, attachment.pool, problem=problem, mirrored_at=self.began)
         self._strays(attachment, {}, self.began + AHEAD_SECONDS * 1000)
 
     # -- runs --------------------------------------------------------------------------------
