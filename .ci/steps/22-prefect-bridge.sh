@@ -7,4 +7,4 @@ if ! make --no-print-directory env-prefect env-prefect-3.9; then
   echo "Prefect could not be installed into .envs: is the package index within reach?"
   exit 77
 fi
-.venv/bin/pytest -m slow tests/integration/test_prefect_bridge.py tests/integration/test_prefect_package.py
+.venv/bin/pytest -n 2 --dist loadgroup -m slow tests/integration/test_prefect_bridge.py tests/integration/test_prefect_package.py

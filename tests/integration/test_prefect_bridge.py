@@ -22,10 +22,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 #: Runs that are submitted at once; done by hand with 1000.
-_MANY = int(os.environ.get("PREFECT_MANY", "150"))
+_MANY = int(os.environ.get("PREFECT_MANY", "60"))
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+#: Each version in a process of its own, where there are several: `-n 2 --dist loadgroup`.
+_BOTH = [pytest.param(each, marks=pytest.mark.xdist_group(each)) for each in VERSIONS]
+
+
+@pytest.fixture(scope="module", params=_BOTH)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
