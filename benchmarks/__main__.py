@@ -6,7 +6,7 @@ import importlib
 import sys
 
 #: Each is a module of this package with a `main()` that prints what it has measured.
-NAMES = ("imports", "latency", "burst", "units", "prefect")
+NAMES = ("imports", "latency", "burst", "units", "depth", "prefect")
 
 
 def main(wanted: list[str]) -> int:

@@ -44,7 +44,8 @@ BATCH = 100
 DEPTH = 1000
 #: Entries read at first beyond the free slots: some are being handed over, or are stale.
 _SLACK = 10
-#: Entries that a pass reads beyond twice the free slots before it parks who is in the way.
+#: Entries that a pass reads beyond the free slots before it parks who is in the way. With those
+#: that come back from lanes it is twice the free slots and so many.
 _BUDGET = 25
 
 
@@ -157,7 +158,7 @@ class _Line:
         self._verified: set[Slot] = set()
         #: Places read, and how many a pass reads before it parks who is in the way.
         self.count = 0
-        self.most = 2 * (self._page - _SLACK) + _BUDGET
+        self.most = self._page - _SLACK + _BUDGET
         self.stale: list[Ready] = []
         self.ready: dict[str, list[Ready]] = {queue.name: [] for queue in pool.queues}
 
