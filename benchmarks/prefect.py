@@ -1,8 +1,8 @@
 """What does a Prefect server's pool cost and take with its own worker, and with push-dispatch?
 
-Ten ad-hoc runs, one after the other, of a job that takes milliseconds: from the moment at which a run
-is due to its claim, and to the start of its job; requests to the server and its CPU time for each run
-(two requests are the job's own); what the server is asked in an idle minute.
+Ten ad-hoc runs, one after the other, of a job that takes milliseconds: from the moment at which a
+run is due to its claim, and to the start of its job; requests to the server and its CPU time for
+each run (two requests are the job's own); requests in an idle minute.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _requests(server: PrefectServer) -> int:
 
 
 def _cpu(server: PrefectServer) -> float:
-    assert server._child is not None
-    root = psutil.Process(server._child.pid)
+    assert server.child is not None
+    root = psutil.Process(server.child.pid)
     times = [p.cpu_times() for p in (root, *root.children(recursive=True))]
     return sum(each.user + each.system for each in times)
 

@@ -69,7 +69,7 @@ class PrefectServer:
     auth: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
-    _child: subprocess.Popen[bytes] | None = None
+    child: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
         folder = environment(self.version)
@@ -109,7 +109,7 @@ class PrefectServer:
         """Start it, and wait until it answers."""
         own = {"PREFECT_SERVER_API_AUTH_STRING": self.auth} if self.auth else {}
         with (self.home / "server.log").open("ab") as log:
-            self._child = subprocess.Popen(
+            self.child = subprocess.Popen(
                 [
                     self.programs / "prefect",
                     "server",
@@ -127,7 +127,7 @@ class PrefectServer:
             )
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:
-            assert self._child.poll() is None, (self.home / "server.log").read_text()[-3000:]
+            assert self.child.poll() is None, (self.home / "server.log").read_text()[-3000:]
             with suppress(urllib3.exceptions.HTTPError):
                 if self._http.request("GET", f"{self.url}/health").status == 200:
                     return
@@ -136,15 +136,15 @@ class PrefectServer:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Stop it; the database stays."""
-        if self._child is not None:
+        if self.child is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, number)
+                os.killpg(self.child.pid, number)
             try:
-                self._child.wait(20)
+                self.child.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(self._child.pid, signal.SIGKILL)
-                self._child.wait()
-            self._child = None
+                os.killpg(self.child.pid, signal.SIGKILL)
+                self.child.wait()
+            self.child = None
 
     def copy_database(self, to: Path) -> None:
         """A backup, while the server is stopped."""

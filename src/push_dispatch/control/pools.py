@@ -369,7 +369,7 @@ def _check_server_decides(pool: Pool, changed: Pool) -> None:
             raise Refused(
                 f"pool {pool.name!r} is attached to a Prefect server, which decides its {what}: "
                 "change it there",
-                reason="attached",
+                reason=Reason.ATTACHED,
             )
 
 

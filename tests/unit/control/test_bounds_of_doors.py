@@ -68,7 +68,7 @@ PATTERNS: dict[str, str] = {
 
 def _api() -> dict[str, Any]:
     kinds = [asks.PoolSettings, asks.PoolChange, asks.QueueSettings, asks.QueueChange]
-    kinds += [asks.Deployment, asks.DeploymentChange, asks.Submission]
+    kinds += [asks.DeploymentSettings, asks.DeploymentChange, asks.Submission]
     return msgspec.json.schema_components(kinds)[1]
 
 

@@ -15,6 +15,7 @@ from push_dispatch.control.prefect.mirror import our_queues, queue_names
 from push_dispatch.core.admission import Snapshot, apply, decide
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import Ledger, Pool, Queue, Ready, Slot
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.prefect import FlowRun, Server, WorkPool, WorkQueue
 
 __all__ = ["Report", "Shadow", "look"]
@@ -198,7 +199,7 @@ def look(server: Server, pool: str, shadow: Shadow, now: int, ahead_seconds: int
     if there is no such pool (any more)."""
     found = server.pool(pool)
     if found is None:
-        raise NotFound(f"there is no work pool {pool!r} any more", reason="pool_not_found")
+        raise NotFound(f"there is no work pool {pool!r} any more", reason=Reason.POOL_NOT_FOUND)
     queues = server.queues([found.id])[found.id]
     watched = {run.id: run for run in server.watched([found.id], now + ahead_seconds * 1000)}
     missing = [each for each in shadow.waited_for if each not in watched]
