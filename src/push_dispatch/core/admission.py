@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from push_dispatch.core.ageing import in_turn
 from push_dispatch.core.circuit import Circuit
+from push_dispatch.core.collision import collides
 from push_dispatch.core.model import (
     MAX_SLOTS,
     Backfill,
-    Collision,
     Holder,
     Ledger,
     Pool,
@@ -116,7 +116,7 @@ def colliding(pool: Pool, ledger: Ledger, entries: Sequence[Ready], now: int) ->
     and hold no slot: a fact about their deployment alone, whatever else would hold them back."""
     held = {holder.slot for holder in ledger.holders}
     used = Used.of(pool, ledger, now)
-    return [e for e in entries if e.slot not in held and _collides(pool, used, e, now)]
+    return [e for e in entries if e.slot not in held and collides(pool, used, e, now)]
 
 
 def startable_alone(snapshot: Snapshot, now: int) -> frozenset[Slot]:
@@ -211,7 +211,7 @@ class _Desk:
         if ready.expires is not None and ready.expires <= self.now:
             self.expire.append(ready)
             return
-        if _collides(self.snapshot.pool, self.used, ready, self.now):
+        if collides(self.snapshot.pool, self.used, ready, self.now):
             self.collide.append(ready)
             return
         reason = self.reason_to_wait(queue, ready)
@@ -325,14 +325,6 @@ class _Desk:
         if self.kept < _KEPT and self.reason_to_wait(queue, ready) is None:
             self.hungry.add(queue.name)
             self.cut_off |= queue.name in self.snapshot.unread
-
-
-def _collides(pool: Pool, used: Used, ready: Ready, now: int) -> bool:
-    return (
-        ready.collision is Collision.CANCEL_NEW
-        and ready.due <= now
-        and used.deployment_is_full(pool, ready)
-    )
 
 
 def _holder(pool: Pool, ready: Ready, now: int) -> Holder:

@@ -97,6 +97,8 @@ class Reason(StrEnum):
     EXIT_CODE = _end("exit_code", "The process exited with a code other than 0.", "Read the run's log: push-dispatch run logs ID")
     CANCELLED_BY_USER = _end("cancelled_by_user", "Somebody cancelled the run.", "Submit it again if that was a mistake.")
     CANCELLED_BY_COLLISION = _end("cancelled_by_collision", "The deployment was already running as often as it may.", "Use the collision strategy ENQUEUE, or raise the deployment's limit.", retryable=False)
+    SUPERSEDED = _end("superseded", "A newer run of the same deployment or key waits in its place.", "Nothing to do: use the collision strategy ENQUEUE if every run counts.", retryable=False)
+    REPLACED = _end("replaced", "A newer run of the same deployment or key took its place.", "Nothing to do: use the collision strategy ENQUEUE if every run counts.", retryable=False)
     EXPIRED = _end("expired", "The run did not start within the time it was given.", "Raise the limit or the priority, or allow more time with --start-within.")
     WITHDRAWN = _end("withdrawn", "The Prefect server no longer wants the run, or has given it to somebody else.", "Nothing to do; see the flow run in Prefect.", retryable=False)
     TIMED_OUT = _end("timed_out", "The run took longer than its timeout and was stopped.", "Raise the timeout, or make the job quicker.")

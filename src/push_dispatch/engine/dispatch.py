@@ -18,15 +18,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from push_dispatch.core.admission import Decision, Snapshot, apply, colliding, next_turn
+from push_dispatch.core.admission import Decision, Snapshot, apply, next_turn
 from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
-from push_dispatch.core.model import DELETED, Collision, Holder, Pool, Ready, Run, RunState
+from push_dispatch.core.model import DELETED, Collision, Holder, Pool, Ready, Run
 from push_dispatch.core.reasons import Reason
+from push_dispatch.engine.collide import settle_collisions, stop_replaced
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import park, park_new, surface
 from push_dispatch.engine.snapshot import BATCH, Read, decided, snapshot_of
-from push_dispatch.engine.transition import end_unreadable, move, transition, transition_all
+from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
@@ -89,7 +90,7 @@ def dispatch(
         if ports.store.ledger(pool_name).configuration == DELETED:
             _end_without_pool(ports, pool_name, hints.waiting)
         return Passed()
-    passed = Passed(expired=_cancel_collisions(ports, pool, hints))
+    passed = Passed(expired=settle_collisions(ports, pool, hints))
     _line_up(ports, pool, hints)
     more = True
     while more:
@@ -133,27 +134,6 @@ def _stop_attempts(ports: Ports, runs: Sequence[Run]) -> None:
                 log.warning("cannot stop %s: %s", run.id, error.message)
 
 
-def _cancel_collisions(ports: Ports, pool: Pool, hints: Hints) -> int:
-    """Cancel the runs that have become due and whose deployment runs already as often as it may,
-    if they want that; return how many. Decided here and not at the head of a queue: a full or
-    paused pool reads no line, and others may wait before them."""
-    now = ports.clock()
-    named = hints.due | {e.run for e in hints.waiting if e.collision is Collision.CANCEL_NEW}
-    if not named or not pool.deployment_limits:
-        return 0
-    runs = ports.store.runs(pool.name, named)
-    places = [Ready.of(run) for run in runs.values() if run.state is RunState.SCHEDULED]
-    # The ledger last: a run that was admitted after it was read above holds its slot here.
-    ledger = ports.store.ledger(pool.name).without(hints.ended)
-    gone = colliding(pool, ledger, places, now)
-    transition_all(
-        ports, pool.name, [runs[e.run] for e in gone], Expire(Reason.CANCELLED_BY_COLLISION)
-    )
-    cancelled = {entry.run for entry in gone}
-    hints.waiting = [entry for entry in hints.waiting if entry.run not in cancelled]
-    return len(gone)
-
-
 def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
     """Put the places in line, and see to it that time's turn comes for those of the future."""
     now = ports.clock()
@@ -177,7 +157,7 @@ def wake_when_due(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
     now = ports.clock()
     seconds: dict[int, list[str]] = defaultdict(list)
     for entry in entries:
-        named = [entry.run] if entry.collision is Collision.CANCEL_NEW else []
+        named = [entry.run] if entry.collision is not Collision.ENQUEUE else []
         seconds[-((now - entry.due) // 1000)] += named
     for delay, runs in sorted(seconds.items()):
         parts = [runs[at : at + BATCH] for at in range(0, len(runs), BATCH)] or [[]]
@@ -243,6 +223,8 @@ def _settle_lanes(
     """Park who is in the way, and bring back those whose turn it is now. True if either was done:
     then another pass may admit more."""
     decision = read.decision
+    # Whose record was lost on the way in.
+    stop_replaced(ports, snapshot.pool, snapshot.ledger, [w.ready for w in decision.wait])
     parked = park(ports, snapshot.pool, snapshot.ledger, read.in_the_way)
     ledger = snapshot.ledger
     if parked:

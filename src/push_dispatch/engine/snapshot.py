@@ -19,11 +19,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from push_dispatch.core.admission import Decision, Snapshot, decide
+from push_dispatch.core.collision import NEWEST_STAYS, group_of
 from push_dispatch.core.errors import Conflict
+from push_dispatch.core.events import Expire
 from push_dispatch.core.lanes import PARKED
 from push_dispatch.core.model import Ready, Run, Slot
+from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.claims import renewed
-from push_dispatch.engine.transition import end_unreadable
+from push_dispatch.engine.transition import end_unreadable, transition
 from push_dispatch.ports import Ports
 
 __all__ = [
@@ -156,6 +159,7 @@ class _Line:
         #: The last entry read of each queue that may have more.
         self._last: dict[str, Ready] = {}
         self._verified: set[Slot] = set()
+        self._held = {holder.slot for holder in snapshot.ledger.holders}
         #: Places read, and how many a pass reads before it parks who is in the way.
         self.count = 0
         self.most = self._page - _SLACK + _BUDGET
@@ -189,6 +193,14 @@ class _Line:
         if not unverified:
             return False
         runs = self._store.runs(self._pool, (entry.run for entry in unverified))
+        for entry in filter(self._is_superseded, unverified):
+            runs[entry.run] = transition(
+                self._ports,
+                self._pool,
+                entry.run,
+                Expire(Reason.SUPERSEDED),
+                run=runs.get(entry.run),
+            )
         stale = [entry for entry in unverified if not _waits(runs.get(entry.run), entry)]
         self._verified |= {entry.slot for entry in unverified}
         for entry in stale:
@@ -204,6 +216,14 @@ class _Line:
         self._store.enqueue(self._pool, written, self._now)
         self._store.dequeue(self._pool, [e for e, place in fresh.items() if place is None])
         return bool(stale)
+
+    def _is_superseded(self, entry: Ready) -> bool:
+        """Whether a newer run takes its place, which nobody has told when it came."""
+        if entry.collision not in NEWEST_STAYS or entry.slot in self._held:
+            return False
+        if not (group := group_of(entry)):
+            return False
+        return entry.order < self._store.newest(self._pool, group)
 
     def _end_unreadable(self, run: Run) -> None:
         """Without its entry nobody would come across it again, if the change that spoiled it is

@@ -198,6 +198,16 @@ class Store(Protocol):
         """Return those of these places that are in line, or parked in a lane of theirs."""
         ...
 
+    def supersede(self, pool: str, group: str, order: str, run: str) -> str:
+        """Remember this run as the newest of its group, unless a newer one is known, by their
+        order, and return the run that a newer one takes the place of: this one, or the one that was
+        the newest before. Empty if there is none. Idempotent."""
+        ...
+
+    def newest(self, pool: str, group: str) -> str:
+        """The order of the newest run of a group; empty if none is known."""
+        ...
+
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         """Places of which time will change something by `until`, soonest first: due, or expired.
         Eventually consistent."""

@@ -10,6 +10,7 @@ A subclass provides the fixture `store`; everything else is inherited:
 
 from __future__ import annotations
 
+from tests.contract.store.groups import GroupContract
 from tests.contract.store.ledger import LedgerContract
 from tests.contract.store.line import LineContract
 from tests.contract.store.pools import PoolContract
@@ -18,5 +19,5 @@ from tests.contract.store.runs import RunContract
 __all__ = ["StoreContract"]
 
 
-class StoreContract(PoolContract, RunContract, LineContract, LedgerContract):
+class StoreContract(PoolContract, RunContract, LineContract, GroupContract, LedgerContract):
     """Every promise, on any store."""

@@ -7,6 +7,7 @@ __all__ = [
     "ABSENT",
     "CIRCUIT_UNCHANGED",
     "LEDGER_UNCHANGED",
+    "NOT_NEWER",
     "POOL_UNCHANGED",
     "PRESENT",
     "RUN_UNCHANGED",
@@ -37,6 +38,9 @@ POOL_UNCHANGED = (
 
 #: Nobody sweeps: who began last has ended, or its time is over.
 SWEEP_FREE = "attribute_not_exists(leased_until) OR leased_until <= :now"
+
+#: No newer run of the group is known.
+NOT_NEWER = "attribute_not_exists(#order) OR #order <= :order"
 
 #: Nobody has called the platform since the circuit was read.
 CIRCUIT_UNCHANGED = "next_at = :next_at OR (:next_at = :zero AND attribute_not_exists(next_at))"

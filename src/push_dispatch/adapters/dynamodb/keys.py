@@ -20,6 +20,7 @@ __all__ = [
     "lane_prefix",
     "log",
     "logs",
+    "newest",
     "pool",
     "pool_of",
     "pool_of_runs",
@@ -121,6 +122,11 @@ def between(queue: str, after: Ready | None, due: int | None, lane: str | None) 
     low = f"{ready(after)}\x01" if after else prefix
     # Sort keys go on with 13 digits of milliseconds, or with the name of a lane.
     return low, f"{prefix}~" if due is None else f"{prefix}{due:013d}~"
+
+
+def newest(group: str) -> str:
+    """Sort key of which run of a group is the newest: see `Store.supersede`."""
+    return f"NEWEST#{group}"
 
 
 def lane_prefix(queue: str, lane: str = "") -> str:

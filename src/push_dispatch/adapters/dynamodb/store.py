@@ -318,6 +318,26 @@ class DynamoStore:
             found |= {items.read_ready(i) for i in self._table.get_all(wanted[start:][:READ_BATCH])}
         return found & set(entries)
 
+    def supersede(self, pool: str, group: str, order: str, run: str) -> str:
+        try:
+            before = self._table.update(
+                keys.pool(pool),
+                keys.newest(group),
+                {"order": order, "run": run},
+                UpdateExpression="SET #order = :order, #run = :run",
+                ConditionExpression=conditions.NOT_NEWER,
+                ExpressionAttributeNames={"#order": "order", "#run": "run"},
+                ReturnValues="ALL_OLD",
+            )
+        except Lost:
+            return run
+        known = str(before["run"]["S"]) if "run" in before else ""
+        return known if known != run else ""
+
+    def newest(self, pool: str, group: str) -> str:
+        item = self._table.get(keys.pool(pool), keys.newest(group))
+        return item["order"]["S"] if item else ""
+
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         with self._table.errors():
             reply = self._table.client.query(

@@ -36,6 +36,7 @@ class MemoryStore:
     _takers: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
+    _newest: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     _audited: dict[str, str] = field(default_factory=dict)
     _swept_until: int = 0
     _sweeps_first: str = ""
@@ -86,7 +87,7 @@ class MemoryStore:
             self._ledgers[pool.name] = self.ledger(pool.name).of_deleted_pool()
             for kept in (self._line, self._order, self._audited):
                 kept.pop(pool.name, None)
-            for several in (self._templates, self._ticks, self._circuits):
+            for several in (self._templates, self._ticks, self._circuits, self._newest):
                 _forget(several, pool.name)
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
@@ -269,6 +270,17 @@ class MemoryStore:
                 for entry in entries
                 if any(line.get(keys.ready(place)) == entry for place in in_any_lane(entry))
             }
+
+    def supersede(self, pool: str, group: str, order: str, run: str) -> str:
+        with self._lock:
+            known, before = self._newest.get((pool, group), ("", ""))
+            if order < known:
+                return run
+            self._newest[pool, group] = (order, run)
+            return before if before != run else ""
+
+    def newest(self, pool: str, group: str) -> str:
+        return self._newest.get((pool, group), ("", ""))[0]
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         """See `Store.ticks`."""

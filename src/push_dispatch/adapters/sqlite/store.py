@@ -270,6 +270,20 @@ class SqliteStore:
         found = (self._db.get(keys.pool(pool), keys.ready(place)) for place in places)
         return {items.read_ready(item) for item in found if item} & set(entries)
 
+    def supersede(self, pool: str, group: str, order: str, run: str) -> str:
+        key = _key(keys.pool(pool), keys.newest(group))
+        with self._db.transaction() as tx:
+            item = tx.get(key["PK"]["S"], key["SK"]["S"])
+            if item is not None and order < item["order"]["S"]:
+                return run
+            tx.put({**key, "order": {"S": order}, "run": {"S": run}})
+            before = item["run"]["S"] if item else ""
+            return before if before != run else ""
+
+    def newest(self, pool: str, group: str) -> str:
+        item = self._db.get(keys.pool(pool), keys.newest(group))
+        return str(item["order"]["S"]) if item else ""
+
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         select = (
             "SELECT item FROM items WHERE tick_pool = ? AND tick_at <= ? "

@@ -45,7 +45,11 @@ def create(
         int | None, Parameter(converter=whole, alias="-l", metavar="N", help="Runs of it at once.")
     ] = None,
     collision: Annotated[
-        Collision, Parameter(help="What becomes of a run at the limit: ENQUEUE or CANCEL_NEW.")
+        Collision,
+        Parameter(
+            help="What becomes of a run at the limit: ENQUEUE waits, CANCEL_NEW is cancelled, "
+            "CANCEL_RUNNING replaces the running one, LATEST waits and cancels those that wait."
+        ),
     ] = Collision.ENQUEUE,
     cron: Annotated[
         str | None, Parameter(help="Crontab's five fields, or EventBridge's six.")

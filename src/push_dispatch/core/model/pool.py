@@ -71,12 +71,16 @@ class Rate:
 
 
 class Collision(StrEnum):
-    """What becomes of a run whose deployment, or whose key of a limit, is full when it is due."""
+    """What becomes of a run whose deployment, or else whose key, is full when it is due."""
 
     #: It waits.
     ENQUEUE = "ENQUEUE"
     #: It is cancelled.
     CANCEL_NEW = "CANCEL_NEW"
+    #: It replaces the oldest that runs, which is stopped; of those that wait only the newest stays.
+    CANCEL_RUNNING = "CANCEL_RUNNING"
+    #: It waits, and of those that wait only the newest stays.
+    LATEST = "LATEST"
 
 
 class Backfill(StrEnum):
