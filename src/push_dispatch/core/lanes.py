@@ -23,10 +23,10 @@ PARKED = frozenset({"key_limit", Reason.DEPLOYMENT_LIMIT, Reason.NAMED_LIMIT})
 _KEY, _DEPLOYMENT, _NAMED = "k", "d", "l"
 
 
-def in_any_lane(ready: Ready) -> list[Ready]:
-    """The place in the line, and in each of the lanes in which the run may wait."""
-    lanes = ["", *(_digest(kind, name) for kind, name in _names(ready))]
-    return [replace(ready, lane=lane) for lane in lanes]
+def in_any_lane(ready: Ready, *, lanes: bool = True) -> list[Ready]:
+    """The place in the line, and, with `lanes`, in each of those in which the run may wait."""
+    others = [_digest(kind, name) for kind, name in _names(ready)] if lanes else []
+    return [replace(ready, lane=lane) for lane in ("", *others)]
 
 
 def full_lane(pool: Pool, used: Used, ready: Ready) -> str | None:

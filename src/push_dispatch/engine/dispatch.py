@@ -179,7 +179,7 @@ def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bo
         released = len(freed)
         touched: list[Ready | Holder] = [*hints.touched, *freed]
         # Before the commit, so that it may admit them; and after it, as they may come meanwhile.
-        surface(ports, found.pool, ledger, touched, unlimited=thorough)
+        surface(ports, found.pool, ledger, touched, unlimited=thorough, blindly=True)
         read = decided(ports, replace(found, ledger=ledger), ports.clock(), thorough=thorough)
         snapshot, decision = read.snapshot, read.decision
         if decision.admit or released:
@@ -230,8 +230,15 @@ def _settle_lanes(
     if parked:
         # Another pass may have freed their key, and have looked for them before they were here.
         ledger = ports.store.ledger(snapshot.pool.name)
-    left = (*decision.admit, *decision.expire, *decision.collide, *read.stale, *parked)
-    surfaced = surface(ports, snapshot.pool, ledger, (*touched, *left))
+    left = (
+        *decision.admit,
+        *decision.resend,
+        *decision.expire,
+        *decision.collide,
+        *read.stale,
+        *parked,
+    )
+    surfaced = surface(ports, snapshot.pool, ledger, (*touched, *left, *read.stale, *parked))
     return bool(parked or surfaced)
 
 

@@ -1,10 +1,13 @@
 """How do runs get out of the way while their key is full, and back when it is not?
 
-Parking: a place moves from its queue's line into a lane, and back. Both moves put the new item
-before the old one goes, so a run is never without a place. What is parked is found again by the
-pass that frees a slot of its key, or takes a run of its key out of the line: it reads the lanes
-after its commit. A pass that parks reads the ledger after that: of the two, the later one sees what
-the other did. What a crash leaves between is found by the sweep.
+Parking: a place in a lane is put, and the one in the queue's line goes. Coming back: the place in
+the line is put again, and the one in the lane stays until the run leaves for good, so that two
+passes that do both at once never leave a run without a place.
+
+What is parked is found again by the pass that frees a slot of its key, or takes a run of its key
+out of the line: it reads the lanes after its commit. A pass that parks reads the ledger after that.
+So of the two the later one sees what the other did. What a crash leaves between is found by the
+sweep.
 """
 
 from __future__ import annotations
@@ -73,7 +76,9 @@ def park(ports: Ports, pool: Pool, ledger: Ledger, entries: Sequence[Ready]) -> 
     lanes = [(entry, full_lane(pool, used, entry)) for entry in entries]
     parked = [(entry, replace(entry, lane=lane)) for entry, lane in lanes if lane]
     ports.store.enqueue(pool.name, [moved for _, moved in parked], now)
-    ports.store.dequeue(pool.name, [entry for entry, _ in parked])
+    # Only from the line: it may be in another lane as well, which somebody may look into.
+    gone = [replace(entry, also_in="") for entry, _ in parked]
+    ports.store.dequeue(pool.name, gone)
     return [entry for entry, _ in parked]
 
 
@@ -84,9 +89,11 @@ def surface(
     touched: Iterable[Ready | Holder],
     *,
     unlimited: bool = False,
+    blindly: bool = False,
 ) -> int:
-    """Move the first places of the lanes of these runs back into line, as many as each lane has
-    room for; return how many. `unlimited` also looks at lanes that have lost their limit."""
+    """Put the first places of the lanes of these runs into line, as many as each lane has room for;
+    return how many were not there. `unlimited` also looks at lanes that have lost their limit;
+    `blindly` does not ask which are in line, and counts none."""
     used = Used.of(pool, ledger, ports.clock())
     rooms: dict[tuple[str, str], int] = {}
     for run in touched:
@@ -96,8 +103,10 @@ def surface(
     moved = 0
     for (queue_name, lane), room in rooms.items():
         entries = ports.store.line(pool.name, queue_name, room, lane=lane)
-        _unpark(ports, pool.name, entries)
-        moved += len(entries)
+        there = set() if blindly else ports.store.in_line(pool.name, entries, lanes=False)
+        missing = [replace(e, lane="", also_in=lane) for e in entries if e not in there]
+        ports.store.enqueue(pool.name, missing, ports.clock())
+        moved += 0 if blindly else len(missing)
     return moved
 
 
@@ -144,10 +153,5 @@ def heads_of_lanes(ports: Ports, pool: Pool, after: str) -> list[Ready]:
 def unpark_queue(ports: Ports, pool: str, queue: str) -> None:
     """Move everything that is parked in a queue back into its line: the queue goes."""
     while entries := ports.store.line(pool, queue, BATCH, lane=""):
-        _unpark(ports, pool, entries)
-
-
-def _unpark(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
-    if entries:
         ports.store.enqueue(pool, [replace(entry, lane="") for entry in entries], ports.clock())
         ports.store.dequeue(pool, entries)

@@ -26,7 +26,7 @@ from push_dispatch.engine.dispatch import (
     wake_when_due,
 )
 from push_dispatch.engine.hints import Hints
-from push_dispatch.engine.lanes import has_lanes, heads_of_lanes
+from push_dispatch.engine.lanes import has_lanes, heads_of_lanes, unpark_queue
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch
@@ -204,6 +204,8 @@ def look_at_silent(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swep
 def move_retired(ports: Ports, pool: Pool, swept: Swept) -> None:
     """Runs that wait in a queue that was deleted go on in the default queue."""
     for queue in pool.retired:
+        if pool.laned:
+            unpark_queue(ports, pool.name, queue)
         if entries := ports.store.line(pool.name, queue, _TICKS):
             swept.moved += len(move(ports, pool.name, entries))
 

@@ -191,11 +191,11 @@ class Store(Protocol):
         ...
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
-        """Remove places in line. Idempotent."""
+        """Remove places, each also from the lane that it is `also_in`. Idempotent."""
         ...
 
-    def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
-        """Return those of these places that are in line, or parked in a lane of theirs."""
+    def in_line(self, pool: str, entries: Sequence[Ready], *, lanes: bool = True) -> set[Ready]:
+        """Return those of these places that are in line, or, with `lanes`, in a lane of theirs."""
         ...
 
     def supersede(self, pool: str, group: str, order: str, run: str) -> str:

@@ -214,8 +214,9 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
     for name in ("timeout_seconds", "boost"):
         if number := getattr(entry, name):
             item[name] = {"N": str(number)}
-    if entry.under:
-        item["under"] = {"S": entry.under}
+    for name in ("under", "also_in"):
+        if text := getattr(entry, name):
+            item[name] = {"S": text}
     if entry.refused_at:
         item["refused_at"] = {"N": str(entry.refused_at)}
     if entry.blames:

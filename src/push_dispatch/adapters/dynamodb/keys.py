@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from push_dispatch.core.model import Ready
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "log",
     "logs",
     "newest",
+    "places",
     "pool",
     "pool_of",
     "pool_of_runs",
@@ -143,3 +146,9 @@ def ready(entry: Ready) -> str:
     place = f"{lane}{entry.placed:013d}#{entry.order}"
     named = f"{place}#{entry.run}" if entry.names_run and entry.order != entry.run else place
     return f"{named}{RETURNED}{entry.returns}" if entry.returns else named
+
+
+def places(entry: Ready) -> list[str]:
+    """Sort keys of a place, and of that in the lane in which its run has one as well."""
+    other = [ready(replace(entry, lane=entry.also_in))] if entry.also_in else []
+    return [ready(entry), *other]

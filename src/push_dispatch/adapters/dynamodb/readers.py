@@ -244,6 +244,7 @@ def read_ready(item: Item) -> Ready:
         due=within(due, LAST_TIME) + boost,
         boost=boost,
         lane=lane,
+        also_in=text(item["also_in"]) if "also_in" in item else "",
         keys=_pairs(item["keys"], str) if "keys" in item else (),
         weights=_pairs(item["weights"], int) if "weights" in item else (),
         timeout_seconds=number(LARGEST)(item["timeout_seconds"])

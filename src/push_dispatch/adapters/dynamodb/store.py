@@ -308,10 +308,10 @@ class DynamoStore:
         return heads
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
-        self._table.delete_all([(keys.pool(pool), keys.ready(entry)) for entry in entries])
+        self._table.delete_all([(keys.pool(pool), key) for e in entries for key in keys.places(e)])
 
-    def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
-        places = [place for entry in entries for place in in_any_lane(entry)]
+    def in_line(self, pool: str, entries: Sequence[Ready], *, lanes: bool = True) -> set[Ready]:
+        places = [place for entry in entries for place in in_any_lane(entry, lanes=lanes)]
         wanted = [key_of(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, places))]
         found: set[Ready] = set()
         for start in range(0, len(wanted), READ_BATCH):

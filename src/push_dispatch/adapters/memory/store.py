@@ -256,19 +256,22 @@ class MemoryStore:
         """See `Store.dequeue`."""
         with self._lock:
             line, order = self._line.get(pool, {}), self._order.get(pool, [])
-            for key in map(keys.ready, entries):
+            for key in (key for entry in entries for key in keys.places(entry)):
                 if line.pop(key, None) is not None:
                     del order[bisect_left(order, key)]
                 self._ticks.pop((pool, key), None)
 
-    def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
+    def in_line(self, pool: str, entries: Sequence[Ready], *, lanes: bool = True) -> set[Ready]:
         """See `Store.in_line`."""
         with self._lock:
             line = self._line.get(pool, {})
             return {
                 entry
                 for entry in entries
-                if any(line.get(keys.ready(place)) == entry for place in in_any_lane(entry))
+                if any(
+                    line.get(keys.ready(place)) == entry
+                    for place in in_any_lane(entry, lanes=lanes)
+                )
             }
 
     def supersede(self, pool: str, group: str, order: str, run: str) -> str:

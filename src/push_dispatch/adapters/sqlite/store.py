@@ -261,12 +261,12 @@ class SqliteStore:
         return heads
 
     def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
-        gone = [(keys.pool(pool), keys.ready(entry)) for entry in entries]
+        gone = [(keys.pool(pool), key) for entry in entries for key in keys.places(entry)]
         with self._db.transaction() as tx:
             tx.execute_many("DELETE FROM items WHERE pk = ? AND sk = ?", gone)
 
-    def in_line(self, pool: str, entries: Sequence[Ready]) -> set[Ready]:
-        places = (place for entry in entries for place in in_any_lane(entry))
+    def in_line(self, pool: str, entries: Sequence[Ready], *, lanes: bool = True) -> set[Ready]:
+        places = (place for entry in entries for place in in_any_lane(entry, lanes=lanes))
         found = (self._db.get(keys.pool(pool), keys.ready(place)) for place in places)
         return {items.read_ready(item) for item in found if item} & set(entries)
 

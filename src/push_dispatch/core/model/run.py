@@ -251,6 +251,8 @@ class Ready:
     blames: int = 0
     #: Where it is parked while a key of its run is full: see `core.lanes`. Empty in the line.
     lane: str = field(default="", compare=False)
+    #: Of a place in the line: the lane in which the run has a place as well.
+    also_in: str = field(default="", compare=False)
     #: Whether the key of its item ends with the run's id: places of versions before 0.2 do not.
     names_run: bool = field(default=True, compare=False)
 
