@@ -23,10 +23,10 @@ from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.cloud_run.clients import Clients
 from push_dispatch.platforms.cloud_run.cost import estimate
 from push_dispatch.platforms.cloud_run.listing import executions_of
-from push_dispatch.platforms.cloud_run.logs import lines
 from push_dispatch.platforms.cloud_run.refusal import REFUSALS, translated
 from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_for, place_of
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
+from push_dispatch.platforms.google import logging
 from push_dispatch.platforms.refusals import Reaction, permissions
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
@@ -99,20 +99,21 @@ class CloudRun:
         return str(place)
 
     def _job(self, place: Place) -> run_v2.Job | None:
-        try:
-            request = run_v2.GetJobRequest(name=place.job)
-            found: run_v2.Job = self._clients.ask("jobs", "get_job", request)
-        except sdk.NotFound:
-            return None
+        request = run_v2.GetJobRequest(name=place.job)
+        found: run_v2.Job | None = self._found("jobs", "get_job", request)
         return found
 
     def _execution(self, place: Place) -> run_v2.Execution | None:
+        request = run_v2.GetExecutionRequest(name=str(place))
+        found: run_v2.Execution | None = self._found("executions", "get_execution", request)
+        return found
+
+    def _found(self, service: str, method: str, request: Any) -> Any:
+        """The answer; None if what is asked about is not there (any more)."""
         try:
-            request = run_v2.GetExecutionRequest(name=str(place))
-            found: run_v2.Execution = self._clients.ask("executions", "get_execution", request)
+            return self._clients.ask(service, method, request)
         except sdk.NotFound:
             return None
-        return found
 
     # -- observe ---------------------------------------------------------------------------------
 
@@ -139,11 +140,8 @@ class CloudRun:
 
     def _tasks(self, execution: run_v2.Execution) -> Sequence[run_v2.Task]:
         request = run_v2.ListTasksRequest(parent=execution.name, page_size=100)
-        try:
-            pages = self._clients.ask("tasks", "list_tasks", request).pages
-            return list(next(iter(pages)).tasks)
-        except sdk.NotFound:  # cleaned up meanwhile
-            return ()
+        listed = self._found("tasks", "list_tasks", request)  # None: cleaned up meanwhile
+        return list(next(iter(listed.pages)).tasks) if listed else ()
 
     # -- cancel, clean up ------------------------------------------------------------------------
 
@@ -174,10 +172,7 @@ class CloudRun:
             self._delete(place)
 
     def _delete(self, place: Place) -> None:
-        try:
-            self._clients.ask("jobs", "delete_job", run_v2.DeleteJobRequest(name=place.job))
-        except sdk.NotFound:
-            return
+        self._found("jobs", "delete_job", run_v2.DeleteJobRequest(name=place.job))
 
     # -- signing in, logs, cost ------------------------------------------------------------------
 
@@ -189,7 +184,7 @@ class CloudRun:
         """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""
         if (place := shared.place_in(Place.parse, handle)) is None:
             return iter(())
-        return lines(self._clients.logging, place)
+        return logging.lines(self._clients.logging, place.project, place.log_filter)
 
     def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
         """See `EstimatesCost.estimate_cost`."""

@@ -56,6 +56,21 @@ class Place(shared.Place):
         """The full name of the job."""
         return f"{self.parent}/jobs/{self.name}"
 
+    @property
+    def log_filter(self) -> str:
+        """What Cloud Logging is asked for: neither the audit log nor what Cloud Run itself says."""
+        logs = f"projects/{self.project}/logs/run.googleapis.com"
+        streams = (f'logName="{logs}%2F{stream}"' for stream in ("stdout", "stderr"))
+        return " AND ".join(
+            (
+                'resource.type="cloud_run_job"',
+                f'resource.labels.job_name="{self.name}"',
+                f'resource.labels.location="{self.location}"',
+                f'labels."run.googleapis.com/execution_name"="{self.execution_id}"',
+                f"({' OR '.join(streams)})",
+            )
+        )
+
 
 def place_of(job: Job, project: str | None) -> Place:
     """Where the attempt is put; `project` where neither the template nor its credentials say.

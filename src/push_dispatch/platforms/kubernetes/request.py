@@ -115,7 +115,8 @@ def _mark(manifest: dict[str, Any], job: Job, containers: Sequence[Mapping[str, 
         **texts(configuration.get("labels"), "labels"),
     }
     ours = {MANAGED: "push-dispatch", ATTEMPT: job.name, NUMBER: str(job.attempt)}
-    metadata["labels"] = _slugs(labels) | {"push-dispatch/pool": _value(job.pool)} | ours
+    slugs = {_key(key): _value(value) for key, value in labels.items()}
+    metadata["labels"] = slugs | {"push-dispatch/pool": _value(job.pool)} | ours
     notes = {
         **texts(metadata.get("annotations"), "job_manifest.metadata.annotations"),
         **texts(configuration.get("annotations"), "annotations"),
@@ -196,10 +197,6 @@ def _complete(container: dict[str, Any]) -> None:
 
 # -- labels -----------------------------------------------------------------------------------
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-
-
-def _slugs(labels: Mapping[str, str]) -> dict[str, str]:
-    return {_key(key): _value(value) for key, value in labels.items()}
 
 
 def _key(key: str) -> str:

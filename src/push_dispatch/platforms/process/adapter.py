@@ -25,8 +25,8 @@ from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.process.attempt import CLAIM_SECONDS, Attempt
-from push_dispatch.platforms.process.request import command_of, directory_of, environment_of
-from push_dispatch.platforms.shared import building, lost, not_configured
+from push_dispatch.platforms.process.request import command_of, directory_of
+from push_dispatch.platforms.shared import building, lost, not_configured, texts
 
 __all__ = ["Process", "stop_all"]
 
@@ -59,7 +59,8 @@ class Process:
     def push(self, job: Job) -> str:
         """Start the attempt's process. See `Platform.push`; the handle is the job's name."""
         with building():
-            command, cwd, own = command_of(job), directory_of(job), environment_of(job)
+            command, cwd = command_of(job), directory_of(job)
+            own = texts(job.configuration.get("env"))
         attempt = self._attempt(job.name)
         if not attempt.taken:
             env = {**_own_environment(), **own}

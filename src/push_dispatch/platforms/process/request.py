@@ -10,9 +10,9 @@ from pathlib import Path
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import texts, words
+from push_dispatch.platforms.shared import words
 
-__all__ = ["command_of", "directory_of", "environment_of"]
+__all__ = ["command_of", "directory_of"]
 
 
 def command_of(job: Job) -> list[str]:
@@ -31,8 +31,3 @@ def directory_of(job: Job) -> Path:
             f"working_dir {str(folder)!r} is no directory", reason=Reason.PLATFORM_REJECTED
         )
     return folder
-
-
-def environment_of(job: Job) -> dict[str, str]:
-    """Return its own environment variables. Raises Rejected (`template_invalid`)."""
-    return texts(job.configuration.get("env"))
