@@ -105,6 +105,12 @@ class PrefectServer:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return kept | own
 
+    @property
+    def pid(self) -> int:
+        """Of its process, while it runs."""
+        assert self._child is not None
+        return self._child.pid
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         own = {"PREFECT_SERVER_API_AUTH_STRING": self.auth} if self.auth else {}
