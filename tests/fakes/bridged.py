@@ -23,7 +23,7 @@ from push_dispatch.engine.finish import finish
 from push_dispatch.engine.hints import Hints, hints_of
 from push_dispatch.engine.sweep import sweep
 from push_dispatch.handlers import prefect, push
-from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.base import Job, Platform
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Wake, encode
 from push_dispatch.ports.prefect import Address
@@ -77,12 +77,13 @@ class _Mailbox:
 class _Secrets:
     def __init__(self, values: dict[str, str]) -> None:
         self.values = values
+        self.arns: dict[str, str] = {}
 
     def read(self, name: str) -> str:
         return self.values[name]
 
     def arn(self, name: str) -> str:
-        return ""
+        return self.arns.get(name, "")
 
     def where(self, name: str) -> str:
         return f"the test's secret {name}"
@@ -117,6 +118,8 @@ class Bridged:
         self.platform = _Platform()
         self.platform.clock = clock
         self.mail = _Mailbox(clock)
+        self.secrets = _Secrets(secrets or {})
+        self._served: dict[str, Platform] = {}
         #: The bridge is stopped: nothing of it runs.
         self.stopped = False
         self._ids = 1 << 100
@@ -125,8 +128,8 @@ class Bridged:
             messages=self.mail,
             clock=clock,
             new_id=self._new_id,
-            platform=lambda name: self.platform,
-            secrets=_Secrets(secrets or {}),
+            platform=lambda name: self._served.get(name, self.platform),
+            secrets=self.secrets,
         )
         self.bridge = Bridge(self.ports, self._connect)
         self.servers: list[PrefectServer] = []
@@ -141,6 +144,10 @@ class Bridged:
     def attach(self, name: str, **more: Any) -> Attached:
         address = more.pop("address", None) or Address(self.server.api)
         return attach(self.bridge, Wanted(name, address, **more))
+
+    def serve(self, name: str, platform: Platform) -> None:
+        """Have a platform be another one than that in memory."""
+        self._served[name] = platform
 
     # -- time ------------------------------------------------------------------------------
 
