@@ -108,8 +108,8 @@ class PrefectServer:
     @property
     def pid(self) -> int:
         """Of its process, while it runs."""
-        assert self._child is not None
-        return self._child.pid
+        assert self.child is not None
+        return self.child.pid
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
