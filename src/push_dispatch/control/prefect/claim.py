@@ -90,6 +90,7 @@ def _claim_of(
     except PushDispatchError as error:
         # Also credentials that are refused: a person corrects them, and no run is lost.
         log.warning("pool %s: flow runs are claimed later: %s", pool, error.message)
+        bridge.close(attachment.address)
         _retry(ports, [push for push, _ in wanted.values()], error, done)
         return
     for flow_run, (push, run) in wanted.items():

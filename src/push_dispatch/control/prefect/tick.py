@@ -26,7 +26,7 @@ from push_dispatch.control.prefect.mirror import mirror
 from push_dispatch.control.prefect.resolve import needs_server, resolve, resolved_defaults
 from push_dispatch.control.prefect.runs import Turn, flow_run_of, newest, request_of
 from push_dispatch.control.prefect.waits import explain_waits
-from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
+from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused, Unavailable
 from push_dispatch.core.events import Expire
 from push_dispatch.core.model import Run
 from push_dispatch.core.reasons import Reason
@@ -119,7 +119,14 @@ class _Tick:
         for flow_run in watched:
             by_pool[flow_run.pool_id].append(flow_run)
         for attachment in self.attachments:
-            self._pool(attachment, by_pool[attachment.pool_id], until)
+            try:
+                self._pool(attachment, by_pool[attachment.pool_id], until)
+            except Unavailable:
+                raise  # The others would fail as well.
+            except Exception:
+                # What one pool cannot take costs the others nothing.
+                log.exception("pool %s", attachment.pool)
+                self.ticked.failed.append(attachment.pool)
 
     # -- pools and queues --------------------------------------------------------------------
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
+from push_dispatch.control.prefect import tick as ticking
+from push_dispatch.control.prefect.runs import Turn
 from push_dispatch.core.model import RunState
+from push_dispatch.ports import Ports
 from tests.fakes.bridged import START, Bridged, Clock
 from tests.fakes.memory_platform import Container
 from tests.fakes.prefect import FakePrefect
@@ -600,6 +605,27 @@ def test_a_server_that_was_restored_from_a_backup_starts_nothing_twice(
     assert ours.started(run) == 1
     assert server.state(run)[0] == "CRASHED"
     assert "not started twice" in server.message(run)
+
+
+def test_a_pool_that_cannot_be_served_costs_the_others_nothing(
+    server: FakePrefect, ours: Bridged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = server.pool("bad"), server.pool("good")
+    server.flow_run(server.deployment("b", bad))
+    run = server.flow_run(server.deployment("g", good))
+    ours.attach("bad")
+    ours.attach("good")
+    real = ticking.newest
+
+    def newest(ports: Ports, pool: str, flow_runs: Iterable[str]) -> dict[str, Turn]:
+        if pool == "bad":
+            raise TypeError("a document that nobody has thought of")
+        return real(ports, pool, flow_runs)
+
+    monkeypatch.setattr(ticking, "newest", newest)
+    assert ours.tick().failed == ["bad"]
+    ours.deliver()
+    assert ours.started(run) == 1
 
 
 def test_what_is_idle_costs_one_request_a_minute_and_a_few_in_five(
