@@ -257,6 +257,7 @@ def test_one_pass_that_parks_and_one_that_brings_back_leave_nobody_without_a_pla
 
         def enqueue(self, *arguments: Any) -> None:
             made.store.enqueue(*arguments)
+            assert pool is not None
             park(made.ports, pool, ledger, made.store.line(POOL, "default", 100))
 
     surface(replace(made.ports, store=Between()), pool, free, ledger.holders)

@@ -16,7 +16,8 @@ from push_dispatch.platforms.ecs.managed import Managed
 from push_dispatch.platforms.ecs.request import parameters, plan_for
 from push_dispatch.platforms.kubernetes.auth import reference_for
 from push_dispatch.platforms.kubernetes.request import manifest_for
-from push_dispatch.platforms.process.request import command_of, directory_of, environment_of
+from push_dispatch.platforms.process.request import command_of, directory_of
+from push_dispatch.platforms.shared import texts
 from push_dispatch.platforms.templates import default_template
 
 TABLES: Mapping[str, Mapping[str, tuple[str, str]]] = json.loads(
@@ -50,7 +51,7 @@ def _kubernetes(job: Job) -> Any:
 
 
 def _process(job: Job) -> Any:
-    return command_of(job), directory_of(job), environment_of(job)
+    return command_of(job), directory_of(job), texts(job.configuration.get("env"))
 
 
 REQUESTS: Mapping[str, Callable[[Job], Any]] = {

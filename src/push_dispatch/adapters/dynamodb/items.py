@@ -201,26 +201,17 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
     }
     if entry.expires is not None:
         item["expires"] = {"N": str(entry.expires)}
-    if entry.concurrency_key:
-        item["concurrency_key"] = {"S": entry.concurrency_key}
-    if entry.deployment:
-        item["deployment"] = {"S": entry.deployment}
     if entry.collision is not Collision.ENQUEUE:
         item["collision"] = {"S": entry.collision.value}
-    if entry.keys:
-        item["keys"] = {"S": dumps(dict(entry.keys))}
-    if entry.weights:
-        item["weights"] = {"S": dumps(dict(entry.weights))}
-    for name in ("timeout_seconds", "boost"):
+    for name in ("keys", "weights"):
+        if mapping := getattr(entry, name):
+            item[name] = {"S": dumps(dict(mapping))}
+    for name in ("timeout_seconds", "boost", "refused_at", "blames"):
         if number := getattr(entry, name):
             item[name] = {"N": str(number)}
-    for name in ("under", "also_in"):
+    for name in ("concurrency_key", "deployment", "under", "also_in"):
         if text := getattr(entry, name):
             item[name] = {"S": text}
-    if entry.refused_at:
-        item["refused_at"] = {"N": str(entry.refused_at)}
-    if entry.blames:
-        item["blames"] = {"N": str(entry.blames)}
     at = entry.due if entry.due > now else entry.expires
     if at is not None:
         item["tick_pool"] = {"S": keys.tick(pool)}

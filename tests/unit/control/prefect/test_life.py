@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from push_dispatch.control.prefect import tick as ticking
-from push_dispatch.control.prefect.runs import Turn
+from push_dispatch.control.prefect.runs import Turn, newest as newest_runs
 from push_dispatch.core.model import RunState
 from push_dispatch.ports import Ports
 from tests.fakes.bridged import START, Bridged, Clock
@@ -615,7 +615,7 @@ def test_a_pool_that_cannot_be_served_costs_the_others_nothing(
     run = server.flow_run(server.deployment("g", good))
     ours.attach("bad")
     ours.attach("good")
-    real = ticking.newest
+    real = newest_runs
 
     def newest(ports: Ports, pool: str, flow_runs: Iterable[str]) -> dict[str, Turn]:
         if pool == "bad":
