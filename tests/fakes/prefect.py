@@ -51,6 +51,8 @@ class FakePrefect(RestServer):
         self.logs: list[Document] = []
         self.variables: dict[str, Any] = {}
         self.blocks: dict[tuple[str, str], Any] = {}
+        self.automations: dict[str, Document] = {}
+        self.webhooks: dict[str, Document] = {}
         #: States that each run was in.
         self.history: dict[str, list[Document]] = {}
         #: Slots of deployments that have a limit.
@@ -321,6 +323,36 @@ class FakePrefect(RestServer):
             return Answer(404, {"detail": "Block document not found"})
         return {"data": self.blocks[slug, name]}
 
+    def _webhook_type(self, _: Document) -> Any:
+        return {"id": "webhook-type"}
+
+    def _schemas(self, body: Document) -> Any:
+        assert body["block_schemas"]["block_type_id"]["any_"] == ["webhook-type"]
+        return [{"id": "webhook-schema"}]
+
+    def _save_webhook(self, body: Document) -> Any:
+        return self._kept(self.webhooks, body)
+
+    def _save_automation(self, body: Document) -> Any:
+        return self._kept(self.automations, body)
+
+    def _webhooks(self, body: Document) -> Any:
+        return _named(self.webhooks, body["block_documents"])
+
+    def _automations(self, body: Document) -> Any:
+        return _named(self.automations, body["automations"])
+
+    def _remove_webhook(self, _: Document, number: str) -> Answer:
+        return Answer(204 if self.webhooks.pop(number, None) else 404)
+
+    def _remove_automation(self, _: Document, number: str) -> Answer:
+        return Answer(204 if self.automations.pop(number, None) else 404)
+
+    def _kept(self, where: dict[str, Document], body: Document) -> Document:
+        kept = {**body, "id": self._id()}
+        where[kept["id"]] = kept
+        return kept
+
     def _id(self) -> str:
         self._ids += 1
         return str(UUID(int=self._ids))
@@ -339,9 +371,21 @@ _ROUTES: list[tuple[str, Callable[..., Any]]] = [
     (r"POST /deployments/filter", FakePrefect._deployments),
     (r"POST /flows/filter", FakePrefect._flows),
     (r"POST /logs/", FakePrefect._logs),
+    (r"GET /block_types/slug/webhook", FakePrefect._webhook_type),
+    (r"POST /block_schemas/filter", FakePrefect._schemas),
+    (r"POST /block_documents/filter", FakePrefect._webhooks),
+    (r"POST /block_documents/", FakePrefect._save_webhook),
+    (r"DELETE /block_documents/([^/]+)", FakePrefect._remove_webhook),
+    (r"POST /automations/filter", FakePrefect._automations),
+    (r"POST /automations/", FakePrefect._save_automation),
+    (r"DELETE /automations/([^/]+)", FakePrefect._remove_automation),
     (r"GET /variables/name/([^/]+)", FakePrefect._variable),
     (r"GET /block_types/slug/([^/]+)/block_documents/name/([^/]+)", FakePrefect._block),
 ]
+
+
+def _named(kept: dict[str, Document], wanted: Document) -> list[Document]:
+    return [each for each in kept.values() if each["name"] in wanted["name"]["any_"]]
 
 
 def _fits(run: Document, wanted: Document) -> bool:
