@@ -44,8 +44,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 60
 #: How far ahead runs are read: a minute before they are due they stand in our line.
 AHEAD_SECONDS = 120
-#: Pools and queues are read again after this time, or on a hint.
-MIRROR_SECONDS = 300
+#: Pools and queues are read again after this time; sooner while runs wait.
+MIRROR_SECONDS, BUSY_MIRROR_SECONDS = 300, 50
 #: A heartbeat holds for three times this long.
 BEAT_SECONDS = 600
 
@@ -111,10 +111,10 @@ class _Tick:
         self.attachments = list(some)
 
     def run(self) -> None:
-        self.attachments = self._mirrored()
         ids = [attachment.pool_id for attachment in self.attachments]
         until = self.began + AHEAD_SECONDS * 1000
-        watched = self.server.watched(ids, until) if ids else []
+        watched = self.server.watched(ids, until)
+        self.attachments = self._mirrored(self._mirror_after(watched))
         by_pool: dict[str, list[FlowRun]] = defaultdict(list)
         for flow_run in watched:
             by_pool[flow_run.pool_id].append(flow_run)
@@ -130,11 +130,19 @@ class _Tick:
 
     # -- pools and queues --------------------------------------------------------------------
 
-    def _mirrored(self) -> list[Attachment]:
+    def _mirror_after(self, watched: Sequence[FlowRun]) -> int:
+        """How many seconds old the mirrored pools may be: while runs wait, a pause or a limit
+        counts within the minute, and a run of a queue that is new needs it."""
+        known = {queue for a in self.attachments for queue in a.queues}
+        waiting = [flow_run for flow_run in watched if flow_run.state.type == "SCHEDULED"]
+        if self.mirror_now or any(f.queue_id and f.queue_id not in known for f in waiting):
+            return 0
+        return BUSY_MIRROR_SECONDS if waiting else MIRROR_SECONDS
+
+    def _mirrored(self, after_seconds: int) -> list[Attachment]:
         """The attachments after what is due of their bookkeeping."""
-        stale = self.began - MIRROR_SECONDS * 1000
-        due = [a for a in self.attachments if self.mirror_now or a.mirrored_at <= stale]
-        if not due:
+        stale = self.began - after_seconds * 1000
+        if all(attachment.mirrored_at > stale for attachment in self.attachments):
             return self.attachments
         pools = self.server.pools(a.pool_id for a in self.attachments)
         queues = self.server.queues(pools)
@@ -186,7 +194,7 @@ class _Tick:
             turn = turns[flow_run.id]
             verdict = judge(flow_run, turn, attachment.bridge, self.began)
             if verdict.act is Act.SUBMIT:
-                if attachment.draining:
+                if attachment.draining or flow_run.queue_id not in attachment.queues:
                     continue
                 new.append((flow_run, turn.number + 1))
             elif verdict.act is Act.NOTHING:

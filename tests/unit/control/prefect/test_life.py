@@ -120,6 +120,32 @@ def test_a_paused_pool_starts_nothing(server: FakePrefect, ours: Bridged) -> Non
     assert ours.started(run) == 1
 
 
+def test_a_pause_counts_within_a_minute_while_runs_wait(server: FakePrefect, ours: Bridged) -> None:
+    pool = server.pool("etl", concurrency_limit=0)
+    deployment = server.deployment("d", pool)
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.minute()
+    pool |= {"concurrency_limit": 5, "is_paused": True}
+    ours.minute()
+    ours.minute()
+    assert ours.started(run) == 0
+    pool["is_paused"] = False
+    ours.minute()
+    assert ours.started(run) == 1
+
+
+def test_a_run_of_a_queue_that_was_just_created_starts(server: FakePrefect, ours: Bridged) -> None:
+    pool = server.pool("etl")
+    ours.attach("etl")
+    queue = server.queue(pool, "new")
+    run = server.flow_run(server.deployment("d", pool, work_queue_id=queue["id"]))
+    ours.tick()
+    ours.deliver()
+    assert ours.started(run) == 1
+    assert [mine.queue for mine in ours.runs("etl")] == ["new"]
+
+
 def test_a_renamed_queue_keeps_its_line(server: FakePrefect, ours: Bridged) -> None:
     pool = server.pool("etl", concurrency_limit=0)
     queue = server.queue(pool, "old")
@@ -252,7 +278,7 @@ def test_a_deployment_at_its_limit_gives_the_slot_back_and_the_run_waits(
     assert len(ours.runs("etl")) == 2, "it is the same run of ours, which waited"
 
 
-def test_a_deployment_that_stays_at_its_limit_costs_two_claims_a_minute(
+def test_a_deployment_that_stays_at_its_limit_costs_two_claims_a_minute_and_no_more(
     server: FakePrefect, ours: Bridged
 ) -> None:
     limited = server.deployment("limited", server.pool("etl"))
@@ -263,7 +289,8 @@ def test_a_deployment_that_stays_at_its_limit_costs_two_claims_a_minute(
     before = ours.requests()
     for _ in range(10):
         ours.minute()
-    assert ours.requests() - before <= 10 * 4
+    # A look, two claims, and pools and queues, which are mirrored each minute while runs wait.
+    assert ours.requests() - before <= 10 * 6
 
 
 # -- ends -------------------------------------------------------------------------------------
@@ -651,4 +678,5 @@ def test_a_run_costs_two_requests(server: FakePrefect, ours: Bridged) -> None:
     for run in runs:
         ours.execute(run)
     ours.minute()
-    assert ours.requests() - before <= 2 * 50 + 4
+    # Beside that, what a look costs: runs, pools, queues, deployments, flows, and the next look.
+    assert ours.requests() - before <= 2 * 50 + 6
