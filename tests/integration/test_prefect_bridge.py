@@ -247,6 +247,33 @@ def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(
         worker.wait()
 
 
+def test_what_the_commands_say(server: PrefectServer, cli: Cli) -> None:
+    server.create_pool("said", concurrency_limit=2)
+    server.deploy("said", "said")
+    watched = ("prefect", "shadow", "said", "--api-url", server.url, "--during", "3s")
+    report = cli.ok(*watched, "--every", "1s", "--json").json
+    assert report["looks"] >= 2
+    assert report["refused"] == []
+    missing = cli("prefect", "attach", "nowhere", "--api-url", server.url)
+    assert missing.code == 1
+    assert "has no work pool 'nowhere': prefect work-pool ls" in missing.err
+    done = cli.ok("prefect", "attach", "said", "--api-url", server.url)
+    assert f"Attached work pool 'said' of Prefect {server.version} as pool 'said'." in done.out
+    shown = cli.ok("prefect", "status", "--json").json
+    (mine,) = [each for each in shown if each["pool"] == "said"]
+    assert mine["address"]["api_url"] == server.url
+    assert "hint_secret" not in mine
+    assert "said" in cli.ok("prefect", "status").out
+    refused = cli("pool", "set-limit", "said", "5")
+    assert "is attached to a Prefect server, which decides its limit" in refused.err
+    assert "0 waiting runs" in cli.ok("prefect", "detach", "said").out
+    assert cli("pool", "inspect", "said").code == 1
+    workers = server.call("POST", "/work_pools/said/workers/filter", {})
+    assert workers == []
+    automations = server.call("POST", "/automations/filter", {})
+    assert not [each for each in automations if "'said'" in each["description"]]
+
+
 def test_a_server_that_is_restarted_in_the_middle_loses_and_doubles_nothing(
     server: PrefectServer, cli: Cli, tmp_path: Path
 ) -> None:
