@@ -48,14 +48,16 @@ class Overloaded(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a Prefect server is and how to sign in; credentials are names of system secrets."""
+    """Where a Prefect server is and how to sign in; credentials are names of secrets."""
 
     api_url: str
     #: Name of the secret with `user:password` (`PREFECT_API_AUTH_STRING`), or with the API key.
     auth_secret: str = ""
     key_secret: str = ""
-    #: Further headers: text, or `{{ secrets.NAME }}` for a system secret.
+    #: Further headers that are no secret, and the name of the secret with a JSON object of those
+    #: that are: as a whole, so that a platform can hand it over as a secret.
     headers: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    headers_secret: str = ""
     #: A file with the certificates of the authorities to trust; empty for those of the system.
     ca_file: str = ""
     #: False accepts any certificate: for a test on one machine.

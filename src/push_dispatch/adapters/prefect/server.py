@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import base64
-import re
+import json
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -36,7 +36,6 @@ _PAGE = 200
 #: Runs of one `bulk_set_state`, as far as the server takes them.
 _BULK = 50
 _LIVE = ("CANCELLING", "PENDING", "RUNNING")
-_SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}")
 
 
 def connect(address: Address, secrets: Secrets) -> PrefectServer:
@@ -52,16 +51,26 @@ def connect(address: Address, secrets: Secrets) -> PrefectServer:
                 reason=Reason.SECRET_UNAVAILABLE,
             ) from error
 
-    headers = {
-        name: _SECRET.sub(lambda match: read(match.group(1)), value)
-        for name, value in address.headers.items()
-    }
+    headers = dict(address.headers)
+    if address.headers_secret:
+        headers |= _headers(read(address.headers_secret), address.headers_secret)
     if address.auth_secret:
         encoded = base64.b64encode(read(address.auth_secret).encode()).decode()
         headers["Authorization"] = f"Basic {encoded}"
     elif address.key_secret:
         headers["Authorization"] = f"Bearer {read(address.key_secret)}"
     return PrefectServer(Rest(address.api_url.rstrip("/"), headers, _tls(address)))
+
+
+def _headers(text: str, name: str) -> dict[str, str]:
+    """The headers in a secret. Raises Invalid, without its value."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise Invalid(f'secret {name!r} is no JSON object of headers, such as {{"X-Access": "…"}}')
+    return found
 
 
 def _tls(address: Address) -> ssl.SSLContext | None:

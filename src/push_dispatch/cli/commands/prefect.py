@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,9 +41,12 @@ def attach(
         tuple[str, ...],
         Parameter(
             metavar="NAME:VALUE",
-            help="Another header; its value may refer to {{ secrets.NAME }}. May be repeated.",
+            help="Another header of each request, if it is no secret. May be repeated.",
         ),
     ] = (),
+    headers_secret: Annotated[
+        str, Parameter(metavar="NAME", help="The secret with a JSON object of further headers.")
+    ] = "",
     ca_file: Annotated[
         Path | None, Parameter(metavar="FILE", help="Certificates of the authorities to trust.")
     ] = None,
@@ -73,7 +77,11 @@ def attach(
     chosen = backend(common)
     wanted = Wanted(
         work_pool,
-        _address(api_url, auth_secret, key_secret, header, ca_file, insecure=insecure),
+        replace(
+            _address(api_url, auth_secret, key_secret, header, headers_secret),
+            ca_file=str(ca_file or ""),
+            verify=not insecure,
+        ),
         name=name,
         type=type,
         container_url=container_api_url,
@@ -137,7 +145,7 @@ def shadow(
 
     chosen = backend(common)
     bridge = _bridge(chosen)
-    address = _address(api_url, auth_secret, key_secret, (), None, insecure=False)
+    address = _address(api_url, auth_secret, key_secret)
     played = Shadow(refused=refusals(bridge, address, work_pool))
     _watch(bridge, address, work_pool, played, during=during, every=every)
     report = played.report()
@@ -216,29 +224,30 @@ def _address(
     api_url: str,
     auth_secret: str,
     key_secret: str,
-    header: tuple[str, ...],
-    ca_file: Path | None,
-    *,
-    insecure: bool,
+    header: tuple[str, ...] = (),
+    headers_secret: str = "",
 ) -> Address:
     from push_dispatch.core.errors import Invalid
     from push_dispatch.ports.prefect import Address
 
     if auth_secret and key_secret:
         raise Invalid("--auth-secret and --key-secret exclude each other")
+    if header and headers_secret:
+        raise Invalid("--header and --headers-secret exclude each other: put all into the secret")
     headers = {}
     for line in header:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             raise Invalid(f"--header {line!r} is not NAME:VALUE")
+        if "secrets." in value:
+            raise Invalid("--header takes no secret: put all headers into one, --headers-secret")
         headers[name.strip()] = value.strip()
     return Address(
         api_url.rstrip("/"),
         auth_secret=auth_secret,
         key_secret=key_secret,
         headers=headers,
-        ca_file=str(ca_file) if ca_file else "",
-        verify=not insecure,
+        headers_secret=headers_secret,
     )
 
 

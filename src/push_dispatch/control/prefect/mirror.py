@@ -149,7 +149,9 @@ def environment_of(attachment: Attachment) -> dict[str, str]:
         env["PREFECT_API_AUTH_STRING"] = f"{{{{ secrets.{address.auth_secret} }}}}"
     if address.key_secret:
         env["PREFECT_API_KEY"] = f"{{{{ secrets.{address.key_secret} }}}}"
-    if address.headers:
+    if address.headers_secret:
+        env["PREFECT_CLIENT_CUSTOM_HEADERS"] = f"{{{{ secrets.{address.headers_secret} }}}}"
+    elif address.headers:
         env["PREFECT_CLIENT_CUSTOM_HEADERS"] = json.dumps(dict(address.headers))
     return env | _trust(address)
 

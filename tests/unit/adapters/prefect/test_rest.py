@@ -114,17 +114,14 @@ def test_a_redirect_is_not_followed(server: Server) -> None:
     [
         ({"auth_secret": "basic"}, "authorization", "Basic YWRtaW46cGFzcw=="),
         ({"key_secret": "key"}, "authorization", "Bearer pnu_123"),
-        (
-            {"headers": {"X-Access": "id {{ secrets.key }}", "X-Plain": "1"}},
-            "x-access",
-            "id pnu_123",
-        ),
+        ({"headers": {"X-Plain": "1"}}, "x-plain", "1"),
+        ({"headers_secret": "headers"}, "x-access", "id"),
     ],
 )
 def test_how_it_signs_in(
     server: Server, address: dict[str, object], header: str, value: str
 ) -> None:
-    secrets = _Secrets({"basic": "admin:pass", "key": "pnu_123"})
+    secrets = _Secrets({"basic": "admin:pass", "key": "pnu_123", "headers": '{"X-Access": "id"}'})
     opened = connect(Address(server.api, **address), secrets)  # type: ignore[arg-type]
     opened.version()
     assert server.asked[-1].headers[header] == value
@@ -132,7 +129,14 @@ def test_how_it_signs_in(
 
 def test_a_secret_that_is_missing_is_named(server: Server) -> None:
     with pytest.raises(Rejected, match="secret 'key' of the Prefect server"):
-        connect(Address(server.api, headers={"A": "{{ secrets.key }}"}), _Secrets({}))
+        connect(Address(server.api, key_secret="key"), _Secrets({}))
+
+
+@pytest.mark.parametrize("value", ["s3cret", "[1]", '{"A": 1}'])
+def test_headers_that_are_none_are_refused_without_the_secret(server: Server, value: str) -> None:
+    with pytest.raises(Invalid, match="'h' is no JSON object of headers") as raised:
+        connect(Address(server.api, headers_secret="h"), _Secrets({"h": value}))
+    assert "s3cret" not in raised.value.message
 
 
 def test_a_file_of_certificates_that_is_not_there(tmp_path: Path) -> None:
