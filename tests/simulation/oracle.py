@@ -7,7 +7,7 @@ what is broken.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +50,8 @@ class Oracle:
         self.note: Callable[[str], None] = lambda _text: None
         #: Whether clocks have jumped: then windows of time mean nothing.
         self.clock_jumped = False
-        self._admissions: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._starts: list[int] = []
+        self._bucket_full_at = 0
         self.admitted = 0
         self.last_admission = 0
         self._keys: dict[str, str] = {}
@@ -220,29 +221,22 @@ class Oracle:
                 self.break_(f"{run.id} was admitted after it had expired")
 
     def _check_rates(self, pool: Pool, admitted: Sequence[Holder]) -> None:
-        """No window of time has more starts than it may."""
-        now = self._clock()
-        self._admissions[""].append((now, len(admitted)))
+        """No window of time has more starts than it may, and no bucket gives more than it has."""
         if self.clock_jumped or self._skew:
             return
-        # A pass takes its time before it commits, never longer than its function may.
-        slack = 30_000
+        times = [holder.since for holder in admitted]
         if (rate := pool.rate) is not None:
-            times = [h.since for h in self._store.ledger(POOL).holders]
-            since = max(times, default=now)
-            self._windows(
-                rate.starts, since - rate.period_seconds * 1000, [h.since for h in admitted]
-            )
+            self._windows(rate.starts, max(times) - rate.period_seconds * 1000, times)
         if (rate := pool.platform_rate) is not None:
             step = rate.period_seconds * 1000 // rate.starts
-            window = 10 * rate.period_seconds * 1000
-            count = sum(n for at, n in self._admissions[""] if at > now - window)
-            if count > rate.starts + (window + slack) // step + 1:
-                self.break_(f"{count} starts within {window} ms at a platform's rate of {rate}")
+            full_at = max(self._bucket_full_at, min(times)) + len(times) * step
+            self._bucket_full_at = full_at
+            if full_at - max(times) > (rate.starts + 1) * step:
+                self.break_(f"more starts than a platform's rate of {rate} has")
 
     def _windows(self, starts: int, after: int, new: Sequence[int]) -> None:
-        self._admissions["since"] += [(at, 1) for at in new]
-        count = sum(n for at, n in self._admissions["since"] if at > after)
+        self._starts = [at for at in self._starts if at > after] + list(new)
+        count = len(self._starts)
         if count > starts:
             self.break_(f"{count} starts in a window that may have {starts}")
 

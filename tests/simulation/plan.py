@@ -250,7 +250,7 @@ def _losses(draft: _Draft) -> Plan:
 def _later(draft: _Draft) -> Plan:
     """The platform has no room, throttles, or is down: for seconds and for hours."""
     rng, horizon = draft.rng, 3 * HOUR
-    pool = draft.pool(hold_seconds=rng.choice((30, 30, 0, 120, 1800)))
+    pool = draft.pool(hold_seconds=rng.choice((30, 30, 0, 120, 1800, 14_400)))
     draft.submits(pool, rng.randint(5, 40), horizon // 2)
     draft.acts(pool, rng.randint(0, 3), horizon)
     for _ in range(rng.randint(1, 3)):
@@ -322,6 +322,19 @@ def _quiet_days(draft: _Draft) -> Plan:
     return draft.plan(pool, horizon)
 
 
+def _storm(draft: _Draft) -> Plan:
+    """Calls of the table fail for most of an hour, and much else goes wrong in it."""
+    rng, horizon = draft.rng, HOUR
+    pool = draft.pool()
+    draft.submits(pool, rng.randint(10, 40), horizon)
+    draft.acts(pool, rng.randint(0, 4), horizon)
+    draft.window("table", horizon, 50 * MINUTE, amount=rng.choice((5, 15, 30, 50)))
+    kinds = ("kill", "unavailable", "slow", "half", "rival", "lost_reply")
+    draft.strikes(rng.randint(20, 80), horizon, *kinds)
+    draft.things(rng.randint(20, 60), horizon)
+    return draft.plan(pool, horizon, concurrency=rng.choice((10, 1000)))
+
+
 def _everything(draft: _Draft) -> Plan:
     """All of it at once."""
     rng, horizon = draft.rng, 90 * MINUTE
@@ -346,5 +359,6 @@ PROFILES: dict[str, Callable[[_Draft], Plan]] = {
     "rates": _rates,
     "clock": _clock,
     "quiet": _quiet_days,
+    "storm": _storm,
     "everything": _everything,
 }

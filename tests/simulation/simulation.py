@@ -344,7 +344,7 @@ class Simulation:
         document = json.loads(body)
         if document["verb"] == "push":
             if self.rng.random() < 0.5:
-                for name in ("since", "gated", "tries"):
+                for name in ("since", "gated"):
                     document.pop(name, None)
             else:
                 document["future"] = 1
