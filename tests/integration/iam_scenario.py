@@ -16,6 +16,7 @@ from push_dispatch.core.circuit import OPEN_AFTER, Circuit
 from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Attempt, Fallback, Pool, Queue, Rate, Ready, Run, RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.engine.job import name_of
@@ -123,7 +124,7 @@ def _run(system: System, pool: str, kind: str = "", **more: Any) -> Run:
 
 
 def _cancel(system: System, run: Run) -> None:
-    transition(system.ports, run.pool, run.uuid, Stop("cancelled_by_user"))
+    transition(system.ports, run.pool, run.uuid, Stop(Reason.CANCELLED_BY_USER))
 
 
 def _now(system: System, run: Run) -> Run:

@@ -27,7 +27,7 @@ START_SECONDS = 3600
 _TIMEOUTS = (Reason.TIMED_OUT, Reason.START_TIMEOUT)
 
 
-def overdue(run: Run, now: int) -> tuple[str, int] | None:
+def overdue(run: Run, now: int) -> tuple[Reason, int] | None:
     """Why the current attempt has to be stopped at `now`, and since when; None if it may go on.
 
     The reason is `timed_out` (it runs longer than the run's timeout) or `start_timeout`.
@@ -63,14 +63,14 @@ def _ended_by_itself(run: Run, seen: Observation) -> bool:
     up, and the end was seen only after the stop was ordered."""
     if run.stop not in _TIMEOUTS:
         return False
-    deadline = _deadline(run, stop=run.stop, started_at=seen.started_at)
+    deadline = _deadline(run, stop=Reason(run.stop), started_at=seen.started_at)
     in_time = deadline is not None and seen.ended_at is not None and seen.ended_at < deadline[1]
     return seen.exit_code == 0 or in_time
 
 
 def _deadline(
-    run: Run, *, stop: str | None = None, started_at: int | None = None
-) -> tuple[str, int] | None:
+    run: Run, *, stop: Reason | None = None, started_at: int | None = None
+) -> tuple[Reason, int] | None:
     """What ends the time of the current attempt, and when; None if nothing does. `stop` is the
     deadline to look at, whatever the state."""
     attempt = run.current

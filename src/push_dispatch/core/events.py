@@ -21,6 +21,7 @@ __all__ = [
     "Pushed",
     "Reject",
     "Stop",
+    "TimeOut",
 ]
 
 
@@ -114,16 +115,23 @@ class Observe:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Somebody, or the timeout, wants the run to stop; `reason` says who."""
+    """The run is to end: somebody has cancelled it, or it is malformed; `reason` says which."""
 
-    reason: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOut:
+    """The attempt is to be stopped if its time is up; another one may follow."""
+
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class Expire:
     """The run may not start any more: its time has passed, or its deployment is running already."""
 
-    reason: str = Reason.EXPIRED
+    reason: Reason = Reason.EXPIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +166,7 @@ Event = (
     | Reject
     | Observe
     | Stop
+    | TimeOut
     | Expire
     | Move
     | Claims

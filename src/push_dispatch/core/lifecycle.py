@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from push_dispatch.core.ending import close, crash, end, ended, stopped, with_attempt
+from push_dispatch.core.ending import close, crash, end, ended, overdue, stopped, with_attempt
 from push_dispatch.core.events import (
     Boost,
     Claim,
@@ -26,6 +26,7 @@ from push_dispatch.core.events import (
     Pushed,
     Reject,
     Stop,
+    TimeOut,
 )
 from push_dispatch.core.model import Attempt, Observation, Run, RunState, Status
 from push_dispatch.core.reasons import Reason
@@ -66,11 +67,13 @@ TRANSITIONS: Mapping[RunState, Mapping[type[Any], frozenset[RunState]]] = {
         GiveBack: frozenset({_S.SCHEDULED}),
         Reject: frozenset({_S.CRASHED, _S.SCHEDULED}),
         Observe: frozenset({_S.PENDING, _S.RUNNING, _S.SCHEDULED}) | _ENDS,
+        TimeOut: frozenset({_S.CANCELLING}),
         Stop: frozenset({_S.CANCELLING}),
     },
     _S.RUNNING: {
         Pushed: frozenset({_S.RUNNING}),
         Observe: frozenset({_S.RUNNING, _S.SCHEDULED}) | _ENDS,
+        TimeOut: frozenset({_S.CANCELLING}),
         Stop: frozenset({_S.CANCELLING}),
     },
     _S.CANCELLING: {
@@ -251,6 +254,13 @@ def _stop(run: Run, event: Stop, now: int) -> Run:
     return replace(run, state=RunState.CANCELLING, stop=event.reason)
 
 
+def _time_out(run: Run, event: TimeOut, now: int) -> Run:
+    """Decided on the run as it is: it may have begun, or ended and wait again, since it was found
+    to be late."""
+    found = overdue(run, now) if _is_current(run, event.attempt) else None
+    return run if found is None else replace(run, state=RunState.CANCELLING, stop=found[0])
+
+
 def _expire(run: Run, event: Expire, now: int) -> Run:
     given_up = run.give_up_at is not None and run.give_up_at <= now
     if event.reason == Reason.EXPIRED and given_up and (run.expires is None or run.expires > now):
@@ -281,6 +291,7 @@ _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
     Reject: _reject,
     Observe: _observe,
     Stop: _stop,
+    TimeOut: _time_out,
     Expire: _expire,
     Move: _move,
     Claims: _claims,

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from push_dispatch.core.bounds import LAST_TIME, short
-from push_dispatch.core.ending import overdue
 from push_dispatch.core.errors import NotFound, PlatformError
-from push_dispatch.core.events import Observe, Stop
+from push_dispatch.core.events import Observe, TimeOut
 from push_dispatch.core.model import Observation, Run, Status, parse_run_id
 from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.base import Watched
@@ -83,8 +82,7 @@ def _apply(ports: Ports, seen: Observation) -> Run | None:
     run = finish(ports, seen)
     if run is None or run.attempt != seen.attempt or seen.status not in _ALIVE:
         return run
-    found = overdue(run, ports.clock())
-    return run if found is None else transition(ports, run.pool, run.uuid, Stop(found[0]), run=run)
+    return transition(ports, run.pool, run.uuid, TimeOut(seen.attempt), run=run)
 
 
 def _is_ending(run: Run, seen: Observation) -> bool:

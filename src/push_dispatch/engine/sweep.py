@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.ending import overdue
 from push_dispatch.core.errors import NotFound, PushDispatchError
-from push_dispatch.core.events import Expire, Stop
+from push_dispatch.core.events import Expire, TimeOut
 from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
 from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import (
@@ -172,9 +172,8 @@ def stop_overdue(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept:
         found = overdue(run, now) if run else None
         if run is None or run.current is None or found is None:
             continue
-        reason, since = found
-        if now - since >= UNSEEN_SECONDS * 1000 or not _is_silent(ports, run.current):
-            transition(ports, run.pool, run.uuid, Stop(reason), run=run)
+        if now - found[1] >= UNSEEN_SECONDS * 1000 or not _is_silent(ports, run.current):
+            transition(ports, run.pool, run.uuid, TimeOut(run.attempt), run=run)
             swept.stopped += 1
 
 

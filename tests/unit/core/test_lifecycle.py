@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from push_dispatch.core.ending import START_SECONDS
 from push_dispatch.core.events import (
     Boost,
     Claim,
@@ -20,9 +21,11 @@ from push_dispatch.core.events import (
     Pushed,
     Reject,
     Stop,
+    TimeOut,
 )
 from push_dispatch.core.lifecycle import LOST_GRACE_SECONDS, REMEMBERED, TRANSITIONS, advance
 from push_dispatch.core.model import Attempt, Observation, Ready, Run, RunState, Status
+from push_dispatch.core.reasons import Reason
 
 S = RunState
 NOW = 1_800_000_000_000
@@ -36,6 +39,7 @@ EVENTS: tuple[type[Event], ...] = (
     Reject,
     Observe,
     Stop,
+    TimeOut,
     Expire,
     Move,
     Claims,
@@ -64,13 +68,18 @@ def running(**changed: object) -> Run:
 
 
 def cancelling(run: Run | None = None, reason: str = "cancelled_by_user") -> Run:
-    return advance(run or running(), Stop(reason), NOW)
+    """Asked to stop by somebody, or found to be late; what is stored is text."""
+    if reason == "cancelled_by_user":
+        return advance(run or running(), Stop(Reason.CANCELLED_BY_USER), NOW)
+    run = run or running()
+    return replace(run, state=S.CANCELLING, stop=reason, rev=run.rev + 1)
 
 
 def seen(status: Status, code: int | None = None, **more: object) -> Observe:
     return Observe(Observation(f"p.{ID}", 1, status, exit_code=code, **more))  # type: ignore[arg-type]
 
 
+LONG_AGO = NOW - START_SECONDS * 1000
 ENDED_0, ENDED_1 = seen(Status.ENDED, 0), seen(Status.ENDED, 1)
 LOST = seen(Status.LOST)
 LATER = NOW + LOST_GRACE_SECONDS * 1000
@@ -78,9 +87,9 @@ LATER = NOW + LOST_GRACE_SECONDS * 1000
 #: State before, event, state after, reason after: at least one for each cell of the table.
 ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     (scheduled(), claim(), S.PENDING, None),
-    (scheduled(), Stop("cancelled_by_user"), S.CANCELLED, "cancelled_by_user"),
+    (scheduled(), Stop(Reason.CANCELLED_BY_USER), S.CANCELLED, "cancelled_by_user"),
     (scheduled(), Expire(), S.CANCELLED, "expired"),
-    (scheduled(), Expire("cancelled_by_collision"), S.CANCELLED, "cancelled_by_collision"),
+    (scheduled(), Expire(Reason.CANCELLED_BY_COLLISION), S.CANCELLED, "cancelled_by_collision"),
     (scheduled(), Reject(1, "platform_rejected", "no"), S.CRASHED, "platform_rejected"),
     (scheduled(), Move("other"), S.SCHEDULED, None),
     (scheduled(), Claims((("tenant", "a"),), (("gpu", 1),), "digest"), S.SCHEDULED, None),
@@ -109,7 +118,8 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     (pushed(retries=1), ENDED_1, S.SCHEDULED, "exit_code"),
     (pushed(), seen(Status.ENDED, reason="image_pull_failed"), S.CRASHED, "image_pull_failed"),
     (pushed(), LOST, S.CRASHED, "lost"),
-    (pending(), Stop("cancelled_by_user"), S.CANCELLING, None),
+    (pending(), Stop(Reason.CANCELLED_BY_USER), S.CANCELLING, None),
+    (advance(pending(), Pushed(1, "h"), LONG_AGO), TimeOut(1), S.CANCELLING, None),
     (pending(state=S.RUNNING), Pushed(1, "h"), S.RUNNING, None),
     (running(), seen(Status.RUNNING, version=7), S.RUNNING, None),
     (running(), ENDED_0, S.COMPLETED, "completed"),
@@ -117,7 +127,8 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     (running(), seen(Status.ENDED), S.CRASHED, "infrastructure_failure"),
     (running(), seen(Status.ENDED, 137, reason="out_of_memory"), S.CRASHED, "out_of_memory"),
     (running(crash_retries=1), LOST, S.SCHEDULED, "lost"),
-    (running(), Stop("timed_out"), S.CANCELLING, None),
+    (running(), Stop(Reason.CANCELLED_BY_USER), S.CANCELLING, None),
+    (running(timeout_seconds=60), TimeOut(1), S.CANCELLING, None),
     (cancelling(pending()), claim(name="d", instead_of="c"), S.CANCELLING, None),
     (cancelling(pending()), Pushed(1, "h"), S.CANCELLING, None),
     (cancelling(pending()), GiveBack(1, "no_capacity", "", "c"), S.CANCELLED, "cancelled_by_user"),
@@ -163,7 +174,7 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     ),
     (cancelling(running(crash_retries=1), "timed_out"), LOST, S.SCHEDULED, "timed_out"),
     # A person's word outweighs the clock's.
-    (cancelling(reason="timed_out"), Stop("cancelled_by_user"), S.CANCELLING, None),
+    (cancelling(reason="timed_out"), Stop(Reason.CANCELLED_BY_USER), S.CANCELLING, None),
 ]
 
 
@@ -227,6 +238,22 @@ def test_the_same_event_twice_changes_nothing_more(before: Run, event: Event) ->
 def test_news_of_another_attempt_is_no_news(event: Event) -> None:
     run = pending()
     assert advance(run, event, LATER) is run
+
+
+@pytest.mark.parametrize(
+    ("run", "attempt"),
+    [
+        (running(), 1),
+        (running(timeout_seconds=61), 1),
+        (running(timeout_seconds=60), 0),
+        # Late to begin, until it began.
+        (advance(advance(pending(), Pushed(1, "h"), LONG_AGO), seen(Status.RUNNING), NOW), 1),
+        # It has failed meanwhile, and waits for its retry.
+        (advance(running(timeout_seconds=60, retries=1), ENDED_1, LATER), 1),
+    ],
+)
+def test_a_time_out_stops_what_is_late_and_nothing_else(run: Run, attempt: int) -> None:
+    assert advance(run, TimeOut(attempt), LATER) is run
 
 
 def test_of_two_who_take_over_one_gets_it() -> None:
@@ -382,7 +409,7 @@ def test_a_step_that_leaves_the_table_is_a_bug(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(TRANSITIONS[S.RUNNING], Stop, frozenset())
 
     with pytest.raises(RuntimeError, match="RUNNING -> CANCELLING on Stop is not allowed"):
-        advance(running(), Stop("cancelled_by_user"), NOW)
+        advance(running(), Stop(Reason.CANCELLED_BY_USER), NOW)
 
 
 # -- times and reasons of an attempt ---------------------------------------------------------------

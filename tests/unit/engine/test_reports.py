@@ -13,6 +13,7 @@ from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.events import Stop
 from push_dispatch.core.model import Attempt, Run, RunState
+from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.engine.job import job_for
 from push_dispatch.engine.submit import submit
@@ -106,14 +107,14 @@ def test_a_cancellation_comes_with_the_next_answer(world: World) -> None:
     said(world, "claim")
     assert said(world, "beat") == GO
     run = the_run(world)
-    transition(world.ports, POOL, run.uuid, Stop("cancelled_by_user"))
+    transition(world.ports, POOL, run.uuid, Stop(Reason.CANCELLED_BY_USER))
     assert said(world, "beat") == (200, {"go": True, "stop": True})
     said(world, "end", exit_code=143)
     assert the_run(world).state is RunState.CANCELLED
 
 
 def test_one_that_was_cancelled_first_never_runs(world: World) -> None:
-    transition(world.ports, POOL, the_run(world).uuid, Stop("cancelled_by_user"))
+    transition(world.ports, POOL, the_run(world).uuid, Stop(Reason.CANCELLED_BY_USER))
     assert said(world, "claim") == (200, {"go": False, "stop": True})
 
 
