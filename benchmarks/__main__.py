@@ -6,7 +6,21 @@ import importlib
 import sys
 
 #: Each is a module of this package with a `main()` that prints what it has measured.
-NAMES = ("imports", "latency", "burst", "units", "depth", "prefect")
+NAMES = (
+    "imports",
+    "latency",
+    "starts",
+    "burst",
+    "handover",
+    "backlog",
+    "idle",
+    "size",
+    "kills",
+    "soak",
+    "units",
+    "depth",
+    "prefect",
+)
 
 
 def main(wanted: list[str]) -> int:

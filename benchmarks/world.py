@@ -16,7 +16,7 @@ from push_dispatch.local.runtime import LocalRuntime
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
 
-__all__ = ["Instant", "instant_runtime", "until"]
+__all__ = ["Instant", "figure", "instant_runtime", "process_runtime", "until"]
 
 POOL = "bench"
 
@@ -62,3 +62,20 @@ def until(instant: Instant, count: int, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{len(instant.starts)} of {count} starts after {seconds} s")
         time.sleep(0.002)
+
+
+@contextmanager
+def process_runtime(command: str, limit: int | None = None) -> Iterator[Ports]:
+    """A local runtime with one pool whose runs are real processes."""
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        LocalRuntime("bench", Path(folder)) as runtime,
+    ):
+        template = {"job_configuration": {"command": command}, "variables": {}}
+        create_pool(runtime.ports, Pool(POOL, "process", limit=limit), template)
+        yield runtime.ports
+
+
+def figure(name: str, value: str, mark: str, was: str) -> None:
+    """Print what was measured, beside its mark and what it was with the state in an emulator."""
+    print(f"  {name:<44} {value:>10}   (mark {mark}; was {was})")
