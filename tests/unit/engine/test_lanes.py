@@ -135,15 +135,17 @@ def test_a_pass_reads_a_bounded_number_whatever_lies_ahead() -> None:
 def test_a_lower_queue_waits_until_all_that_goes_first_was_read() -> None:
     made = world(key_limit=1, limit=2)
     [blocker] = submitted(made, 1, concurrency_key="busy")
-    submitted(made, 40, concurrency_key="busy")
-    change_pool(made.ports, POOL, lambda pool: replace(pool, paused=True))
-    [free] = submitted(made, 1, concurrency_key="free")
-    submitted(made, 1, queue="low")
+    requests = [
+        *[Request(POOL, concurrency_key="busy")] * 60,
+        Request(POOL, concurrency_key="free"),
+        Request(POOL, queue="low"),
+    ]
+    runs = [entry.run for entry in submit_many(made.ports, requests)]
+    made.store.enqueue(POOL, [Ready.of(run) for run in runs], made.now)
 
-    change_pool(made.ports, POOL, lambda pool: replace(pool, paused=False))
-    made.deliver_changes(1000)
+    dispatch(made.ports, POOL)
 
-    assert held(made) == {blocker, free}
+    assert held(made) == {blocker, runs[60].uuid}
 
 
 def test_who_is_cancelled_in_a_lane_does_not_keep_the_next_one_there() -> None:
@@ -243,7 +245,7 @@ def test_one_pass_that_parks_and_one_that_brings_back_leave_nobody_without_a_pla
     made = world(key_limit=1)
     first, *rest = submitted(made, 60, concurrency_key="k")
     pool, ledger = made.store.pool(POOL), made.store.ledger(POOL)
-    assert pool is not None
+    assert isinstance(pool, Pool)
     [head] = made.store.line(
         POOL, "default", 1, lane=made.store.lanes(POOL, "default", "", 1)[0].lane
     )
@@ -257,7 +259,7 @@ def test_one_pass_that_parks_and_one_that_brings_back_leave_nobody_without_a_pla
 
         def enqueue(self, *arguments: Any) -> None:
             made.store.enqueue(*arguments)
-            assert pool is not None
+            assert isinstance(pool, Pool)
             park(made.ports, pool, ledger, made.store.line(POOL, "default", 100))
 
     surface(replace(made.ports, store=Between()), pool, free, ledger.holders)

@@ -1,0 +1,146 @@
+"""Would a test notice if a clause of limits, capacity, ageing, lanes or collisions were missing?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from push_dispatch.core import admission, ageing, collision, usage
+from push_dispatch.engine import collide, dispatch, lanes, snapshot, sweep
+from push_dispatch.insight import explain
+from tests.fakes.world import World
+from tests.property.test_engine_can_fail import _changed
+from tests.unit.core import test_collision as colliding
+from tests.unit.engine import (
+    test_claims as claims,
+    test_lanes as parked,
+    test_replacing as replacing,
+)
+
+
+def _replacing(test: Callable[..., None], **arguments: Any) -> Callable[[], None]:
+    """A test of `test_replacing`, with the world that its fixture makes."""
+    made: Callable[[], World] = replacing.world.__wrapped__  # type: ignore[attr-defined]
+    return lambda: test(made(), **arguments)
+
+
+def _ahead() -> None:
+    parked.test_a_free_key_starts_however_many_of_a_full_one_wait_before_it(1_100)
+
+
+def _follows() -> None:
+    parked.test_who_is_parked_follows_in_its_order({"key_limit": 1}, {"concurrency_key": "k"})
+
+
+CLAUSES: list[tuple[Any, str, str, str, Callable[[], None]]] = [
+    (
+        usage,
+        "Used.named_reason",
+        "self.named[scope] >= limit.limit",
+        "False",
+        claims.test_a_named_limit_is_shared_by_queues_and_deployments,
+    ),
+    (
+        usage,
+        "Used.named_reason",
+        "self.starts[scope] >= limit.rate.starts",
+        "False",
+        claims.test_a_named_rate_counts_each_key,
+    ),
+    (
+        usage,
+        "Used.fits",
+        "<= capacity[unit]",
+        "<= capacity[unit] + 10**9",
+        claims.test_the_capacity_is_never_exceeded_and_kept_for_the_head,
+    ),
+    (
+        admission,
+        "_Desk._may_pass",
+        "ends <= starts < NEVER",
+        "True",
+        claims.test_a_short_run_may_pass_the_head_if_its_timeout_proves_it,
+    ),
+    (
+        admission,
+        "_Desk._keep",
+        "self.used.keep(ready)",
+        "None",
+        claims.test_the_capacity_is_never_exceeded_and_kept_for_the_head,
+    ),
+    (
+        ageing,
+        "in_turn",
+        "pool.ageing_seconds is None",
+        "True",
+        claims.test_ageing_lets_the_lower_queue_through_and_says_until_when_it_is_passed,
+    ),
+    (
+        admission,
+        "_Desk.reach_end",
+        "queue.name in self.snapshot.unread",
+        "False",
+        parked.test_a_lower_queue_waits_until_all_that_goes_first_was_read,
+    ),
+    (lanes, "surface", "if e not in there", "if False", _follows),
+    (
+        lanes,
+        "heads_of_lanes",
+        "found += heads",
+        "found += []",
+        parked.test_the_sweep_finds_who_was_left_in_a_lane,
+    ),
+    (
+        snapshot,
+        "_Line._is_superseded",
+        "entry.order < self._store.newest(self._pool, group)",
+        "False",
+        _replacing(replacing.test_who_was_overlooked_is_cancelled_when_its_turn_comes),
+    ),
+    (
+        collision,
+        "to_stop",
+        "missing -= sum",
+        "missing -= 0 * sum",
+        colliding.test_who_stops_already_counts,
+    ),
+    (
+        collide,
+        "_supersede",
+        "entry.collision in NEWEST_STAYS",
+        "False",
+        _replacing(replacing.test_of_those_that_wait_only_the_latest_stays, key=""),
+    ),
+    (
+        collide,
+        "stop_replaced",
+        "entry.collision is not Collision.CANCEL_RUNNING",
+        "True",
+        _replacing(
+            replacing.test_the_new_one_replaces_the_running_one_when_that_has_stopped, key=""
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("module", "where", "clause", "instead", "test"), CLAUSES)
+def test_a_missing_clause_is_found_out(
+    module: Any,
+    where: str,
+    clause: str,
+    instead: str,
+    test: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    test()
+    *owner, name = where.split(".")
+    target = getattr(module, owner[0]) if owner else module
+    changed = _changed(getattr(target, name), clause, instead)
+    monkeypatch.setattr(target, name, changed)
+    for user in (admission, collide, snapshot, dispatch, sweep, colliding, explain):
+        if not owner and hasattr(user, name):
+            monkeypatch.setattr(user, name, changed)
+    with pytest.raises(AssertionError):
+        test()
