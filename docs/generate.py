@@ -10,8 +10,12 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from push_dispatch.api.routes import openapi
+from push_dispatch.api.v1 import TABLE, asks
+from push_dispatch.api.v1.document import document
+from push_dispatch.api.v1.table import Nothing, Route
 from push_dispatch.core import lifecycle
 from push_dispatch.core.lifecycle import TRANSITIONS
 from push_dispatch.core.model import RunState
@@ -138,26 +142,66 @@ def metrics() -> Iterator[str]:
 _ABOUT_API = """\
 # The HTTP API
 
-Off unless you ask for it: the template's parameter `Api`, the module's variable `api`. With `url`
-it is behind a function URL, with `http` behind an HTTP API of API Gateway. Both want requests
-signed with credentials of the account that may call them, `lambda:InvokeFunctionUrl` (and
+Everything that the command line does with pools, deployments and runs. In AWS it is off unless you
+ask for it: the template's parameter `Api`, the module's variable `api`. With `url` it is behind a
+function URL, with `http` behind an HTTP API of API Gateway. Both want requests signed with
+credentials of the account that may call them, `lambda:InvokeFunctionUrl` (and
 `lambda:InvokeFunction`) there, `execute-api:Invoke` here. The stack's output `ApiUrl` says where
 it is. With curl:
 
     curl --aws-sigv4 "aws:amz:$AWS_REGION:lambda" \\
       --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
       --header "x-amz-security-token: $AWS_SESSION_TOKEN" \\
-      "${API_URL}runs?pool=etl&state=RUNNING"
+      "${API_URL}v1/pools/etl/runs?state=RUNNING"
 
-(`execute-api` instead of `lambda` for an HTTP API.)
+(`execute-api` instead of `lambda` for an HTTP API.) A local runtime serves it on 127.0.0.1, at the
+address and with the token that `push-dispatch local ls --json` prints, to no other web site:
 
-Answers are what the command line prints with `--json`. An error is `{"reason",
-"message"}`, with one of the [reasons](reasons.md): 400 for what must be corrected, 404 for what
-is not there, 409 for what the present state does not allow, 503 for what may be tried again.
-Submitting is safe to repeat with the header `Idempotency-Key`: the second answer is 200 instead
-of 201, with the same run. The body is the document of a [Run Requested event](events.md).
+    curl --header "Authorization: Bearer $TOKEN" "$API/v1/pools"
 
-`GET /openapi.json` is the same as an OpenAPI document. Generated from `api/`.
+From Python, use [the client](../guides/client.md), which signs and pages by itself. In other
+languages, generate a client from `GET /v1/openapi.json`, an OpenAPI 3.1 document; it, this page and
+the API itself come from the same table of routes.
+
+## How it behaves
+
+- **Lists** are pages: `items`, and `next` for the parameter `after` of the next request, null at
+  the end. A filtered page may have fewer items than its limit, or none, and yet a next one: no
+  request reads more than 1,000 runs. Runs come newest first; those with an idempotency key come
+  behind the others, because their ids are not in the order of time.
+- **Configuration has a version**, its `ETag`. With `If-Match` a change is made only to that
+  version: otherwise 412. For pools and queues this is exact, also against changes at the same moment; a
+  deployment is compared before it is written. `If-None-Match: *` creates and never replaces. In a
+  `PATCH`, what is absent stays as it is, and null clears a limit or a rate.
+- **Submitting** is safe to repeat with the header `Idempotency-Key`, or `idempotency_key` in the
+  body: the same request answers 200 instead of 201, with the same run; another request with that
+  key is an error, 422. Retrying a run is idempotent by itself: a run has one successor.
+- **Waiting**: `GET .../runs/{run}?wait=20` answers when the run has ended, after 20 seconds at the
+  latest; with `revision` as soon as anything of it has changed.
+- **Many runs at once** are chosen by a filter, one page in each request; `dry_run` says which.
+- **An error is a problem** (RFC 9457, `application/problem+json`) with one of the
+  [reasons](reasons.md), what to do about it as `remedy`, and `detail`: 400 for a request that does
+  not fit the document, 422 for one that does and cannot be carried out, 404 for what is not there,
+  409 for what the present state does not allow, 412 for another version, 503 for what may be tried
+  again.
+- Fields are those of `pools.yaml` and of the command line's `--json`; durations are seconds, times
+  ISO 8601 in UTC.
+- Logs that the API's function may not read are refused with `logs_unavailable`. Schedules are
+  written by `push-dispatch apply`, unless the function has the variables
+  `PUSH_DISPATCH_SCHEDULE_*`: otherwise `schedules_unknown`. What concerns the system itself, such
+  as `doctor` and dead letters, is left to the command line.
+
+## Requests
+"""
+
+_AFTER_REQUESTS = """
+## Queries and bodies
+"""
+
+_OLD_API = """
+## Before version 1
+
+These remain as they were. An error is `{"reason", "message"}`; invalid input is 400.
 
 | request | what it does |
 |---|---|
@@ -167,11 +211,68 @@ of 201, with the same run. The body is the document of a [Run Requested event](e
 def api() -> Iterator[str]:
     """`api.md`."""
     yield from _ABOUT_API.splitlines()
+    group = ""
+    for route in sorted(TABLE.routes, key=_order):
+        if group != (group := route.segments[1]):
+            yield from (
+                "",
+                f"### {group}",
+                "",
+                "| request | what it does | takes |",
+                "|---|---|---|",
+            )
+        kinds = [kind.__name__ for kind in (route.query, route.body) if kind is not Nothing]
+        takes = ", ".join(f"[{kind}](#{kind.lower()})" for kind in kinds)
+        yield f"| `{route.method} {route.path}` | {route.summary} | {takes} |"
+    yield from _AFTER_REQUESTS.splitlines()
+    schemas = document()["components"]["schemas"]
+    described = set(asks.__dict__) & {n for n, s in schemas.items() if "properties" in s}
+    for kind in sorted(described):
+        yield from _kind(kind, schemas[kind])
+    yield from _OLD_API.splitlines()
     for path, methods in openapi()["paths"].items():
         for method, operation in methods.items():
             queries = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
             query = f"?{'&'.join(queries)}" if queries else ""
             yield f"| `{method.upper()} {path}{query}` | {operation['summary']} |"
+
+
+def _order(route: Route) -> int:
+    """Pools first, then what belongs to no pool, then the API itself."""
+    groups = ("pools", "deployments", "apply", "platforms", "templates", "reasons")
+    group = route.segments[1]
+    return groups.index(group) if group in groups else len(groups)
+
+
+def _kind(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield from ("", f"### {name}", "", " ".join(schema["description"].split()), "")
+    yield from ("| field | what it takes |", "|---|---|")
+    for field, options in schema["properties"].items():
+        required = ", required" if field in schema.get("required", ()) else ""
+        yield f"| `{field}` | {_taken(options)}{required} |"
+
+
+def _taken(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_taken(option) for option in schema["anyOf"])
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2]}`"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    kind = str(schema.get("type", "any value"))
+    if kind == "array":
+        return f"list of {_taken(schema['items'])}"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        kind += f" from {low:,} to {high:,}"
+    elif "exclusiveMinimum" in schema:
+        kind += f" above {schema['exclusiveMinimum']:g}, at most {high:g}"
+    if "maxLength" in schema:
+        kind += f" of at most {schema['maxLength']:,} characters"
+    if schema.get("format") == "date-time":
+        kind = "time with a time zone"
+    about = schema.get("description", "").rstrip(".")
+    return f"{kind}: {about}" if about else kind
 
 
 _ABOUT_VARIABLES = """\

@@ -20,7 +20,7 @@ module "api" {
     local.may.use_key,
     {
       Effect   = "Allow"
-      Action   = ["dynamodb:Query"]
+      Action   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"]
       Resource = aws_dynamodb_table.table.arn
     },
   ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from push_dispatch.api.v1 import TABLE
+from push_dispatch.api.v1.document import document as openapi
 from push_dispatch.platforms.templates import default_template
 from tests.fakes.api_v1 import Api
 from tests.fakes.world import World
@@ -176,3 +178,15 @@ def test_a_document_names_no_file_of_the_server(api: Api, where: str) -> None:
     got = api("POST", "/apply", {"document": {"pools": {"q": pool}}})
     assert (got.status, got.reason) == (422, "invalid_input")
     assert "not a file" in got.json["detail"]
+
+
+def test_the_document_names_every_type_once_and_every_route() -> None:
+    """Types of the same name would get names that no generator can use."""
+    document = openapi()
+    assert not [name for name in document["components"]["schemas"] if "." in name]
+    described = {
+        (method.upper(), path) for path, methods in document["paths"].items() for method in methods
+    }
+    assert described == {(route.method, route.path) for route in TABLE.routes}
+    names = [route.name for route in TABLE.routes]
+    assert len(names) == len(set(names))
