@@ -170,9 +170,9 @@ the API itself come from the same table of routes.
   request reads more than 1,000 runs. Runs come newest first; those with an idempotency key come
   behind the others, because their ids are not in the order of time.
 - **Configuration has a version**, its `ETag`. With `If-Match` a change is made only to that
-  version: otherwise 412. For pools and queues this is exact, also against changes at the same moment; a
-  deployment is compared before it is written. `If-None-Match: *` creates and never replaces. In a
-  `PATCH`, what is absent stays as it is, and null clears a limit or a rate.
+  version: otherwise 412. For pools and queues this is exact, also against changes at the same
+  moment; a deployment is compared before it is written. `If-None-Match: *` creates and never
+  replaces. In a `PATCH`, what is absent stays as it is, and null clears a limit or a rate.
 - **Submitting** is safe to repeat with the header `Idempotency-Key`, or `idempotency_key` in the
   body: the same request answers 200 instead of 201, with the same run; another request with that
   key is an error, 422. Retrying a run is idempotent by itself: a run has one successor.
