@@ -46,6 +46,11 @@ for _name, _module, _summary in (
 ):
     app.command(f"push_dispatch.cli.commands.{_module}:app", name=_name, help=_summary)
 app.command(
+    "push_dispatch.cli.commands.dashboard:dashboard",
+    name="dashboard",
+    help="Show pools in a browser.",
+)
+app.command(
     "push_dispatch.cli.commands.doctor:doctor",
     name="doctor",
     help="Check that everything works that runs need.",

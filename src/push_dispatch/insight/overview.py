@@ -168,8 +168,10 @@ def _holder(facts: _Facts, holder: Any) -> dict[str, Any]:
     started = current.started_at if current and current.number == holder.attempt else None
     return {
         "id": f"{facts.pool.name}.{holder.run}",
+        "name": run.name if run else None,
         "queue": holder.queue,
         "deployment": (run.deployment if run else holder.deployment) or None,
+        "due": iso(run.due) if run else None,
         "since": iso(holder.since),
         "started": iso(started),
         "state": run.state.value if run else RunState.SCHEDULED.value,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from push_dispatch.core.errors import Invalid, PushDispatchError
-from push_dispatch.core.model import Attempt
+from push_dispatch.core.model import Attempt, Pool, Run
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Request
 from push_dispatch.core.template import render
@@ -18,7 +18,7 @@ from push_dispatch.platforms.registry import Entry, entry_for, needs_command
 from push_dispatch.ports import Ports
 from push_dispatch.ports.reporter import Reporter
 
-__all__ = ["leaves", "rendered"]
+__all__ = ["leaves", "rendered", "rendered_run"]
 
 
 def rendered(ports: Ports, request: Request) -> dict[str, Any]:
@@ -26,21 +26,45 @@ def rendered(ports: Ports, request: Request) -> dict[str, Any]:
     NotFound as submitting would."""
     pool = pool_named(ports, request.pool)
     run = prepare(ports, pool, request)
-    template = ports.store.template(pool.name, pool.template)
+    template = _template(ports, pool, pool.template)
+    check(template, layers_of(run), needs_command(pool.type))
+    return _view(ports, pool, run, _first(pool), template)
+
+
+def rendered_run(ports: Ports, run: Run) -> dict[str, Any]:
+    """Return the job of a run's last attempt, or of the first that it will have. Secrets stand as
+    references. Raises Invalid, NotFound, Rejected."""
+    pool = pool_named(ports, run.pool)
+    attempt = run.current or _first(pool)
+    return _view(
+        ports, pool, run, attempt, _template(ports, pool, attempt.template or pool.template)
+    )
+
+
+def _first(pool: Pool) -> Attempt:
+    return Attempt(1, entry_for(pool.type).platform, pool.template, pool.type)
+
+
+def _template(ports: Ports, pool: Pool, digest: str) -> Mapping[str, Any]:
+    template = ports.store.template(pool.name, digest)
     if template is None:
         raise Invalid(
             f"pool {pool.name!r} has no base job template", reason=Reason.TEMPLATE_INVALID
         )
-    check(template, layers_of(run), needs_command(pool.type))
-    entry = entry_for(pool.type)
-    attempt = Attempt(1, entry.platform, pool.template, pool.type)
+    return template
+
+
+def _view(
+    ports: Ports, pool: Pool, run: Run, attempt: Attempt, template: Mapping[str, Any]
+) -> dict[str, Any]:
+    kind = attempt.type or pool.type
     url = ports.reporter.url if ports.reporter else _REPORT_URL
     job = job_for(
         run,
         attempt,
         template,
         _References(),
-        passes_secrets=_passes_secrets(ports, entry),
+        passes_secrets=_passes_secrets(ports, entry_for(kind)),
         env=ports.template_env,
         reporter=_PreviewedReporter(url, lambda: ""),
         allowed=lambda: pool.secrets,
@@ -49,7 +73,7 @@ def rendered(ports: Ports, request: Request) -> dict[str, Any]:
     return {
         "pool": pool.name,
         "queue": run.queue,
-        "type": pool.type,
+        "type": kind,
         "platform": attempt.platform,
         "deployment": run.deployment or None,
         "configuration": dict(job.configuration),

@@ -28,6 +28,7 @@ from typing import Any, Self, TextIO
 import psutil
 
 from push_dispatch.adapters.telemetry import logger
+from push_dispatch.api.dashboard import page
 from push_dispatch.api.gateway import reply_to
 from push_dispatch.bootstrap import prefect_bridge
 from push_dispatch.core.errors import Refused
@@ -123,7 +124,7 @@ class LocalRuntime:
         try:
             # One token for as long as the directory lives, as with the key of reports.
             token = _kept(self._data_dir / "api-token")
-            self._api = ApiServer(lambda request: reply_to(self.ports, request), token)
+            self._api = ApiServer(lambda request: reply_to(self.ports, request), token, pages=page)
             self._record = self._create(self._backing.start())
             environ = environ_of(self._record, self._environ)
             self.ports = self._with_platforms(self._backing.ports(environ))

@@ -512,8 +512,10 @@ class SlotHolder(Answer, frozen=True):
     """One slot that is held. `started` is null until the platform has started the run."""
 
     id: str
+    name: str | None
     queue: str
     deployment: str | None
+    due: datetime | None
     since: datetime
     started: datetime | None
     state: RunState

@@ -18,6 +18,7 @@ from push_dispatch.api.v1.configuration import (
     pool_of,
     queue_of,
     template_of,
+    whole,
 )
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.pools import (
@@ -112,6 +113,23 @@ def change_pool_settings(call: Call[Nothing, asks.PoolChange]) -> Answer:
     def changed(pool: Pool) -> Pool:
         check_match(call.headers, str(pool.version), f"pool {name!r}")
         after = changed_pool(pool, call.body)
+        return after if digest is None else replace(after, template=digest)
+
+    return _pool(call, change_pool(call.ports, name, changed))
+
+
+@TABLE.route(
+    "POST", "/v1/pools/{pool}/change", {200: answers.Pool}, headers=("If-Match",), etag=True
+)
+def change_pool_and_queues(call: Call[Nothing, asks.Change]) -> Answer:
+    """Change what is given of a pool and of its queues, all at once or not at all: what
+    `simulate` has tried out, in the same words."""
+    name, template = call.path["pool"], call.body.pool.base_job_template
+    digest = None if template is UNSET else keep_template(call.ports, name, template)
+
+    def changed(pool: Pool) -> Pool:
+        check_match(call.headers, str(pool.version), f"pool {name!r}")
+        after = whole(pool, call.body)
         return after if digest is None else replace(after, template=digest)
 
     return _pool(call, change_pool(call.ports, name, changed))

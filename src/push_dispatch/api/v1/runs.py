@@ -24,7 +24,7 @@ from push_dispatch.insight.explain import explain
 from push_dispatch.insight.history import history_of
 from push_dispatch.insight.listing import run_named, run_views
 from push_dispatch.insight.logs import attempt_of, part_of
-from push_dispatch.insight.render import rendered
+from push_dispatch.insight.render import rendered, rendered_run
 from push_dispatch.insight.selection import Filter, page_of
 from push_dispatch.insight.views import explanation_view
 from push_dispatch.ports import Ports
@@ -147,6 +147,13 @@ def move_run(call: Call[Nothing, asks.Move]) -> Answer:
 def explain_run(call: Call[Nothing, Nothing]) -> Answer:
     """Explain why a run is where it is, who holds the slots, when it will start, what to do."""
     return Answer(explanation_view(explain(call.ports, _id(call))))
+
+
+@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/render", {200: answers.Rendered})
+def show_rendered_run(call: Call[Nothing, Nothing]) -> Answer:
+    """Show what was sent to the platform for the last attempt of a run, or will be for its first,
+    and where each value comes from. Secrets stand as references."""
+    return Answer(rendered_run(call.ports, run_named(call.ports, _id(call))))
 
 
 @TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/events", {200: answers.Events})

@@ -117,6 +117,17 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def _page(record: Record) -> str:
+    """Where the dashboard is. What is piped may end in a log, where no token belongs."""
+    import sys
+
+    from push_dispatch.api.dashboard import address
+
+    if sys.stdout.isatty():
+        return address(record.api, record.token)
+    return f"{record.api}/ (open it with: push-dispatch dashboard)"
+
+
 def _tell(record: Record, data_dir: Path | None) -> None:
     kept = "kept" if data_dir else "gone when it stops (keep it with --data-dir)"
     say(f"Local runtime {record.name!r} is up.")
@@ -126,6 +137,7 @@ def _tell(record: Record, data_dir: Path | None) -> None:
             f"  key      {record.key} is the AWS access key of {record.endpoint}; the secret is any"
         )
     say(f"  log      {record.log}")
+    say(f"  page     {_page(record)}")
     say("In another terminal:")
     say("  push-dispatch pool create my-pool --type process --limit 2")
     say("  push-dispatch run submit my-pool --wait -- echo hello")
