@@ -221,5 +221,6 @@ addEventListener('popstate', () => {
 });
 new ResizeObserver(() => S.data && draw()).observe($('main'));
 await refresh();
+performance.mark('ready');
 if (S.run) showRun();
 if (S.pool) loadReasons().catch(problem);

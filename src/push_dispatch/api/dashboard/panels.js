@@ -4,7 +4,7 @@ import { S, color, now } from './state.js';
 
 const DENSE = 48;
 const LINE = 8, RUNS = 16;
-export const MARKS = { COMPLETED: '✓', FAILED: '✕', CRASHED: '⚡', TIMED_OUT: '⏱', CANCELLED: '■' };
+export const MARKS = { COMPLETED: '✓', FAILED: '✕', CRASHED: '⚡', TIMED_OUT: '◷', CANCELLED: '■' };
 const GOOD = { COMPLETED: 'ok', CANCELLED: 'mut' };
 
 export function drawPanels(open) {
@@ -83,7 +83,7 @@ function line(open) {
   const total = `${data.waiting_total}${data.waiting_more ? '+' : ''}`;
   text($('line-sum'), data.waiting_total ? `${total} waiting, in the order in which they start` : 'nobody waits');
   const next = data.waiting.find((run) => run.estimated_start);
-  text($('line-next'), next ? `next ${soon(ms(next.estimated_start))}` : '');
+  text($('line-next'), next ? `next start ${soon(ms(next.estimated_start))}` : '');
   more($('line-more'), 'line', data.waiting.length - LINE, data.waiting_total - data.waiting.length);
   if (!data.waiting_total) {
     const full = data.limit !== null && data.slots_used >= data.limit;
@@ -152,7 +152,7 @@ function runs(open) {
   const scale = (moment) => (100 * (Math.min(Math.max(moment, begin), now()) - begin)) / (now() - begin);
   keyed(rows, shown, (run) => run.id, (run) => ganttRow(run, open), (el, run) => drawGanttRow(el, run, scale));
   const { times, seconds } = ticks(begin, now(), Math.max(2, Math.floor(axis.clientWidth / 90)));
-  axis.replaceChildren(...times.map((t) => h('span', { style: { left: `${scale(t)}%` } }, clock(t, seconds))));
+  axis.replaceChildren(...times.map((t) => h('span', { class: scale(t) > 96 ? 'edge' : '', style: { left: `${scale(t)}%` } }, clock(t, seconds))));
   more($('runs-more'), 'runs', all.length - RUNS, 0);
   if (!shown.length) {
     $('runs-more').replaceChildren(hint('No run in this time. Submit one, and watch it here:', `push-dispatch run submit ${data.name} -- echo hello`));

@@ -2,7 +2,7 @@
 import { $, api, at, attr, command, h, problemView, say, span } from './dom.js';
 import { S, color } from './state.js';
 
-const W = { pool: null, limit: undefined, queues: new Map(), result: null, asked: 0, timer: 0, busy: null };
+const W = { pool: null, limit: undefined, queues: new Map(), result: null, asked: -Infinity, timer: 0, busy: null };
 const AGAIN = 15000;
 
 export const future = () => (S.what && W.pool === S.pool && W.result ? (changed() ? W.result.changed : W.result.now).occupancy : null);
@@ -56,7 +56,7 @@ function reset() {
 }
 
 function build() {
-  if (W.pool !== S.pool) Object.assign(W, { limit: undefined, result: null, queues: new Map(), asked: 0 });
+  if (W.pool !== S.pool) Object.assign(W, { limit: undefined, result: null, queues: new Map(), asked: -Infinity });
   W.pool = S.pool;
   W.shape = shape();
   const limit = W.limit === undefined ? S.data.limit : W.limit;
@@ -184,7 +184,7 @@ async function carryOut(button) {
 
 export function toggle() {
   S.what = !S.what;
-  W.asked = 0;
+  W.asked = -Infinity;
   drawWhatIf();
   if (S.what) $('what').querySelector('input[type=range]')?.focus();
 }
