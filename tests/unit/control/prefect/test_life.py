@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from push_dispatch.control.prefect import tick as ticking
-from push_dispatch.control.prefect.runs import Turn, newest as newest_runs
+from push_dispatch.control.prefect.runs import Turn, newest
 from push_dispatch.core.model import RunState
 from push_dispatch.ports import Ports
 from tests.fakes.bridged import START, Bridged, Clock
@@ -642,14 +641,13 @@ def test_a_pool_that_cannot_be_served_costs_the_others_nothing(
     run = server.flow_run(server.deployment("g", good))
     ours.attach("bad")
     ours.attach("good")
-    real = newest_runs
 
-    def newest(ports: Ports, pool: str, flow_runs: Iterable[str]) -> dict[str, Turn]:
+    def broken(ports: Ports, pool: str, flow_runs: Iterable[str]) -> dict[str, Turn]:
         if pool == "bad":
             raise TypeError("a document that nobody has thought of")
-        return real(ports, pool, flow_runs)
+        return newest(ports, pool, flow_runs)
 
-    monkeypatch.setattr(ticking, "newest", newest)
+    monkeypatch.setattr("push_dispatch.control.prefect.tick.newest", broken)
     assert ours.tick().failed == ["bad"]
     ours.deliver()
     assert ours.started(run) == 1
