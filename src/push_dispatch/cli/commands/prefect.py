@@ -96,6 +96,8 @@ def attach(
         return
     pool = done.attachment.pool
     say(f"Attached work pool {work_pool!r} of Prefect {done.version} as pool {pool!r}.")
+    if chosen.local is None:
+        dim("→ push-dispatch prefect status tells whether the function serves it (EnablePrefect)")
     if not wanted.hint_url:
         dim("→ ad-hoc runs start within a minute: with --hint-url they start at once")
 
@@ -160,15 +162,16 @@ def shadow(
 def status(*, common: Common = Common()) -> None:
     """List the attached pools, and what is wrong with them."""
     from push_dispatch.cli.tables import show_table
-    from push_dispatch.control.prefect.attachment import attachments
+    from push_dispatch.control.prefect.attachment import attachments, problem_of
 
-    found = attachments(backend(common).ports)
+    ports = backend(common).ports
+    found = [(a, problem_of(a, ports.clock())) for a in attachments(ports)]
     if common.json:
-        print_json([_shown(attachment) for attachment in found])
+        print_json([_shown(attachment) | {"problem": problem} for attachment, problem in found])
         return
     rows = [
-        (a.pool, a.work_pool, a.address.api_url, _state(a), _time(a.mirrored_at), a.problem)
-        for a in found
+        (a.pool, a.work_pool, a.address.api_url, _state(a), _time(a.mirrored_at), problem)
+        for a, problem in found
     ]
     titles = ("POOL", "WORK POOL", "SERVER", "STATE", "MIRRORED", "PROBLEM")
     show_table(titles, rows, nothing="No pool is attached to a Prefect server.")

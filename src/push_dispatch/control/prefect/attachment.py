@@ -20,11 +20,15 @@ __all__ = [
     "attachments",
     "forget",
     "note",
+    "problem_of",
     "remember",
 ]
 
 #: The function, and the queue, that attempts of attached pools pass before they are pushed.
 GATEWAY = "prefect"
+
+#: The prefect function reads pools each five minutes; unread for so long, it does not run.
+UNSEEN_MINUTES = 15
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -117,6 +121,17 @@ class Bridge:
 def attachments(ports: Ports) -> list[Attachment]:
     """Every attachment, in the order of our names."""
     return [Attachment.read(document) for document in ports.store.attachments().values()]
+
+
+def problem_of(attachment: Attachment, now: int) -> str:
+    """What is wrong with an attachment, for people; empty if nothing is."""
+    minutes = (now - attachment.mirrored_at) // 60_000
+    if attachment.problem or minutes < UNSEEN_MINUTES:
+        return attachment.problem
+    return (
+        f"the server was not read for {minutes} minutes: is the prefect function deployed "
+        "(EnablePrefect), and does it run?"
+    )
 
 
 def attached(ports: Ports, pool: str) -> Attachment:

@@ -8,6 +8,7 @@ import pytest
 
 from push_dispatch.control.pools import change_pool, delete_pool
 from push_dispatch.control.prefect.attach import Wanted, attach, detach
+from push_dispatch.control.prefect.attachment import attached, problem_of
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused, Unavailable
 from push_dispatch.core.model import RunState
 from push_dispatch.ports.prefect import Address
@@ -247,6 +248,17 @@ def test_what_the_server_decides_is_not_changed_here(server: FakePrefect, ours: 
     pool = ours.store.pool("etl")
     assert pool is not None
     assert pool.hold_seconds == 60, "what is ours stays"
+
+
+def test_a_pool_that_no_function_serves_has_a_problem(server: FakePrefect, ours: Bridged) -> None:
+    server.pool("etl")
+    attachment = ours.attach("etl").attachment
+    assert problem_of(attachment, START + 14 * 60_000) == ""
+    assert "is the prefect function deployed" in problem_of(attachment, START + 15 * 60_000)
+    server.down = True
+    ours.tick()
+    unreachable = attached(ours.ports, "etl")
+    assert "cannot be reached" in problem_of(unreachable, START)
 
 
 def test_a_pool_that_is_not_attached_cannot_be_detached(ours: Bridged) -> None:
