@@ -31,6 +31,7 @@ module "dispatch" {
     local.may.use_line,
     local.may.wake,
     local.may.give_orders,
+    local.may.claim,
     local.may.use_key,
   ]
 
@@ -101,6 +102,7 @@ module "sweep" {
     local.may.change_items,
     local.may.wake,
     local.may.give_orders,
+    local.may.claim,
     local.may.use_key,
     {
       Effect   = "Allow"

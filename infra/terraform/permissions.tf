@@ -37,9 +37,13 @@ locals {
         local.has_cloud_run ? aws_sqs_queue.queue["cloud_run"].arn : null,
         local.has_aci ? aws_sqs_queue.queue["aci"].arn : null,
         local.has_modal ? aws_sqs_queue.queue["modal"].arn : null,
-        local.has_prefect ? aws_sqs_queue.queue["prefect"].arn : null,
       ]
     }
+    claim = local.has_prefect ? {
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = aws_sqs_queue.queue["prefect"].arn
+    } : null
     use_key = local.has_key ? {
       Effect   = "Allow"
       Action   = ["kms:Decrypt", "kms:GenerateDataKey"]

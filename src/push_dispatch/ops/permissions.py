@@ -34,16 +34,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "finish": ("dynamodb:GetItem", "dynamodb:PutItem"),
         "notify": ("events:PutEvents",),
-        "prefect": (
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "secretsmanager:GetSecretValue",
-            "sqs:SendMessage",
-        ),
         "push": ("dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"),
         "report": (
             "dynamodb:GetItem",
