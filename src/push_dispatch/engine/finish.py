@@ -15,6 +15,7 @@ from push_dispatch.core.bounds import LAST_TIME, short
 from push_dispatch.core.errors import NotFound, PlatformError
 from push_dispatch.core.events import Observe, TimeOut
 from push_dispatch.core.model import Observation, Run, Status, parse_run_id
+from push_dispatch.engine.overtime import overtime
 from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.capabilities import capabilities_of, cleaner, log_reader
@@ -81,6 +82,8 @@ def _apply(ports: Ports, seen: Observation) -> Run | None:
     poll, never before."""
     run = finish(ports, seen)
     if run is None or run.attempt != seen.attempt or seen.status not in _ALIVE:
+        return run
+    if overtime(ports, run) is None:
         return run
     return transition(ports, run.pool, run.uuid, TimeOut(seen.attempt), run=run)
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from push_dispatch.core.canonical import digest_of
-from push_dispatch.core.ending import overdue
 from push_dispatch.core.errors import NotFound, PushDispatchError
 from push_dispatch.core.events import Expire, TimeOut
 from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
@@ -27,6 +26,7 @@ from push_dispatch.engine.dispatch import (
 )
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import has_lanes, heads_of_lanes, unpark_queue
+from push_dispatch.engine.overtime import overtime
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch
@@ -167,12 +167,12 @@ def push_again(
 def stop_overdue(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
     """Runs beyond their timeout, and attempts that do not begin. The change of state is the order
     to stop them. Of whom nothing was heard is polled first: see `finish.look`."""
-    now = ports.clock()
     for _, run in held:
-        found = overdue(run, now) if run else None
+        found = overtime(ports, run) if run else None
         if run is None or run.current is None or found is None:
             continue
-        if now - found[1] >= UNSEEN_SECONDS * 1000 or not _is_silent(ports, run.current):
+        _, over = found
+        if over >= UNSEEN_SECONDS * 1000 or not _is_silent(ports, run.current):
             transition(ports, run.pool, run.uuid, TimeOut(run.attempt), run=run)
             swept.stopped += 1
 

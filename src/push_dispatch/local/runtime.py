@@ -48,6 +48,7 @@ from push_dispatch.local.discovery import (
 from push_dispatch.local.embedded import Embedded
 from push_dispatch.local.filters import WATCH_FILTERS
 from push_dispatch.local.loops import Loop
+from push_dispatch.local.naps import Naps
 from push_dispatch.local.reports import ReportServer
 from push_dispatch.local.tidy import Tidy
 from push_dispatch.local.timers import TOLD_SECONDS, UNTOLD_SECONDS, ScheduleTimer
@@ -62,6 +63,8 @@ log = logging.getLogger(__name__)
 
 #: A minute in AWS, which has no shorter schedule; timeouts and silent runs are noticed by it.
 SWEEP_SECONDS = 5
+#: Platforms whose attempts sleep when this machine does.
+_OF_THIS_MACHINE = ("docker", "process")
 
 
 class LocalRuntime:
@@ -189,7 +192,12 @@ class LocalRuntime:
         # One key for as long as the directory lives: jobs outlive a restart of the runtime.
         key = _kept(self._data_dir / "report-key")
         reporter = Reporter(f"http://127.0.0.1:{self._reports.port}", lambda: key)
-        return replace(ports, platform=platform, reporter=reporter)
+        self._naps = naps = Naps(self._data_dir / "naps.json", ports.clock)
+
+        def slept(platform: str, since: int) -> int:
+            return naps.since(since) if platform in _OF_THIS_MACHINE else 0
+
+        return replace(ports, platform=platform, reporter=reporter, slept=slept)
 
     def _connect(self, retention_days: int) -> None:
         ports = self.ports
@@ -217,13 +225,18 @@ class LocalRuntime:
         loops = [Loop(each.name, each.step, each.signal) for each in work]
         self._loops = [
             *loops,
-            Loop("sweep", lambda: _swept(ports)),
+            Loop("sweep", self._sweep),
             Loop("tidy", tidy.step),
             Loop("schedules", timer.step, changed),
             Loop("prefect", local_bridge.step, local_bridge.signal),
         ]
         for loop in self._loops:
             loop.start()
+
+    def _sweep(self) -> float:
+        self._naps.look()
+        sweep.handle(self.ports)
+        return SWEEP_SECONDS
 
     def _lock_directory(self) -> None:
         """Two runtimes on one directory would overwrite each other's state."""
@@ -254,11 +267,6 @@ def _emulated(folder: Path) -> Backing:
     from push_dispatch.local.emulated import Emulated  # noqa: PLC0415 - only for --aws
 
     return Emulated(folder)
-
-
-def _swept(ports: Ports) -> float:
-    sweep.handle(ports)
-    return SWEEP_SECONDS
 
 
 def _log_to(file: TextIO) -> None:

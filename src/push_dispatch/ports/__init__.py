@@ -44,6 +44,9 @@ class Ports:
     meter: Meter = no_meter
     #: Waits a moment, at random, before the n-th retry (from 0) of a race that was lost.
     rest: Callable[[int], None] = lambda _race: None
+    #: For how many milliseconds since a time an attempt of that platform did not run, because the
+    #: machine that it is on was asleep.
+    slept: Callable[[str, int], int] = lambda _platform, _since: 0
 
     @contextmanager
     def timed(self, platform: str, call: str) -> Iterator[None]:

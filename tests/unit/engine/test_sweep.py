@@ -133,6 +133,28 @@ def test_who_is_silent_and_alive_after_its_time_is_stopped(world: World) -> None
     assert (the_run(world).state, the_run(world).reason) == (RunState.CRASHED, "timed_out")
 
 
+def test_the_time_that_the_machine_slept_does_not_count(world: World) -> None:
+    """A laptop that naps for an hour does not end what it runs."""
+    slept = 0
+    world.ports = replace(world.ports, slept=lambda platform, since: slept)
+    pushed(world, Request(POOL, timeout_seconds=100))
+    [container] = world.platform.live()
+    world.platform.begin(container)
+    world.deliver_all()
+    for awake in (40_000, 40_000):
+        slept += 3_600_000
+        world.now += awake + 3_600_000
+        world.sweep()
+        world.deliver_all()
+        assert the_run(world).state is RunState.RUNNING
+    world.now += 30_000
+    world.sweep()
+    world.deliver_all()
+    world.sweep()
+    world.deliver_all()
+    assert (the_run(world).state, the_run(world).stop) == (RunState.CANCELLING, "timed_out")
+
+
 # -- malformed items -----------------------------------------------------------------------------
 
 
