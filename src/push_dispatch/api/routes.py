@@ -185,7 +185,7 @@ def show_explanation(run: str) -> Document:
     return explanation_view(explain(_ports(), run))
 
 
-@app.post("/runs/<run>/cancel", summary="Stop it, whatever its state")
+@app.post("/runs/<run>/cancel", summary="Stop it in any state")
 def cancel_run(run: str) -> Document:
     [view] = run_views(_ports(), [cancel(_ports(), run)])
     return view

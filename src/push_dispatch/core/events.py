@@ -115,14 +115,14 @@ class Observe:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The run is to end: somebody has cancelled it, or it is malformed; `reason` says which."""
+    """End the run: a user has cancelled it, or it is malformed; `reason` says which."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class TimeOut:
-    """The attempt is to be stopped if its time is up; another one may follow."""
+    """Stop the attempt if its time is up; another one may follow."""
 
     attempt: int
 

@@ -95,7 +95,7 @@ def run_of(request: Request, *, now: int, order: str) -> Run:
 def copies(request: Request, count: int) -> list[Request]:
     """The same request `count` times; an idempotency key gets a number."""
     if count < 1:
-        raise Invalid(f"count {count} is not valid: a whole number from 1 on")
+        raise Invalid(f"count {count} is not valid: an integer of at least 1")
     if not request.idempotency_key:
         return [request] * count
     key = request.idempotency_key
@@ -132,7 +132,7 @@ def _check_numbers(request: Request) -> None:
         ("start within", request.start_within, 1),
     ):
         if value is not None and not (type(value) is int and least <= value <= LARGEST):
-            raise Invalid(f"{name} {value} is not valid: a whole number from {least} to {LARGEST}")
+            raise Invalid(f"{name} {value} is not valid: an integer from {least} to {LARGEST}")
 
 
 def _check_texts(request: Request) -> None:

@@ -36,7 +36,7 @@ __all__ = ["Passed", "dispatch", "hand_over", "wake_when_due"]
 
 log = logging.getLogger(__name__)
 
-#: Waits that nobody is to be alarmed about: it is not their time, or a person has stopped them.
+#: Wait reasons that never count as overdue: not due yet, or paused by a user.
 _NOT_OVERDUE = frozenset(
     {
         Reason.HANDING_OVER,
@@ -63,7 +63,7 @@ class Passed:
     expired: int = 0
     #: Waits by reason, as of the last pass.
     waiting: dict[str, int] = field(default_factory=dict)
-    #: Since when the run has been due that waits longest, unless somebody has paused it.
+    #: Due time of the longest-waiting run; runs paused by a user do not count.
     oldest_due: int | None = None
     races_lost: int = 0
     slots_used: int = 0
@@ -135,7 +135,7 @@ def _stop_attempts(ports: Ports, runs: Sequence[Run]) -> None:
 
 
 def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
-    """Put the places in line, and see to it that time's turn comes for those of the future."""
+    """Enqueue ready entries, and schedule a wake-up for those due later."""
     now = ports.clock()
     known = {queue.name for queue in pool.queues}
     entries = [entry for entry in hints.waiting if entry.queue in known]

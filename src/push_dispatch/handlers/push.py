@@ -1,4 +1,4 @@
-"""The function of one platform: its queue in; starts, stops and looks out.
+"""Lambda entry point of one platform: starts, stops and polls attempts from its queue.
 
 Asked directly, it says whether the credentials of its platforms are good."""
 

@@ -32,7 +32,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def handle(ports: Ports, event: Mapping[str, Any], *, rejected_queue: str = "") -> dict[str, Any]:
-    """Submit what is asked for. What can never be submitted goes to the queue of the refused,
+    """Submit what is asked for. What can never be submitted goes to the rejected-requests queue,
     with its reason; anything else that fails is raised, to be delivered again."""
     if "Records" not in event:
         return _one(ports, event, rejected_queue)

@@ -336,7 +336,7 @@ def check_pool(name: str, platforms: Sequence[str], deployed: Container[str]) ->
 def check_sign_in(told: SignedIn) -> Finding:
     """What a platform says of our credentials."""
     if told.ok is None:
-        remedy = "Submit a run, and see."
+        remedy = "Cannot be checked without a run: submit one to test."
         return warning("credentials", told.platform, told.message, remedy)
     if told.ok:
         return fine("credentials", told.platform, told.message)

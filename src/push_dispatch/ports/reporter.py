@@ -15,7 +15,7 @@ TOKEN = "PUSH_DISPATCH_REPORT_TOKEN"  # noqa: S105 - its name
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Where jobs report to, and the key of which each attempt's token is derived."""
+    """Where jobs report to, and the key from which each attempt's token is derived."""
 
     url: str
     key: Callable[[], str]

@@ -29,7 +29,7 @@ class NoSchedules:
 
 
 class UnknownSchedules:
-    """For a system in AWS of which nobody has said where it keeps its schedules."""
+    """For an AWS deployment whose schedule group is not configured."""
 
     def sync(self, deployment: str, active: Sequence[Schedule], known: Sequence[Schedule]) -> None:
         """See `Schedules.sync`. Raises Refused (`schedules_unknown`) if there are any: saved here

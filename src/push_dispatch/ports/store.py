@@ -214,7 +214,8 @@ class Store(Protocol):
         ...
 
     def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
-        """Time's next interest in this place is at `at`, or over. No effect if it is gone."""
+        """Set when the sweep next revisits this entry; None removes it from the index. No effect if
+        the entry is gone."""
         ...
 
     # -- the sweep -------------------------------------------------------------------------

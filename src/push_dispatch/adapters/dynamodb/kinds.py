@@ -30,7 +30,7 @@ def text(value: Any) -> str:
 
 
 def number(most: int) -> Callable[[Any], int]:
-    """Reads an attribute that is a whole number from 0 to `most`."""
+    """Reads an attribute that is an integer from 0 to `most`."""
 
     def read(value: Any) -> int:
         found = value.get("N")

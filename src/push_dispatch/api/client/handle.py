@@ -107,7 +107,7 @@ class RunHandle:
                 return
 
     def cancel(self) -> RunHandle:
-        """Stop it, whatever its state. Raises Refused (`already_ended`)."""
+        """Stop it in any state. Raises Refused (`already_ended`)."""
         self.view = self._client.request("POST", f"{self._path}/cancel")
         return self
 

@@ -115,7 +115,7 @@ def show_run(call: Call[asks.Wait, Nothing]) -> Answer:
 
 @TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/cancel", {200: answers.Run})
 def cancel_run(call: Call[Nothing, Nothing]) -> Answer:
-    """Stop a run, whatever its state. One that runs keeps its slot until it has stopped."""
+    """Stop a run in any state. One that runs keeps its slot until it has stopped."""
     return Answer(run_view(call.ports, cancel(call.ports, _id(call))))
 
 

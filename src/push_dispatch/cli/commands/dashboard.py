@@ -44,7 +44,7 @@ def dashboard(
     A local runtime serves it already. For a deployment, this serves it on 127.0.0.1 until Ctrl-C.
     """
     if not 0 <= port < 2**16:
-        raise Invalid(f"--port {port} is not valid: a whole number from 0 to 65535")
+        raise Invalid(f"--port {port} is not valid: an integer from 0 to 65535")
     with _served(url, port, common) as (address, waits):
         _hand_over(address, opens=not no_browser)
         if waits:

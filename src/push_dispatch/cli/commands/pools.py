@@ -245,7 +245,7 @@ def update(
 
 @app.command
 def pause(name: str, /, *, common: Common = Common()) -> None:
-    """Start nothing any more; what has started goes on."""
+    """Stop admitting runs; running ones continue."""
     _change(connect(common), name, f"Paused pool {name}.", common, paused=True)
 
 

@@ -123,7 +123,7 @@ def update(
 
 @app.command
 def pause(name: str, /, *, pool: PoolName, common: Common = Common()) -> None:
-    """Start nothing of the queue any more; what has started goes on."""
+    """Stop admitting the queue's runs; running ones continue."""
     _change(name, pool, f"Paused queue {name}.", common, paused=True)
 
 

@@ -108,7 +108,7 @@ def ls(
     from push_dispatch.insight.listing import newest_runs, run_views
 
     if limit < 1:
-        raise Invalid(f"--limit {limit} is not valid: a whole number from 1 on")
+        raise Invalid(f"--limit {limit} is not valid: an integer of at least 1")
     ports = connect(common)
     views = run_views(ports, newest_runs(ports, pool, limit, states=frozenset(state)))
     print_json(views) if common.json else show_runs(views)

@@ -43,7 +43,7 @@ def preview(
     from push_dispatch.core.schedule import check_schedule
 
     if count < 1:
-        raise Invalid(f"--count {count} is not valid: a whole number from 1 on")
+        raise Invalid(f"--count {count} is not valid: an integer of at least 1")
     expression = schedule_of("default", cron, every, at, timezone)
     if expression is not None:
         check_schedule(expression)

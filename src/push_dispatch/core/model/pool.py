@@ -204,7 +204,7 @@ def check_limit(limit: int | None, what: str) -> int | None:
     if limit is None or (type(limit) is int and 0 <= limit <= MAX_SLOTS):
         return limit
     raise Invalid(
-        f"limit {limit} of {what} is not valid: a whole number from 0 to {MAX_SLOTS}, or none",
+        f"limit {limit} of {what} is not valid: an integer from 0 to {MAX_SLOTS}, or none",
         reason=Reason.INVALID_LIMIT,
     )
 

@@ -1,8 +1,8 @@
 """How are attempts started, watched and stopped on Vertex AI?
 
 Vertex AI gives ids itself and takes the same job twice, so a push looks for the attempt's labels
-before it creates. Lists may lag behind: that there is none is believed only some time after the
-attempt was claimed.
+before it creates. Lists may lag behind: absence is trusted only once SETTLE_SECONDS have passed
+since the claim.
 
     PUSH_DISPATCH_VERTEX_ENDPOINT   replaces https://REGION-aiplatform.googleapis.com
 """

@@ -1,0 +1,64 @@
+"""Does what a user reads use the field's words? See CONTRIBUTING.md, "Plain English"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from push_dispatch.core.reasons import Reason
+from push_dispatch.ports.meter import METRICS
+
+ROOT = Path(__file__).parents[3]
+#: What to write instead.
+BETTER = {
+    r"\banew\b": "again",
+    r"\bput right\b": "repair",
+    r"\bnobody\b": "name the thing, or use the passive",
+    r"\bsomebody\b": "a user, another client",
+    r"\bwhatever\b": "any, every",
+    r"\bis no (number|object|list|text|name)\b": "is not a ...",
+    r"\bfrom \d+ on\b": "of at least N",
+    r"\bgiven up\b": "dead-lettered, stopped",
+    r"\bforestalled\b": "lost to a concurrent writer",
+    r"\bpatience\b": "rate limit, back-off",
+    r"\bsee to it\b": "ensure",
+    r"\bwhose turn\b": "the next in order",
+    r"\btold (of|by|apart|that)\b": "reported, identified by",
+    r"\bthe queue of the\b": "name the queue",
+}
+#: History, and other people's words.
+ELSEWHERE = ("docs/decisions/", "docs/reference/variables.json")
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Each text that a user reads, with its name."""
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        name = str(page.relative_to(ROOT))
+        if not name.startswith(ELSEWHERE):
+            yield name, page.read_text("utf-8")
+    for reason in Reason:
+        yield f"reason {reason}", f"{reason.about.sentence} {reason.about.remedy}"
+    for metric in METRICS.values():
+        yield f"metric {metric.name}", metric.sentence
+
+
+TEXTS = dict(pages())
+
+
+@pytest.mark.parametrize("word", BETTER)
+def test_a_user_reads_the_fields_words(word: str) -> None:
+    found = [
+        f"{name}: {line.strip()[:100]}"
+        for name, text in TEXTS.items()
+        for line in text.splitlines()
+        if re.search(word, line, re.IGNORECASE)
+    ]
+    assert not found, f"better: {BETTER[word]}\n" + "\n".join(found)
+
+
+def test_the_words_are_found_where_they_are() -> None:
+    assert re.search(next(iter(BETTER)), "The system was deployed anew.")
+    assert len(TEXTS) > 100
