@@ -56,8 +56,9 @@ class Backing(Protocol):
         """What is to be repeated so that changes and messages reach their functions."""
         ...
 
-    def recover(self, ports: Ports) -> None:
-        """Find what an earlier runtime has left unfinished. Before any work is done."""
+    def recover(self, ports: Ports) -> str:
+        """Find what an earlier runtime has left unfinished, before any work is done. Return what
+        there is to say of it if that one was not stopped but ended; else nothing."""
         ...
 
     def drain(self) -> None:

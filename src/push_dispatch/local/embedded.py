@@ -32,6 +32,10 @@ _PUSHERS = 8
 _EXPIRE_SECONDS = 600
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 class Embedded:
     """The file `state.db` of a directory, and pokes from whoever writes to it."""
 
@@ -75,21 +79,20 @@ class Embedded:
             Work("expire", self._expire),
         ]
 
-    def recover(self, ports: Ports) -> None:
+    def recover(self, ports: Ports) -> str:
         """Nothing is lost at a kill: changes and messages are in the file. Only what somebody was
         handling is hidden, and nobody is any more."""
         del ports
         unclean = self._running.exists()
         received = Queues(self._database, now).release()
         changes = Feed(self._database).waiting()
-        if unclean:
-            log.warning(
-                "the last runtime was not stopped but ended: going on with %s changes that were "
-                "not handled and %s messages that were being handled",
-                changes,
-                received,
-            )
         self._running.touch(mode=0o600)
+        if not unclean:
+            return ""
+        return (
+            "the last runtime was not stopped but ended: going on with "
+            f"{_counted(changes, 'change')} and {_counted(received, 'message')} in the middle"
+        )
 
     def drain(self) -> None:
         self._feed.drain()

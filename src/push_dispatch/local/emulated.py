@@ -88,11 +88,12 @@ class Emulated:
             Work("claim", claims),
         ]
 
-    def recover(self, ports: Ports) -> None:
+    def recover(self, ports: Ports) -> str:
         """What changed between the last drain of the stream and the stop: see decision 0008."""
         for name in ports.store.pool_names():
             if pool := ports.store.pool(name):
                 put_right(ports, recount(ports, pool, every_run=True, settled_seconds=0))
+        return ""  # What it had in memory is lost with it.
 
     def drain(self) -> None:
         if self._stream is not None and self._ministack.alive:

@@ -85,6 +85,8 @@ class LocalRuntime:
         aws: bool = False,
     ) -> None:
         self.name = name
+        #: What an unclean stop had left; empty after a clean one.
+        self.found = ""
         self.log = data_dir / "runtime.log"
         self._data_dir = data_dir
         self._environ = os.environ if environ is None else environ
@@ -212,11 +214,15 @@ class LocalRuntime:
                 WATCH_FILTERS,
             ),
         )
-        self._backing.recover(ports)
+        self.found = self._backing.recover(ports)
         process = ports.platform("process")
         kept = process if isinstance(process, Process) else None
         if kept is not None:
             kept.watch(lambda event: finish.handle(ports, event))
+            if self.found:
+                self.found += f", and {kept.watched} jobs that run or have ended since"
+        if self.found:
+            log.warning("%s", self.found)
         logs = (self.log, self._data_dir / "ministack.log")
         tidy = Tidy(kept, logs, retention_days)
         changed = self._backing.deployments()

@@ -48,7 +48,7 @@ def up(
         dim("starting …")
         record = runtime.start()
         try:
-            _tell(record, data_dir)
+            _tell(record, data_dir, runtime.found)
             while not stopped.wait(0.5):
                 if not runtime.alive:
                     raise Unavailable(f"MiniStack has died: see {where / 'ministack.log'}")
@@ -128,16 +128,24 @@ def _page(record: Record) -> str:
     return f"{record.api}/ (open it with: push-dispatch dashboard)"
 
 
-def _tell(record: Record, data_dir: Path | None) -> None:
+def _key(record: Record) -> str:
+    """The access key of the emulator, as with the page."""
+    import sys
+
+    shown = record.key if sys.stdout.isatty() else "as push-dispatch local ls --json shows it"
+    return f"AWS_ACCESS_KEY_ID {shown}"
+
+
+def _tell(record: Record, data_dir: Path | None, found: str) -> None:
     kept = "kept" if data_dir else "gone when it stops (keep it with --data-dir)"
     say(f"Local runtime {record.name!r} is up.")
     say(f"  state    {record.where}, {kept}")
     if record.key:
-        say(
-            f"  key      {record.key} is the AWS access key of {record.endpoint}; the secret is any"
-        )
+        say(f"  key      {_key(record)}; the secret access key can be any")
     say(f"  log      {record.log}")
     say(f"  page     {_page(record)}")
+    if found:
+        say(f"  found    {found}")
     say("In another terminal:")
     say("  push-dispatch pool create my-pool --type process --limit 2")
     say("  push-dispatch run submit my-pool --wait -- echo hello")

@@ -120,6 +120,12 @@ class Process:
                 if attempt.taken:
                     self._watch(attempt)
 
+    @property
+    def watched(self) -> int:
+        """How many attempts are watched: they run, or their end was not told yet."""
+        with self._lock:
+            return len(self._watched)
+
     # -- what is left on the disk -------------------------------------------------------------
 
     def forget(self, before: float) -> int:
