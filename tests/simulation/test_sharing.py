@@ -1,0 +1,100 @@
+"""Do limits by name, capacity, ageing, backfill and lanes hold while everything goes wrong?
+
+The simulator's own stories, in pools that have all of it. What is counted here is counted from the
+runs, not from what the ledger says of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from push_dispatch.core.model import Backfill, Holder, Ledger, NamedLimit, Pool, Run
+from push_dispatch.core.usage import Used
+from push_dispatch.engine import snapshot
+from tests.simulation.oracle import Oracle
+from tests.simulation.plan import Plan, Submit, plan_of
+from tests.simulation.progress import Progress
+from tests.simulation.simulation import simulate
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CAPACITY = 4
+
+
+def story(seed: int) -> Plan:
+    """One of the simulator's, with weights, and a pool with limits, a capacity and ageing."""
+    dice, plan = Random(seed), plan_of(seed)
+    pool = replace(
+        plan.pool,
+        limits=(NamedLimit("team", "{{ tags.team }}", limit=dice.choice((1, 2))),),
+        capacity={"w": CAPACITY * 1000},
+        weights={"w": "{{ parameters.w }}"},
+        backfill=dice.choice(list(Backfill)),
+        ageing_seconds=dice.choice((None, 60, 3600)),
+    )
+    return replace(plan, pool=pool, parts=tuple(_shared(part, dice) for part in plan.parts))
+
+
+def _shared(part: Any, dice: Random) -> Any:
+    if not isinstance(part, Submit):
+        return part
+    more: dict[str, Any] = {"parameters": {"w": dice.choice((0.5, 1, 2, CAPACITY))}}
+    if dice.random() < 0.6:
+        more["tags"] = (f"team:{dice.choice('xy')}",)
+    return replace(part, fields={**part.fields, **more})
+
+
+@pytest.fixture
+def _looks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulator knows of what the pools share, and every run whose key is full is parked."""
+    held_back = Progress._is_held_back
+
+    def check(self: Oracle, pool: Pool, after: Ledger, admitted: Sequence[Holder], _: Any) -> None:
+        # The strict order is not what these pools have: what holds somebody back keeps its place.
+        runs = self._store.runs(pool.name, (holder.run for holder in after.holders))
+        taken = sum(run.parameters["w"] for run in runs.values())
+        if taken > CAPACITY:
+            self.break_(f"{taken} taken of {CAPACITY}")
+        [limit] = pool.limits
+        for team, count in Counter(map(_team, runs.values())).items():
+            if team and limit.limit is not None and count > limit.limit:
+                self.break_(f"{count} runs of team {team}, whose limit is {limit.limit}")
+
+    def is_held_back(self: Progress, pool: Pool, run: Run) -> bool:
+        # Whoever fits beside nobody else has to start.
+        return held_back(self, pool, run) or bool(self.store.ledger(pool.name).holders)
+
+    monkeypatch.setattr(Oracle, "_check_order", check)
+    monkeypatch.setattr(Progress, "_is_held_back", is_held_back)
+    monkeypatch.setattr(snapshot, "_SLACK", 1)
+    monkeypatch.setattr(snapshot, "_BUDGET", 1)
+
+
+def _team(run: Run) -> str:
+    return next((tag for tag in run.tags if tag.startswith("team:")), "")
+
+
+@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.usefixtures("_looks_for_it")
+def test_nothing_is_exceeded_and_nobody_is_forgotten(seed: int) -> None:
+    outcome = simulate(story(seed))
+    assert outcome.broken == []
+
+
+@pytest.mark.usefixtures("_looks_for_it")
+@pytest.mark.parametrize(
+    ("clause", "what"),
+    [("fits", "taken of"), ("named_reason", "of team")],
+)
+def test_a_missing_clause_is_found_out(
+    clause: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Used, clause, lambda *_, **__: {"fits": True}.get(clause))
+    stories = (simulate(story(seed)).broken for seed in range(24))
+    assert any(what in broken for found in stories for broken in found)
