@@ -49,7 +49,12 @@ UNREACHED = {
 
 
 #: Methods that ask for nothing that others do not ask for: which.
-LIKE_OTHERS = {"store.mend_run": "store.run and store.save_run"}
+LIKE_OTHERS = {
+    "store.mend_run": "store.run and store.save_run",
+    "store.lanes": "store.line",
+    "store.newest": "store.pool",
+    "store.supersede": "store.pool and store.commit",
+}
 
 
 @dataclass(frozen=True)

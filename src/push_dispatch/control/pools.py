@@ -126,13 +126,15 @@ def change_pool(
         _check_rates(changed, before=pool)
         _check_texts(changed, before=pool)
         changed = replace(changed, laned=changed.laned or has_lanes(pool) or has_lanes(changed))
+        # Before, so that the pass that this change brings about finds them; and after, as a pass
+        # under the old limits may have parked some again.
+        _surface_if_looser(ports, pool, changed)
         try:
             saved = ports.store.save_pool(changed)
         except Conflict:
             ports.rest(race)
             continue
-        if saved.laned and is_looser(pool, saved):
-            surface_all(ports, saved)
+        _surface_if_looser(ports, pool, saved)
         return saved
     raise Conflict(f"pool {name!r} is being changed all the time")
 
@@ -351,6 +353,11 @@ def check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
     _check_rates(pool)
     _check_texts(pool)
     check_template(template)
+
+
+def _surface_if_looser(ports: Ports, before: Pool, after: Pool) -> None:
+    if after.laned and is_looser(before, after):
+        surface_all(ports, after)
 
 
 def _check_queue(queue: Queue) -> None:

@@ -20,7 +20,6 @@ from push_dispatch.core.model import Holder, Ledger, Pool, Ready
 from push_dispatch.core.usage import Used
 from push_dispatch.engine.snapshot import BATCH
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Wake
 
 __all__ = [
     "has_lanes",
@@ -111,12 +110,11 @@ def surface(
 
 
 def surface_all(ports: Ports, pool: Pool) -> None:
-    """After a limit was raised or removed: move back what has room now, and have it dispatched. The
-    sweep goes on where there are more lanes."""
+    """Where a limit is raised or removed: bring back what has room under it. The sweep goes on
+    where there are more lanes."""
     ledger = ports.store.ledger(pool.name)
     touched: list[Ready | Holder] = [*ledger.holders, *heads_of_lanes(ports, pool, "")]
-    if surface(ports, pool, ledger, touched, unlimited=True):
-        ports.messages.wake([Wake(pool.name)])
+    surface(ports, pool, ledger, touched, unlimited=True)
 
 
 def is_looser(before: Pool, after: Pool) -> bool:

@@ -40,7 +40,7 @@ POOL_UNCHANGED = (
 SWEEP_FREE = "attribute_not_exists(leased_until) OR leased_until <= :now"
 
 #: No newer run of the group is known.
-NOT_NEWER = "attribute_not_exists(#order) OR #order <= :order"
+NOT_NEWER = "attribute_not_exists(newest) OR newest <= :newest"
 
 #: Nobody has called the platform since the circuit was read.
 CIRCUIT_UNCHANGED = "next_at = :next_at OR (:next_at = :zero AND attribute_not_exists(next_at))"

@@ -319,24 +319,20 @@ class DynamoStore:
         return found & set(entries)
 
     def supersede(self, pool: str, group: str, order: str, run: str) -> str:
+        known = self._table.get(keys.pool(pool), keys.newest(group))
+        item = {**key_of(keys.pool(pool), keys.newest(group)), "run": {"S": run}}
+        item["newest"] = {"S": order}
         try:
-            before = self._table.update(
-                keys.pool(pool),
-                keys.newest(group),
-                {"order": order, "run": run},
-                UpdateExpression="SET #order = :order, #run = :run",
-                ConditionExpression=conditions.NOT_NEWER,
-                ExpressionAttributeNames={"#order": "order", "#run": "run"},
-                ReturnValues="ALL_OLD",
-            )
+            self._table.put_under(item, conditions.NOT_NEWER, {":newest": {"S": order}})
         except Lost:
             return run
-        known = str(before["run"]["S"]) if "run" in before else ""
-        return known if known != run else ""
+        # Whoever came in between is found when its turn comes.
+        before = str(known["run"]["S"]) if known else ""
+        return before if before != run else ""
 
     def newest(self, pool: str, group: str) -> str:
         item = self._table.get(keys.pool(pool), keys.newest(group))
-        return item["order"]["S"] if item else ""
+        return str(item["newest"]["S"]) if item else ""
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
         with self._table.errors():
