@@ -73,10 +73,18 @@ def _room(pool: Pool, queue: Queue, used: Used, kind: str, name: str) -> int | N
             rooms.append(queue.key_limit - used.queue_keys[queue.name, name])
         return min(rooms, default=None)
     if kind == _DEPLOYMENT:
-        limits = {slot_name(each): limit for each, limit in pool.deployment_limits.items()}
-        return limits[name] - used.deployments[name] if name in limits else None
+        limit = _deployment_limit(pool, name)
+        return None if limit is None else limit - used.deployments[name]
     limit = next((each.limit for each in pool.limits if name.startswith(f"{each.name}:")), None)
     return None if limit is None else limit - used.named[name]
+
+
+def _deployment_limit(pool: Pool, name: str) -> int | None:
+    """The limit of a deployment as a ledger names it: long names by a digest."""
+    limits = pool.deployment_limits
+    if name in limits or not name.startswith("#"):
+        return limits.get(name)
+    return next((limit for each, limit in limits.items() if slot_name(each) == name), None)
 
 
 def _digest(kind: str, name: str) -> str:

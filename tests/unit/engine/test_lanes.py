@@ -87,6 +87,7 @@ def test_a_free_key_starts_however_many_of_a_full_one_wait_before_it(ahead: int)
     [
         ({"key_limit": 1}, {"concurrency_key": "k"}),
         ({"deployment_limits": {"d": 1}}, {"deployment": "d"}),
+        ({"deployment_limits": {"nightly-" * 5: 1}}, {"deployment": "nightly-" * 5}),
         (
             {"limits": (NamedLimit("t", "{{ parameters.t }}", limit=1),)},
             {"parameters": {"t": "x"}},
