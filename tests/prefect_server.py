@@ -169,7 +169,8 @@ class PrefectServer:
 
     def call(self, method: str, path: str, body: Any = None, *, tries: int = 100) -> Any:
         """The JSON of an answer; a busy SQLite is asked again. Fails for a refusal."""
-        headers = {"Content-Type": "application/json"}
+        # Each on a connection of its own: a kept one may be closed just when it is used.
+        headers = {"Content-Type": "application/json", "Connection": "close"}
         if self.auth:
             headers |= urllib3.make_headers(basic_auth=self.auth)
         data = None if body is None else json.dumps(body).encode()

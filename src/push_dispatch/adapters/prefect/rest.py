@@ -18,7 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from push_dispatch.core.errors import Refused, Unavailable
 from push_dispatch.core.reasons import Reason
@@ -113,17 +113,25 @@ class Rest:
         if body is not None:
             sent["Content-Type"] = "application/json"
             payload = json.dumps(body).encode()
-        self.requests += 1
         try:
-            got = self._http.request(
-                method, self.base_url + path, body=payload, headers=sent, redirect=False
-            )
+            try:
+                got = self._request(method, path, payload, sent)
+            except ProtocolError:
+                # A kept connection that the server has closed meanwhile: once more, on a new one.
+                got = self._request(method, path, payload, sent)
         except HTTPError as error:
             raise Unavailable(
                 f"Prefect's API at {self.base_url} cannot be reached: {error}",
                 reason=Reason.PREFECT_UNAVAILABLE,
             ) from error
         return Reply(got.status, got.data[:_MOST_BYTES]), got.headers
+
+    def _request(
+        self, method: str, path: str, payload: bytes | None, headers: Mapping[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        self.requests += 1
+        url = self.base_url + path
+        return self._http.request(method, url, body=payload, headers=headers, redirect=False)
 
     def _checked(self, reply: Reply, path: str) -> Reply:
         """The reply, unless it says that we may not, or that the server has failed."""

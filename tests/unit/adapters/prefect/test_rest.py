@@ -81,6 +81,18 @@ def test_a_short_retry_after_is_waited_for(server: Server) -> None:
     assert pauses == [1.0]
 
 
+def test_a_connection_that_was_closed_meanwhile_is_replaced_at_once(server: Server) -> None:
+    pauses: list[float] = []
+    client = rest(server, pauses)
+    client.call("GET", "/admin/version")
+    server.lose_reply(0)
+    assert client.call("GET", "/admin/version").json == "3.9.1"
+    assert pauses == []
+    server.down = True
+    with pytest.raises(Unavailable):
+        client.call("GET", "/admin/version")
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_credentials_that_are_refused(server: Server, status: int) -> None:
     server.refuse_next(Answer(status, {"detail": "Unauthorized"}))

@@ -240,17 +240,21 @@ def test_two_bridges_on_one_pool_start_each_run_once(server: FakePrefect, clock:
     assert [sum(each.started(run) for each in both) for run in runs] == [1] * 12
 
 
-def test_a_claim_whose_reply_was_lost_is_ours(server: FakePrefect, ours: Bridged) -> None:
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_claim_whose_reply_was_lost_is_ours(
+    server: FakePrefect, ours: Bridged, lost: int
+) -> None:
     deployment = server.deployment("d", server.pool("etl"))
     ours.attach("etl")
     run = server.flow_run(deployment)
     ours.tick()
-    server.lose_reply(0)
+    for call in range(lost):
+        server.lose_reply(call)
     ours.deliver()
     assert server.state(run)[0] == "PENDING"
-    assert ours.started(run) == 0
     ours.minute()
     assert ours.started(run) == 1
+    assert [state["type"] for state in server.history[run]] == ["SCHEDULED", "PENDING"]
 
 
 def test_a_deployment_at_its_limit_gives_the_slot_back_and_the_run_waits(
