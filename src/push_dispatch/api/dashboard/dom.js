@@ -56,7 +56,7 @@ export function keyed(parent, items, key, make, update) {
 
 /** A command to type, with a button that copies it. */
 export function command(line) {
-  const copy = h('button', { type: 'button', class: 'copy', 'aria-label': `Copy: ${line}`, title: 'Copy' }, '⧉');
+  const copy = h('button', { type: 'button', class: 'copy', 'aria-label': `Copy: ${line}`, title: 'Copy' }, 'copy');
   copy.addEventListener('click', async () => {
     await navigator.clipboard.writeText(line);
     say('Copied.');
