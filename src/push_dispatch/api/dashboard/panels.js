@@ -3,7 +3,7 @@ import { $, attr, clock, command, h, keyed, label, ms, rough, span, tail, text, 
 import { S, color, now } from './state.js';
 
 const DENSE = 48;
-const LINE = 8, RUNS = 16;
+const LINE = 10, RUNS = 16;
 export const MARKS = { COMPLETED: '✓', FAILED: '✕', CRASHED: '⚡', TIMED_OUT: '◷', CANCELLED: '■' };
 const GOOD = { COMPLETED: 'ok', CANCELLED: 'mut' };
 
@@ -194,7 +194,7 @@ function bar(el, from, to, scale) {
 
 // -- waits ------------------------------------------------------------------------------------
 
-const bound = (s) => (s < 60 ? `${s} s` : s < 3600 ? `${s / 60} min` : `${s / 3600} h`);
+const bound = (s) => (s < 60 ? `${s} s` : s < 3600 ? `${s / 60}m` : `${s / 3600}h`);
 
 function waits() {
   const { bounds, counts, p50, p95 } = S.data.waits;
