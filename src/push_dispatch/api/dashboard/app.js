@@ -8,7 +8,7 @@ import { closeRun, openRun, refresh as refreshRun, show as showRun } from './dra
 
 const EVERY = 2000, SLOWEST = 30000, POOLS_EVERY = 30000;
 const MINUTES = [[15, '15 min'], [60, '1 h'], [360, '6 h'], [1440, '24 h']];
-const L = { timer: 0, wait: EVERY, asking: null, pools: -Infinity, heard: 0 };
+const L = { timer: 0, wait: EVERY, asking: null, pools: -Infinity };
 
 // -- asking -----------------------------------------------------------------------------------
 
@@ -18,7 +18,9 @@ async function refresh() {
   L.asking?.abort();
   const asking = (L.asking = new AbortController());
   try {
-    if (!S.pool || performance.now() - L.pools > POOLS_EVERY) await refreshPools(asking.signal);
+    const pools = !S.pool || performance.now() - L.pools > POOLS_EVERY ? refreshPools(asking.signal) : null;
+    if (S.pool) pools?.catch(() => {}); // Both at once; what goes wrong with it is seen below.
+    else await pools;
     if (S.pool) {
       const pool = S.pool;
       const data = await api('GET', `${at('pools', pool)}/overview?minutes=${S.minutes}&recent=100`, { signal: asking.signal });
@@ -27,8 +29,8 @@ async function refresh() {
       draw();
       refreshRun(false);
     }
+    await pools;
     L.wait = EVERY;
-    L.heard = performance.now();
     problem(null);
   } catch (error) {
     if (error.name === 'AbortError') return;
