@@ -87,6 +87,11 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             unique_by=lambda place: place.run,
         )
     )
+    # Without a deployment a run collided with nothing; now it does with those of its key.
+    places = [
+        place if place.deployment else replace(place, collision=Collision.ENQUEUE)
+        for place in places
+    ]
     starts = {
         "": tuple(
             (NOW - ago, 1)
