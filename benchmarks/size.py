@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 _PROJECT = Path(__file__).parent.parent
 #: With the emulator, which `local` needed then.
-WAS = 71
+WAS = 57
 
 
 def main() -> None:
