@@ -54,14 +54,15 @@ class PoolContract(StoreSuite):
     def test_a_pool_that_time_may_change_is_unsettled(
         self, store: Store, pool: str, ids: Iterator[str]
     ) -> None:
-        """A slot is held, somebody stands in line, or a run came that no audit has seen."""
-        held, waiting, new = (f"{pool}-{n}" for n in ("held", "waiting", "new"))
-        for name in (held, waiting, new):
+        """A slot is held, somebody is in line or a lane, or a run came that no audit has seen."""
+        held, waiting, parked, new = (f"{pool}-{n}" for n in ("held", "waits", "parked", "new"))
+        for name in (held, waiting, parked, new):
             store.create_pool(Pool(name, "process"))
         store.commit(values.ledger(held, store.ledger(held).version + 1, values.holder(next(ids))))
         store.enqueue(waiting, [values.place(next(ids))], values.NOW)
+        store.enqueue(parked, [values.place(next(ids), lane="0123456789")], values.NOW)
         store.add_run(values.run(new, str(uuid_utils.uuid7())))
-        assert {held, waiting, new} <= set(store.unsettled_pools())
+        assert {held, waiting, parked, new} <= set(store.unsettled_pools())
 
     def test_saving_moves_the_version(self, store: Store, pool: str) -> None:
         first = self.created(store, pool)

@@ -41,6 +41,8 @@ SELECT sk FROM items AS listed WHERE pk = 'POOLS' AND (
     ) OR EXISTS (
         SELECT 1 FROM items WHERE pk = 'POOL#' || listed.sk AND sk >= 'READY#' AND sk < 'READY$'
     ) OR EXISTS (
+        SELECT 1 FROM items WHERE pk = 'POOL#' || listed.sk AND sk >= 'LANE#' AND sk < 'LANE$'
+    ) OR EXISTS (
         SELECT 1 FROM items WHERE pk = 'RUNS#' || listed.sk AND sk < ? AND sk > coalesce((
             SELECT json_extract(item, '$.audited.S') FROM items
             WHERE pk = 'POOL#' || listed.sk AND sk = 'AUDIT'
