@@ -61,7 +61,7 @@ def measure(folder: Path, kills: int, seed: int) -> tuple[int, Counter[str]]:
         child = _start(folder / "data")
         ports = ports_of(_record())
         if not kill:
-            job = f'sh -c "echo \\$PUSH_DISPATCH_RUN_ID >> {marks}; sleep {JOB_SECONDS}"'
+            job = f"sh -c 'echo $PUSH_DISPATCH_RUN_ID >> {marks}; sleep {JOB_SECONDS}'"
             template = {"job_configuration": {"command": job}, "variables": {}}
             create_pool(ports, Pool(POOL, "process", limit=LIMIT), template)
         if kill < kills:
