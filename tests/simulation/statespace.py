@@ -92,7 +92,8 @@ class Model:
                 yield start._replace(lost=(records, ends, orders))
 
     def steps(self, state: State) -> _Steps:
-        """Whatever may happen next. Names with `!` are faults."""
+        """Whatever may happen next. Nothing may depend on names with `!`: faults, and what
+        people do."""
         yield from self._stream(state)
         for number, one in enumerate(state.passes):
             if one.step:
@@ -198,7 +199,7 @@ class Model:
         for run in _members(_in(state, _RUNS) & ~state.alive):
             yield f"the end of {run} is seen", _over(state, run)
         for run in _members(_in(state, _WAITS)):
-            yield f"{run} is cancelled before it starts", _over(state, run)
+            yield f"! somebody cancels {run} before it starts", _over(state, run)
 
     # -- what must hold ----------------------------------------------------------------------------
 
@@ -265,7 +266,7 @@ def explore(model: Model, most: int = 3_000_000) -> Explored:
     the shortest. Raises OverflowError at more than `most` states."""
     found = list(model.first())
     numbers = {state: number for number, state in enumerate(found)}
-    #: The state from which each was reached first; and every step that is no fault, backwards.
+    #: The state from which each was reached first; and every step that is sure to come.
     parents, sources, targets = array("i", [-1] * len(found)), array("i"), array("i")
     steps = depth = begin = 0
     while begin < len(found):
@@ -296,7 +297,7 @@ def explore(model: Model, most: int = 3_000_000) -> Explored:
 def _stuck(
     model: Model, found: list[State], sources: array[int], targets: array[int]
 ) -> int | None:
-    """The first state from which no steps without a fault lead to the end."""
+    """The first state from which what is sure to come does not lead to the end."""
     good = bytearray(len(found))
     for number, state in enumerate(found):
         good[number] = model.is_end(state)

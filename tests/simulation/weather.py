@@ -12,7 +12,7 @@ from push_dispatch.handlers import sweep
 from push_dispatch.ports.messages import Wake, encode
 from push_dispatch.ports.store import Change
 from tests.simulation.aws import Function
-from tests.simulation.plan import POOL, Fault
+from tests.simulation.plan import POOL, Act, Fault
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -83,7 +83,7 @@ class Weather:
     def rival(self) -> None:
         """Another function does something at this very moment."""
         sim = self._sim
-        match sim.rng.randrange(4):
+        match sim.rng.randrange(5):
             case 0:
                 sim.put_body(sim.wake_queue, encode(Wake(POOL)), 0)
             case 1:
@@ -94,6 +94,9 @@ class Weather:
                 if under_way := [run for run in sim.runs() if not run.state.ended]:
                     victim = sim.rng.choice(under_way).id
                     sim.people.do(lambda: cancel(sim.ports, victim))
+            case 3:
+                sim.people.act(Act(0, "limit", sim.rng.choice((1, 2, 3))))
+                sim.disturb(self._timeline.now)
             case _:
                 if orders := sim.push_queue.waiting:
                     copy = sim.rng.choice(orders)
