@@ -19,7 +19,7 @@ def test_every_state_of_one_run_is_sound_and_leads_to_the_end() -> None:
 @pytest.mark.parametrize(
     ("without", "runs", "what"),
     [
-        ("version", 2, "slots are held of 1"),
+        ("version", 2, "a run is in flight without a slot"),
         ("release", 1, "a container lives without a slot"),
         ("claim", 1, "an attempt was started twice"),
         ("sweep", 1, "no way leads from here to the end"),
