@@ -25,7 +25,7 @@ __all__ = ["BUGS", "Bug", "Search", "plant", "search"]
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 #: A search begins no story after this time.
-_SECONDS = 100
+_SECONDS = 240
 
 
 @dataclass(frozen=True)
