@@ -8,7 +8,6 @@ each run (two requests are the job's own); what the server is asked in an idle m
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -133,4 +132,4 @@ def _bridge(server: PrefectServer, folder: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
