@@ -175,7 +175,7 @@ class Function:
         with self._at_work():
             match self.declared.handler.split(".")[-2]:
                 case "api":
-                    return module.asked(self.ports, dict(event), None)
+                    return module.answered(self.ports, dict(event), None)
                 case "notify":
                     return module.handle(bootstrap.event_bus_for(self._settings), event)
                 case "submit":
