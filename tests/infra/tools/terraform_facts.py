@@ -42,6 +42,7 @@ _OUTPUTS = {
     "schedule_target": "ScheduleTarget",
     "schedule_role_arn": "ScheduleRoleArn",
     "api_url": "ApiUrl",
+    "prefect_url": "PrefectUrl",
 }
 
 #: What is there once for each function.
