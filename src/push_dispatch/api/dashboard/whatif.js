@@ -2,7 +2,7 @@
 import { $, api, at, attr, command, h, problemView, say, span } from './dom.js';
 import { S, color } from './state.js';
 
-const W = { pool: null, limit: undefined, queues: new Map(), result: null, asked: -Infinity, timer: 0, busy: null };
+const W = { pool: null, limit: undefined, queues: new Map(), result: null, asked: -Infinity, timer: 0, busy: null, problem: null, drawn: '' };
 const AGAIN = 15000;
 
 export const future = () => (S.what && W.pool === S.pool && W.result ? (changed() ? W.result.changed : W.result.now).occupancy : null);
@@ -96,6 +96,7 @@ function field(name, value, nothing, least, set) {
 
 /** Simulate soon: once for many moves of a slider. */
 function ask(delay = 200) {
+  if (delay) W.problem = null; // Something else is tried.
   W.asked = performance.now();
   clearTimeout(W.timer);
   show();
@@ -152,8 +153,12 @@ function delta(was, is) {
     (better || worse) && h('small', null, `was ${span(was * 1000)}`));
 }
 
+/** Only what is new is drawn: a button that has the focus keeps it. */
 function actions() {
   const box = $('what-act');
+  const drawn = JSON.stringify([commands(), W.problem?.message]);
+  if (box.firstChild && W.drawn === drawn) return;
+  W.drawn = drawn;
   if (!changed()) {
     box.replaceChildren(h('p', { class: 'mut' }, 'Move a limit or a priority: the next hour is played by the code that dispatches. Nothing changes before you apply it.'));
     return;
@@ -162,12 +167,13 @@ function actions() {
   apply.addEventListener('click', () => carryOut(apply));
   const back = h('button', { type: 'button', class: 'btn', on: { click: reset } }, 'Reset');
   box.replaceChildren(h('p', { class: 'btns' }, apply, back),
-    h('div', { class: 'mut' }, 'the same by the command line:'), ...commands().map((line) => command(line)), h('div', { id: 'what-problem' }));
+    h('div', { class: 'mut' }, 'the same by the command line:'), ...commands().map((line) => command(line)), W.problem && problemView(W.problem) || '');
 }
 
 /** All of it or nothing, and only if the pool is still the one that was simulated. */
 async function carryOut(button) {
   attr(button, 'disabled', true);
+  W.problem = null;
   try {
     const pool = await api('POST', `${at('pools', S.pool)}/change`, { body: change(), headers: { 'If-Match': `"${S.data.version}"` } });
     say(`Applied: ${commands().length === 1 ? 'one change' : `${commands().length} changes`} of ${S.pool}.`);
@@ -176,8 +182,8 @@ async function carryOut(button) {
     reset();
     document.dispatchEvent(new Event('refresh'));
   } catch (problem) {
-    attr(button, 'disabled', null);
-    $('what-problem').replaceChildren(problemView(problem));
+    W.problem = problem;
+    actions();
     document.dispatchEvent(new Event('refresh'));
   }
 }
