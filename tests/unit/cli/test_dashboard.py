@@ -28,7 +28,12 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What a browser was started with."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     found: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: not found.append(url))
+
+    def open_(url: str) -> bool:
+        found.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_)
     return found
 
 
