@@ -165,7 +165,9 @@ def page(browser: Any, system: System) -> Iterator[Page]:
 
 def test_every_panel_shows_what_the_api_says(page: Page) -> None:
     page.open()
-    page.tab.wait_for_selector("#line-rows .mut:not(:empty)")  # The reasons' sentences are there.
+    page.tab.wait_for_selector(
+        "#line-rows .why .mut:not(:empty)"
+    )  # The reasons' sentences are there.
     got = page.freeze()
     assert page.tab.locator("#slots .slot").count() == got["limit"] == 8
     held = page.tab.locator("#slots button.slot").evaluate_all("all => all.map(e => e.dataset.run)")
@@ -173,7 +175,7 @@ def test_every_panel_shows_what_the_api_says(page: Page) -> None:
     assert page.texts("#slots-sum") == ["8 of 8 held"]
     legend = page.texts("#legend li")
     assert [line.split()[0] for line in legend] == [queue["name"] for queue in got["queues"]]
-    assert "3 of 3 · priority 5 · 12 wait" in legend[1]
+    assert "3 of 3 · priority 5 · 12 wait" in legend[2]
     rows = [row.split("\t") for row in page.texts("#line-rows tr")]
     assert [row[0] for row in rows] == [str(run["place"]) for run in got["waiting"][: len(rows)]]
     for row, run in zip(rows, got["waiting"], strict=False):
@@ -217,7 +219,7 @@ def test_pools_are_a_click_or_a_key_away(page: Page) -> None:
 
 def test_a_refresh_is_one_small_request(page: Page) -> None:
     page.open()
-    page.tab.wait_for_selector("#line-rows .mut:not(:empty)")
+    page.tab.wait_for_selector("#line-rows .why .mut:not(:empty)")
     page.asked.clear()
     with page.tab.expect_response("**/overview*"), page.tab.expect_response("**/overview*"):
         pass
