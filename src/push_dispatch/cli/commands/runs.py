@@ -23,6 +23,11 @@ RunId = Annotated[str, Parameter(name="ID", help="As printed by submit.")]
 
 app = App(name="run")
 app.command(
+    "push_dispatch.cli.commands.retry:retry",
+    name="retry",
+    help="Submit runs that have ended once more.",
+)
+app.command(
     "push_dispatch.cli.commands.reorder:boost",
     name="boost",
     help="Serve a waiting run before others of its queue.",
