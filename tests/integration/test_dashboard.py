@@ -212,7 +212,7 @@ def test_pools_are_a_click_or_a_key_away(page: Page) -> None:
     assert "push-dispatch pool resume reports" in page.texts("#paused")[0]
     assert "pool=reports" in page.tab.url
     page.tab.click("#pools a >> nth=1")
-    page.tab.wait_for_function("document.querySelectorAll('#slots .slot').length == 60")
+    page.tab.locator("#slots .slot").nth(59).wait_for()
     page.tab.go_back()
     page.tab.wait_for_selector("#paused:not([hidden])")
 
@@ -321,7 +321,7 @@ def test_a_limit_and_a_priority_are_tried_and_applied(page: Page) -> None:
     pool = page.system("GET", "/pools/etl")
     low = next(queue for queue in pool["queues"] if queue["name"] == "low")
     assert (pool["limit"], low["limit"], low["priority"]) == (10, 5, 4)
-    page.tab.wait_for_function("document.querySelectorAll('#slots .slot').length == 10")
+    page.tab.locator("#slots .slot").nth(9).wait_for()
 
 
 def test_what_was_changed_meanwhile_is_not_overwritten(page: Page) -> None:

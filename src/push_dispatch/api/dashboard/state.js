@@ -31,8 +31,8 @@ export function writeAddress(push = false) {
 /** The server's time now: its clock may be another one than the browser's. */
 export const now = () => Date.parse(S.data.time) + (performance.now() - S.got);
 
-/** The class of a queue's colour: by its place in the order of service. */
+/** The class of a queue's colour: by its name, so that another priority leaves it as it is. */
 export function color(queue) {
-  const place = S.data.queues.findIndex((q) => q.name === queue);
+  const place = S.data.queues.map((q) => q.name).sort().indexOf(queue);
   return `c${place < 0 ? 7 : place % 7}`;
 }
