@@ -28,7 +28,7 @@ LONG = "x" * 64
         (("run", "submit", "bad", "--var", "novalue", "--", "true"), 2, "invalid_input"),
         (("run", "submit", "bad", "--var", "comand=x"), 1, "invalid_variables"),
         (("run", "submit", "bad", "--vars", "no-such-file"), 2, "invalid_input"),
-        (("run", "inspect", "not-an-id"), 2, "invalid_input"),
+        (("run", "inspect", "not-an-id"), 1, "run_not_found"),
         (("run", "inspect", "bad.0199c1f0-1111-7222-8333-444455556666"), 1, "run_not_found"),
         (("run", "frobnicate"), 2, "usage"),
         (("pool", "create", "p", "--type", "process", "--limit", "-1"), 2, "invalid_limit"),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from push_dispatch.cli.grid import print_rows, short_ids, show_facts, show_table, table_of
 from push_dispatch.cli.output import console
 from push_dispatch.cli.times import span
-from push_dispatch.core.bounds import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
+    "runs_table",
     "show_facts",
     "show_pool",
     "show_pools",
@@ -85,20 +86,34 @@ def show_queues(queues: Sequence[View]) -> None:
 
 
 def show_runs(runs: Sequence[View]) -> None:
-    show_table(
-        ("RUN", "QUEUE", "STATE", "REASON", "DUE", "NAME"),
-        [
-            (
-                run["id"],
-                run["queue"],
-                state(run["state"]),
-                run["reason"] or "",
-                _ago(run["scheduled_time"]),
-                run["name"],
-            )
-            for run in runs
-        ],
-        nothing="No run found.",
+    if runs:
+        print_rows(runs_table(runs))
+    else:
+        show_table((), (), nothing="No run found.")
+
+
+def runs_table(runs: Sequence[View]) -> RenderableType:
+    """Runs as a table: ids shortened on a terminal, and fewer columns on a narrow one."""
+    ids = [run["id"] for run in runs]
+    shown = short_ids(ids)
+    header = ["RUN", "QUEUE", "STATE", "REASON", "DUE", "NAME", "TOOK", "DEPLOYMENT"]
+    rows = [[shown[run["id"]], *_run_cells(run)] for run in runs]
+    if any(shown[each] != each for each in ids):
+        # A whole id begins with the pool.
+        header.append("POOL")
+        rows = [[*row, run["pool"]] for row, run in zip(rows, runs, strict=True)]
+    return table_of(header, rows, optional=("DEPLOYMENT", "TOOK", "POOL", "NAME", "DUE"))
+
+
+def _run_cells(run: View) -> Sequence[RenderableType]:
+    return (
+        run["queue"],
+        state(run["state"]),
+        run["reason"] or "",
+        _ago(run["scheduled_time"]),
+        run["name"],
+        _took(run["attempts"][-1]) if run["attempts"] else "",
+        run["deployment"] or "",
     )
 
 
@@ -129,36 +144,6 @@ def show_run(run: View) -> None:
         )
 
 
-def show_facts(facts: Iterable[tuple[str, Any]]) -> None:
-    """Names and values below each other; those without a value are left out."""
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for name, value in facts:
-        if value not in (None, ""):
-            table.add_row(name, _cell(value))
-    console().print(table)
-
-
-def show_table(
-    header: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, nothing: str = ""
-) -> None:
-    """A table without lines, that can be read by people and cut by columns."""
-    from rich.table import Table
-
-    if not rows and nothing:
-        console().print(nothing, style="dim", markup=False)
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name in header:
-        table.add_column(name, no_wrap=name == "RUN", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(cell) for cell in row))
-    console().print(table)
-
-
 def state(name: str) -> RenderableType:
     """A state in its colour."""
     from rich.text import Text
@@ -167,13 +152,6 @@ def state(name: str) -> RenderableType:
 
 
 # -- cells ------------------------------------------------------------------------------------
-
-
-def _cell(value: Any) -> RenderableType:
-    """Text as it is: brackets in it are no markup."""
-    from rich.text import Text
-
-    return Text(printable(value)) if isinstance(value, str) else value
 
 
 def _slots(view: View) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from push_dispatch.cli.output import console, print_json, say
@@ -24,7 +25,7 @@ def show_explanation(ports: Ports, found: Explanation, *, as_json: bool) -> None
     if as_json:
         print_json(explanation_view(found))
         return
-    from push_dispatch.cli.tables import show_facts, show_table, state
+    from push_dispatch.cli.tables import show_facts, state
 
     run, now = found.run, ports.clock()
     show_facts(
@@ -42,8 +43,7 @@ def show_explanation(ports: Ports, found: Explanation, *, as_json: bool) -> None
     )
     if found.holders:
         console().print()
-        rows = [(f"{run.pool}.{h.run}", h.queue, _ago(h, now)) for h in found.holders[:_HOLDERS]]
-        show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
+        _show_holders(run.pool, found.holders[:_HOLDERS], now)
         if len(found.holders) > _HOLDERS:
             say(f"… and {len(found.holders) - _HOLDERS} more")
 
@@ -82,8 +82,16 @@ def show_pool_explanation(ports: Ports, found: PoolExplanation, *, as_json: bool
     if found.ledger.holders:
         console().print()
         holders = sorted(found.ledger.holders, key=lambda h: h.since)[:_HOLDERS]
-        rows = [(f"{pool.name}.{h.run}", h.queue, _ago(h, now)) for h in holders]
-        show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
+        _show_holders(pool.name, holders, now)
+
+
+def _show_holders(pool: str, holders: Sequence[Holder], now: int) -> None:
+    from push_dispatch.cli.grid import short_ids, show_table
+
+    ids = [f"{pool}.{holder.run}" for holder in holders]
+    shown = short_ids(ids)
+    rows = [(shown[i], h.queue, _ago(h, now)) for i, h in zip(ids, holders, strict=True)]
+    show_table(("HOLDS A SLOT", "QUEUE", "SINCE"), rows)
 
 
 def _ago(holder: Holder, now: int) -> str:

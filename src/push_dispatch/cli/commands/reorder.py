@@ -11,6 +11,7 @@ from push_dispatch.cli.commands.runs import RunId
 from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
 from push_dispatch.core.errors import Invalid
+from push_dispatch.insight.finding import run_id_of
 
 __all__ = ["boost", "move"]
 
@@ -35,11 +36,11 @@ def boost(
     if by is not None and (front or by < 1):
         raise Invalid("--by takes a number of at least 1, and no --front beside it")
     ports = connect(common)
-    run = go_before(ports, id, by)
+    run = go_before(ports, run_id_of(ports, id), by)
     if common.json:
         print_json(run_views(ports, [run])[0])
     else:
-        say(f"{id} goes {'first' if by is None else f'before {by}'} in queue {run.queue}.")
+        say(f"{run.id} goes {'first' if by is None else f'before {by}'} in queue {run.queue}.")
 
 
 def move(
@@ -54,8 +55,8 @@ def move(
     from push_dispatch.insight.listing import run_views
 
     ports = connect(common)
-    run = move_to(ports, id, queue)
+    run = move_to(ports, run_id_of(ports, id), queue)
     if common.json:
         print_json(run_views(ports, [run])[0])
     else:
-        say(f"{id} waits in queue {run.queue}.")
+        say(f"{run.id} waits in queue {run.queue}.")

@@ -15,11 +15,15 @@ from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import RunState
 from push_dispatch.core.request import Request
 from push_dispatch.engine.submit import Submitted
+from push_dispatch.insight.finding import run_id_of
 from push_dispatch.ports import Ports
 
 __all__ = ["app", "submit_all"]
 
-RunId = Annotated[str, Parameter(name="ID", help="As printed by submit.")]
+RunId = Annotated[
+    str,
+    Parameter(name="ID", help="As printed by submit, its beginning or end, or the run's name."),
+]
 
 app = App(name="run")
 app.command(
@@ -90,7 +94,7 @@ def explain(id: RunId, /, *, common: Common = Common()) -> None:
     from push_dispatch.insight.explain import explain as explanation_of
 
     ports = connect(common)
-    show_explanation(ports, explanation_of(ports, id), as_json=common.json)
+    show_explanation(ports, explanation_of(ports, run_id_of(ports, id)), as_json=common.json)
 
 
 @app.command
@@ -127,7 +131,7 @@ def inspect(id: RunId, /, *, common: Common = Common()) -> None:
     from push_dispatch.insight.listing import run_named, run_views
 
     ports = connect(common)
-    run = run_named(ports, id)
+    run = run_named(ports, run_id_of(ports, id))
     (view,) = run_views(ports, [run])
     view["estimated_cost_usd"] = cost_of(ports, run)
     print_json(view) if common.json else show_run(view)
@@ -141,7 +145,7 @@ def cancel(id: RunId, /, *more: RunId, common: Common = Common()) -> None:
 
     ports = connect(common)
     runs = []
-    for each in (id, *more):
+    for each in [run_id_of(ports, text) for text in (id, *more)]:
         runs.append(ask_to_stop(ports, each))
         if not common.json:
             say(f"{each} is {runs[-1].state.value}.")
@@ -164,7 +168,9 @@ def wait(
     from push_dispatch.cli.follow import wait_for
 
     seconds = None if timeout is None else duration(timeout, "--timeout")
-    return wait_for(connect(common), [id, *more], seconds, as_json=common.json)
+    ports = connect(common)
+    ids = [run_id_of(ports, each) for each in (id, *more)]
+    return wait_for(ports, ids, seconds, as_json=common.json)
 
 
 @app.command
@@ -181,7 +187,8 @@ def logs(
     """Print what a run has written. With --json one object a line."""
     from push_dispatch.cli.follow import print_logs
 
-    print_logs(connect(common), id, attempt=attempt, follow=follow, as_json=common.json)
+    ports = connect(common)
+    print_logs(ports, run_id_of(ports, id), attempt=attempt, follow=follow, as_json=common.json)
 
 
 # -- shared with the commands for deployments -------------------------------------------------
