@@ -27,7 +27,8 @@ site.addsitedir(str(_ROOT / ".envs" / "dashboard" / "lib" / _VERSION / "site-pac
 playwright = pytest.importorskip("playwright.sync_api", reason="make env-dashboard")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make env-dashboard")
 
-pytestmark = pytest.mark.slow
+# One system for all: each worker would start its own.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dashboard")]
 
 PICTURES = _ROOT / "build" / "dashboard"
 WIDTHS = {"wide": 1280, "narrow": 360}
