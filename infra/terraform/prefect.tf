@@ -18,7 +18,6 @@ module "prefect" {
     local.may.use_runs,
     local.may.use_line,
     local.may.change_items,
-    local.may.wake,
     local.may.give_orders,
     local.may.claim,
     local.may.use_key,

@@ -10,8 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from push_dispatch.adapters.prefect.server import connect
+from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool, create_pool, keep_template
+from push_dispatch.control.prefect.attach import Wanted, attach
+from push_dispatch.control.prefect.attachment import Bridge
+from push_dispatch.control.prefect.runs import flow_run_of
 from push_dispatch.core.circuit import OPEN_AFTER, Circuit
 from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.events import Stop
@@ -29,6 +34,7 @@ from push_dispatch.local.shards import StreamPump
 from push_dispatch.local.stream import Delivery
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports.messages import Look, Push, StopAttempt, Wake, Watch, encode
+from push_dispatch.ports.prefect import Address
 from push_dispatch.ports.reporter import token_for
 from tests.fakes.aci import variables as aci_variables
 from tests.fakes.cloud_run import variables as cloud_run_variables
@@ -80,7 +86,9 @@ def everything(system: System) -> None:
     change = {"detail": {"id": "modal.r/1", "pool": "modal"}}
     assert system["Webhook"](records(json.dumps(change))) == {"batchItemFailures": []}
     assert system.others.webhook.calls() == 1
+    _prefect(system, changes)
     _ask(system)
+    _ask_to_change(system, changes)
     changes.drain()
     _sweep(system)
 
@@ -289,6 +297,50 @@ def _report(system: System, runs: Mapping[str, Run]) -> None:
             function.take(Look(attempt.platform, (watch,)))
 
 
+_DB = {"PUSH_DISPATCH_SECRET_db": "hunter2"}
+
+
+def _prefect(system: System, changes: StreamPump) -> None:
+    """A work pool of each type, read ahead, claimed and pushed; one that waits and says why, one
+    that was deleted on the server; a hint, and an end on the bus. One is left to the sweep."""
+    server, function = system.others.prefect, system["Prefect"]
+    server.auth, known = "hunter2", secrets_from({"PUSH_DISPATCH_SECRETS": "env", **_DB})
+    minute: dict[str, Any] = {"source": "aws.events"}
+    pools = {kind: server.pool(f"prefect-{kind}", type=kind) for kind in PLATFORMS}
+    due: dict[str, Any] = {}
+    for kind, pool in pools.items():
+        declared = server.deployment(kind, pool, job_variables=dict(VARIABLES[kind]))
+        wanted = Wanted(pool["name"], Address(server.api, auth_secret="db"), hint_secret="door")
+        attach(Bridge(system.ports, lambda address: connect(address, known)), wanted)
+        # Of a queue that is not mirrored yet.
+        due[kind] = {**declared, "work_queue_id": server.queue(pool, "new")["id"]}
+        server.flow_run(due[kind])
+    assert function(minute)["submitted"] == len(PLATFORMS)
+    changes.drain()
+    for pool in pools.values():
+        (run,) = system.ports.store.list_runs(pool["name"])
+        function.take(_order(system, run))
+        assert server.runs[flow_run_of(run)]["state"]["type"] == "PENDING"
+    bus = json.dumps({"detail": {"run": run.id}})
+    assert function(records(bus)) == {"batchItemFailures": []}
+    hint = {"rawPath": "/", "headers": {"x-push-dispatch-hint": "door"}, "body": "{}"}
+    assert function(hint)["statusCode"] == 200
+    deleted, left = server.flow_run(due["ecs"]), server.flow_run(due["ecs"])
+    pools["modal"]["concurrency_limit"] = 0
+    waiting = server.flow_run(due["modal"])
+    system.wait(60)
+    function(minute)
+    changes.drain()
+    system.wait(60)
+    function(minute)
+    assert server.state(waiting) == ("SCHEDULED", "AwaitingSlot")
+    mine = {flow_run_of(r): r for r in system.ports.store.list_runs(pools["ecs"]["name"])}
+    del server.runs[deleted]
+    function.take(_order(system, mine[deleted]))
+    assert _now(system, mine[deleted]).reason == "withdrawn"
+    assert _now(system, mine[left]).state is RunState.SCHEDULED
+
+
 def _finish(system: System, run: Run) -> None:
     name = name_of(run.uuid, 1)
     system.others.ecs.finish(name, 0)
@@ -314,11 +366,29 @@ def _ask(system: System) -> None:
     _http(api, "POST", f"/runs/{waiting}/cancel")
 
 
-def _http(api: Function, method: str, path: str, body: Any = None, **headers: str) -> Any:
+def _ask_to_change(system: System, changes: StreamPump) -> None:
+    """A pool that comes and goes, with a run that moves and one that has ended with its slot held."""
+    api, pool = system["Api"], "/v1/pools/brief"
+    _http(api, "PUT", pool, {"type": "modal:push"})
+    _http(api, "PUT", f"{pool}/queues/slow", {"priority": 7})
+    wanted = {"job_variables": VARIABLES["modal"]}
+    ends = _http(api, "POST", f"{pool}/runs", wanted)["run"]["id"]
+    moves = _http(api, "POST", f"{pool}/runs", {**wanted, "in_seconds": 600})["run"]["id"]
+    changes.drain()
+    _http(api, "GET", f"{pool}/overview")
+    _http(api, "POST", f"{pool}/runs/{moves}/move", {"queue": "slow"})
+    _http(api, "POST", f"{pool}/runs/{moves}/boost", {})
+    _http(api, "POST", f"{pool}/runs/{ends}/cancel")
+    _http(api, "DELETE", pool, query="force=true")
+
+
+def _http(
+    api: Function, method: str, path: str, body: Any = None, query: str = "", **headers: str
+) -> Any:
     event = {
         "version": "2.0",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": {"content-type": "application/json", **headers},
         "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
         "body": body and json.dumps(body),

@@ -40,6 +40,7 @@ from tests.fakes.iam import Grant, Need, grants_of
 from tests.fakes.iam_calls import SUFFIX, arn, role_arns
 from tests.fakes.iam_proxy import Iam
 from tests.fakes.modal import FakeModal
+from tests.fakes.prefect import FakePrefect
 from tests.fakes.rest_server import Answer, Request, RestServer
 from tests.infra.tools.cfn import Template, sam_template
 from tests.local import environment
@@ -71,6 +72,7 @@ PARAMETERS: dict[str, Any] = {
     "EnableAci": "true",
     "EnableCloudRun": "true",
     "EnableModal": "true",
+    "EnablePrefect": "true",
     "EnableReporter": "true",
     "GoogleAudience": PROVIDER,
     "GoogleCloudProject": PROJECT,
@@ -178,6 +180,8 @@ class Function:
                     return module.answered(self.ports, dict(event), None)
                 case "notify":
                     return module.handle(bootstrap.event_bus_for(self._settings), event)
+                case "prefect":
+                    return module.handle(bootstrap.prefect_bridge(self.ports), event)
                 case "submit":
                     queue = self._settings.rejected_queue
                     return module.handle(self.ports, event, rejected_queue=queue)
@@ -267,6 +271,7 @@ class Others:
     ecs: FakeEcs = field(default_factory=FakeEcs)
     google: FakeGoogle = field(default_factory=FakeGoogle)
     modal: FakeModal = field(default_factory=FakeModal)
+    prefect: FakePrefect = field(default_factory=lambda: FakePrefect(bootstrap.now))
     webhook: Webhook = field(default_factory=Webhook)
 
     def __post_init__(self) -> None:
@@ -274,7 +279,7 @@ class Others:
         self.cloud_run.tokens = self.google.tokens
 
     def enter(self, stack: ExitStack) -> None:
-        for fake in (self.aci, self.cloud_run, self.ecs, self.google, self.modal):
+        for fake in (self.aci, self.cloud_run, self.ecs, self.google, self.modal, self.prefect):
             stack.enter_context(fake)
         stack.enter_context(self.entra)
         stack.enter_context(self.webhook)
@@ -349,6 +354,7 @@ def system(endpoint: str) -> Iterator[System]:
         made = System(iam, others, ports, owner.client("dynamodbstreams"), stream)
         # The owner's schedules fire by hand: the events that Scheduler sends are in events/.
         made.ports = replace(ports, clock=made.now, schedules=NoSchedules())
+        others.prefect.clock = made.now
         for name, function in declared.items():
             aws = {
                 "AWS_ACCESS_KEY_ID": name,

@@ -298,7 +298,7 @@ def test_the_start_is_estimated_from_how_long_the_last_runs_took(store: DynamoSt
 def _decide_without(reason: str) -> Callable[..., admission.Decision]:
     """`decide` of a copy of its module in which the clause with this reason is missing."""
     source = inspect.getsource(admission)
-    clause = rf'        if [^\n]*:\n            return [^\n]*"{reason}"[^\n]*\n'
+    clause = rf"        if [^\n]*:\n            return [^\n]*\bReason\.{reason.upper()}\b[^\n]*\n"
     changed, count = re.subn(clause, "", source)
     assert count == 1
     module = types.ModuleType("admission_without_a_clause")

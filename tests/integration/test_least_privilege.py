@@ -50,6 +50,8 @@ UNREACHED = {
 
 #: Methods that ask for nothing that others do not ask for: which.
 LIKE_OTHERS = {
+    "store.in_line": "store.runs",
+    "store.template": "store.pool",
     "store.mend_run": "store.run and store.save_run",
     "store.lanes": "store.line",
     "store.newest": "store.pool",

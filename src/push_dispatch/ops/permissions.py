@@ -18,7 +18,9 @@ __all__ = ["NEEDED"]
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "api": (
+            "dynamodb:BatchGetItem",
             "dynamodb:BatchWriteItem",
+            "dynamodb:DeleteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
@@ -34,6 +36,16 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "finish": ("dynamodb:GetItem", "dynamodb:PutItem"),
         "notify": ("events:PutEvents",),
+        "prefect": (
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "secretsmanager:GetSecretValue",
+            "sqs:SendMessage",
+        ),
         "push": ("dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"),
         "report": (
             "dynamodb:GetItem",
