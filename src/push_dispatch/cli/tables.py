@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,10 @@ __all__ = [
     "show_runs",
     "show_table",
     "state",
+    "watch_runs",
 ]
+
+_WATCH_SECONDS = 2
 
 #: The eight terminal colours only, so that every theme shows them well.
 _STYLES = {
@@ -103,6 +106,16 @@ def runs_table(runs: Sequence[View]) -> RenderableType:
         header.append("POOL")
         rows = [[*row, run["pool"]] for row, run in zip(rows, runs, strict=True)]
     return table_of(header, rows, optional=("DEPLOYMENT", "TOOK", "POOL", "NAME", "DUE"))
+
+
+def watch_runs(read: Callable[[], Sequence[View]]) -> None:
+    """Show the runs that `read` returns, read every two seconds, until it is interrupted."""
+    from rich.live import Live
+
+    with Live(console=console(), auto_refresh=False, screen=False) as live:
+        while True:
+            live.update(runs_table(read()), refresh=True)
+            time.sleep(_WATCH_SECONDS)
 
 
 def _run_cells(run: View) -> Sequence[RenderableType]:

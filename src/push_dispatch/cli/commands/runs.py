@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from dataclasses import replace
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -10,9 +12,9 @@ from push_dispatch.cli.backend import connect
 from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import dim, print_json, say
 from push_dispatch.cli.run_options import Command, Wanted, request_for
+from push_dispatch.cli.selection import Selected, fitting_runs
 from push_dispatch.cli.times import duration
 from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import RunState
 from push_dispatch.core.request import Request
 from push_dispatch.engine.submit import Submitted
 from push_dispatch.insight.finding import run_id_of
@@ -40,6 +42,16 @@ app.command(
     "push_dispatch.cli.commands.reorder:move",
     name="move",
     help="Let a waiting run wait in another queue of its pool.",
+)
+app.command(
+    "push_dispatch.cli.commands.bulk:cancel",
+    name="cancel",
+    help="Stop runs, by id or by filter, whatever their state.",
+)
+app.command(
+    "push_dispatch.cli.commands.bulk:retry",
+    name="retry",
+    help="Submit runs that have ended once more, by id or by filter.",
 )
 
 
@@ -100,27 +112,41 @@ def explain(id: RunId, /, *, common: Common = Common()) -> None:
 @app.command
 def ls(
     *,
-    pool: Annotated[
-        str | None, Parameter(alias="-p", help="Of this pool only; by default of all.")
-    ] = None,
-    state: Annotated[
-        tuple[RunState, ...],
-        Parameter(help="In this state. May be repeated."),
-    ] = (),
+    selected: Selected = Selected(),
     limit: Annotated[
         int, Parameter(converter=whole, alias="-l", metavar="N", help="The newest N.")
     ] = 20,
+    watch: Annotated[
+        bool, Parameter(alias="-w", help="Show them anew every two seconds, until Ctrl-C.")
+    ] = False,
     common: Common = Common(),
 ) -> None:
     """List runs, newest first, and why they wait or how they ended."""
-    from push_dispatch.cli.tables import show_runs
-    from push_dispatch.insight.listing import newest_runs, run_views
+    from push_dispatch.cli.tables import show_runs, watch_runs
 
     if limit < 1:
-        raise Invalid(f"--limit {limit} is not valid: an integer of at least 1")
+        raise Invalid(f"--limit {limit} is not valid: a whole number from 1 on")
+    if watch and (common.json or not sys.stdout.isatty()):
+        raise Invalid("--watch is for a terminal; programs call `run ls --json` again")
     ports = connect(common)
-    views = run_views(ports, newest_runs(ports, pool, limit, states=frozenset(state)))
+    if watch:
+        watch_runs(lambda: _listed(ports, selected, limit))
+    views = _listed(ports, selected, limit)
     print_json(views) if common.json else show_runs(views)
+
+
+def _listed(ports: Ports, selected: Selected, limit: int) -> list[dict[str, Any]]:
+    from push_dispatch.insight.listing import newest_runs, run_views
+
+    if replace(selected, pool=None, state=()).everything:
+        runs = newest_runs(ports, selected.pool, limit, states=frozenset(selected.state))
+        return run_views(ports, runs)
+    found = list(fitting_runs(ports, selected))
+    runs = [run for run in found if run is not None]
+    if len(runs) < min(len(found), limit):
+        dim("there are more runs than were searched: name a --pool, or a shorter time")
+    newest = sorted(runs, key=lambda run: (run.submitted_at, run.order), reverse=True)
+    return run_views(ports, newest[:limit])
 
 
 @app.command
@@ -135,23 +161,6 @@ def inspect(id: RunId, /, *, common: Common = Common()) -> None:
     (view,) = run_views(ports, [run])
     view["estimated_cost_usd"] = cost_of(ports, run)
     print_json(view) if common.json else show_run(view)
-
-
-@app.command
-def cancel(id: RunId, /, *more: RunId, common: Common = Common()) -> None:
-    """Stop runs, whatever their state. One that runs keeps its slot until it has stopped."""
-    from push_dispatch.engine.stop import cancel as ask_to_stop
-    from push_dispatch.insight.listing import run_views
-
-    ports = connect(common)
-    runs = []
-    for each in [run_id_of(ports, text) for text in (id, *more)]:
-        runs.append(ask_to_stop(ports, each))
-        if not common.json:
-            say(f"{each} is {runs[-1].state.value}.")
-    if common.json:
-        views = run_views(ports, runs)
-        print_json(views if more else views[0])
 
 
 @app.command
