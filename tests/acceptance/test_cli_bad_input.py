@@ -69,7 +69,7 @@ def test_a_command_that_does_not_exist_ends_the_run_with_its_reason(bad: Cli) ->
     bad.ok("pool", "create", "missing", "--type", "process")
     done = bad("run", "submit", "missing", "--wait", "--json", "--", "no-such-program")
     assert (done.code, done.json["state"]) == (1, "CRASHED")
-    assert "[command_not_found]" in done.err
+    assert '"reason": "command_not_found"' in done.err
 
 
 def test_a_platform_that_is_down_keeps_the_run_and_tells_why(tmp_path: Path) -> None:

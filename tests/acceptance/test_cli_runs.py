@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.local import Cli, eventually
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_submit_and_wait_for_a_command_that_succeeds(cli: Cli, pool: str) -> None:
@@ -21,7 +25,8 @@ def test_submit_and_wait_for_a_command_that_succeeds(cli: Cli, pool: str) -> Non
 def test_a_command_that_fails_says_so_and_exits_with_1(cli: Cli, pool: str) -> None:
     done = cli.typed("run", "submit", pool, "--wait", "--json", "--", "sh", "-c", "exit 7")
     assert done.code == 1
-    assert "[exit_code]" in done.err
+    [error] = map(json.loads, done.err.splitlines())
+    assert error["reason"] == "exit_code"
     run = done.json
     assert (run["state"], run["reason"]) == ("FAILED", "exit_code")
     [attempt] = run["attempts"]
@@ -113,3 +118,49 @@ def test_job_variables_from_pairs_and_files(cli: Cli, pool: str, tmp_path: Path)
     options = ("--vars", str(file), "--var", "env.B=2", "--wait")
     done = cli.ok("run", "submit", pool, *options, "--", "sh", "-c", 'echo "$A$B"; pwd')
     assert cli.ok("run", "logs", done.out.strip()).out.split() == ["12", str(tmp_path)]
+
+
+def test_an_error_is_json_with_json(cli: Cli, pool: str) -> None:
+    missing = f"{pool}.0199c1f0-1111-7222-8333-444455556666"
+    for arguments, code, reason in (
+        (("run", "inspect", missing), 1, "run_not_found"),
+        (("pool", "inspect", "nowhere"), 1, "pool_not_found"),
+        (("run", "ls", "--limit", "x"), 2, "usage"),
+        (("run", "ls", "--nonsense"), 2, "usage"),
+    ):
+        done = cli(*arguments, "--json")
+        assert (done.code, done.out) == (code, "")
+        error = json.loads(done.err)
+        assert set(error) == {"reason", "message", "remedy"}
+        assert error["reason"] == reason
+    # Behind -- it belongs to the run.
+    assert "error: " in cli("run", "submit", "nowhere", "--", "x", "--json").err
+
+
+def test_the_exit_code_of_the_process_if_it_is_wanted(cli: Cli, pool: str) -> None:
+    options = ("--wait", "--exit-code-from", "run")
+    assert cli("run", "submit", pool, *options, "--", "sh", "-c", "exit 7").code == 7
+    run_id = cli.ok("run", "submit", pool, *options, "--", "true").out.strip()
+    assert cli.ok("run", "wait", run_id, "--exit-code-from", "run").code == 0
+    assert "needs --wait" in cli("run", "submit", pool, *options[1:], "--", "true").err
+
+
+def test_quiet_names_no_backend(cli: Cli, pool: str) -> None:
+    assert "backend: " in cli.ok("pool", "inspect", pool).err
+    assert cli.ok("pool", "inspect", pool, "--quiet").err == ""
+    assert cli.ok("pool", "inspect", pool, "--json").err == ""
+
+
+def test_ctrl_c_while_it_waits_says_that_the_run_goes_on(
+    cli: Cli, pool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    cli.ok("pool", "pause", pool)
+    monkeypatch.setattr("push_dispatch.cli.follow.time.sleep", interrupted)
+    done = cli("run", "submit", pool, "--wait", "--", "true")
+    run_id = done.out.strip()
+    assert done.code == 130
+    assert f"run {run_id} goes on" in done.err
+    assert f"push-dispatch run cancel {run_id}" in done.err

@@ -11,6 +11,7 @@ import push_dispatch
 from push_dispatch.cli.environment import decoded, prepare
 from push_dispatch.cli.failures import Failure, failure_of, report
 from push_dispatch.cli.opened import OPENED
+from push_dispatch.cli.output import MANNER
 from push_dispatch.core.reasons import Reason
 
 __all__ = ["app", "run"]
@@ -78,11 +79,17 @@ app.command(
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line and return the exit code; never raises."""
     prepare()
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    # Read before the command line is: it may be what is wrong.
+    MANNER.json = "--json" in options
+    MANNER.quiet = "--quiet" in options
     try:
         result = app(decoded(arguments))
         sys.stdout.flush()
     except CycloptsError as error:
         return report(_usage(error))
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a traceback is a bug
         return report(failure_of(error))
     finally:

@@ -2,7 +2,7 @@
 
 In this order: --local NAME; --profile, --region or their environment variables AWS_PROFILE,
 AWS_ENDPOINT_URL (also with _DYNAMODB), PUSH_DISPATCH_TABLE; a local runtime that is up; AWS with
-what the SDK finds by itself. The choice is always said, on standard error.
+what the SDK finds by itself. The choice is said on standard error, unless --quiet or --json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from push_dispatch.cli.opened import OPENED
 from push_dispatch.cli.options import Common
-from push_dispatch.cli.output import dim
+from push_dispatch.cli.output import aside
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
@@ -77,7 +77,7 @@ def _local(record: Record) -> Backend:
     from push_dispatch.local.connect import database_of, ports_of
     from push_dispatch.local.ministack import session
 
-    dim(f"backend: local runtime {record.name!r} at {record.where}")
+    aside(f"backend: local runtime {record.name!r} at {record.where}")
     database = database_of(record) if record.state else None
     if database is not None:
         OPENED.callback(database.close)
@@ -98,7 +98,7 @@ def _aws(common: Common, why: str) -> Backend:
         raise _nowhere("there are no AWS credentials", why)
     table = os.environ.get("PUSH_DISPATCH_TABLE") or DEFAULT_TABLE
     settings = Settings.from_env({**os.environ, "PUSH_DISPATCH_TABLE": table})
-    dim(f"backend: table {table} in {_place(session, common)}{_because(why)}")
+    aside(f"backend: table {table} in {_place(session, common)}{_because(why)}")
     return Backend(ports_for(settings, session), session, table)
 
 

@@ -1,6 +1,7 @@
 """What does an error look like, and with which code does the program exit?
 
-One line on standard error, `error: MESSAGE [reason]`, then what to do about it. Exit code 2 says
+One line on standard error, `error: MESSAGE [reason]`, then what to do about it; with --json a JSON
+object. Exit code 2 says
 that the command line itself is wrong; 1 that what it asks for was refused or has failed.
 """
 
@@ -12,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from push_dispatch.cli.output import dim, error_line
+from push_dispatch.cli.output import MANNER, dim, error_line, json_text
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.reasons import Reason, describe
 
@@ -95,14 +96,29 @@ def report(failure: Failure) -> int:
 
 
 def _tell(failure: Failure) -> None:
-    if failure.message:
+    if failure.message and MANNER.json:
+        print(json_text(_view(failure)), file=sys.stderr, flush=True)
+    elif failure.message:
         first, *more = failure.message.splitlines()
         error_line(first, failure.reason)
         for line in more:
             print(f"  {line.strip()}", file=sys.stderr)
-        remedy = failure.remedy or (describe(failure.reason).remedy if failure.reason else "")
-        if remedy and remedy != "See the message.":
+        if remedy := _remedy(failure):
             dim(f"→ {remedy}")
+
+
+def _remedy(failure: Failure) -> str:
+    remedy = failure.remedy or (describe(failure.reason).remedy if failure.reason else "")
+    return "" if remedy == "See the message." else remedy
+
+
+def _view(failure: Failure) -> dict[str, str | None]:
+    """An error for programs, one line: every field is always there."""
+    return {
+        "reason": str(failure.reason) or None,
+        "message": failure.message,
+        "remedy": _remedy(failure) or None,
+    }
 
 
 def _of_aws(error: Any) -> Failure:

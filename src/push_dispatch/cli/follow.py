@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from push_dispatch.cli.failures import Failure, report
-from push_dispatch.cli.output import dim, json_text, print_json, say, stderr_console
+from push_dispatch.cli.output import MANNER, aside, dim, json_text, print_json, say, stderr_console
 from push_dispatch.cli.times import span
 from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
@@ -22,7 +22,9 @@ from push_dispatch.ports import Ports
 if TYPE_CHECKING:
     from rich.status import Status
 
-__all__ = ["print_logs", "wait_for"]
+__all__ = ["CodeFrom", "print_logs", "wait_for"]
+
+CodeFrom = Literal["state", "run"]
 
 #: Between two looks, in seconds; doubled with every quiet look up to the second.
 _SOONEST, _LATEST = 0.1, 2.0
@@ -33,14 +35,23 @@ _TOLD = 10
 # -- waiting ----------------------------------------------------------------------------------
 
 
-def wait_for(ports: Ports, ids: Sequence[str], seconds: int | None, *, as_json: bool) -> int:
-    """Wait until all runs have ended, and tell how. 0 if all of them are COMPLETED, else 1.
+def wait_for(
+    ports: Ports,
+    ids: Sequence[str],
+    seconds: int | None,
+    *,
+    as_json: bool,
+    code_from: CodeFrom = "state",
+) -> int:
+    """Wait until all runs have ended, and tell how. 0 if all of them are COMPLETED, else 1; or
+    `code_from` the run: the exit code of its last attempt, 1 if a run that did not complete has
+    none.
 
     Raises NotFound (`run_not_found`), Refused (`timeout`) after `seconds`.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     runs = _read(ports, ids)
-    with _progress(len(runs)) as progress:
+    with _interruptible(ids), _progress(len(runs)) as progress:
         pauses = _pauses()
         while not all(run.state.ended for run in runs.values()):
             if deadline is not None and time.monotonic() >= deadline:
@@ -52,7 +63,37 @@ def wait_for(ports: Ports, ids: Sequence[str], seconds: int | None, *, as_json: 
             if now != runs:
                 runs, pauses = now, _pauses()
         progress.show(ports, runs)
-    return _tell(runs, as_json=as_json)
+    code = _tell(runs, as_json=as_json)
+    return max(_code_of(run) for run in runs.values()) if code_from == "run" else code
+
+
+@contextmanager
+def _interruptible(ids: Sequence[str]) -> Iterator[None]:
+    """Say at Ctrl-C that this was only the waiting."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        one = len(ids) == 1
+        what = f"run {ids[0]} goes" if one else f"the {len(ids)} runs go"
+        named = " ".join(ids) if len(ids) <= _TOLD else "ID…"
+        report(
+            Failure(
+                f"interrupted: only the waiting has ended, {what} on",
+                "",
+                130,
+                remedy=f"To stop {'it' if one else 'them'}: push-dispatch run cancel {named}",
+            )
+        )
+        sys.exit(130)
+
+
+def _code_of(run: Run) -> int:
+    """What a shell would say of it."""
+    if run.state is RunState.COMPLETED:
+        return 0
+    code = run.attempts[-1].exit_code if run.attempts else None
+    # Killed by a signal: as shells have it. A number above 255 would be cut to another one.
+    return 1 if not code else 128 - code if code < 0 else min(code, 255)
 
 
 def _read(ports: Ports, ids: Sequence[str]) -> dict[str, Run]:
@@ -115,7 +156,7 @@ class _Progress(Protocol):
 @contextmanager
 def _progress(count: int) -> Iterator[_Progress]:
     """A spinner on a terminal; elsewhere a line whenever something has changed."""
-    if not sys.stderr.isatty():
+    if MANNER.json or not sys.stderr.isatty():
         yield _Lines(count)
         return
     with stderr_console().status("") as status:
@@ -130,7 +171,7 @@ class _Lines:
     def show(self, ports: Ports, runs: Mapping[str, Run]) -> None:
         text = _summary(ports, runs)
         if text != self._last:
-            dim(text)
+            aside(text)
         self._last = text
 
 

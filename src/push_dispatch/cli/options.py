@@ -32,7 +32,8 @@ _BACKEND = Group(
 class Common:
     """How to print, and whom to ask."""
 
-    json: Annotated[bool, Parameter(help="Print JSON.")] = False
+    json: Annotated[bool, Parameter(help="Print JSON, errors too.")] = False
+    quiet: Annotated[bool, Parameter(help="Do not say which backend it is.")] = False
     local: Annotated[
         str | None,
         Parameter(group=_BACKEND, metavar="NAME", help="The local runtime of that name."),

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,17 @@ from push_dispatch.core.bounds import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "dim", "error_line", "json_text", "print_json", "say", "stderr_console"]
+__all__ = [
+    "MANNER",
+    "aside",
+    "console",
+    "dim",
+    "error_line",
+    "json_text",
+    "print_json",
+    "say",
+    "stderr_console",
+]
 
 _UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Piped, a table is as wide as its content: nothing is wrapped or cut.
@@ -44,6 +55,25 @@ def json_text(value: Any, indent: int | None = None) -> str:
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent)
     return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@dataclass(slots=True)
+class Manner:
+    """How this command line wants its remarks and errors."""
+
+    #: Errors are JSON, and nothing is said of how far things are.
+    json: bool = False
+    #: The backend is not named.
+    quiet: bool = False
+
+
+MANNER = Manner()
+
+
+def aside(text: str) -> None:
+    """A remark that people need and programs do not: which backend, how far it is."""
+    if not MANNER.quiet and not MANNER.json:
+        dim(text)
 
 
 def dim(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -25,6 +25,11 @@ __all__ = ["app", "submit_all"]
 RunId = Annotated[
     str,
     Parameter(name="ID", help="As printed by submit, its beginning or end, or the run's name."),
+]
+
+ExitCodeFrom = Annotated[
+    Literal["state", "run"],
+    Parameter(help="run: exit with the code of the run's process, the highest of several."),
 ]
 
 app = App(name="run")
@@ -66,6 +71,7 @@ def submit(
         Parameter(converter=whole, metavar="N", help="Submit N of them; --key gets a number."),
     ] = None,
     wait: Annotated[bool, Parameter(help="Wait for the end; 1 if a run did not complete.")] = False,
+    exit_code_from: ExitCodeFrom = "state",
     dry_run: Annotated[
         bool, Parameter(help="Show what would be sent, and submit nothing.")
     ] = False,
@@ -77,7 +83,17 @@ def submit(
     """
     ports = connect(common)
     request = request_for(ports, pool, None, wanted, command)
-    return submit_all(ports, request, common, count=count, wait=wait, dry_run=dry_run)
+    if exit_code_from == "run" and not wait:
+        raise Invalid("--exit-code-from run needs --wait")
+    return submit_all(
+        ports,
+        request,
+        common,
+        count=count,
+        wait=wait,
+        dry_run=dry_run,
+        code_from=exit_code_from,
+    )
 
 
 @app.command
@@ -171,6 +187,7 @@ def wait(
     timeout: Annotated[
         str | None, Parameter(metavar="DURATION", help="Give up after that, with exit code 1.")
     ] = None,
+    exit_code_from: ExitCodeFrom = "state",
     common: Common = Common(),
 ) -> int:
     """Wait until runs have ended. Exit code 0 only if all of them are COMPLETED."""
@@ -179,7 +196,7 @@ def wait(
     seconds = None if timeout is None else duration(timeout, "--timeout")
     ports = connect(common)
     ids = [run_id_of(ports, each) for each in (id, *more)]
-    return wait_for(ports, ids, seconds, as_json=common.json)
+    return wait_for(ports, ids, seconds, as_json=common.json, code_from=exit_code_from)
 
 
 @app.command
@@ -204,7 +221,14 @@ def logs(
 
 
 def submit_all(
-    ports: Ports, request: Request, common: Common, *, count: int | None, wait: bool, dry_run: bool
+    ports: Ports,
+    request: Request,
+    common: Common,
+    *,
+    count: int | None,
+    wait: bool,
+    dry_run: bool,
+    code_from: Literal["state", "run"] = "state",
 ) -> int:
     """Submit it once or often, print the ids, and maybe wait; the exit code."""
     from push_dispatch.cli.commands.dry_run import show_request
@@ -226,7 +250,8 @@ def submit_all(
         if not done.created:
             dim(_existed(done))
     if wait:
-        return wait_for(ports, [run.id for run in runs], None, as_json=common.json)
+        ids = [run.id for run in runs]
+        return wait_for(ports, ids, None, as_json=common.json, code_from=code_from)
     if common.json:
         views = run_views(ports, runs)
         print_json(views[0] if count is None else views)
