@@ -34,11 +34,6 @@ ExitCodeFrom = Annotated[
 
 app = App(name="run")
 app.command(
-    "push_dispatch.cli.commands.retry:retry",
-    name="retry",
-    help="Submit runs that have ended once more.",
-)
-app.command(
     "push_dispatch.cli.commands.reorder:boost",
     name="boost",
     help="Serve a waiting run before others of its queue.",
