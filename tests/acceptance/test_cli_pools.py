@@ -100,3 +100,19 @@ def test_limits_per_key_and_per_period(cli: Cli, pool: str) -> None:
     eventually(lambda: reason(third) == "rate_limit")
     cli.ok("run", "cancel", first, second, third)
     assert "[invalid_input]" in cli("pool", "update", pool, "--rate", "often").err
+
+
+def test_each_limit_and_rate_that_is_set_can_be_removed(cli: Cli, pool: str) -> None:
+    given = ("--rate", "100/h", "--platform-rate", "20/1s")
+    shown = cli.ok("pool", "update", pool, *given, "--key-limit", "2", "--json").json
+    assert shown["rate"] == {"starts": 100, "period_seconds": 3600}
+    gone = ("--rate", "none", "--platform-rate", "none")
+    shown = cli.ok("pool", "update", pool, *gone, "--json").json
+    assert (shown["rate"], shown["platform_rate"], shown["key_limit"]) == (None, None, 2)
+    assert cli.ok("pool", "clear-key-limit", pool, "--json").json["key_limit"] is None
+    cli.ok("queue", "create", "q", "--pool", pool, "--rate", "1/1m", "--key-limit", "1")
+    assert (
+        cli.ok("queue", "update", "q", "-p", pool, "--rate", "none", "--json").json["rate"] is None
+    )
+    shown = cli.ok("queue", "clear-key-limit", "q", "--pool", pool, "--json").json
+    assert shown["key_limit"] is None

@@ -48,12 +48,19 @@ def duration(text: str, option: str) -> int:
     return sum(int(n or 0) * _UNITS[u] for n, u in zip(parts.groups(), _UNITS, strict=True))
 
 
-def rate_of(text: str, option: str = "--rate") -> Rate:
-    """`100/1h` as starts per period. Raises Invalid."""
+def rate_of(text: str, option: str = "--rate") -> Rate | None:
+    """`100/1h` or `100/h` as starts per period; `none` is no rate. Raises Invalid."""
+    if text == "none":
+        return None
     starts, slash, period = text.partition("/")
+    period = f"1{period}" if period in _UNITS else period
+    try:
+        seconds = duration(period, option)
+    except Invalid:
+        slash = ""
     if not slash or not re.fullmatch(r"[1-9]\d{0,8}", starts, re.ASCII):
-        raise Invalid(f"{option} {text!r} is not a rate: write it like 100/1h or 5/10s")
-    rate = Rate(int(starts), duration(period, option))
+        raise Invalid(f"{option} {text!r} is not a rate: write it like 100/1h or 5/10s, or none")
+    rate = Rate(int(starts), seconds)
     check_rate(rate, option)
     return rate
 

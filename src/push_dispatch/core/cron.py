@@ -65,7 +65,10 @@ def parse_cron(text: str) -> Cron:
     try:
         return _parsed(_MACROS.get(text.strip().lower(), text).split())
     except ValueError as error:
-        raise Invalid(f"cron {text!r} is not valid: {error}", reason=Reason.INVALID_TIME) from None
+        raise Invalid(
+            f"cron {text!r} is not valid: {error}; write it like 0 2 * * * or @daily",
+            reason=Reason.INVALID_TIME,
+        ) from None
 
 
 # -- the fields -------------------------------------------------------------------------------

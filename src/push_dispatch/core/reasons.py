@@ -136,7 +136,7 @@ class Reason(StrEnum):
     INVALID_LIMIT = _refusal("invalid_limit", "A limit is an integer of at least 0.", "Use 0 to start nothing, or clear-limit for no limit.")
     WEIGHT_TOO_LARGE = _refusal("weight_too_large", "The run takes more of a unit than its pool has in all.", "Make the run smaller, or raise the pool's capacity.")
     INVALID_PRIORITY = _refusal("invalid_priority", "A priority is an integer of at least 1; 1 is served first.", "Use an integer of at least 1.")
-    INVALID_TIME = _refusal("invalid_time", "The time cannot be read.", "Use ISO 8601 with a time zone, such as 2026-12-01T09:00+01:00, or a duration such as 1h30m.")
+    INVALID_TIME = _refusal("invalid_time", "The time cannot be read.", "See the message.")
     INVALID_TEMPLATE = _refusal("invalid_template", "The base job template is not valid.", "See the list of violations; push-dispatch pool get-default-template --type TYPE shows one that is.")
     INVALID_VARIABLES = _refusal("invalid_variables", "The job variables do not fit the pool's template.", "See the list of violations; push-dispatch run render POOL")
     INVALID_PARAMETERS = _refusal("invalid_parameters", "The parameters do not fit the deployment's schema.", "See the list of violations; push-dispatch deployment inspect NAME")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from push_dispatch.cli.times import duration, moment, span
+from push_dispatch.cli.times import duration, moment, rate_of, span
 from push_dispatch.core.errors import Invalid
+from push_dispatch.core.model import Rate
 from push_dispatch.insight.views import iso
 
 
@@ -58,3 +59,17 @@ def test_bare_seconds_and_units_agree(seconds: int) -> None:
 )
 def test_spans_for_people(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"), [("100/1h", Rate(100, 3600)), ("100/h", Rate(100, 3600)), ("none", None)]
+)
+def test_rates(text: str, rate: Rate | None) -> None:
+    assert rate_of(text) == rate
+
+
+@pytest.mark.parametrize("text", ["often", "100", "100/", "/1h", "0/1h", "100/hour", "None"])
+def test_a_malformed_rate_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(Invalid, match="is not a rate: write it like 100/1h") as caught:
+        rate_of(text)
+    assert caught.value.reason == "invalid_input"

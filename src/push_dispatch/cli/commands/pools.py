@@ -13,6 +13,20 @@ from cyclopts import App, Parameter
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
+from push_dispatch.cli.pool_options import (
+    AllowSecret,
+    Description,
+    GiveUp,
+    Hold,
+    KeyLimit,
+    Limit,
+    PlatformRate,
+    Provision,
+    SecurityGroups,
+    StartRate,
+    Subnets,
+    Template,
+)
 from push_dispatch.core.errors import Invalid, Refused
 
 if TYPE_CHECKING:
@@ -20,88 +34,6 @@ if TYPE_CHECKING:
     from push_dispatch.ports import Ports
 
 __all__ = ["app", "confirm", "line_of", "tell", "view_of"]
-
-
-Limit = Annotated[
-    int | None,
-    Parameter(
-        converter=whole,
-        name=("--concurrency-limit", "--limit", "-l"),
-        metavar="N",
-        help="Runs at once, over all queues; 0 starts nothing.",
-    ),
-]
-Template = Annotated[
-    Path | None,
-    Parameter(
-        allow_leading_hyphen=True, metavar="FILE", help="Base job template, as JSON or YAML."
-    ),
-]
-Description = Annotated[str | None, Parameter(help="For people.")]
-KeyLimit = Annotated[
-    int | None,
-    Parameter(converter=whole, metavar="N", help="Runs at once that share a concurrency key."),
-]
-AllowSecret = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--allow-secret",
-        metavar="NAME",
-        negative=(),
-        help="A secret that job variables may name, such as db or etl/*; otherwise none. The base "
-        "job template may name any.",
-    ),
-]
-Provision = Annotated[
-    bool,
-    Parameter(
-        negative=(),
-        help="Also find or make what it needs of its platform; for Cloud Run and ACI, print the "
-        "Terraform that does it.",
-    ),
-]
-Subnets = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--subnet",
-        metavar="ID",
-        negative=(),
-        help="With --provision, for ecs: where tasks are; otherwise in the default VPC.",
-    ),
-]
-SecurityGroups = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--security-group",
-        metavar="ID",
-        negative=(),
-        help="With --provision, for ecs; otherwise the VPC's own.",
-    ),
-]
-StartRate = Annotated[
-    str | None, Parameter(name="--rate", metavar="N/DURATION", help="Starts per period: 100/1h.")
-]
-
-PlatformRate = Annotated[
-    str | None,
-    Parameter(metavar="N/DURATION", help="Starts that the platform accepts per period: 20/1s."),
-]
-Hold = Annotated[
-    str | None,
-    Parameter(
-        metavar="DURATION",
-        help="How long a run keeps its slot while the platform has no room or is throttling; "
-        "then it waits in line.",
-    ),
-]
-GiveUp = Annotated[
-    str | None,
-    Parameter(
-        metavar="DURATION",
-        help="How long after its first refusal a run that still finds no room ends as CRASHED; "
-        "never, unless given.",
-    ),
-]
 
 app = App(name="pool")
 for _name, _help in (
@@ -221,8 +153,8 @@ def update(
     from push_dispatch.control.pools import change_pool, keep_template
 
     changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
-    changes["rate"] = None if rate is None else rate_of(rate)
     changes = {key: value for key, value in changes.items() if value is not None}
+    changes |= {} if rate is None else {"rate": rate_of(rate)}
     changes |= _platform_settings(platform_rate, hold, give_up)
     template = read_mapping(base_job_template) if base_job_template else None
     secrets = bool(allow_secret or forbid_secret)
@@ -267,6 +199,13 @@ def set_limit(
 def clear_limit(name: str, /, *, common: Common = Common()) -> None:
     """Remove the pool's limit."""
     _change(connect(common), name, f"Pool {name} has no limit.", common, limit=None)
+
+
+@app.command
+def clear_key_limit(name: str, /, *, common: Common = Common()) -> None:
+    """Remove the pool's limit per concurrency key; those of queues still hold."""
+    done = f"Pool {name} has no limit per key."
+    _change(connect(common), name, done, common, key_limit=None)
 
 
 @app.command

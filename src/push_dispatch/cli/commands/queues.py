@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from push_dispatch.cli.backend import connect
-from push_dispatch.cli.commands.pools import KeyLimit, StartRate, confirm, line_of, view_of
+from push_dispatch.cli.commands.pools import confirm, line_of, view_of
 from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
+from push_dispatch.cli.pool_options import KeyLimit, StartRate
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Pool, Queue
 from push_dispatch.ports import Ports
@@ -114,8 +115,8 @@ def update(
     from push_dispatch.cli.times import rate_of
 
     changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
-    changes["rate"] = None if rate is None else rate_of(rate)
     given = {key: value for key, value in changes.items() if value is not None}
+    given |= {} if rate is None else {"rate": rate_of(rate)}
     if not given and priority is None:
         raise Invalid("nothing to change: name a priority, a limit or a description")
     _change(name, pool, f"Updated queue {name}.", common, priority=priority, **given)
@@ -150,6 +151,12 @@ def set_limit(
 def clear_limit(name: str, /, *, pool: PoolName, common: Common = Common()) -> None:
     """Remove the queue's limit; the pool's still holds."""
     _change(name, pool, f"Queue {name} has no limit.", common, limit=None)
+
+
+@app.command
+def clear_key_limit(name: str, /, *, pool: PoolName, common: Common = Common()) -> None:
+    """Remove the queue's limit per concurrency key; the pool's still holds."""
+    _change(name, pool, f"Queue {name} has no limit per key.", common, key_limit=None)
 
 
 @app.command
