@@ -70,6 +70,11 @@ app.command(
     help="Simulate a load on pools.",
 )
 app.command(
+    "push_dispatch.cli.commands.completion:completion",
+    name="completion",
+    help="Print what makes a shell complete commands and options.",
+)
+app.command(
     "push_dispatch.cli.commands.demo:demo",
     name="demo",
     help="See pools, priorities and limits at work, in a minute.",
