@@ -11,7 +11,6 @@ from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-import boto3
 import uuid_utils
 from botocore.config import Config
 
@@ -29,6 +28,7 @@ from push_dispatch.ports.schedules import NoSchedules, Schedules, UnknownSchedul
 from push_dispatch.ports.settings import Settings
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
     from push_dispatch.adapters.event_bus import EventBus
@@ -79,6 +79,8 @@ def ports() -> Ports:
 @cache
 def streams() -> DynamoDBStreamsClient:
     """What reads the table's stream again where Lambda gave up."""
+    import boto3  # noqa: PLC0415 - as in `ports_for`
+
     return boto3.client("dynamodbstreams", config=CLIENT)
 
 
@@ -93,7 +95,10 @@ def ports_for(
 ) -> Ports:
     """New ports for these settings; `endpoint` is where table and queues are, if not in AWS:
     there schedules are read from the table."""
-    session = session or boto3.Session()
+    if session is None:
+        import boto3  # noqa: PLC0415 - half a second that commands for a local runtime do not need
+
+        session = boto3.Session()
     dynamodb = session.client("dynamodb", config=CLIENT, endpoint_url=endpoint)
     make_sqs = partial(session.client, "sqs", config=CLIENT, endpoint_url=endpoint)
     return _ports(
@@ -110,6 +115,8 @@ def event_bus_for(settings: Settings) -> EventBus | None:
 
     if not settings.event_bus:
         return None
+    import boto3  # noqa: PLC0415 - as in `ports_for`
+
     config = Config(connect_timeout=2, read_timeout=5)
     return EventBus(settings.event_bus, boto3.client("events", config=config))
 

@@ -8,6 +8,7 @@ what the SDK finds by itself. The choice is said on standard error, unless --qui
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,18 @@ class Backend:
     """The chosen one."""
 
     ports: Ports
-    session: boto3.Session
+    #: The SDK is loaded when it is called: most commands for a local runtime never do.
+    make_session: Callable[[], boto3.Session]
     table: str
     #: The local runtime; None is AWS.
     local: Record | None = None
     #: The file of that runtime, if its state is in one.
     database: Database | None = None
+
+    @property
+    def session(self) -> boto3.Session:
+        """What signs requests to AWS, or to the emulator of the local runtime."""
+        return self.make_session()
 
 
 def connect(common: Common) -> Ports:
@@ -75,13 +82,17 @@ def _chooses_aws(common: Common) -> str:
 
 def _local(record: Record) -> Backend:
     from push_dispatch.local.connect import database_of, ports_of
-    from push_dispatch.local.ministack import session
 
     aside(f"backend: local runtime {record.name!r} at {record.where}")
     database = database_of(record) if record.state else None
     if database is not None:
         OPENED.callback(database.close)
-    signed = session(record.key or "local")
+
+    def signed() -> boto3.Session:
+        from push_dispatch.local.ministack import session
+
+        return session(record.key or "local")
+
     return Backend(ports_of(record, database=database), signed, record.table, record, database)
 
 
@@ -99,7 +110,7 @@ def _aws(common: Common, why: str) -> Backend:
     table = os.environ.get("PUSH_DISPATCH_TABLE") or DEFAULT_TABLE
     settings = Settings.from_env({**os.environ, "PUSH_DISPATCH_TABLE": table})
     aside(f"backend: table {table} in {_place(session, common)}{_because(why)}")
-    return Backend(ports_for(settings, session), session, table)
+    return Backend(ports_for(settings, session), lambda: session, table)
 
 
 def _place(session: boto3.Session, common: Common) -> str:

@@ -1,1 +1,10 @@
 """What does AWS Lambda call? One module per function: event in, use case, response out."""
+
+from __future__ import annotations
+
+import os
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # `bootstrap` loads it when it is needed. In Lambda that is always, and best while a function
+    # starts: then it has a whole processor.
+    import boto3  # noqa: F401
