@@ -367,7 +367,7 @@ def _ask(system: System) -> None:
 
 
 def _ask_to_change(system: System, changes: StreamPump) -> None:
-    """A pool that comes and goes, with a run that moves and one that has ended with its slot held."""
+    """A pool that comes and goes; one run moves, another has ended with its slot held."""
     api, pool = system["Api"], "/v1/pools/brief"
     _http(api, "PUT", pool, {"type": "modal:push"})
     _http(api, "PUT", f"{pool}/queues/slow", {"priority": 7})

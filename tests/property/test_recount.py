@@ -9,6 +9,7 @@ import pytest
 from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
+from push_dispatch.engine import sweep
 from push_dispatch.engine.recount import put_right, recount
 from tests.fakes.world import POOL
 from tests.property.test_engine import Engine
@@ -79,6 +80,8 @@ def test_for_longer() -> None:
     )
 
 
-def test_without_repair_runs_would_wait_for_ever() -> None:
+def test_without_any_repair_runs_would_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the operator's, nor the audit of each sweep, which finds lost runs by itself."""
+    monkeypatch.setattr(sweep, "audit", lambda *_: 0)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Untreated, settings=SEARCH)
