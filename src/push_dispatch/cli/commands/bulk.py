@@ -38,7 +38,7 @@ def cancel(
     limit: Most = _MOST,
     common: Common = Common(),
 ) -> int:
-    """Stop runs, whatever their state. One that runs keeps its slot until it has stopped.
+    """Stop runs in any state. One that runs keeps its slot until it has stopped.
 
     Name them, or choose them with filters. 1 if one of them could not be cancelled.
     """
@@ -101,7 +101,7 @@ def _chosen(
     if selected.everything:
         raise Invalid("name runs, or choose them with filters such as --pool and --state")
     if limit < 1:
-        raise Invalid(f"--limit {limit} is not valid: a whole number from 1 on")
+        raise Invalid(f"--limit {limit} is not valid: an integer of at least 1")
     found: list[str] = []
     for run in fitting_runs(ports, selected):
         if run is None or len(found) == limit:

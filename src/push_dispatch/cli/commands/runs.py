@@ -136,7 +136,7 @@ def ls(
     from push_dispatch.cli.tables import show_runs, watch_runs
 
     if limit < 1:
-        raise Invalid(f"--limit {limit} is not valid: a whole number from 1 on")
+        raise Invalid(f"--limit {limit} is not valid: an integer of at least 1")
     if watch and (common.json or not sys.stdout.isatty()):
         raise Invalid("--watch is for a terminal; programs call `run ls --json` again")
     ports = connect(common)
