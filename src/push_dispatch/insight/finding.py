@@ -56,7 +56,7 @@ def _search(ports: Ports, text: str) -> list[Run]:
     chosen = [pool] if dot and pool in every else every
     named, parts = [], []
     for run in _latest(ports, chosen):
-        if run.name == text:
+        if text and run.name == text:
             named.append(run)
         elif dot and run.pool != pool:
             continue

@@ -97,8 +97,8 @@ def test_a_deployment_that_a_schedule_runs_needs_its_command(ports: Ports) -> No
 @pytest.mark.parametrize("value", [1.5, 2.0, True, "3", -1])
 def test_numbers_of_a_run_are_integers(ports: Ports, name: str, value: Any) -> None:
     request = Request("process", variables={"command": "true"}, **{name: value})
-    assert "is not valid: a whole number" in refused(ports, request)
-    with pytest.raises(Invalid, match="a whole number"):
+    assert "is not valid: an integer" in refused(ports, request)
+    with pytest.raises(Invalid, match="an integer"):
         save_deployment(ports, Deployment("d", "process", command="true", **{name: value}))
 
 

@@ -84,9 +84,14 @@ class RunHandle:
 
     def logs(self, *, follow: bool = False, attempt: int | None = None) -> Iterator[str]:
         """Yield the lines that it has written: those of its last attempt, or of `attempt`. With
-        `follow`, all that are still to come, until it has ended. Raises Refused
-        (`logs_unavailable`)."""
+        `follow`, those of the last attempt that this handle knows, and all that are still to come,
+        until it has ended. Raises Refused (`logs_unavailable`)."""
         number, after = attempt, 0
+        if follow and number is None and not self._ended:
+            # Further attempts may be over before the first request.
+            number = max(self._attempts, default=1)
+            if number not in self._attempts and not self._await_news(number):
+                return
         while True:
             query: dict[str, Any] = {"after": after}
             if number is not None:
@@ -99,9 +104,7 @@ class RunHandle:
                 continue
             if not follow or self._is_over(part, attempt):
                 return
-            if number is None:
-                number = 1  # None has started yet, and the first may be over when this is asked.
-            elif part["complete"]:
+            if part["complete"]:
                 number, after = number + 1, 0
             if not self._await_news(number):
                 return
@@ -132,6 +135,10 @@ class RunHandle:
         return f"/v1/pools/{self.pool}/runs/{self.id}"
 
     @property
+    def _attempts(self) -> set[int]:
+        return {each["number"] for each in self.view["attempts"]}
+
+    @property
     def _ended(self) -> bool:
         return self.view["state"] in _ENDED
 
@@ -142,7 +149,7 @@ class RunHandle:
         if attempt is not None:
             return True
         self.refresh()
-        last = max((each["number"] for each in self.view["attempts"]), default=None)
+        last = max(self._attempts, default=None)
         return self._ended and part["attempt"] == last
 
     def _await_news(self, attempt: int) -> bool:
@@ -151,7 +158,7 @@ class RunHandle:
         while True:
             query = {"wait": _NEXT_LINES, "revision": self.view["revision"]}
             self.view = self._client.request("GET", self._path, query=query)
-            if attempt in {each["number"] for each in self.view["attempts"]}:
+            if attempt in self._attempts:
                 return True
             if self._ended:
                 return False

@@ -208,7 +208,9 @@ class Attempt:
     def mark_reported(self, end: Observation) -> None:
         """The end needs to be told no more: one file keeps it, and the log stays. Idempotent."""
         kept = {name: getattr(end, name) for name in _KEPT}
-        _write(self.dir / "reported", json.dumps(kept))
+        # The folder may have gone with its retention: there is nothing left to remember.
+        with suppress(FileNotFoundError):
+            _write(self.dir / "reported", json.dumps(kept))
         log = self.dir / "log"
         with suppress(OSError):
             if not log.stat().st_size:
