@@ -11,7 +11,7 @@ from push_dispatch.engine.submit import submit_many
 __all__ = ["main"]
 
 RUNS = 1000
-#: Prefect 3 with its default polling: see docs/benchmarks.md.
+#: Prefect 3 with its default polling: see docs/performance.md.
 PREFECT = 140
 
 

@@ -11,7 +11,7 @@ from push_dispatch.engine.submit import submit
 __all__ = ["main"]
 
 RUNS = 100
-#: Prefect 3 with its default polling: see docs/benchmarks.md.
+#: Prefect 3 with its default polling: see docs/performance.md.
 PREFECT = (4.8, 10.0)
 
 
