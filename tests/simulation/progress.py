@@ -47,7 +47,7 @@ class Progress:
     disturbed_at: int = 0
     deliveries: Counter[tuple[str, int]] = field(default_factory=Counter)
     _first_seen: dict[object, int] = field(default_factory=dict)
-    _refusals: list[tuple[int, int]] = field(default_factory=list)
+    _refusals: list[tuple[int, int, int]] = field(default_factory=list)
 
     def check(self) -> None:
         """Once a minute."""
@@ -178,10 +178,14 @@ class Progress:
                 self.oracle.break_(f"{found.name} attempt {number} was delivered {count} times")
 
     def _count_refusals(self, pool: Pool, now: int, faults: int) -> None:
-        self._refusals.append((now, self.cloud.refusals))
+        started = self.cloud.starts.total()
+        self._refusals.append((now, self.cloud.refusals, started))
         del self._refusals[:-11]
         minutes = (now - self._refusals[0][0]) / MINUTE
         refused = self.cloud.refusals - self._refusals[0][1]
         slots = min(pool.slots, 60)
-        if refused > slots + _REFUSALS_A_MINUTE * (minutes + 1) + 4 + 3 * faults:
+        # A start says that there is room: the others follow, twice as many each second. Where there
+        # was room for one alone, they are refused, at most once for each slot.
+        followed = slots * (started - self._refusals[0][2])
+        if refused > slots + followed + _REFUSALS_A_MINUTE * (minutes + 1) + 4 + 3 * faults:
             self.oracle.break_(f"the platform was called {refused} times in vain in 10 minutes")
