@@ -12,7 +12,7 @@ from push_dispatch.core.reasons import Reason
 
 __all__ = ["error_for", "translated"]
 
-#: Codes that the same request meets again until somebody grants a right, or signs in.
+#: Codes that the same request meets again until a right is granted, or the sign-in changes.
 _DENIED = (
     "accessdenied",
     "expiredtoken",

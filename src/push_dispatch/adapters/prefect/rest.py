@@ -37,7 +37,7 @@ _MOST_BYTES = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is no error of the server."""
+    """A response that is not an error of the server."""
 
     status: int
     body: bytes
@@ -87,7 +87,7 @@ class Rest:
         )
 
     def call(self, method: str, path: str, body: Any = None) -> Reply:
-        """Send a request, again if the server is busy; return what is no error of the server.
+        """Send a request, again if the server is busy; return what is not an error of the server.
 
         Raises Unavailable (`prefect_unavailable`), Overloaded if the server says when to come
         back, Refused (`prefect_denied`) for credentials that it refuses.
