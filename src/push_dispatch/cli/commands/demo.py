@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections import Counter
@@ -161,6 +163,12 @@ def _tell(report: Report) -> None:
         say(f"  {violation}")
     say("")
     say("Now with your own commands:")
-    say("  push-dispatch local up                                       (in another terminal)")
-    say("  push-dispatch pool create my-pool --type process --limit 2")
-    say("  push-dispatch run submit my-pool --wait -- python my_job.py")
+    program = _program()
+    say(f"  {program} local up     (in another terminal)")
+    say(f"  {program} pool create my-pool --type process --limit 2")
+    say(f"  {program} run submit my-pool --wait -- sh -c 'echo hello'")
+
+
+def _program() -> str:
+    """What to type to run this program: its name, or its path where the name is not found."""
+    return "push-dispatch" if shutil.which("push-dispatch") else os.path.relpath(sys.argv[0])
