@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -311,3 +313,12 @@ def test_what_has_expired_is_deleted(store: SqliteStore, clock: Clock) -> None:
     clock.now += 1_000
     assert store.expire() == 1
     assert store.run("etl", UUID) is None
+
+
+def test_a_database_that_is_left_behind_is_closed(tmp_path: Path) -> None:
+    database = Database(tmp_path / "state.db")
+    connection = database._connection
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")

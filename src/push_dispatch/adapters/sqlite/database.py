@@ -17,6 +17,7 @@ from json import dumps, loads
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from weakref import finalize
 
 from push_dispatch.core.errors import Unavailable
 
@@ -90,6 +91,8 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+        # Where nothing closes it, as in a command that ends.
+        finalize(self, self._connection.close)
         try:
             with _errors():
                 self._connection.execute("PRAGMA journal_mode = WAL")
