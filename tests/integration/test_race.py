@@ -67,7 +67,7 @@ def test_without_the_condition_on_the_ledger_they_do(ministack: str, tmp_path: P
 
 
 def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
-    found, runs = race(ministack, tmp_path, dispatchers=8, count=400, seconds=240)
+    found, runs = race(ministack, tmp_path, dispatchers=8, count=400, seconds=330)
     assert all(run.state.ended for run in runs)
     assert found == []
 

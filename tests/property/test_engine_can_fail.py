@@ -19,7 +19,7 @@ from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core import admission, lifecycle, model
 from push_dispatch.core.model import Ledger, Pool, Run
 from push_dispatch.core.request import Request
-from push_dispatch.engine import snapshot, sweep
+from push_dispatch.engine import sweep
 from push_dispatch.engine.submit import submit_many
 from push_dispatch.ports.store import Change
 from tests.fakes.world import POOL, World
@@ -103,7 +103,7 @@ WAITS = "_Desk.reason_to_wait"
         (admission, WAITS, "used.total >= pool.slots", "False", "slots held of"),
         (admission, WAITS, "used.key_is_full(pool, queue, ready)", "False", "slots of one key"),
         (admission, "_Desk.serve", "ready.expires is not None", "False", "had expired"),
-        (snapshot, "decide", "pool.in_order:", "pool.in_order[::-1]:", "was passed by"),
+        (admission, "in_turn", "pool.in_order:", "pool.in_order[::-1]:", "was passed by"),
         # Late news of one attempt is taken for news of the next.
         (model, "Ledger.without", "h.attempt > last.get(h.run, -1)", "h.run not in last", "slot"),
         # An order to stop is taken for the end.
