@@ -31,7 +31,7 @@ def reply_to(ports: Ports, request: Request) -> Reply:
     """Answer one request of version 1; never raises."""
     try:
         return v1.TABLE.answer(ports, request)
-    except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
+    except Exception:  # noqa: BLE001 - any failure still gets the caller a response
         logger.exception("request failed")
         return v1.problem(
             500, Reason.INTERNAL_ERROR, "something went wrong: see the function's log"

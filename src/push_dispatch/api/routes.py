@@ -61,7 +61,7 @@ def asked(ports: Ports, event: Document, context: Any) -> Document:
         return _plain(400, Reason.INVALID_INPUT, wrong)
     try:
         return app.resolve(event, context)
-    except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
+    except Exception:  # noqa: BLE001 - any failure still gets the caller a response
         logger.exception("request failed")
         return _plain(500, Reason.INTERNAL_ERROR, "something went wrong: see the function's log")
 

@@ -25,7 +25,7 @@ __all__ = ["DEPLOYMENTS", "FEED", "Database", "Transaction"]
 
 Item = dict[str, Any]
 
-#: Who is told of a change in the feed, and who of one of the deployments.
+#: What has changed: the feed, or one of the deployments.
 FEED, DEPLOYMENTS = "feed", "deployments"
 
 #: How long a writer waits for another process's transaction.
@@ -76,7 +76,7 @@ class Database:
 
         `changed` is called after each transaction that left work for somebody, with the names of
         the queues that have new messages, `FEED` and `DEPLOYMENTS`. Changes
-        that nobody has `wanted` are not kept for a reader. Raises Unavailable.
+        that are not `wanted` are not kept for a reader. Raises Unavailable.
         """
         self._changed = changed
         self._wanted = wanted

@@ -145,7 +145,7 @@ def _encoded(body: Any) -> bytes:
     try:
         return json.dumps(body, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise Invalid(f"JSON cannot express what is to be sent: {error}") from error
+        raise Invalid(f"the request cannot be expressed in JSON: {error}") from error
 
 
 def _decoded(data: bytes) -> Any:

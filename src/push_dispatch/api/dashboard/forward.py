@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["forwarding"]
 
-#: What the API reads; cookies and the page's token are nobody else's business.
+#: What the API reads: cookies and the page's token are not forwarded.
 _PASSED = ("if-match", "if-none-match", "idempotency-key")
 
 
