@@ -27,9 +27,9 @@ from push_dispatch.control.deployments import (
     save_deployment,
     schedules_of,
 )
+from push_dispatch.control.pool_checks import check_pool
 from push_dispatch.control.pools import (
     change_pool,
-    check_pool,
     create_pool,
     delete_pool,
     delete_queue,

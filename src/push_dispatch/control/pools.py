@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from push_dispatch.control.sharing import check_sharing
+from push_dispatch.control.pool_checks import (
+    check_pool,
+    check_queue,
+    check_server_decides,
+    check_settings,
+)
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import Conflict, NotFound, Refused, Unreadable
 from push_dispatch.core.events import Reject, Stop
@@ -20,31 +25,22 @@ from push_dispatch.core.model import (
     Ledger,
     Pool,
     Queue,
-    Rate,
     Ready,
     Run,
     RunState,
-    check_description,
-    check_limit,
-    check_name,
-    check_patience,
     check_priority,
-    check_rate,
-    check_secret_patterns,
 )
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.validation import check_template
 from push_dispatch.engine.audit import not_audited
 from push_dispatch.engine.lanes import has_lanes, is_looser, surface_all, unpark_queue
 from push_dispatch.engine.transition import move, transition
-from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 
 __all__ = [
     "change_pool",
     "change_queue",
     "check_new_pool",
-    "check_pool",
     "create_pool",
     "create_queue",
     "delete_pool",
@@ -116,15 +112,8 @@ def change_pool(
         if changed == pool:
             return pool
         if not mirrors:
-            _check_server_decides(pool, changed)
-        check_limit(changed.limit, f"pool {name!r}")
-        check_limit(changed.key_limit, f"pool {name!r}, per key")
-        check_patience(changed)
-        check_sharing(changed)
-        for queue in changed.queues:
-            _check_queue(queue)
-        _check_rates(changed, before=pool)
-        _check_texts(changed, before=pool)
+            check_server_decides(pool, changed)
+        check_settings(changed, before=pool)
         changed = replace(changed, laned=changed.laned or has_lanes(pool) or has_lanes(changed))
         # Before, so that the pass that this change brings about finds them; and after, as a pass
         # under the old limits may have parked some again.
@@ -232,7 +221,7 @@ def create_queue(ports: Ports, pool: str, queue: Queue, *, priority: int | None)
 
     Raises NotFound, Invalid, Refused (`queue_exists`).
     """
-    _check_queue(queue)
+    check_queue(queue)
 
     def add(current: Pool) -> Pool:
         if current.queue(queue.name):
@@ -340,72 +329,6 @@ def with_priority(pool: Pool, name: str, priority: int) -> Pool:
     return replace(pool, queues=tuple(shifted))
 
 
-def check_pool(pool: Pool, template: Mapping[str, Any]) -> None:
-    """Raise Invalid if there could not be such a pool, whatever its name."""
-    check_name(pool.name, "pool")
-    check_limit(pool.limit, f"pool {pool.name!r}")
-    check_limit(pool.key_limit, f"pool {pool.name!r}, per key")
-    check_patience(pool)
-    check_sharing(pool)
-    entry_for(pool.type)
-    for queue in pool.queues:
-        _check_queue(queue)
-    _check_rates(pool)
-    _check_texts(pool)
-    check_template(template)
-
-
 def _surface_if_looser(ports: Ports, before: Pool, after: Pool) -> None:
     if after.laned and is_looser(before, after):
         surface_all(ports, after)
-
-
-def _check_queue(queue: Queue) -> None:
-    check_name(queue.name, "queue")
-    check_limit(queue.limit, f"queue {queue.name!r}")
-    check_limit(queue.key_limit, f"key of queue {queue.name!r}")
-    check_priority(queue.priority, f"queue {queue.name!r}")
-
-
-def _check_server_decides(pool: Pool, changed: Pool) -> None:
-    """Raise Refused (`attached`) for a change that the next mirroring would undo."""
-    if not pool.gateway or not changed.gateway:
-        return
-    for what in ("type", "limit", "paused", "queues", "template"):
-        if getattr(pool, what) != getattr(changed, what):
-            raise Refused(
-                f"pool {pool.name!r} is attached to a Prefect server, which decides its {what}: "
-                "change it there",
-                reason=Reason.ATTACHED,
-            )
-
-
-def _check_rates(pool: Pool, before: Pool | None = None) -> None:
-    """Raise Invalid for a rate out of bounds. One that was stored before the bounds were stays
-    until it is changed: it must not keep the pool from being paused."""
-    known = {rate for _, rate in _rates(before)} if before else set()
-    for what, rate in _rates(pool):
-        if rate not in known:
-            check_rate(rate, what)
-
-
-def _check_texts(pool: Pool, before: Pool | None = None) -> None:
-    """As with rates: what was stored before there were bounds keeps nobody from another change."""
-    known = set(_descriptions(before)) if before else set()
-    for what, text in _descriptions(pool):
-        if (what, text) not in known:
-            check_description(text, what)
-    check_secret_patterns(set(pool.secrets) - set(before.secrets if before else ()), pool.name)
-
-
-def _descriptions(pool: Pool) -> list[tuple[str, str]]:
-    queues = [(f"queue {queue.name!r}", queue.description) for queue in pool.queues]
-    return [(f"pool {pool.name!r}", pool.description), *queues]
-
-
-def _rates(pool: Pool) -> list[tuple[str, Rate | None]]:
-    return [
-        (f"pool {pool.name!r}", pool.rate),
-        (f"pool {pool.name!r} (platform_rate)", pool.platform_rate),
-        *((f"queue {queue.name!r}", queue.rate) for queue in pool.queues),
-    ]

@@ -14,7 +14,8 @@ from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.deployments import save_deployment
-from push_dispatch.control.pools import check_pool, create_pool
+from push_dispatch.control.pool_checks import check_pool
+from push_dispatch.control.pools import create_pool
 from push_dispatch.core.deployment import Deployment, variables_of
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Pool, Queue, check_limit, check_priority

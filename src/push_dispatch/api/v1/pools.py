@@ -21,9 +21,9 @@ from push_dispatch.api.v1.configuration import (
     whole,
 )
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
+from push_dispatch.control.pool_checks import check_pool
 from push_dispatch.control.pools import (
     change_pool,
-    check_pool,
     create_pool,
     create_queue,
     delete_pool,
