@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from push_dispatch.api.routes import openapi
-from push_dispatch.api.v1 import TABLE, asks
+from push_dispatch.api.v1 import TABLE, actions, declarations, queries
 from push_dispatch.api.v1.document import document
 from push_dispatch.api.v1.table import Nothing, Route
 from push_dispatch.core import lifecycle
@@ -226,14 +226,14 @@ def api() -> Iterator[str]:
         yield f"| `{route.method} {route.path}` | {route.summary} | {takes} |"
     yield from _AFTER_REQUESTS.splitlines()
     schemas = document()["components"]["schemas"]
-    described = set(asks.__dict__) & {n for n, s in schemas.items() if "properties" in s}
-    for kind in sorted(described):
+    inputs = {name for module in (actions, declarations, queries) for name in vars(module)}
+    for kind in sorted(inputs & {n for n, s in schemas.items() if "properties" in s}):
         yield from _kind(kind, schemas[kind])
     yield from _OLD_API.splitlines()
     for path, methods in openapi()["paths"].items():
         for method, operation in methods.items():
-            queries = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
-            query = f"?{'&'.join(queries)}" if queries else ""
+            names = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+            query = f"?{'&'.join(names)}" if names else ""
             yield f"| `{method.upper()} {path}{query}` | {operation['summary']} |"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from push_dispatch.api.v1 import asks
+from push_dispatch.api.v1 import actions, declarations
 from push_dispatch.control.declaration import schema as pools_schema
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.documents import schema as request_schema
@@ -67,8 +67,13 @@ PATTERNS: dict[str, str] = {
 
 
 def _api() -> dict[str, Any]:
-    kinds = [asks.PoolSettings, asks.PoolChange, asks.QueueSettings, asks.QueueChange]
-    kinds += [asks.DeploymentSettings, asks.DeploymentChange, asks.Submission]
+    kinds = [
+        declarations.PoolSettings,
+        declarations.PoolChange,
+        declarations.QueueSettings,
+        declarations.QueueChange,
+    ]
+    kinds += [declarations.DeploymentSettings, declarations.DeploymentChange, actions.Submission]
     return msgspec.json.schema_components(kinds)[1]
 
 

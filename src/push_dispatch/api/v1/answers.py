@@ -1,4 +1,4 @@
-"""What does a reply say? The types of answers; a test holds the views to them.
+"""What does a reply say of what is declared? The types of answers; a test holds the views to them.
 
 Every field is always there, and an absent value is null.
 """
@@ -10,42 +10,28 @@ from typing import Any
 
 from msgspec import Struct
 
-from push_dispatch.core.model import Collision, RunState
+from push_dispatch.core.model import Collision
 
 __all__ = [
+    "Answer",
     "Applied",
-    "Attempt",
-    "Bulk",
     "Deleted",
     "Deployment",
     "DeploymentPage",
-    "Event",
-    "Events",
-    "Explanation",
-    "Forecast",
     "Health",
-    "Log",
-    "Overview",
     "Platform",
     "Platforms",
     "Pool",
-    "PoolExplanation",
     "PoolPage",
     "Problem",
     "Queue",
     "Queues",
     "Reason",
     "Reasons",
-    "Rendered",
-    "Run",
-    "RunPage",
     "Schedule",
     "Schedules",
-    "Submitted",
-    "SubmittedMany",
     "Template",
     "Times",
-    "WhatIf",
 ]
 
 
@@ -115,9 +101,6 @@ class Deleted(Answer, frozen=True):
 
     deleted: str
     runs: int
-
-
-# -- configuration ----------------------------------------------------------------------------
 
 
 class Rate(Answer, frozen=True):
@@ -278,305 +261,3 @@ class Applied(Answer, frozen=True):
 
     applied: bool
     steps: list[Step]
-
-
-# -- runs -------------------------------------------------------------------------------------
-
-
-class Attempt(Answer, frozen=True):
-    """One launch of a run. `…_seen` is whether the time is ours and not the platform's own."""
-
-    number: int
-    platform: str
-    type: str | None
-    handle: str | None
-    exit_code: int | None
-    reason: str | None
-    message: str | None
-    claimed_at: datetime | None
-    pushed_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    started_at_seen: bool
-    ended_at_seen: bool
-
-
-class Run(Answer, frozen=True):
-    """A run with its attempts. `reason` is why it waits or how it ended."""
-
-    id: str
-    name: str
-    pool: str
-    queue: str
-    state: RunState
-    reason: str | None
-    message: str | None
-    scheduled_time: datetime
-    submitted_at: datetime
-    ended_at: datetime | None
-    expires_at: datetime | None
-    timeout_seconds: int | None
-    retries: int
-    crash_retries: int
-    retry_delay_seconds: int
-    tags: list[str]
-    idempotency_key: str | None
-    concurrency_key: str | None
-    limits: dict[str, str]
-    weights: dict[str, float]
-    deployment: str | None
-    parameters: dict[str, Any]
-    variables: dict[str, Any]
-    attempts: list[Attempt]
-    revision: int
-
-
-class RunPage(Answer, frozen=True):
-    """A part of the runs. A page may have less than the limit, or nothing, and yet a next one."""
-
-    items: list[Run]
-    next: str | None
-
-
-class Submitted(Answer, frozen=True):
-    """A run, and whether this request has created it. If not, `differs` names what the request has
-    otherwise than the run that was there."""
-
-    run: Run
-    created: bool
-    differs: list[str]
-
-
-class SubmittedMany(Answer, frozen=True):
-    """The runs in the order of the requests."""
-
-    items: list[Submitted]
-
-
-class Failure(Answer, frozen=True):
-    """Why nothing was done with one run."""
-
-    id: str
-    reason: str
-    detail: str
-
-
-class Bulk(Answer, frozen=True):
-    """The runs of one page with which something was done, or would be, and why not with others."""
-
-    dry_run: bool
-    items: list[Run]
-    failures: list[Failure]
-    next: str | None
-
-
-class Event(Answer, frozen=True):
-    """Something that has happened to a run."""
-
-    time: datetime
-    event: str
-    attempt: int | None
-    reason: str | None
-    message: str | None
-
-
-class Events(Answer, frozen=True):
-    """The history of a run, oldest first, as far as its attempts are kept."""
-
-    items: list[Event]
-
-
-class Log(Answer, frozen=True):
-    """A part of what an attempt has written. `after` is what to ask for next; `complete` is whether
-    nothing more will come."""
-
-    attempt: int | None
-    lines: list[str]
-    after: int
-    complete: bool
-
-
-class Holder(Answer, frozen=True):
-    """Who holds a slot."""
-
-    id: str
-    attempt: int
-    queue: str
-    since: datetime
-
-
-class Explanation(Answer, frozen=True):
-    """Why a run is where it is, and what to do."""
-
-    id: str
-    state: RunState
-    reason: str
-    sentence: str
-    remedy: str
-    message: str | None
-    numbers: dict[str, int | float]
-    ahead: int | None
-    holders: list[Holder]
-    estimated_start: datetime | None
-
-
-class Rendered(Answer, frozen=True):
-    """What would be sent to the platform, and where each value comes from."""
-
-    pool: str
-    queue: str
-    type: str
-    platform: str
-    deployment: str | None
-    configuration: dict[str, Any]
-    provenance: dict[str, str]
-    secrets: dict[str, str]
-    enforced: dict[str, Any]
-    timeout_seconds: int | None
-    parameters: dict[str, Any]
-
-
-# -- a whole pool -----------------------------------------------------------------------------
-
-
-class QueueLine(Answer, frozen=True):
-    """One queue's line, and why its runs wait."""
-
-    name: str
-    priority: int
-    limit: int | None
-    slots_used: int
-    waiting: int
-    waiting_more: bool
-    reasons: dict[str, int]
-    oldest_due: datetime | None
-
-
-class PoolExplanation(Answer, frozen=True):
-    """Who holds a pool's slots and who waits, and why."""
-
-    name: str
-    limit: int | None
-    paused: bool
-    holders: list[Holder]
-    queues: list[QueueLine]
-
-
-class Report(Answer, frozen=True):
-    """What a queue, or the whole pool under the name `*`, goes through. Waits in seconds."""
-
-    queue: str
-    runs: int
-    never_started: int
-    wait_p50: float
-    wait_p95: float
-    wait_max: float
-    occupancy_mean: float
-    occupancy_max: int
-
-
-class Series(Answer, frozen=True):
-    """Slots held by each queue, sampled at regular times."""
-
-    start: datetime
-    step_seconds: float
-    limit: int | None
-    queues: dict[str, list[int]]
-
-
-class Start(Answer, frozen=True):
-    """When a run that waits now is expected to start; null if not within the horizon."""
-
-    id: str
-    queue: str
-    start: datetime | None
-
-
-class Forecast(Answer, frozen=True):
-    """What will happen if runs take as long as the last ones did."""
-
-    reports: list[Report]
-    occupancy: Series
-    starts: list[Start]
-
-
-class WhatIf(Answer, frozen=True):
-    """The next hours as the pool is, and as it would be."""
-
-    hours: float
-    now: Forecast
-    changed: Forecast
-
-
-class SlotHolder(Answer, frozen=True):
-    """One slot that is held. `started` is null until the platform has started the run."""
-
-    id: str
-    name: str | None
-    queue: str
-    deployment: str | None
-    due: datetime | None
-    since: datetime
-    started: datetime | None
-    state: RunState
-
-
-class WaitingRun(Answer, frozen=True):
-    """A run in line. `place` counts from 1, in the order in which the queues are served."""
-
-    id: str
-    queue: str
-    deployment: str | None
-    due: datetime
-    attempt: int
-    reason: str
-    place: int
-    estimated_start: datetime | None
-
-
-class RecentRun(Answer, frozen=True):
-    """A run that has ended, with the times that a chart shows."""
-
-    id: str
-    name: str
-    queue: str
-    deployment: str | None
-    state: RunState
-    reason: str | None
-    due: datetime
-    admitted: datetime | None
-    started: datetime | None
-    ended: datetime
-
-
-class Histogram(Answer, frozen=True):
-    """Runs by the seconds from due to start: up to each bound, and at last above all of them."""
-
-    bounds: list[float]
-    counts: list[int]
-    p50: float | None
-    p95: float | None
-
-
-class Overview(Answer, frozen=True):
-    """A pool at a glance, in one request of at most 48 KB."""
-
-    time: datetime
-    name: str
-    type: str
-    limit: int | None
-    slots: int
-    slots_used: int
-    paused: bool
-    version: int
-    queues: list[QueueLine]
-    waiting_total: int
-    waiting_more: bool
-    #: By state, among the runs that were read; `complete` is whether these are all.
-    counts: dict[str, int]
-    complete: bool
-    holders: list[SlotHolder]
-    waiting: list[WaitingRun]
-    recent: list[RecentRun]
-    occupancy: Series
-    waits: Histogram

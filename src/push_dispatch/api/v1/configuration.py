@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET, to_builtins
 
-from push_dispatch.api.v1 import asks
+from push_dispatch.api.v1 import declarations
 from push_dispatch.control.pools import queue_named, with_priority
 from push_dispatch.control.sharing import sharing_of
 from push_dispatch.core.canonical import digest_of
@@ -58,7 +58,7 @@ def fields_of(settings: Any) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, asks.RateSettings):
+    if isinstance(value, declarations.RateSettings):
         return Rate(value.starts, value.period_seconds)
     return tuple(value) if isinstance(value, list) else value
 
@@ -72,7 +72,7 @@ def template_of(kind: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]
     return default_template(kind) if given is None else given
 
 
-def pool_of(name: str, settings: asks.PoolSettings) -> Pool:
+def pool_of(name: str, settings: declarations.PoolSettings) -> Pool:
     """The pool that is described, but for its templates."""
     fields = fields_of(settings)
     fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
@@ -81,7 +81,7 @@ def pool_of(name: str, settings: asks.PoolSettings) -> Pool:
 
 
 def keep_fallbacks(
-    ports: Ports, name: str, given: list[asks.FallbackSettings]
+    ports: Ports, name: str, given: list[declarations.FallbackSettings]
 ) -> tuple[Fallback, ...]:
     """Keep the templates of fallbacks, and return these. Raises Invalid; nothing is kept then."""
     templates = [template_of(each.type, each.base_job_template) for each in given]
@@ -95,7 +95,7 @@ def keep_fallbacks(
     return tuple(kept)
 
 
-def changed_pool(pool: Pool, change: asks.PoolChange) -> Pool:
+def changed_pool(pool: Pool, change: declarations.PoolChange) -> Pool:
     """The pool with what is to change of it, but for its template. Raises Invalid."""
     fields = fields_of(change)
     fields.pop("base_job_template", None)
@@ -105,7 +105,9 @@ def changed_pool(pool: Pool, change: asks.PoolChange) -> Pool:
     return replace(pool, **{**fields, **_sharing(change, pool.name)})
 
 
-def _sharing(given: asks.PoolSettings | asks.PoolChange, name: str) -> dict[str, Any]:
+def _sharing(
+    given: declarations.PoolSettings | declarations.PoolChange, name: str
+) -> dict[str, Any]:
     """Limits by name, capacity, weights and ageing, as far as they are given. Raises Invalid."""
     return sharing_of(to_builtins(given), f"pool {name!r}")
 
@@ -113,12 +115,14 @@ def _sharing(given: asks.PoolSettings | asks.PoolChange, name: str) -> dict[str,
 # -- queues -----------------------------------------------------------------------------------
 
 
-def queue_of(name: str, settings: asks.QueueSettings) -> Queue:
+def queue_of(name: str, settings: declarations.QueueSettings) -> Queue:
     """The queue that is described, but for its priority."""
     return Queue(name, **{**fields_of(settings), "priority": 1})
 
 
-def changed_queue(pool: Pool, name: str, change: asks.QueueChange | asks.QueueSettings) -> Pool:
+def changed_queue(
+    pool: Pool, name: str, change: declarations.QueueChange | declarations.QueueSettings
+) -> Pool:
     """The pool with what is to change of one queue. Raises NotFound (`queue_not_found`)."""
     queue = queue_named(pool, name)
     fields = fields_of(change)
@@ -129,7 +133,7 @@ def changed_queue(pool: Pool, name: str, change: asks.QueueChange | asks.QueueSe
     return after if priority in (None, queue.priority) else with_priority(after, name, priority)
 
 
-def whole(pool: Pool, change: asks.Change) -> Pool:
+def whole(pool: Pool, change: declarations.Change) -> Pool:
     """The pool with everything that is to change of it and of its queues."""
     after = changed_pool(pool, change.pool)
     for name, each in change.queues.items():

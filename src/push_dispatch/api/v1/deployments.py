@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from push_dispatch.api.v1 import answers, asks
+from push_dispatch.api.v1 import answers, declarations, queries
 from push_dispatch.api.v1.configuration import check_match, creates_only, fields_of
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.deployments import (
@@ -31,7 +31,7 @@ _CONDITIONS = ("If-Match", "If-None-Match")
 
 
 @TABLE.route("GET", "/v1/deployments", {200: answers.DeploymentPage})
-def list_deployments(call: Call[asks.Cursor, Nothing]) -> Answer:
+def list_deployments(call: Call[queries.Cursor, Nothing]) -> Answer:
     """List the deployments, in the order of names."""
     rest = [d for d in all_deployments(call.ports) if d.name > call.query.after]
     page = rest[: call.query.limit]
@@ -52,7 +52,7 @@ def show_deployment(call: Call[Nothing, Nothing]) -> Answer:
     headers=_CONDITIONS,
     etag=True,
 )
-def put_deployment(call: Call[Nothing, asks.DeploymentSettings]) -> Answer:
+def put_deployment(call: Call[Nothing, declarations.DeploymentSettings]) -> Answer:
     """Create or replace a deployment with its schedules."""
     name = call.path["deployment"]
     exists = call.ports.store.deployment(name) is not None
@@ -75,7 +75,7 @@ def put_deployment(call: Call[Nothing, asks.DeploymentSettings]) -> Answer:
     headers=("If-Match",),
     etag=True,
 )
-def change_deployment(call: Call[Nothing, asks.DeploymentChange]) -> Answer:
+def change_deployment(call: Call[Nothing, declarations.DeploymentChange]) -> Answer:
     """Change what is given of a deployment, and leave the rest; null clears a limit."""
     return _changed(call, **fields_of(call.body))
 
@@ -117,7 +117,7 @@ def list_schedules(call: Call[Nothing, Nothing]) -> Answer:
     headers=("If-Match",),
     etag=True,
 )
-def put_schedule(call: Call[Nothing, asks.ScheduleSettings]) -> Answer:
+def put_schedule(call: Call[Nothing, declarations.ScheduleSettings]) -> Answer:
     """Add a schedule to a deployment, or replace it."""
     name = call.path["schedule"]
     before = deployment_named(call.ports, call.path["deployment"]).schedules
@@ -143,7 +143,7 @@ def remove_schedule(call: Call[Nothing, Nothing]) -> Answer:
 
 
 @TABLE.route("GET", "/v1/deployments/{deployment}/times", {200: answers.Times})
-def list_times(call: Call[asks.TimesQuery, Nothing]) -> Answer:
+def list_times(call: Call[queries.TimesQuery, Nothing]) -> Answer:
     """List the next times at which the schedules of a deployment fire."""
     deployment = deployment_named(call.ports, call.path["deployment"])
     now = _now(call.ports)
@@ -178,7 +178,7 @@ def _etag(deployment: Deployment) -> str:
     return digest_of(to_document(deployment))
 
 
-def _schedule(name: str, given: asks.ScheduleSettings) -> Schedule:
+def _schedule(name: str, given: declarations.ScheduleSettings) -> Schedule:
     settings = {field: value for field, value in fields_of(given).items() if field != "name"}
     return Schedule(name, **settings)
 

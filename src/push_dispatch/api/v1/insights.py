@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from push_dispatch.api.v1 import answers, asks
+from push_dispatch.api.v1 import actions, answers, declarations, pool_answers, queries
 from push_dispatch.api.v1.configuration import whole
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.apply import carry_out, plan
@@ -26,8 +26,8 @@ from push_dispatch.ports import Ports
 __all__: list[str] = []
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/overview", {200: answers.Overview})
-def show_overview(call: Call[asks.OverviewQuery, Nothing]) -> Answer:
+@TABLE.route("GET", "/v1/pools/{pool}/overview", {200: pool_answers.Overview})
+def show_overview(call: Call[queries.OverviewQuery, Nothing]) -> Answer:
     """Show a pool at a glance in at most 48 KB: who holds slots, who waits and why, what has ended,
     occupancy and waits over time. Reads a few hundred runs, however many there are."""
     query = call.query
@@ -35,14 +35,14 @@ def show_overview(call: Call[asks.OverviewQuery, Nothing]) -> Answer:
     return Answer(overview(call.ports, call.path["pool"], extent))
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/explain", {200: answers.PoolExplanation})
+@TABLE.route("GET", "/v1/pools/{pool}/explain", {200: pool_answers.PoolExplanation})
 def explain_whole_pool(call: Call[Nothing, Nothing]) -> Answer:
     """Explain who holds the slots of a pool and who waits, and why."""
     return Answer(pool_explanation_view(explain_pool(call.ports, call.path["pool"])))
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/simulate", {200: answers.WhatIf})
-def simulate_pool(call: Call[Nothing, asks.Simulation]) -> Answer:
+@TABLE.route("POST", "/v1/pools/{pool}/simulate", {200: pool_answers.WhatIf})
+def simulate_pool(call: Call[Nothing, actions.Simulation]) -> Answer:
     """Play the next hours of a pool twice, as it is and with a change, by the same decision that
     dispatches. Without a load of its own: what waits, is due or is scheduled. Changes nothing."""
     pool, body = call.path["pool"], call.body
@@ -51,14 +51,14 @@ def simulate_pool(call: Call[Nothing, asks.Simulation]) -> Answer:
     return Answer(found)
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/preview", {200: answers.WhatIf})
-def preview_pool(call: Call[asks.Hours, Nothing]) -> Answer:
+@TABLE.route("GET", "/v1/pools/{pool}/preview", {200: pool_answers.WhatIf})
+def preview_pool(call: Call[queries.Hours, Nothing]) -> Answer:
     """Play the next hours of a pool as it is."""
     return Answer(what_if(call.ports, call.path["pool"], lambda p: p, call.query.hours))
 
 
 @TABLE.route("POST", "/v1/apply", {200: answers.Applied})
-def apply_document(call: Call[Nothing, asks.Apply]) -> Answer:
+def apply_document(call: Call[Nothing, declarations.Apply]) -> Answer:
     """Make pools, queues, deployments and schedules what the content of a pools.yaml declares; with
     `dry_run`, only show the plan. Applying twice changes nothing."""
     body, ports = call.body, call.ports
@@ -94,7 +94,7 @@ def _items(value: Any) -> list[tuple[str, Any]]:
     return list(value.items()) if isinstance(value, dict) else []
 
 
-def _arrivals(ports: Ports, load: list[asks.Load]) -> list[Arrival]:
+def _arrivals(ports: Ports, load: list[actions.Load]) -> list[Arrival]:
     """The load's runs, from now on."""
     now = ports.clock()
     if sum(each.count for each in load) > _LARGEST_LOAD:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from push_dispatch.api.v1 import answers, asks
+from push_dispatch.api.v1 import answers, declarations, queries
 from push_dispatch.api.v1.configuration import (
     changed_pool,
     changed_queue,
@@ -46,7 +46,7 @@ _CONDITIONS = ("If-Match", "If-None-Match")
 
 
 @TABLE.route("GET", "/v1/pools", {200: answers.PoolPage})
-def list_pools(call: Call[asks.Cursor, Nothing]) -> Answer:
+def list_pools(call: Call[queries.Cursor, Nothing]) -> Answer:
     """List the pools with their queues and the slots they hold, in the order of names."""
     names = [name for name in call.ports.store.pool_names() if name > call.query.after]
     page = names[: call.query.limit]
@@ -68,7 +68,7 @@ def show_pool(call: Call[Nothing, Nothing]) -> Answer:
     headers=_CONDITIONS,
     etag=True,
 )
-def put_pool(call: Call[Nothing, asks.PoolSettings]) -> Answer:
+def put_pool(call: Call[Nothing, declarations.PoolSettings]) -> Answer:
     """Create a pool with its default queue, or replace its settings. Its queues stay, and what
     runs goes on."""
     name, settings = call.path["pool"], call.body
@@ -104,7 +104,7 @@ def put_pool(call: Call[Nothing, asks.PoolSettings]) -> Answer:
 
 
 @TABLE.route("PATCH", "/v1/pools/{pool}", {200: answers.Pool}, headers=("If-Match",), etag=True)
-def change_pool_settings(call: Call[Nothing, asks.PoolChange]) -> Answer:
+def change_pool_settings(call: Call[Nothing, declarations.PoolChange]) -> Answer:
     """Change what is given of a pool, and leave the rest; null clears a limit or a rate. Stops no
     run."""
     name, template = call.path["pool"], call.body.base_job_template
@@ -121,7 +121,7 @@ def change_pool_settings(call: Call[Nothing, asks.PoolChange]) -> Answer:
 @TABLE.route(
     "POST", "/v1/pools/{pool}/change", {200: answers.Pool}, headers=("If-Match",), etag=True
 )
-def change_pool_and_queues(call: Call[Nothing, asks.Change]) -> Answer:
+def change_pool_and_queues(call: Call[Nothing, declarations.Change]) -> Answer:
     """Change what is given of a pool and of its queues, all at once or not at all: what
     `simulate` has tried out, in the same words."""
     name, template = call.path["pool"], call.body.pool.base_job_template
@@ -136,7 +136,7 @@ def change_pool_and_queues(call: Call[Nothing, asks.Change]) -> Answer:
 
 
 @TABLE.route("DELETE", "/v1/pools/{pool}", {200: answers.Deleted})
-def remove_pool(call: Call[asks.DeletePool, Nothing]) -> Answer:
+def remove_pool(call: Call[queries.DeletePool, Nothing]) -> Answer:
     """Delete a pool and its queues. Runs that hold a slot keep it from being deleted."""
     cancelled = delete_pool(call.ports, call.path["pool"], force=call.query.force)
     return Answer({"deleted": call.path["pool"], "runs": cancelled})
@@ -168,7 +168,7 @@ def show_template(call: Call[Nothing, Nothing]) -> Answer:
 @TABLE.route(
     "PUT", "/v1/pools/{pool}/template", {200: answers.Pool}, headers=("If-Match",), etag=True
 )
-def put_template(call: Call[Nothing, asks.TemplateSettings]) -> Answer:
+def put_template(call: Call[Nothing, declarations.TemplateSettings]) -> Answer:
     """Replace the base job template of a pool. Attempts that were claimed before keep theirs."""
     name = call.path["pool"]
     check_template(call.body.base_job_template)
@@ -206,7 +206,7 @@ def show_queue(call: Call[Nothing, Nothing]) -> Answer:
     headers=_CONDITIONS,
     etag=True,
 )
-def put_queue(call: Call[Nothing, asks.QueueSettings]) -> Answer:
+def put_queue(call: Call[Nothing, declarations.QueueSettings]) -> Answer:
     """Create a queue, or replace its settings; a priority that is taken shifts other queues."""
     pool, name, settings = call.path["pool"], call.path["queue"], call.body
     before = pool_named(call.ports, pool)
@@ -228,7 +228,7 @@ def put_queue(call: Call[Nothing, asks.QueueSettings]) -> Answer:
     headers=("If-Match",),
     etag=True,
 )
-def change_queue_settings(call: Call[Nothing, asks.QueueChange]) -> Answer:
+def change_queue_settings(call: Call[Nothing, declarations.QueueChange]) -> Answer:
     """Change what is given of a queue, and leave the rest; null clears a limit or a rate."""
     return _queue(call, _changed(call, call.body))
 
@@ -243,13 +243,13 @@ def remove_queue(call: Call[Nothing, Nothing]) -> Answer:
 @TABLE.route("POST", "/v1/pools/{pool}/queues/{queue}/pause", {200: answers.Queue}, etag=True)
 def pause_queue(call: Call[Nothing, Nothing]) -> Answer:
     """Stop admitting runs of a queue; those that run go on."""
-    return _queue(call, _changed(call, asks.QueueChange(paused=True)))
+    return _queue(call, _changed(call, declarations.QueueChange(paused=True)))
 
 
 @TABLE.route("POST", "/v1/pools/{pool}/queues/{queue}/resume", {200: answers.Queue}, etag=True)
 def resume_queue(call: Call[Nothing, Nothing]) -> Answer:
     """Admit runs of a queue again."""
-    return _queue(call, _changed(call, asks.QueueChange(paused=False)))
+    return _queue(call, _changed(call, declarations.QueueChange(paused=False)))
 
 
 # -- details ----------------------------------------------------------------------------------
@@ -277,7 +277,9 @@ def _set_paused(call: Call[Any, Any], *, paused: bool) -> Pool:
     return change_pool(call.ports, call.path["pool"], lambda p: replace(p, paused=paused))
 
 
-def _changed(call: Call[Any, Any], change: asks.QueueChange | asks.QueueSettings) -> Pool:
+def _changed(
+    call: Call[Any, Any], change: declarations.QueueChange | declarations.QueueSettings
+) -> Pool:
     pool, name = call.path["pool"], call.path["queue"]
 
     def changed(before: Pool) -> Pool:

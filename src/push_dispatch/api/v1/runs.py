@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from push_dispatch.api.v1 import answers, asks
+from push_dispatch.api.v1 import actions, queries, run_answers
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.documents import requested
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
@@ -39,8 +39,8 @@ _SOONEST, _LATEST = 0.2, 1.0
 # -- many -------------------------------------------------------------------------------------
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs", {200: answers.RunPage})
-def list_runs(call: Call[asks.RunsQuery, Nothing]) -> Answer:
+@TABLE.route("GET", "/v1/pools/{pool}/runs", {200: run_answers.RunPage})
+def list_runs(call: Call[queries.RunsQuery, Nothing]) -> Answer:
     """List the runs of a pool that fit a filter, newest first. Those with an idempotency key come
     behind the others: their ids are not in the order of time."""
     query = call.query
@@ -51,10 +51,10 @@ def list_runs(call: Call[asks.RunsQuery, Nothing]) -> Answer:
 @TABLE.route(
     "POST",
     "/v1/pools/{pool}/runs",
-    {201: answers.Submitted, 200: answers.Submitted},
+    {201: run_answers.Submitted, 200: run_answers.Submitted},
     headers=_KEY,
 )
-def submit_run(call: Call[Nothing, asks.Submission]) -> Answer:
+def submit_run(call: Call[Nothing, actions.Submission]) -> Answer:
     """Submit a run. With an idempotency key, in the header or the body, the same request made
     again answers 200 and the run that is there; another request with that key is an error."""
     key = call.headers.get("idempotency-key", "")
@@ -67,8 +67,8 @@ def submit_run(call: Call[Nothing, asks.Submission]) -> Answer:
     return Answer(view, status, location=_path(done.run))
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/runs/batch", {200: answers.SubmittedMany}, headers=_KEY)
-def submit_runs(call: Call[Nothing, asks.Submissions]) -> Answer:
+@TABLE.route("POST", "/v1/pools/{pool}/runs/batch", {200: run_answers.SubmittedMany}, headers=_KEY)
+def submit_runs(call: Call[Nothing, actions.Submissions]) -> Answer:
     """Submit many runs. All are validated before the first is stored. The header's idempotency key
     gets a number for each; `differs` names what a run that was there has otherwise."""
     key = call.headers.get("idempotency-key", "")
@@ -80,15 +80,15 @@ def submit_runs(call: Call[Nothing, asks.Submissions]) -> Answer:
     return Answer({"items": _submitted(call.ports, done)})
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/runs/cancel", {200: answers.Bulk})
-def cancel_runs(call: Call[Nothing, asks.RunSelection]) -> Answer:
+@TABLE.route("POST", "/v1/pools/{pool}/runs/cancel", {200: run_answers.Bulk})
+def cancel_runs(call: Call[Nothing, actions.RunSelection]) -> Answer:
     """Cancel the runs that fit a filter and have not ended, one page at a time; with `dry_run`,
     only list them."""
     return _bulk(call, lambda run: not run.state.ended, lambda run: cancel(call.ports, run.id))
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/runs/retry", {200: answers.Bulk})
-def retry_runs(call: Call[Nothing, asks.RunSelection]) -> Answer:
+@TABLE.route("POST", "/v1/pools/{pool}/runs/retry", {200: run_answers.Bulk})
+def retry_runs(call: Call[Nothing, actions.RunSelection]) -> Answer:
     """Retry the runs that fit a filter and have ended, one page at a time; with `dry_run`, only
     list them. The items are the new runs."""
     return _bulk(
@@ -96,8 +96,8 @@ def retry_runs(call: Call[Nothing, asks.RunSelection]) -> Answer:
     )
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/render", {200: answers.Rendered})
-def render_run(call: Call[Nothing, asks.Submission]) -> Answer:
+@TABLE.route("POST", "/v1/pools/{pool}/render", {200: run_answers.Rendered})
+def render_run(call: Call[Nothing, actions.Submission]) -> Answer:
     """Show what would be sent to the platform, and where each value comes from. Submits nothing."""
     return Answer(rendered(call.ports, _request(call, call.body, "")))
 
@@ -105,15 +105,15 @@ def render_run(call: Call[Nothing, asks.Submission]) -> Answer:
 # -- one --------------------------------------------------------------------------------------
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}", {200: answers.Run}, etag=True)
-def show_run(call: Call[asks.Wait, Nothing]) -> Answer:
+@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}", {200: run_answers.Run}, etag=True)
+def show_run(call: Call[queries.Wait, Nothing]) -> Answer:
     """Show a run with its attempts. With `wait`, answer when it has ended or, with `revision`, when
     it has another revision; and after so many seconds in any case."""
     run = _waited(call)
     return Answer(run_view(call.ports, run), etag=str(run.rev))
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/cancel", {200: answers.Run})
+@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/cancel", {200: run_answers.Run})
 def cancel_run(call: Call[Nothing, Nothing]) -> Answer:
     """Stop a run in any state. One that runs keeps its slot until it has stopped."""
     return Answer(run_view(call.ports, cancel(call.ports, _id(call))))
@@ -122,7 +122,7 @@ def cancel_run(call: Call[Nothing, Nothing]) -> Answer:
 @TABLE.route(
     "POST",
     "/v1/pools/{pool}/runs/{run}/retry",
-    {201: answers.Submitted, 200: answers.Submitted},
+    {201: run_answers.Submitted, 200: run_answers.Submitted},
 )
 def retry_run(call: Call[Nothing, Nothing]) -> Answer:
     """Submit a run that has ended once more. Made again, it answers the same new run with 200."""
@@ -131,39 +131,39 @@ def retry_run(call: Call[Nothing, Nothing]) -> Answer:
     return Answer(view, 201 if done.created else 200, location=_path(done.run))
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/boost", {200: answers.Run})
-def boost_run(call: Call[Nothing, asks.Boost]) -> Answer:
+@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/boost", {200: run_answers.Run})
+def boost_run(call: Call[Nothing, actions.Boost]) -> Answer:
     """Serve a waiting run before others of its queue. Limits hold all the same."""
     return Answer(run_view(call.ports, boost(call.ports, _id(call), call.body.by)))
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/move", {200: answers.Run})
-def move_run(call: Call[Nothing, asks.Move]) -> Answer:
+@TABLE.route("POST", "/v1/pools/{pool}/runs/{run}/move", {200: run_answers.Run})
+def move_run(call: Call[Nothing, actions.Move]) -> Answer:
     """Let a waiting run wait in another queue of its pool. Idempotent."""
     return Answer(run_view(call.ports, move_to(call.ports, _id(call), call.body.queue)))
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/explain", {200: answers.Explanation})
+@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/explain", {200: run_answers.Explanation})
 def explain_run(call: Call[Nothing, Nothing]) -> Answer:
     """Explain why a run is where it is, who holds the slots, when it will start, what to do."""
     return Answer(explanation_view(explain(call.ports, _id(call))))
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/render", {200: answers.Rendered})
+@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/render", {200: run_answers.Rendered})
 def show_rendered_run(call: Call[Nothing, Nothing]) -> Answer:
     """Show what was sent to the platform for the last attempt of a run, or will be for its first,
     and where each value comes from. Secrets stand as references."""
     return Answer(rendered_run(call.ports, run_named(call.ports, _id(call))))
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/events", {200: answers.Events})
+@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/events", {200: run_answers.Events})
 def list_events(call: Call[Nothing, Nothing]) -> Answer:
     """List what has happened to a run, oldest first."""
     return Answer({"items": history_of(run_named(call.ports, _id(call)))})
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/logs", {200: answers.Log})
-def show_log(call: Call[asks.Logs, Nothing]) -> Answer:
+@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/logs", {200: run_answers.Log})
+def show_log(call: Call[queries.Logs, Nothing]) -> Answer:
     """Show a part of what a run has written: of its last attempt, or the one that is named."""
     run = run_named(call.ports, _id(call))
     attempt = attempt_of(run, call.query.attempt)
@@ -216,7 +216,7 @@ def _path(run: Run) -> str:
     return f"/v1/pools/{run.pool}/runs/{run.id}"
 
 
-def _request(call: Call[Any, Any], body: asks.Submission, key: str) -> Request:
+def _request(call: Call[Any, Any], body: actions.Submission, key: str) -> Request:
     """The request in a body. Raises Invalid, NotFound."""
     pool = call.path["pool"]
     document: dict[str, Any] = msgspec.to_builtins(body)
@@ -229,7 +229,7 @@ def _request(call: Call[Any, Any], body: asks.Submission, key: str) -> Request:
     return request
 
 
-def _filter(query: asks.RunFilter, ids: Sequence[str] = ()) -> Filter:
+def _filter(query: queries.RunFilter, ids: Sequence[str] = ()) -> Filter:
     return Filter(
         states=frozenset(query.state),
         queue=query.queue,
@@ -248,7 +248,7 @@ def _milliseconds(moment: datetime | None) -> int | None:
 
 
 def _bulk(
-    call: Call[Any, asks.RunSelection], fits: Callable[[Run], bool], act: Callable[[Run], Run]
+    call: Call[Any, actions.RunSelection], fits: Callable[[Run], bool], act: Callable[[Run], Run]
 ) -> Answer:
     """Act on one page of the runs that fit; what fails for one run fails for no other."""
     body, ports = call.body, call.ports
@@ -267,7 +267,7 @@ def _bulk(
     )
 
 
-def _waited(call: Call[asks.Wait, Any]) -> Run:
+def _waited(call: Call[queries.Wait, Any]) -> Run:
     query, ports, run_id = call.query, call.ports, _id(call)
     deadline, pause = ports.clock() + int(query.wait * 1000), _SOONEST
     while True:

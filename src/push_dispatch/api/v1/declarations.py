@@ -1,0 +1,224 @@
+"""What may a request declare, and what may it change? What does not fit is refused.
+
+In a change an absent field stays as it is and null clears it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
+
+from push_dispatch.api.v1.values import (
+    Ageing,
+    Amount,
+    Count,
+    Description,
+    GiveUp,
+    Hold,
+    Input,
+    Interval,
+    Key,
+    Limit,
+    Name,
+    Priority,
+    Seconds,
+    Secret,
+    Tag,
+    Type,
+)
+from push_dispatch.core import bounds
+from push_dispatch.core.model import (
+    HOLD_SECONDS,
+    MAX_PERIOD_SECONDS,
+    MAX_STARTS,
+    Backfill,
+    Collision,
+)
+
+__all__ = [
+    "Apply",
+    "Change",
+    "DeploymentChange",
+    "DeploymentSettings",
+    "FallbackSettings",
+    "PoolChange",
+    "PoolSettings",
+    "QueueChange",
+    "QueueSettings",
+    "RateSettings",
+    "ScheduleSettings",
+    "TemplateSettings",
+]
+
+
+class RateSettings(Input, frozen=True):
+    """At most so many starts in any window of the period."""
+
+    starts: Annotated[int, Meta(ge=1, le=MAX_STARTS)]
+    period_seconds: Annotated[int, Meta(ge=1, le=MAX_PERIOD_SECONDS)]
+
+
+class LimitSettings(Input, frozen=True):
+    """A limit of all runs that have the same key: a number, a rate, or both."""
+
+    key: Annotated[str, Meta(max_length=200)] = ""
+    limit: Limit | None = None
+    rate: RateSettings | None = None
+
+
+class FallbackSettings(Input, frozen=True):
+    """Where to go when the pool's own platform has no capacity."""
+
+    type: Type
+    base_job_template: dict[str, Any] | None = None
+
+
+class PoolSettings(Input, frozen=True):
+    """A whole pool but for its queues. What is left out has its default."""
+
+    type: Type
+    base_job_template: dict[str, Any] | None = None
+    limit: Limit | None = None
+    key_limit: Limit | None = None
+    rate: RateSettings | None = None
+    platform_rate: RateSettings | None = None
+    hold_seconds: Hold = HOLD_SECONDS
+    give_up_seconds: GiveUp | None = None
+    paused: bool = False
+    description: Description = ""
+    secrets: list[Secret] = []
+    limits: dict[Name, LimitSettings] = {}
+    capacity: dict[str, Amount] = {}
+    weights: dict[str, str] = {}
+    backfill: Backfill = Backfill.NONE
+    ageing_seconds: Ageing | None = None
+    fallbacks: list[FallbackSettings] = []
+
+
+class TemplateSettings(Input, frozen=True):
+    """A base job template."""
+
+    base_job_template: dict[str, Any]
+
+
+class PoolChange(Input, frozen=True):
+    """What is to change of a pool; null clears a limit or a rate."""
+
+    limit: Limit | UnsetType | None = UNSET
+    key_limit: Limit | UnsetType | None = UNSET
+    rate: RateSettings | UnsetType | None = UNSET
+    platform_rate: RateSettings | UnsetType | None = UNSET
+    hold_seconds: Hold | UnsetType = UNSET
+    give_up_seconds: GiveUp | UnsetType | None = UNSET
+    paused: bool | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    secrets: list[Secret] | UnsetType = UNSET
+    limits: dict[Name, LimitSettings] | UnsetType = UNSET
+    capacity: dict[str, Amount] | UnsetType = UNSET
+    weights: dict[str, str] | UnsetType = UNSET
+    backfill: Backfill | UnsetType = UNSET
+    ageing_seconds: Ageing | UnsetType | None = UNSET
+    base_job_template: dict[str, Any] | UnsetType = UNSET
+
+
+class QueueSettings(Input, frozen=True):
+    """A whole queue. Without a priority a new one gets the first free one."""
+
+    priority: Priority | None = None
+    limit: Limit | None = None
+    key_limit: Limit | None = None
+    rate: RateSettings | None = None
+    paused: bool = False
+    description: Description = ""
+
+
+class QueueChange(Input, frozen=True):
+    """What is to change of a queue; null clears a limit or a rate."""
+
+    priority: Priority | UnsetType = UNSET
+    limit: Limit | UnsetType | None = UNSET
+    key_limit: Limit | UnsetType | None = UNSET
+    rate: RateSettings | UnsetType | None = UNSET
+    paused: bool | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+
+
+class ScheduleSettings(Input, frozen=True):
+    """One rule: exactly one of `cron`, `every_seconds` and `at`, a local time, is set."""
+
+    cron: Annotated[str, Meta(max_length=200)] = ""
+    every_seconds: Interval | None = None
+    at: Annotated[str, Meta(max_length=40)] = ""
+    timezone: Annotated[str, Meta(max_length=60, description="IANA name.")] = "UTC"
+    active: bool = True
+    jitter_seconds: Annotated[int, Meta(ge=0, le=bounds.LONGEST_INTERVAL)] = 0
+    parameters: dict[str, Any] = {}
+    job_variables: dict[str, Any] = {}
+
+
+class NamedSchedule(ScheduleSettings, frozen=True):
+    """A rule with its name, unique in its deployment."""
+
+    name: Name = "default"
+
+
+class DeploymentSettings(Input, frozen=True):
+    """A whole deployment. What is left out has its default."""
+
+    pool: Name
+    queue: Name = "default"
+    command: str = ""
+    entrypoint: str = ""
+    image: str = ""
+    job_variables: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+    parameter_schema: dict[str, Any] = {}
+    tags: list[Tag] = []
+    retries: Count = 0
+    crash_retries: Count = 0
+    retry_delay_seconds: Count = 10
+    timeout_seconds: Seconds | None = None
+    start_within: Seconds | None = None
+    concurrency_key: Key = ""
+    limit: Limit | None = None
+    collision: Collision = Collision.ENQUEUE
+    paused: bool = False
+    schedules: list[NamedSchedule] = []
+    description: Description = ""
+
+
+class DeploymentChange(Input, frozen=True):
+    """What is to change of a deployment; null clears a limit."""
+
+    queue: Name | UnsetType = UNSET
+    limit: Limit | UnsetType | None = UNSET
+    collision: Collision | UnsetType = UNSET
+    paused: bool | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    command: str | UnsetType = UNSET
+    job_variables: dict[str, Any] | UnsetType = UNSET
+    parameters: dict[str, Any] | UnsetType = UNSET
+    tags: list[Tag] | UnsetType = UNSET
+    retries: Count | UnsetType = UNSET
+    crash_retries: Count | UnsetType = UNSET
+    retry_delay_seconds: Count | UnsetType = UNSET
+    timeout_seconds: Seconds | UnsetType | None = UNSET
+    start_within: Seconds | UnsetType | None = UNSET
+
+
+class Apply(Input, frozen=True):
+    """The content of a pools.yaml, and how it is applied."""
+
+    document: dict[str, Any]
+    dry_run: bool = False
+    prune: bool = False
+    allow_empty: bool = False
+
+
+class Change(Input, frozen=True):
+    """What is to change of a pool and its queues, before it is tried out."""
+
+    pool: PoolChange = PoolChange()
+    queues: dict[Name, QueueChange] = {}
