@@ -18,6 +18,7 @@ NAMES = (
     "kills",
     "soak",
     "units",
+    "path",
     "depth",
     "prefect",
 )

@@ -26,6 +26,8 @@ class Meter:
     #: A strongly consistent read of up to 4 KB is 1.
     reads: float = 0
     calls: Counter[str] = field(default_factory=Counter)
+    #: Each call by name, with what it was about.
+    log: list[str] = field(default_factory=list)
     _items: dict[_Key, Mapping[str, Any]] = field(default_factory=dict)
     _asked: dict[str, Any] = field(default_factory=dict)
 
@@ -33,12 +35,14 @@ class Meter:
         """Calls, write units and read units so far; the count starts anew."""
         taken = (self.calls.total(), self.writes, self.reads)
         self.calls.clear()
+        self.log.clear()
         self.writes = self.reads = 0
         return taken
 
     def ask(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         """A call is asked for."""
         self.calls[model.name] += 1
+        self.log.append(f"{model.name} {_about(params)}".rstrip())
         self._asked = params
 
     def answer(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
@@ -110,6 +114,21 @@ def metered(*clients: Any) -> Iterator[Meter]:
         for client in clients:
             client.meta.events.unregister("provide-client-params", meter.ask)
             client.meta.events.unregister("after-call", meter.answer)
+
+
+def _about(params: Mapping[str, Any]) -> str:
+    """The kinds of items that a call is about: the first part of their sort keys."""
+    keys: list[Mapping[str, Any]] = [params[name] for name in ("Item", "Key") if name in params]
+    for asked in params.get("RequestItems", {}).values():
+        requests = asked["Keys"] if isinstance(asked, Mapping) else asked
+        for request in requests:
+            found = request.get("PutRequest", {}).get("Item") or request.get("DeleteRequest", {})
+            keys.append(found.get("Key", found) or request)
+    values = params.get("ExpressionAttributeValues", {})
+    sorts = [key["SK"]["S"] for key in keys if "SK" in key]
+    sorts += [values[name]["S"] for name in (":low", ":high") if name in values]
+    kinds = ["run" if sort[8:9] == "-" else sort.split("#")[0] for sort in sorts]
+    return " ".join(dict.fromkeys(kinds))
 
 
 def _key(item: Mapping[str, Any]) -> _Key:
