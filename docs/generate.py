@@ -323,11 +323,21 @@ _BESIDE_CAPABILITIES = """
 - **logs go, too**: cleaning up deletes them, so the last 32 KB are stored with the run before.
 - **knows prices**: `run inspect` and `simulate` estimate costs.
 - **checks credentials**: `doctor` signs in.
-- **passes secrets on**: they are handed to the platform's own mechanism; elsewhere their values are
-  among the run's environment variables.
+- **passes secrets on**: they are handed to the platform's own mechanism, as below; elsewhere their
+  values are among the run's environment variables.
 
 `push-dispatch platform ls --json` says the same, also of platforms of third parties. Generated from
 `platforms/built_in.py`.
+
+## Where the value of a secret is
+
+For an environment variable with `{{ secrets.NAME }}` in it: can the value be read by whoever may
+look at the job on the platform? *reference*: the request has the secret's name only. *protected*:
+the request has the value, in a field that is not shown. *value*: it is shown with the rest of the
+environment. In a command it is shown everywhere: hand secrets over in variables.
+
+| type | all of a variable | part of a variable | how, or why not |
+|---|---|---|---|
 """
 
 
@@ -343,6 +353,8 @@ def capabilities() -> Iterator[str]:
             cells = ["yes" if getattr(can, name) else "" for name in _CAPABILITIES]
             yield f"| {entry.platform} | {' | '.join(cells)} |"
     yield from _BESIDE_CAPABILITIES.splitlines()
+    for kind, cells in json.loads((_HERE / "reference/secrets.json").read_text("utf-8")).items():
+        yield f"| {kind} | {' | '.join(cells)} |"
 
 
 def _cell(text: str) -> str:

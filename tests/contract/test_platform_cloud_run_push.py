@@ -14,6 +14,7 @@ from push_dispatch.core.errors import Rejected, Uncertain
 from push_dispatch.core.template import Layer, render
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.cloud_run import CloudRun
+from push_dispatch.ports.secrets import Secret
 from tests.contract.cloud_run_suite import CloudRunSuite
 from tests.fakes.cloud_run import FakeCloudRun
 from tests.fakes.cloud_run_service import LOCATION, PROJECT
@@ -100,6 +101,28 @@ class BothVersions(PushSuite):
         reference = entries.pop("PREFECT_API_KEY").value_source.secret_key_ref
         assert (reference.secret, reference.version) == ("key", "3")
         assert {name: entry.value for name, entry in entries.items()} == {"PLAIN": "1"}
+
+    def test_cloud_run_reads_secrets_of_its_own_store(self, fake: FakeCloudRun) -> None:
+        def unreadable() -> str:
+            raise KeyError("not in the store of push-dispatch")
+
+        path = "projects/acme/secrets/db"
+        secrets = {
+            "A": Secret(path, "", unreadable),
+            "B": Secret(f"{path}/versions/3", "", unreadable),
+            "C": Secret("db", "", lambda: "hunter2"),
+        }
+        job = replace(self.job_with(env={"PLAIN": "1"}), secrets=secrets)
+        entries = {entry.name: entry for entry in self.task(fake, job).containers[0].env}
+        named = {n: entries.pop(n).value_source.secret_key_ref for n in ("A", "B")}
+        assert {n: (r.secret, r.version) for n, r in named.items()} == {
+            "A": (path, "latest"),
+            "B": (path, "3"),
+        }
+        assert {name: entry.value for name, entry in entries.items()} == {
+            "PLAIN": "1",
+            "C": "hunter2",
+        }
 
     def test_project_is_found_where_it_is_said(self, fake: FakeCloudRun) -> None:
         unsaid = self.job_with(project=None)

@@ -24,6 +24,7 @@ from push_dispatch.core.shape import misshapen
 from push_dispatch.core.template import Layer, merge_variables, placeholders, render
 from push_dispatch.engine.reporter import environment_for, wrapped
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.shared import text_of
 from push_dispatch.ports.reporter import Reporter
 from push_dispatch.ports.secrets import Secret, Secrets
 
@@ -55,13 +56,15 @@ def job_for(
     secrets: Secrets,
     *,
     passes_secrets: bool = False,
+    own_secrets: str = "",
     env: Mapping[str, str] = _NOTHING,
     reporter: Reporter | None = None,
     allowed: Callable[[], Collection[str]] = tuple,
 ) -> Job:
     """The job of an attempt with its secrets filled in.
 
-    With `passes_secrets`, environment variables that are nothing but a secret stay references.
+    With `passes_secrets`, environment variables with a secret in them are left to the platform, as
+    are references to `own_secrets` of its own store: see `Capabilities`.
     `env` is what `{{ $NAME }}` may read. `allowed` returns the pool's patterns of the secrets that
     job variables may name; it is called only if they name any.
     Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
@@ -94,7 +97,7 @@ def job_for(
     for path, problem in misshapen(configuration, complete=True):
         raise Rejected(f"{path} {problem}", reason=Reason.TEMPLATE_INVALID)
     try:
-        kept = _secret_variables(own, secrets) if passes_secrets else {}
+        kept = _secret_variables(own, secrets, own_secrets) if passes_secrets else {}
         if kept:
             configuration["env"] = {k: v for k, v in own.items() if k not in kept}
         filled = resolve_secrets(configuration, secrets.read)
@@ -150,11 +153,22 @@ def _with_context(
 _ONLY_A_SECRET = re.compile(r"\{\{\s*secrets\.([\w.\-/]+)\s*\}\}\Z")
 
 
-def _secret_variables(env: Mapping[str, Any], secrets: Secrets) -> dict[str, Secret]:
+def _secret_variables(
+    env: Mapping[str, Any], secrets: Secrets, own_secrets: str
+) -> dict[str, Secret]:
+    """The environment variables with a secret in them. Only one that is nothing but a reference has
+    an ARN; one of the platform's own store is not looked up in ours."""
     found: dict[str, Secret] = {}
     for variable, value in env.items():
-        match = _ONLY_A_SECRET.match(value) if isinstance(value, str) else None
-        if match:
+        text = text_of(value)
+        if match := _ONLY_A_SECRET.match(text):
             name = match.group(1)
-            found[variable] = Secret(name, secrets.arn(name), partial(secrets.read, name))
+            arn = "" if re.fullmatch(own_secrets, name) else secrets.arn(name)
+            found[variable] = Secret(name, arn, partial(secrets.read, name))
+        elif secret_references(value):
+            found[variable] = Secret(text, "", partial(_filled, value, secrets))
     return found
+
+
+def _filled(value: Any, secrets: Secrets) -> str:
+    return text_of(resolve_secrets(value, secrets.read))

@@ -174,12 +174,14 @@ def _record(sending: Sending, handle: str) -> Outcome:
 
 def _job(sending: Sending, platform: Platform) -> Job:
     ports, attempt, run = sending.ports, sending.attempt, sending.run
+    can = capabilities_of(platform)
     job = job_for(
         run,
         attempt,
         ports.store.template(run.pool, attempt.template),
         sending.redactor,
-        passes_secrets=capabilities_of(platform).passes_secrets,
+        passes_secrets=can.passes_secrets,
+        own_secrets=can.own_secrets,
         env=ports.template_env,
         reporter=ports.reporter,
         allowed=lambda: _allowed_secrets(ports, run.pool),

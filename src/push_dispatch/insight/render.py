@@ -13,6 +13,7 @@ from push_dispatch.core.template import render
 from push_dispatch.core.validation import check, enforced
 from push_dispatch.engine.job import job_for, layers_of
 from push_dispatch.engine.submit import pool_named, prepare
+from push_dispatch.platforms.base import Capabilities
 from push_dispatch.platforms.capabilities import capabilities_of
 from push_dispatch.platforms.registry import Entry, entry_for, needs_command
 from push_dispatch.ports import Ports
@@ -59,12 +60,14 @@ def _view(
 ) -> dict[str, Any]:
     kind = attempt.type or pool.type
     url = ports.reporter.url if ports.reporter else _REPORT_URL
+    can = _capabilities(ports, entry_for(kind))
     job = job_for(
         run,
         attempt,
         template,
         _References(),
-        passes_secrets=_passes_secrets(ports, entry_for(kind)),
+        passes_secrets=can.passes_secrets,
+        own_secrets=can.own_secrets,
         env=ports.template_env,
         reporter=_PreviewedReporter(url, lambda: ""),
         allowed=lambda: pool.secrets,
@@ -130,14 +133,14 @@ class _PreviewedReporter(Reporter):
         }
 
 
-def _passes_secrets(ports: Ports, entry: Entry) -> bool:
-    """Whether the platform takes secrets by reference. False if a third party's is not here."""
+def _capabilities(ports: Ports, entry: Entry) -> Capabilities:
+    """What the platform can do: nothing in particular if a third party's is not here."""
     if entry.capabilities is not None:
-        return entry.capabilities.passes_secrets
+        return entry.capabilities
     try:
-        return capabilities_of(ports.platform(entry.platform)).passes_secrets
+        return capabilities_of(ports.platform(entry.platform))
     except PushDispatchError:
-        return False
+        return Capabilities()
 
 
 def _source(sources: Mapping[str, str], path: str) -> str:

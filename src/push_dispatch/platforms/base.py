@@ -48,7 +48,7 @@ class Job:
     configuration: Mapping[str, Any]
     #: Seconds after which the attempt is stopped from outside; platforms that can enforce it, do.
     timeout_seconds: int | None = None
-    #: Environment variables that are secrets, by name, for platforms that declare
+    #: Environment variables with a secret in them, by name, for platforms that declare
     #: `Capabilities.passes_secrets`: they hand the reference, or the value as a secret, to the
     #: platform's own mechanism. For all others the values are in the configuration's `env`.
     secrets: Mapping[str, Secret] = field(default_factory=dict)
@@ -82,6 +82,9 @@ class Capabilities:
     signs_in: bool = False
     #: Secrets in `Job.secrets` go to the platform's own mechanism, not into the environment.
     passes_secrets: bool = False
+    #: A regular expression of the names in `{{ secrets.NAME }}` that are those of a secret in the
+    #: platform's own store: it comes in `Job.secrets`, and only the platform reads it.
+    own_secrets: str = ""
     #: `clean_up` deletes the logs, too: their end is kept with the run before.
     logs_go_too: bool = False
 

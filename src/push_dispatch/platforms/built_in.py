@@ -26,7 +26,13 @@ BUILT_IN: Mapping[str, Capabilities] = {
     "ecs": _ECS,
     "managed": _ECS,
     "cloud-run": Capabilities(
-        finds_by_name=True, reads_logs=True, cleans_up=True, estimates_cost=True, signs_in=True
+        finds_by_name=True,
+        reads_logs=True,
+        cleans_up=True,
+        estimates_cost=True,
+        signs_in=True,
+        passes_secrets=True,
+        own_secrets=r"projects/[\w-]+/secrets/[\w-]+(/versions/\w+)?",
     ),
     "aci": Capabilities(
         finds_by_name=True,

@@ -11,11 +11,12 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.cloud_run.v1 import is_v1, v2_of
 from push_dispatch.platforms.google.request import labels_for, place_for
 
@@ -114,7 +115,7 @@ def _body_for(job: Job) -> dict[str, Any]:
     task = shared.inner(execution, "template", "job_body.template")
     containers = shared.objects(task, "containers", "job_body.template.template")
     main = containers[shared.main_of(containers, job.configuration)]
-    _fill(main, job.configuration)
+    _fill(main, job)
     _surround(task, main, job)
     labels = labels_for(job.configuration)
     ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
@@ -133,8 +134,9 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
+def _fill(container: dict[str, Any], job: Job) -> None:
     """The container that runs the attempt."""
+    configuration = job.configuration
     container["image"] = container.get("image") or configuration.get("image")
     if not container["image"]:
         raise shared.invalid("no image is given: set the job variable `image`")
@@ -142,7 +144,7 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
         container[key] = shared.words(
             container.get(key) or configuration.get(key), f"{_CONTAINER}.{key}"
         )
-    container["env"] = _environment(container.get("env"), configuration)
+    container["env"] = _environment(container.get("env"), job)
     limits = shared.inner(
         shared.inner(container, "resources", _CONTAINER), "limits", f"{_CONTAINER}.resources"
     )
@@ -153,11 +155,15 @@ def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
         limits.setdefault("nvidia.com/gpu", "1")
 
 
-def _environment(own: Any, configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _environment(own: Any, job: Job) -> list[dict[str, Any]]:
     """Of one name the run's value wins over the template's, and a reference to a secret of Secret
-    Manager over both."""
-    merged = shared.merged_env(own, configuration.get("env"), f"{_CONTAINER}.env")
-    for name, reference in _references(configuration).items():
+    Manager over both. Other secrets are values: Cloud Run has nothing that hides one."""
+    references = _references(job)
+    others = {name: secret for name, secret in job.secrets.items() if name not in references}
+    values = shared.secret_values(replace(job, secrets=others))
+    merged = shared.merged_env(own, job.configuration.get("env"), f"{_CONTAINER}.env")
+    merged |= {name: {"name": name, "value": value} for name, value in values.items()}
+    for name, reference in references.items():
         if not isinstance(reference, Mapping) or not reference.get("secret"):
             raise shared.invalid(
                 f"the secret for {name} must be an object with `secret` and `version`"
@@ -166,10 +172,16 @@ def _environment(own: Any, configuration: Mapping[str, Any]) -> list[dict[str, A
     return list(merged.values())
 
 
-def _references(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    references = dict(configuration.get("env_from_secrets") or {})
+def _references(job: Job) -> dict[str, Any]:
+    """What Cloud Run itself reads from Secret Manager, by variable."""
+    references = {}
+    for name, secret in job.secrets.items():
+        if re.fullmatch(BUILT_IN["cloud-run"].own_secrets, secret.name):
+            path, _, version = secret.name.partition("/versions/")
+            references[name] = {"secret": path, "version": version or "latest"}
+    references |= job.configuration.get("env_from_secrets") or {}
     for name in ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"):
-        if reference := configuration.get(f"{name.lower()}_secret"):
+        if reference := job.configuration.get(f"{name.lower()}_secret"):
             references[name] = reference
     return references
 
