@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
-from push_dispatch.adapters.dynamodb.kinds import MALFORMED
-from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_of, numbers
-from push_dispatch.core.canonical import dumps
+from push_dispatch.adapters.dynamodb.configuration import Configuration
+from push_dispatch.adapters.dynamodb.line import Line
+from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_of
 from push_dispatch.core.circuit import Circuit
-from push_dispatch.core.errors import Conflict, Refused
-from push_dispatch.core.lanes import in_any_lane
-from push_dispatch.core.model import DELETED, Ledger, Pool, Ready, Run, RunState, is_uuid
-from push_dispatch.core.reasons import Reason
+from push_dispatch.core.errors import Conflict
+from push_dispatch.core.model import Ledger, Run, RunState, is_uuid
 from push_dispatch.ports.store import LOG_DAYS
 
 if TYPE_CHECKING:
@@ -25,14 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DynamoStore"]
 
-log = logging.getLogger(__name__)
-
-#: Templates that a process keeps in memory.
-_TEMPLATES = 100
 _PARALLEL = 8
 
 
-class DynamoStore:
+class DynamoStore(Configuration, Line):
     """The store in one DynamoDB table. Safe to share between threads."""
 
     def __init__(
@@ -46,128 +39,9 @@ class DynamoStore:
     ) -> None:
         """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them.
         `clock` gives epoch milliseconds."""
-        self._table = Table(client, table, sleep)
+        super().__init__(Table(client, table, sleep))
         self._retention_days = retention_days
         self._clock = clock
-        self._templates: dict[str, Mapping[str, Any]] = {}
-
-    # -- configuration ---------------------------------------------------------------------
-
-    def create_pool(self, pool: Pool) -> None:
-        version = self.ledger(pool.name).version + 1
-        item = items.pool_item(pool) | {"version": {"N": str(version)}}
-        # Listed first: a crash in between leaves a name without a pool, which can be created
-        # again, and not a pool that no sweep ever sees.
-        self.list_pool(pool.name)
-        try:
-            self._table.put(item, conditions.ABSENT)
-        except Lost as lost:
-            # Our own put, answered by a retry inside the SDK, or somebody else's pool.
-            if lost.stored != item:
-                raise Refused(f"pool {pool.name!r} exists", reason=Reason.POOL_EXISTS) from None
-
-    def list_pool(self, name: str) -> None:
-        """Make sure that a pool that was declared by other means is listed. Idempotent."""
-        self._table.put({"PK": {"S": keys.POOLS}, "SK": {"S": name}})
-
-    def pool(self, name: str) -> Pool | None:
-        item = self._table.get(keys.pool(name), keys.CONFIG)
-        return items.read_pool(item) if item else None
-
-    def unsettled_pools(self) -> list[str]:
-        """See `Store.unsettled_pools`. All of them: to find out costs as much as to sweep."""
-        return self.pool_names()
-
-    def pool_names(self) -> list[str]:
-        return [item["SK"]["S"] for item in self._table.query(keys.POOLS)]
-
-    def save_pool(self, pool: Pool) -> Pool:
-        item = items.pool_item(pool) | {"version": {"N": str(pool.version + 1)}}
-        try:
-            self._table.put(item, conditions.POOL_UNCHANGED, version=pool.version)
-        except Lost as lost:
-            if lost.stored != item:
-                raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
-        # Only now the ledger: a pass reads it first and the configuration second, so one that has
-        # seen the old limit has read a version that this write makes void.
-        self._touch_ledger(pool.name)
-        return items.read_pool(item)
-
-    def delete_pool(self, pool: Pool) -> None:
-        with self._table.errors():
-            try:
-                self._table.client.delete_item(
-                    TableName=self._table.name,
-                    Key=key_of(keys.pool(pool.name), keys.CONFIG),
-                    ConditionExpression=conditions.POOL_UNCHANGED,
-                    ExpressionAttributeValues=numbers(version=pool.version),
-                )
-            except self._table.client.exceptions.ConditionalCheckFailedException:
-                if self.pool(pool.name) is not None:
-                    raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
-        # The ledger goes on: a pass that read it before, and sleeps, must lose against the next
-        # pool of this name, too. Every change of the configuration has moved its version, so that
-        # the next configuration can begin behind it.
-        self._table.update(
-            keys.pool(pool.name),
-            keys.LEDGER,
-            {"one": 1, "deleted": DELETED},
-            UpdateExpression="ADD version :one SET configuration = :deleted "
-            "REMOVE holders, #names, starts, counted_starts, paced",
-            ExpressionAttributeNames={"#names": "names"},
-        )
-        rest = [i["SK"]["S"] for i in self._table.query(keys.pool(pool.name), names=("PK", "SK"))]
-        rest = [sort for sort in rest if sort != keys.LEDGER]
-        self._table.delete_all([(keys.pool(pool.name), sort) for sort in rest])
-        self._table.delete_all([(keys.POOLS, pool.name)])
-
-    def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
-        document = {"S": dumps(template)}
-        self._table.put({**key_of(keys.pool(pool), keys.template(digest)), "document": document})
-
-    def template(self, pool: str, digest: str) -> Mapping[str, Any] | None:
-        """Kept in memory once it was read: its digest is its content's."""
-        known = self._templates.get(digest)
-        if known is None:
-            item = self._table.get(keys.pool(pool), keys.template(digest))
-            known = items.read_json(item, "document") if item else None
-            if known is not None and len(self._templates) < _TEMPLATES:
-                self._templates[digest] = known
-        return known
-
-    def put_deployment(self, name: str, document: Mapping[str, Any]) -> None:
-        key = key_of(keys.DEPLOYMENTS, keys.deployment(name))
-        self._table.put({**key, "document": {"S": dumps(document)}})
-
-    def deployment(self, name: str) -> Mapping[str, Any] | None:
-        item = self._table.get(keys.DEPLOYMENTS, keys.deployment(name))
-        return items.read_document(item) if item else None
-
-    def deployments(self) -> dict[str, Mapping[str, Any]]:
-        found = self._table.query(keys.DEPLOYMENTS)
-        return {item["SK"]["S"]: items.read_document(item) for item in found}
-
-    def delete_deployment(self, name: str) -> None:
-        self._table.delete_all([(keys.DEPLOYMENTS, keys.deployment(name))])
-
-    def put_attachment(self, pool: str, document: Mapping[str, Any]) -> None:
-        """See `Store.put_attachment`."""
-        item = {**key_of(keys.ATTACHMENTS, pool), "document": {"S": dumps(document)}}
-        self._table.put(item)
-
-    def attachment(self, pool: str) -> Mapping[str, Any] | None:
-        """See `Store.attachment`."""
-        item = self._table.get(keys.ATTACHMENTS, pool)
-        return items.read_document(item) if item else None
-
-    def attachments(self) -> dict[str, Mapping[str, Any]]:
-        """See `Store.attachments`."""
-        found = self._table.query(keys.ATTACHMENTS)
-        return {item["SK"]["S"]: items.read_document(item) for item in found}
-
-    def delete_attachment(self, pool: str) -> None:
-        """See `Store.delete_attachment`."""
-        self._table.delete_all([(keys.ATTACHMENTS, pool)])
 
     # -- runs ------------------------------------------------------------------------------
 
@@ -270,107 +144,6 @@ class DynamoStore:
             item |= _expiring(run.ended_at // 1000, self._retention_days)
         return item
 
-    # -- places in line --------------------------------------------------------------------
-
-    def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
-        unique = {keys.ready(e): items.ready_item(pool, e, now) for e in entries}
-        self._table.write_all([{"PutRequest": {"Item": item}} for item in unique.values()])
-
-    def line(
-        self,
-        pool: str,
-        queue: str,
-        limit: int,
-        *,
-        after: Ready | None = None,
-        due: int | None = None,
-        lane: str | None = None,
-    ) -> list[Ready]:
-        low, high = keys.between(queue, after, due, lane)
-        if low > high:
-            return []
-        found = self._table.query(keys.pool(pool), between=(low, high), limit=limit)
-        return self._places(found)
-
-    def lanes(self, pool: str, queue: str, after: str, limit: int) -> list[Ready]:
-        heads: list[Ready] = []
-        while len(heads) < limit:
-            # One query a lane: nothing of a long one is read but its head.
-            low = f"{keys.lane_prefix(queue, after)}~" if after else keys.lane_prefix(queue)
-            found = self._table.query(
-                keys.pool(pool), between=(low, f"{keys.lane_prefix(queue)}~"), limit=1
-            )
-            head = self._places(found)
-            if not head:
-                break
-            heads += head
-            after = head[0].lane
-        return heads
-
-    def dequeue(self, pool: str, entries: Sequence[Ready]) -> None:
-        self._table.delete_all([(keys.pool(pool), key) for e in entries for key in keys.places(e)])
-
-    def in_line(self, pool: str, entries: Sequence[Ready], *, lanes: bool = True) -> set[Ready]:
-        places = [place for entry in entries for place in in_any_lane(entry, lanes=lanes)]
-        wanted = [key_of(keys.pool(pool), key) for key in dict.fromkeys(map(keys.ready, places))]
-        found: set[Ready] = set()
-        for start in range(0, len(wanted), READ_BATCH):
-            found |= {items.read_ready(i) for i in self._table.get_all(wanted[start:][:READ_BATCH])}
-        return found & set(entries)
-
-    def supersede(self, pool: str, group: str, order: str, run: str) -> str:
-        known = self._table.get(keys.pool(pool), keys.newest(group))
-        item = {**key_of(keys.pool(pool), keys.newest(group)), "run": {"S": run}}
-        item["newest"] = {"S": order}
-        try:
-            self._table.put_under(item, conditions.NOT_NEWER, {":newest": {"S": order}})
-        except Lost:
-            return run
-        # Whoever came in between is found when its turn comes.
-        before = str(known["run"]["S"]) if known else ""
-        return before if before != run else ""
-
-    def newest(self, pool: str, group: str) -> str:
-        item = self._table.get(keys.pool(pool), keys.newest(group))
-        return str(item["newest"]["S"]) if item else ""
-
-    def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:
-        with self._table.errors():
-            reply = self._table.client.query(
-                TableName=self._table.name,
-                IndexName=keys.TICK_INDEX,
-                KeyConditionExpression="tick_pool = :pool AND tick_at <= :until",
-                ExpressionAttributeValues={
-                    ":pool": {"S": keys.tick(pool)},
-                    ":until": {"N": str(until)},
-                },
-                Limit=limit,
-            )
-        return self._places(reply["Items"])
-
-    def _places(self, found: Iterable[items.Item]) -> list[Ready]:
-        """The places in line in items. One that cannot be read names no run, and it would stand
-        in the way for ever: it is removed. The run that it was for is found by the audits."""
-        places, malformed = [], []
-        for item in found:
-            try:
-                places.append(items.read_ready(item))
-            except MALFORMED as error:
-                log.warning("removing a malformed place in line, %s: %s", item["SK"], error)
-                malformed.append((item["PK"]["S"], item["SK"]["S"]))
-        self._table.delete_all(malformed)
-        return places
-
-    def ticked(self, pool: str, ready: Ready, at: int | None) -> None:
-        with suppress(Lost):
-            self._table.update(
-                keys.pool(pool),
-                keys.ready(ready),
-                None if at is None else {"at": at},
-                UpdateExpression="REMOVE tick_pool, tick_at" if at is None else "SET tick_at = :at",
-                ConditionExpression=conditions.PRESENT,
-            )
-
     # -- the sweep -------------------------------------------------------------------------
 
     def begin_sweep(self, now: int, until: int) -> str | None:
@@ -431,10 +204,6 @@ class DynamoStore:
         except Lost as lost:
             if lost.stored != item:
                 raise Conflict(f"the ledger of {ledger.pool!r} was changed meanwhile") from None
-
-    def _touch_ledger(self, pool: str) -> None:
-        change = "ADD version :one"
-        self._table.update(keys.pool(pool), keys.LEDGER, {"one": 1}, UpdateExpression=change)
 
     def _log_expiring(self) -> dict[str, Any]:
         return _expiring(self._clock() // 1000, LOG_DAYS)

@@ -21,12 +21,15 @@ from weakref import finalize
 
 from push_dispatch.core.errors import Unavailable
 
-__all__ = ["DEPLOYMENTS", "FEED", "Database", "Transaction"]
+__all__ = ["DEPLOYMENTS", "FEED", "LAST", "Database", "Transaction", "decode", "key_of", "number"]
 
 Item = dict[str, Any]
 
 #: What has changed: the feed, or one of the deployments.
 FEED, DEPLOYMENTS = "feed", "deployments"
+
+#: Sorts after every key that we write.
+LAST = "\U0010ffff"
 
 #: How long a writer waits for another process's transaction.
 _BUSY_SECONDS = 10
@@ -263,3 +266,11 @@ def _errors() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise Unavailable(f"the state file cannot be used now: {error}") from error
+
+
+def key_of(pk: str, sk: str) -> Item:
+    return {"PK": {"S": pk}, "SK": {"S": sk}}
+
+
+def number(item: Mapping[str, Any], name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0
