@@ -147,6 +147,7 @@ def _merged(current: Pool, declared: DeclaredPool, gone: Iterable[str]) -> Pool:
         declared.pool,
         queues=tuple(sorted(queues, key=lambda queue: queue.priority)),
         deployment_limits=current.deployment_limits,
+        deployment_max_waiting=current.deployment_max_waiting,
         laned=current.laned,
         retired=tuple(n for n in current.retired if all(q.name != n for q in queues)),
         version=current.version,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from push_dispatch.core.model import Ledger, NamedLimit, Pool
 from push_dispatch.core.units import shown
 
-__all__ = ["limit_words", "sharing_changes"]
+__all__ = ["limit_words", "sharing_changes", "waiting_words"]
 
 
 def sharing_changes(now: Pool, then: Pool, ledger: Ledger) -> Iterator[str]:
@@ -18,6 +18,8 @@ def sharing_changes(now: Pool, then: Pool, ledger: Ledger) -> Iterator[str]:
     for name in before | after:
         if before.get(name) != after.get(name):
             yield from _limit_change(name, before.get(name), after.get(name), ledger)
+    if now.key_max_waiting != then.key_max_waiting:
+        yield f"{waiting_words(now.key_max_waiting, then.key_max_waiting)} of each concurrency key"
     taken = _taken(ledger)
     for unit in {**now.capacity, **then.capacity}:
         old, new = now.capacity.get(unit), then.capacity.get(unit)
@@ -32,7 +34,18 @@ def limit_words(limit: NamedLimit) -> str:
         facts.append(f"limit {limit.limit}")
     if limit.rate is not None:
         facts.append(f"rate {limit.rate.starts} starts in {limit.rate.period_seconds} s")
+    if limit.max_waiting is not None:
+        facts.append(f"max_waiting {limit.max_waiting}")
     return ", ".join(facts)
+
+
+def waiting_words(old: int | None, new: int | None) -> str:
+    """What a change of `max_waiting` means for runs."""
+    shown_old = "none" if old is None else str(old)
+    if new is None:
+        return f"max_waiting {shown_old} → none: no submission is refused"
+    which = "runs submitted from now on" if old is None else "runs that wait stay"
+    return f"max_waiting {shown_old} → {new}: {which}; a submission beyond it is refused"
 
 
 def _limit_change(

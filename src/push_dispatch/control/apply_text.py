@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from push_dispatch.control.apply_sharing import sharing_changes
+from push_dispatch.control.apply_sharing import sharing_changes, waiting_words
 from push_dispatch.core.deployment import Deployment, to_document
 from push_dispatch.core.model import DEFAULT_QUEUE, Fallback, Ledger, Pool, Queue, Rate
 from push_dispatch.core.schedule import Schedule, expression_of
@@ -133,6 +133,8 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _new_queue(queue: Queue) -> str:
     more = [*(["paused"] if queue.paused else []), *_values(queue, _QUEUE_FIELDS)]
+    if queue.max_waiting is not None:
+        more.append(f"max_waiting {queue.max_waiting}")
     facts = ", ".join((f"priority {queue.priority}", _limit(queue.limit), *more))
     return f"queue `{queue.name}`: {facts}"
 
@@ -144,6 +146,8 @@ def _queue_changes(now: Queue, then: Queue, held: int) -> Iterator[str]:
         yield _limit_change(now.limit, then.limit, held)
     if now.paused != then.paused:
         yield _pause_change(paused=then.paused, held=held)
+    if now.max_waiting != then.max_waiting:
+        yield waiting_words(now.max_waiting, then.max_waiting)
     yield from _changes(now, then, _QUEUE_FIELDS)
 
 

@@ -27,6 +27,7 @@ from push_dispatch.core.schedule import Schedule, check_schedule
 from push_dispatch.core.secret_references import check_secrets, secret_references
 from push_dispatch.core.template import Layer
 from push_dispatch.core.validation import check
+from push_dispatch.core.waiting import check_max_waiting
 from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
 
@@ -42,8 +43,8 @@ log = logging.getLogger(__name__)
 
 
 def save_deployment(ports: Ports, deployment: Deployment) -> None:
-    """Create or replace a deployment, and bring its limit into the pool's configuration, where
-    admission reads it. Idempotent.
+    """Create or replace a deployment, and bring its limits into the pool's configuration, where
+    admission and submissions read them. Idempotent.
 
     Raises Invalid (also `invalid_variables`, `enforced_variable`, `invalid_parameters`), NotFound
     (`pool_not_found`, `queue_not_found`), Refused (`schedules_unknown`). Nothing is stored then.
@@ -59,8 +60,9 @@ def save_deployment(ports: Ports, deployment: Deployment) -> None:
     ports.schedules.sync(deployment.name, active, known)
     ports.store.put_deployment(deployment.name, to_document(deployment))
     if before and before.get("pool", deployment.pool) != deployment.pool:
-        _set_limit(ports, before["pool"], deployment.name, None)
-    _set_limit(ports, deployment.pool, deployment.name, deployment.limit)
+        _set_limits(ports, before["pool"], deployment.name, None, None)
+    limits = deployment.limit, deployment.max_waiting
+    _set_limits(ports, deployment.pool, deployment.name, *limits)
 
 
 def check_deployment(
@@ -76,6 +78,7 @@ def check_deployment(
     one of `known`, may be over."""
     name = check_name(deployment.name, "deployment")
     check_limit(deployment.limit, f"deployment {name!r}")
+    check_max_waiting(deployment.max_waiting, f"deployment {name!r}")
     check_description(deployment.description, f"deployment {name!r}")
     if deployment.command and deployment.entrypoint:
         raise Invalid(f"deployment {name!r} has both a command and an entrypoint: name one")
@@ -124,7 +127,7 @@ def delete_deployment(ports: Ports, name: str) -> None:
     ports.schedules.sync(name, (), deployment.schedules)
     ports.store.delete_deployment(name)
     if ports.store.pool(deployment.pool) is not None:
-        _set_limit(ports, deployment.pool, name, None)
+        _set_limits(ports, deployment.pool, name, None, None)
 
 
 def all_deployments(ports: Ports) -> list[Deployment]:
@@ -156,12 +159,22 @@ def _moment(ports: Ports) -> datetime:
     return datetime.fromtimestamp(ports.clock() / 1000, UTC)
 
 
-def _set_limit(ports: Ports, pool: str, name: str, limit: int | None) -> None:
+def _set_limits(
+    ports: Ports, pool: str, name: str, limit: int | None, max_waiting: int | None
+) -> None:
     def change(current: Pool) -> Pool:
-        limits = {key: value for key, value in current.deployment_limits.items() if key != name}
-        if limit is not None:
-            limits[name] = limit
-        same = limits == dict(current.deployment_limits)
-        return current if same else replace(current, deployment_limits=limits)
+        return replace(
+            current,
+            deployment_limits=_with(current.deployment_limits, name, limit),
+            deployment_max_waiting=_with(current.deployment_max_waiting, name, max_waiting),
+        )
 
     change_pool(ports, pool, change)
+
+
+def _with(limits: Mapping[str, int], name: str, limit: int | None) -> Mapping[str, int]:
+    """The limits with another one of that name; the same object if nothing changes."""
+    if limits.get(name) == limit:
+        return limits
+    others = {key: value for key, value in limits.items() if key != name}
+    return others if limit is None else {**others, name: limit}

@@ -11,6 +11,7 @@ from push_dispatch.core.limits import check_limits
 from push_dispatch.core.model import MAX_GIVE_UP_SECONDS, Backfill, NamedLimit, Pool, Rate
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.units import amount, check_capacity
+from push_dispatch.core.waiting import check_max_waiting
 
 __all__ = ["check_sharing", "limit_of", "sharing_of"]
 
@@ -30,8 +31,9 @@ def sharing_of(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
         found["weights"] = {unit: str(w) for unit, w in (entry["weights"] or {}).items()}
     if "backfill" in entry:
         found["backfill"] = Backfill(entry["backfill"])
-    if "ageing_seconds" in entry:
-        found["ageing_seconds"] = entry["ageing_seconds"]
+    for name in ("ageing_seconds", "key_max_waiting"):
+        if name in entry:
+            found[name] = entry[name]
     return found
 
 
@@ -39,15 +41,22 @@ def limit_of(name: str, entry: Mapping[str, Any]) -> NamedLimit:
     """The limit that an object describes. `check_sharing` says whether a pool can have it."""
     rate = entry.get("rate")
     return NamedLimit(
-        name, entry.get("key") or "", entry.get("limit"), Rate(**rate) if rate else None
+        name,
+        entry.get("key") or "",
+        entry.get("limit"),
+        Rate(**rate) if rate else None,
+        entry.get("max_waiting"),
     )
 
 
 def check_sharing(pool: Pool) -> None:
-    """Raise Invalid if the pool's limits, capacity or ageing are not valid."""
+    """Raise Invalid if the pool's limits, capacity, ageing or `max_waiting` are not valid."""
     where = f"pool {pool.name!r}"
     check_limits(pool.limits, where)
     check_capacity(pool.capacity, pool.weights, pool.backfill, where)
+    check_max_waiting(pool.key_max_waiting, f"{where}, per key")
+    for queue in pool.queues:
+        check_max_waiting(queue.max_waiting, f"queue {queue.name!r}")
     step = pool.ageing_seconds
     if step is not None and not (type(step) is int and 1 <= step <= MAX_GIVE_UP_SECONDS):
         raise Invalid(

@@ -68,6 +68,8 @@ class Deployment:
     concurrency_key: str = ""
     #: Slots that its runs may hold at once.
     limit: int | None = None
+    #: Its runs that may wait for their first start.
+    max_waiting: int | None = None
     collision: Collision = Collision.ENQUEUE
     #: A paused deployment makes no runs by schedule.
     paused: bool = False

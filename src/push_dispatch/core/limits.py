@@ -13,6 +13,7 @@ from push_dispatch.core.errors import Invalid
 from push_dispatch.core.expressions import Facts, check_expression, text_of
 from push_dispatch.core.model import Keys, NamedLimit, check_limit, check_name, check_rate
 from push_dispatch.core.reasons import Reason
+from push_dispatch.core.waiting import check_max_waiting
 
 __all__ = ["check_limits", "keys_of"]
 
@@ -34,9 +35,10 @@ def check_limits(limits: Sequence[NamedLimit], where: str) -> None:
             raise Invalid(f"{what} is there twice", reason=Reason.INVALID_LIMIT)
         check_limit(limit.limit, what)
         check_rate(limit.rate, what)
-        if limit.limit is None and limit.rate is None:
+        check_max_waiting(limit.max_waiting, what)
+        if limit.limit is None and limit.rate is None and limit.max_waiting is None:
             raise Invalid(
-                f"{what} limits nothing: give it a limit, a rate, or both",
+                f"{what} limits nothing: give it a limit, a rate, max_waiting, or several of them",
                 reason=Reason.INVALID_LIMIT,
             )
         check_expression(limit.key, f"{what}, key")

@@ -134,6 +134,7 @@ class Reason(StrEnum):
     INVALID_INPUT = _refusal("invalid_input", "The input is malformed.", "See the message.")
     INVALID_NAME = _refusal("invalid_name", "The name is empty, too long or has other characters than letters, digits, - and _.", "Choose another name, at most 63 characters long.")
     INVALID_LIMIT = _refusal("invalid_limit", "A limit is an integer of at least 0.", "Use 0 to start nothing, or clear-limit for no limit.")
+    MAX_WAITING = _refusal("max_waiting", "As many runs wait as max_waiting allows.", "Submit it again when some have started or were cancelled (push-dispatch run cancel --dry-run shows which), or raise max_waiting.")
     WEIGHT_TOO_LARGE = _refusal("weight_too_large", "The run takes more of a unit than its pool has in all.", "Make the run smaller, or raise the pool's capacity.")
     INVALID_PRIORITY = _refusal("invalid_priority", "A priority is an integer of at least 1; 1 is served first.", "Use an integer of at least 1.")
     INVALID_TIME = _refusal("invalid_time", "The time cannot be read.", "See the message.")

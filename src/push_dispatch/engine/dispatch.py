@@ -28,6 +28,7 @@ from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import park, park_new, surface
 from push_dispatch.engine.snapshot import BATCH, Read, decided, snapshot_of
 from push_dispatch.engine.transition import end_unreadable, move, transition
+from push_dispatch.engine.waiting import leave, vacate
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
@@ -144,6 +145,7 @@ def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
         move(ports, pool.name, strangers)
     if hints.gone:
         ports.store.dequeue(pool.name, hints.gone)
+    vacate(ports, pool, hints.touched)
     if not entries:
         return
     # Where a lane was chosen by a ledger that another pass replaces, the pass to come finds it.
@@ -260,7 +262,7 @@ def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Pas
     ):
         for entry in entries:
             transition(ports, pool.name, entry.run, Expire(reason))
-        ports.store.dequeue(pool.name, entries)
+        leave(ports, pool, entries)
         passed.expired += len(entries)
     hand_over(ports, pool, (*decision.admit, *decision.resend))
     passed.admitted += decision.admit
@@ -295,4 +297,4 @@ def hand_over(
         for entry in entries:
             reject = Reject(entry.attempt, error.reason, error.message, unless_claimed=True)
             transition(ports, pool.name, entry.run, reject)
-    ports.store.dequeue(pool.name, entries)
+    leave(ports, pool, entries)

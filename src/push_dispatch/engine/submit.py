@@ -12,6 +12,7 @@ from push_dispatch.core.model import Pool, Ready, Run, RunState
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Check, Request, check_request, differences, run_of
 from push_dispatch.engine.claims import claimed
+from push_dispatch.engine.waiting import take_seats, vacate
 from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
 
@@ -43,8 +44,8 @@ def submit(ports: Ports, request: Request, *, check: Check | None = None) -> Sub
     """Schedule one run. With an idempotency key, asking again returns the run that is there.
 
     Raises Invalid (`invalid_input`, `invalid_time`, `invalid_variables`, `enforced_variable`,
-    `secret_not_allowed`, `run_too_large`), NotFound (`pool_not_found`, `queue_not_found`),
-    Unavailable. Nothing is stored then.
+    `secret_not_allowed`, `run_too_large`), NotFound (`pool_not_found`, `queue_not_found`), Refused
+    (`max_waiting`), Unavailable. Nothing is stored then.
     """
     return submit_many(ports, [request], check=check)[0]
 
@@ -60,10 +61,24 @@ def submit_many(
         _check_variables(ports, pools, runs, check)
     _check_secrets(pools, runs)
     runs = claimed(ports, pools, runs)
+    seated = take_seats(ports, pools, runs)
     submitted: list[Submitted] = []
     for start in range(0, len(runs), _AT_ONCE):
-        submitted += _store(ports, [_now(ports, run) for run in runs[start : start + _AT_ONCE]])
+        batch = runs[start : start + _AT_ONCE]
+        # Seats are named after the order of their runs.
+        submitted += _store(ports, [r if r.order in seated else _now(ports, r) for r in batch])
+    if seated:
+        _vacate_unused(ports, pools, runs, submitted)
     return submitted
+
+
+def _vacate_unused(
+    ports: Ports, pools: Mapping[str, Pool], runs: Sequence[Run], submitted: Sequence[Submitted]
+) -> None:
+    """Another submission under the same key was first: its run has a seat of its own."""
+    for run, done in zip(runs, submitted, strict=True):
+        if not done.created:
+            vacate(ports, pools[run.pool], [Ready.of(run)])
 
 
 def pool_named(ports: Ports, name: str) -> Pool:

@@ -16,6 +16,7 @@ from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import NotFound, PushDispatchError
 from push_dispatch.core.events import Expire, TimeOut
 from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
+from push_dispatch.core.waiting import has_bounds
 from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import (
     WAKE_WITHIN_SECONDS,
@@ -28,6 +29,7 @@ from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import has_lanes, heads_of_lanes, unpark_queue
 from push_dispatch.engine.overtime import overtime
 from push_dispatch.engine.transition import end_unreadable, move, transition
+from push_dispatch.engine.waiting import leave, tidy_seats
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch
 
@@ -112,9 +114,12 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     swept.enqueued_late += late
     move_retired(ports, pool, swept)
     wake_due(ports, pool, held, swept)
+    # Where one begins differs from minute to minute: the names of lanes are digests.
+    after = digest_of({"at": ports.clock() // 60_000})
     if pool.laned or has_lanes(pool):
-        # Where one begins differs from minute to minute: the names of lanes are digests.
-        hints.touched += heads_of_lanes(ports, pool, digest_of({"at": ports.clock() // 60_000}))
+        hints.touched += heads_of_lanes(ports, pool, after)
+    if has_bounds(pool):
+        tidy_seats(ports, pool, after)
     passed = dispatch(ports, name, hints, thorough=True)
     measure(ports, name, passed, {"SlotDrift": drifted, "EnqueuedLate": late})
 
@@ -267,7 +272,7 @@ def _expire(ports: Ports, pool: Pool, entry: Ready) -> None:
     run = ports.store.run(pool.name, entry.run)
     if run is not None and run.waits_for(entry.attempt):
         transition(ports, pool.name, entry.run, Expire(), run=run)
-    ports.store.dequeue(pool.name, [entry])
+    leave(ports, pool, [entry])
 
 
 def _send(ports: Ports, platform: str, messages: Sequence[Message]) -> None:

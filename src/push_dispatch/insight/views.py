@@ -47,6 +47,7 @@ def pool_view(pool: Pool, ledger: Ledger) -> dict[str, Any]:
         "description": pool.description,
         "queues": [queue_view(pool, queue, ledger) for queue in pool.in_order],
         "key_limit": pool.key_limit,
+        "key_max_waiting": pool.key_max_waiting,
         "rate": _rate(pool.rate),
         "platform_rate": _rate(pool.platform_rate),
         "hold_seconds": pool.hold_seconds,
@@ -77,6 +78,7 @@ def queue_view(pool: Pool, queue: Queue, ledger: Ledger) -> dict[str, Any]:
         "description": queue.description,
         "key_limit": queue.key_limit,
         "rate": _rate(queue.rate),
+        "max_waiting": queue.max_waiting,
     }
 
 

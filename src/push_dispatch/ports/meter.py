@@ -84,6 +84,13 @@ METRICS: Mapping[str, Metric] = {
             ("platform", "call"),
             "Calls to a platform, failed ones included: push, find, observe, cancel.",
         ),
+        Metric(
+            "SubmissionsRefused",
+            "Count",
+            ("pool", "reason"),
+            "Runs that were refused when they were submitted, because as many wait as"
+            " `max_waiting` allows.",
+        ),
         Metric("SlotsUsed", "Count", ("pool",), "Slots held, once a minute while there are any."),
         Metric(
             "Waiting",

@@ -150,6 +150,8 @@ _POOL: Mapping[str, str] = {
     "hold_seconds": "number",
     "give_up_seconds": "number?",
     "deployment_limits": "set of limits",
+    "key_max_waiting": "number?",
+    "deployment_max_waiting": "set of numbers",
     "laned": "flag",
     "capacity": "set of numbers",
     "weights": "set of texts",
@@ -162,7 +164,13 @@ _QUEUE: Mapping[str, str] = {
     "paused": "flag",
     "description": "text",
     "key_limit": "limit?",
+    "max_waiting": "number?",
 }
-_LIMIT: Mapping[str, str] = {"name": "text", "key": "text", "limit": "limit?"}
+_LIMIT: Mapping[str, str] = {
+    "name": "text",
+    "key": "text",
+    "limit": "limit?",
+    "max_waiting": "number?",
+}
 _FALLBACK: Mapping[str, str] = {"type": "text", "template": "text"}
 _RATE: Mapping[str, str] = {"starts": "positive number", "period_seconds": "positive number"}

@@ -287,7 +287,7 @@ class _Tick:
         requests = self._requests(attachment, new)
         try:
             submit_many(self.ports, [request for _, request in requests])
-        except (Invalid, NotFound):
+        except (Invalid, NotFound, Refused):
             # One of them cannot be submitted: find out which, and let the others go on.
             requests = [each for each in requests if self._submitted(*each)]
         self.ticked.submitted += len(requests)
@@ -299,6 +299,10 @@ class _Tick:
     def _submitted(self, flow_run: FlowRun, request: Request) -> bool:
         try:
             submit(self.ports, request)
+        except Refused as error:
+            # As many wait as may: it stays scheduled at the server, and the next tick asks again.
+            log.info("pool %s: flow run %s: %s", request.pool, flow_run.id, error.message)
+            return False
         except (Invalid, NotFound) as error:
             message = f"push-dispatch: {error.message}"
             now = self.ports.clock()

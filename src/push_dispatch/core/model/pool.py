@@ -21,6 +21,7 @@ __all__ = [
     "MAX_PERIOD_SECONDS",
     "MAX_SLOTS",
     "MAX_STARTS",
+    "MAX_WAITING",
     "Backfill",
     "Collision",
     "Fallback",
@@ -42,6 +43,9 @@ DEFAULT_QUEUE = "default"
 #: A pool without a limit has this one: the ledger is one item, written by the kilobyte
 #: (about 30 bytes a slot), and must stay well under DynamoDB's 400 KB.
 MAX_SLOTS = 5000
+
+#: Runs that `max_waiting` may let wait: a submission counts them one by one.
+MAX_WAITING = 10_000
 
 #: Bounds of a rate, whichever way it comes in; the JSON Schema has the same.
 MAX_STARTS = 1_000_000
@@ -103,6 +107,8 @@ class NamedLimit:
     limit: int | None = None
     #: Starts of the runs of one key.
     rate: Rate | None = None
+    #: Runs of one key that may wait for their first start: see `core.waiting`.
+    max_waiting: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,8 @@ class Queue:
     #: Slots that runs with the same concurrency key may hold at once in this queue.
     key_limit: int | None = None
     rate: Rate | None = None
+    #: Runs that may wait in it for their first start: see `core.waiting`.
+    max_waiting: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,10 @@ class Pool:
     rate: Rate | None = None
     #: Slots that each deployment may hold at once; deployments without a limit are left out.
     deployment_limits: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    #: Runs with the same concurrency key, and of each deployment, that may wait for their first
+    #: start: see `core.waiting`.
+    key_max_waiting: int | None = None
+    deployment_max_waiting: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
     #: Where to push, in this order, when the pool's own type has no capacity.
     fallbacks: tuple[Fallback, ...] = ()
     #: Starts of this pool that the platform accepts: no more are admitted, spread evenly but for
