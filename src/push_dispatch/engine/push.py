@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from push_dispatch.core.errors import NoCapacity
+from push_dispatch.core.errors import NoCapacity, Rejected
 from push_dispatch.core.events import Claim, Pushed, Reject
 from push_dispatch.core.model import Run, RunState, Slot, parse_run_id
 from push_dispatch.core.reasons import Reason
@@ -206,6 +206,8 @@ def _handle(sending: Sending, platform: Platform, job: Job) -> str | None:
             return found
     if sending.run.state is RunState.CANCELLING and (sending.fresh or finds):
         return None
+    if sending.keeps_failing and finds:
+        raise Rejected(sending.message.fault, reason=Reason.PUSH_FAILED)
     if sending.is_late and finds:
         # Sure by now, so the run has only waited: it gives the slot back, and another try follows.
         text = "the platform could not be reached for an hour: nothing was started"

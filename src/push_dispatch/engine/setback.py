@@ -53,8 +53,14 @@ LEASE_SECONDS = 60
 #: A push whose fate stays unknown for this long ends as CRASHED (`push_uncertain`), unless the
 #: platform is sure that nothing was started.
 GIVE_UP_SECONDS = 3600
-#: Tries after which a push that fails before anything is sent is given up: some four minutes.
-_PREPARATIONS = 6
+#: Tries after which a push that fails by a fault in code, or before anything is sent, is given up:
+#: some four minutes.
+_FAULTY_TRIES = 6
+#: A fault in code meets each try again. What the network or a disk raises (OSError) may pass.
+_FAULTS = (
+    *(ArithmeticError, AttributeError, LookupError, NameError, NotImplementedError),
+    *(TypeError, ValueError),
+)
 
 
 class Outcome(Enum):
@@ -93,6 +99,11 @@ class Sending:
         """Whether its fate has been unknown for so long that a last look settles it."""
         age = self.ports.clock() - self.attempt.in_doubt_since
         return self.message.uncertain and age > GIVE_UP_SECONDS * 1000
+
+    @property
+    def keeps_failing(self) -> bool:
+        """Whether a fault in code has met enough tries: where nothing was started, it ends."""
+        return bool(self.message.fault) and self.message.tries >= _FAULTY_TRIES
 
     def timed(self, call: str) -> AbstractContextManager[None]:
         """Measure a call of its platform."""
@@ -149,7 +160,7 @@ def unprepared(sending: Sending, error: Exception) -> Outcome:
     # What may live and cannot be looked up now keeps its slot for a while.
     message = sending.message
     _warn(sending, error)
-    if message.tries >= _PREPARATIONS and (sending.fresh or sending.is_late):
+    if message.tries >= _FAULTY_TRIES and (sending.fresh or sending.is_late):
         text = f"given up after {message.tries} tries: {sending.redactor.masked(error)}"
         return sending.reject(Reason.PUSH_FAILED, text)
     return _try_again(sending, pause(message.tries))
@@ -171,6 +182,7 @@ def fall_back(sending: Sending, error: Throttled | NoCapacity) -> Outcome:
         claim=sending.attempt.claim,
         uncertain=False,
         since=ports.clock(),
+        fault="",
     )
     later(ports, moved, 0, failed=False)
     return Outcome.FELL_BACK
@@ -229,7 +241,14 @@ def _uncertain(sending: Sending, error: Exception) -> Outcome:
     if sending.is_late:
         reason = error.reason if isinstance(error, Uncertain) else Reason.PUSH_FAILED
         return sending.reject(reason, sending.redactor.masked(error))
-    return _try_again(replace(sending, fresh=False), pause(sending.message.tries))
+    message = replace(sending.message, fault=_fault(sending, error))
+    return _try_again(replace(sending, fresh=False, message=message), pause(message.tries))
+
+
+def _fault(sending: Sending, error: Exception) -> str:
+    if not isinstance(error, _FAULTS) or isinstance(error, OSError):
+        return ""
+    return f"{type(error).__name__}: {sending.redactor.masked(error)}"
 
 
 # -- details ----------------------------------------------------------------------------------

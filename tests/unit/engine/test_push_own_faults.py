@@ -37,6 +37,35 @@ def test_only_the_platform_s_own_failures_open_its_circuit(
     assert (world.store.circuit(POOL, "process") != Circuit()) == counts
 
 
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [(ValueError("embedded null byte"), True), (TimeoutError("no answer"), False)],
+    ids=["code", "network"],
+)
+def test_a_fault_in_a_platform_s_code_ends_the_run_within_minutes(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, ends: bool
+) -> None:
+    """It started nothing, says the look-up, and would meet each try again: the run does not take
+    its slot hour after hour. What the network raises may pass."""
+    world = World()
+
+    def fail(_: Job) -> str:
+        raise error
+
+    monkeypatch.setattr(world.platform, "push", fail)
+    run = submit(world.ports, Request(POOL)).run
+    for _ in range(120):
+        world.deliver_all()
+        world.now += 5_000
+    after = world.store.run(POOL, run.uuid)
+    assert after is not None
+    assert after.state.ended == ends
+    if ends:
+        assert (after.state, after.reason) == (RunState.CRASHED, "push_failed")
+        assert after.message == "ValueError: embedded null byte"
+        assert world.store.ledger(POOL).holders == ()
+
+
 def test_what_no_platform_can_take_ends_the_run_at_once_with_its_path() -> None:
     world = World()
     secret = {"name": "KEY", "valueFrom": "{{ arn }}"}
