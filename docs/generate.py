@@ -327,7 +327,7 @@ _BESIDE_CAPABILITIES = """
   values are among the run's environment variables.
 
 `push-dispatch platform ls --json` says the same, also of platforms of third parties. Generated from
-`platforms/built_in.py`.
+`platforms/built_in.json`.
 
 ## Where the value of a secret is
 

@@ -115,7 +115,7 @@ def _claims(ports: Ports, pool: Pool, run: Run, under: str) -> Claims:
 def _derived(pool: Pool, run: Run, template: Mapping[str, Any]) -> dict[str, float]:
     from push_dispatch.core.template import render  # noqa: PLC0415
     from push_dispatch.engine.job import layers_of  # noqa: PLC0415
-    from push_dispatch.platforms.weights import weights_in  # noqa: PLC0415
+    from push_dispatch.engine.weights import weights_in  # noqa: PLC0415
 
     if set(pool.weights) >= set(pool.capacity):
         return {}

@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from push_dispatch.core.canonical import dumps
+from push_dispatch.core.canonical import dumps, text_of
 from push_dispatch.core.errors import Rejected
 from push_dispatch.core.model import Attempt, Run
 from push_dispatch.core.reasons import Reason
@@ -24,7 +24,6 @@ from push_dispatch.core.shape import misshapen
 from push_dispatch.core.template import Layer, merge_variables, placeholders, render
 from push_dispatch.engine.reporter import environment_for, wrapped
 from push_dispatch.platforms.base import Job
-from push_dispatch.platforms.shared import text_of
 from push_dispatch.ports.reporter import Reporter
 from push_dispatch.ports.secrets import Secret, Secrets
 

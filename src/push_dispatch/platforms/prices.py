@@ -1,27 +1,30 @@
 """What does infrastructure cost, by which price list, and how are its sizes written?
 
-`prices.json` has an entry per platform with the day it was read and where; prices are on-demand
-list prices in US dollars, without discounts, taxes and free tiers.
+`prices.toml` has an entry per platform with the day it was read and where.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from functools import cache
-from importlib import resources
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["cores", "mebibytes", "prices"]
+from push_dispatch.platforms.packaged import packaged
+
+__all__ = ["cores", "mebibytes", "price", "prices"]
 
 
-@cache
 def prices(platform: str) -> Mapping[str, Any]:
     """The platform's entry. Raises KeyError if it has none."""
-    text = (resources.files("push_dispatch.platforms") / "prices.json").read_text("utf-8")
-    entry: dict[str, Any] = json.loads(text)[platform]
+    entry: dict[str, Any] = packaged("prices.toml")[platform]
     return entry
+
+
+def price(listed: Mapping[str, Any], sizes: Iterable[tuple[float, float]], seconds: float) -> float:
+    """US dollars for containers of these CPUs and GiB, by an entry of the list: for so many
+    seconds, and at least for its minimum."""
+    hourly = sum(vcpus * listed["vcpu_hour"] + gib * listed["gb_hour"] for vcpus, gib in sizes)
+    return float(hourly * max(seconds, listed.get("minimum_seconds", 0)) / 3600)
 
 
 def cores(value: Any) -> float:

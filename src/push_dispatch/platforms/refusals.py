@@ -7,17 +7,15 @@ the first row that matches decides. So a table can be read, and walked by a test
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib import resources
 from typing import Any, Generic, TypeVar
 
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import Reason
+from push_dispatch.platforms.packaged import packaged
 from push_dispatch.platforms.shared import asked
 
 __all__ = [
@@ -183,21 +181,16 @@ class Refusals(Generic[E]):
 
 def permissions(platform: str) -> tuple[str, ...]:
     """What the platform's function needs of its cloud: its entry in `permissions.toml`."""
-    text = (resources.files("push_dispatch.platforms") / "permissions.toml").read_text("utf-8")
-    return tuple(tomllib.loads(text)[platform])
+    return tuple(packaged("permissions.toml")[platform])
 
 
 # -- tables -----------------------------------------------------------------------------------
 
 
-@cache
-def _answers(package: str) -> dict[str, list[dict[str, Any]]]:
-    return tomllib.loads((resources.files(package) / "answers.toml").read_text("utf-8"))
-
-
 def table(module: str, name: str) -> list[dict[str, Any]]:
     """The entries of a table in the `answers.toml` beside a module, as they are written."""
-    return _answers(module.rpartition(".")[0])[name]
+    entries: list[dict[str, Any]] = packaged("answers.toml", module.rpartition(".")[0])[name]
+    return entries
 
 
 def rows(module: str, name: str = "errors") -> tuple[Row, ...]:

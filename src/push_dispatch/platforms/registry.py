@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Capabilities
-from push_dispatch.platforms.built_in import BUILT_IN
+from push_dispatch.platforms.built_in import BUILT_IN, TABLE
 from push_dispatch.platforms.capabilities import capabilities_of, check_capabilities
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
@@ -63,41 +63,18 @@ class Entry:
         return f"pip install 'push-dispatch[{self.extra}]'" if self.extra else ""
 
 
-def _built_in(platform: str, target: str, types: str, needs: tuple[str, ...], **more: Any) -> Entry:
-    return Entry(
-        platform,
-        f"push_dispatch.platforms.{target}",
-        tuple(types.split()),
-        more.pop("extra", platform),
-        needs,
-        BUILT_IN[platform],
-        **more,
+_BUILT_IN = tuple(
+    Entry(
+        name,
+        f"push_dispatch.platforms.{entry['target']}",
+        tuple(entry["types"]),
+        entry.get("extra", name),
+        tuple(entry["needs"]),
+        BUILT_IN[name],
+        entry.get("needs_command", False),
     )
-
-
-#: Platform, class, types of pools, what it needs. The order is that of the documentation.
-_BUILT_IN = (
-    _built_in("ecs", "ecs:Ecs", "ecs ecs:push", ("boto3",)),
-    _built_in(
-        "cloud-run", "cloud_run:CloudRun",
-        "cloud-run-v2 cloud-run-v2:push cloud-run cloud-run:push", ("google.cloud.run_v2",),
-    ),
-    _built_in(
-        "aci", "aci:Aci", "azure-container-instance azure-container-instance:push",
-        ("azure.mgmt.containerinstance", "azure.identity"),
-    ),
-    _built_in("modal", "modal:Modal", "modal:push modal", ("modal",), needs_command=True),
-    _built_in("kubernetes", "kubernetes:Kubernetes", "kubernetes", ("yaml",)),
-    _built_in("vertex", "vertex:Vertex", "vertex-ai", ("google.auth",)),
-    _built_in("docker", "docker:Docker", "docker", ("docker",)),
-    _built_in("coiled", "coiled:Coiled", "coiled coiled:push", ("urllib3",), needs_command=True),
-    _built_in(
-        "process", "process:Process", "process", ("psutil",), extra="local", needs_command=True
-    ),
-    _built_in(
-        "managed", "ecs.managed:Managed", "prefect:managed managed", ("boto3",), extra="ecs"
-    ),
-)  # fmt: skip
+    for name, entry in TABLE.items()
+)
 
 
 def entries() -> tuple[Entry, ...]:

@@ -6,7 +6,6 @@ party may use it as well.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections import defaultdict
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, TypeVar
 
+from push_dispatch.core.canonical import text_of
 from push_dispatch.core.errors import PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Job, Observation, Status, Watched
@@ -142,13 +142,6 @@ def words(command: Any, field: str = "command") -> list[str]:
     if not isinstance(command, (list, tuple)):
         raise invalid(f"{field} is neither a text nor a list of words")
     return [text_of(word) for word in command]
-
-
-def text_of(value: Any) -> str:
-    """Return the text of a value: a text as it is, anything else as JSON."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def texts(values: Any, field: str = "env") -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.aci.arm import resource_in
-from push_dispatch.platforms.prices import prices
+from push_dispatch.platforms.prices import price, prices
 
 __all__ = ["estimate"]
 
@@ -25,25 +25,19 @@ def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
         sizes = [_size(container, configuration) for container in properties["containers"]]
     except (Rejected, KeyError, TypeError, ValueError):
         return None
-    if None in sizes or str(properties.get("osType") or "Linux") != "Linux":
-        return None
-    if str(properties.get("sku") or "Standard") != "Standard":
+    kind = properties.get("osType") or "Linux", properties.get("sku") or "Standard"
+    if kind != ("Linux", "Standard"):
         return None
     listed = prices("aci")
-    cores, memory = (sum(size[index] for size in sizes if size) for index in (0, 1))
-    hourly = cores * listed["vcpu_hour"] + memory * listed["gb_hour"]
-    if properties.get("priority") == "Spot":
-        hourly *= listed["spot_factor"]
-    return float(hourly * seconds / 3600)
+    factor = listed["spot_factor"] if properties.get("priority") == "Spot" else 1
+    return price(listed, sizes, seconds) * float(factor)
 
 
-def _size(
-    container: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> tuple[float, float] | None:
-    """Cores and GB; None with a GPU."""
+def _size(container: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[float, float]:
+    """Cores and GB. Raises ValueError with a GPU."""
     requests = ((container.get("properties") or {}).get("resources") or {}).get("requests") or {}
     if requests.get("gpu") or configuration.get("gpu_count"):
-        return None
+        raise ValueError("no price is known for GPUs")
     cores = requests.get("cpu") or configuration.get("cpu") or 1
     memory = requests.get("memoryInGB") or configuration.get("memory") or 1
     return float(cores), float(memory)

@@ -7,7 +7,7 @@ from typing import Any
 
 from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.cloud_run.request import cleaned
-from push_dispatch.platforms.prices import cores, mebibytes, prices
+from push_dispatch.platforms.prices import cores, mebibytes, price, prices
 
 __all__ = ["estimate"]
 
@@ -20,17 +20,14 @@ def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
     at least. Source: https://cloud.google.com/run/pricing
     """
     try:
-        task = cleaned(configuration)["template"]["template"]
-        if task.get("nodeSelector"):
-            return None
-        sizes = [_size(container) for container in task["containers"]]
+        execution = cleaned(configuration)["template"]
+        sizes = [_size(container) for container in execution["template"]["containers"]]
+        tasks = int(execution.get("taskCount") or 1)
     except (Rejected, KeyError, TypeError, ValueError, AttributeError):
         return None
-    listed = prices("cloud-run")
-    vcpus, memory = (sum(size[index] for size in sizes) for index in (0, 1))
-    each_second = vcpus * listed["vcpu_second"] + memory * listed["gib_second"]
-    tasks = int(cleaned(configuration)["template"].get("taskCount") or 1)
-    return float(each_second * max(seconds, listed["minimum_seconds"]) * tasks)
+    if execution["template"].get("nodeSelector"):
+        return None
+    return price(prices("cloud-run"), sizes, seconds) * tasks
 
 
 def _size(container: Mapping[str, Any]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch.platforms.ecs.request import is_fargate, size_of
-from push_dispatch.platforms.prices import prices
+from push_dispatch.platforms.prices import price, prices
 
 __all__ = ["estimate"]
 
@@ -24,14 +24,11 @@ def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
     if str(platform.get("operatingSystemFamily", "LINUX")) != "LINUX":
         return None
     listed = prices("ecs")
-    arm = platform.get("cpuArchitecture") == "ARM64"
-    price = listed["linux_arm" if arm else "linux_x86"]
-    hourly = size[0] / 1024 * price["vcpu_hour"] + size[1] / 1024 * price["gb_hour"]
-    if _is_spot(configuration):
-        hourly *= listed["spot_factor"]
-    hourly += _storage(configuration, listed)
-    cost: float = hourly * max(seconds, listed["minimum_seconds"]) / 3600
-    return cost
+    seconds = max(seconds, listed["minimum_seconds"])
+    of_kind = listed["arm" if platform.get("cpuArchitecture") == "ARM64" else "linux"]
+    cost = price(of_kind, [(size[0] / 1024, size[1] / 1024)], seconds)
+    factor = listed["spot_factor"] if _is_spot(configuration) else 1
+    return cost * float(factor) + _storage(configuration, listed) * seconds / 3600
 
 
 def _storage(configuration: Mapping[str, Any], listed: Mapping[str, Any]) -> float:

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from push_dispatch.platforms.base import Job
+from push_dispatch.platforms.base import Capabilities, Job
+from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.ecs import Ecs
 from push_dispatch.platforms.shared import building, invalid, not_configured, words
 
@@ -32,6 +33,7 @@ class Managed(Ecs):
     """Fargate on the cluster that was deployed with push-dispatch."""
 
     name: ClassVar[str] = "managed"
+    capabilities: ClassVar[Capabilities] = BUILT_IN[name]
     #: Its template names subnets and task definitions by content: no look-up in EC2.
     iam_actions: ClassVar[tuple[str, ...]] = tuple(
         action for action in Ecs.iam_actions if not action.startswith("ec2:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from push_dispatch.platforms.prices import prices
+from push_dispatch.platforms.prices import price, prices
 
 __all__ = ["estimate"]
 
@@ -21,4 +21,4 @@ def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
         gib = float(configuration.get("memory") or listed["default_mib"]) / 1024
     except (TypeError, ValueError):
         return None
-    return float(seconds * (cores * listed["core_second"] + gib * listed["gib_second"]))
+    return price(listed, [(cores, gib)], seconds)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from push_dispatch.platforms.prices import prices
+from push_dispatch.platforms.prices import price, prices
 
 __all__ = ["estimate"]
 
@@ -25,6 +25,5 @@ def estimate(configuration: Mapping[str, Any], seconds: float) -> float | None:
         return None
     if match is None or machine.get("accelerator_type"):
         return None
-    listed, cores = prices("vertex"), int(match[2])
-    hour = cores * (listed["n1_vcpu_hour"] + _MEMORY[match[1]] * listed["n1_gb_hour"])
-    return float(hour * seconds / 3600 * int(pool.get("replica_count") or 1))
+    size = int(match[2]), int(match[2]) * _MEMORY[match[1]]
+    return price(prices("vertex"), [size], seconds) * int(pool.get("replica_count") or 1)
