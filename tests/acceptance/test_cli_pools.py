@@ -116,3 +116,17 @@ def test_each_limit_and_rate_that_is_set_can_be_removed(cli: Cli, pool: str) -> 
     )
     shown = cli.ok("queue", "clear-key-limit", "q", "--pool", pool, "--json").json
     assert shown["key_limit"] is None
+
+
+def test_a_submission_beyond_max_waiting_is_refused(cli: Cli, pool: str) -> None:
+    cli.ok("pool", "set-limit", pool, "0")
+    cli.ok("pool", "set-max-waiting", pool, "1", "--queue", "default")
+    cli.ok("run", "submit", pool, "--", "true")
+    refused = cli("run", "submit", pool, "--", "true")
+    assert "1 runs of queue 'default' wait" in refused.err
+    assert "[max_waiting]" in refused.err
+    shown = cli.ok("pool", "set-max-waiting", pool, "off", "--queue", "default", "--json").json
+    assert [queue["max_waiting"] for queue in shown["queues"]] == [None]
+    cli.ok("run", "submit", pool, "--", "true")
+    assert "--queue NAME or --per-key" in cli("pool", "set-max-waiting", pool, "1").err
+    assert "is not an integer" in cli("pool", "set-max-waiting", pool, "x", "--per-key").err

@@ -44,10 +44,10 @@ def take_seats(ports: Ports, pools: Mapping[str, Pool], runs: Sequence[Run]) -> 
         new = [Ready.of(run) for run in _new(ports, [r for r in runs if r.pool == pool.name])]
         try:
             _take(ports, pool, new)
-        except Refused as error:
+        except Refused:
             for other, place in taken:
                 vacate(ports, other, [place])
-            ports.meter({"SubmissionsRefused": len(new)}, pool=pool.name, reason=error.reason)
+            ports.meter({"SubmissionsRefused": len(new)}, pool=pool.name)
             raise
         taken += ((pool, place) for place in new)
     return frozenset(place.order for pool, place in taken if seats_of(pool, place))

@@ -87,7 +87,7 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             "SubmissionsRefused",
             "Count",
-            ("pool", "reason"),
+            ("pool",),
             "Runs that were refused when they were submitted, because as many wait as"
             " `max_waiting` allows.",
         ),

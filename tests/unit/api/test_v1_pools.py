@@ -190,3 +190,17 @@ def test_the_document_names_every_type_once_and_every_route() -> None:
     assert described == {(route.method, route.path) for route in TABLE.routes}
     names = [route.name for route in TABLE.routes]
     assert len(names) == len(set(names))
+
+
+def test_a_submission_beyond_max_waiting_is_refused_with_its_number(api: Api) -> None:
+    got = api("PATCH", "/pools/p", {"limit": 0, "key_max_waiting": 3})
+    assert got.json["key_max_waiting"] == 3
+    got = api("PATCH", "/pools/p/queues/default", {"max_waiting": 1})
+    assert got.json["max_waiting"] == 1
+    body = {"pool": "p", "job_variables": {"command": "true"}}
+    assert api("POST", "/runs", body).status == 201
+    got = api("POST", "/runs", body)
+    assert (got.status, got.reason) == (409, "max_waiting")
+    assert "1 runs of queue 'default' wait" in got.json["message"]
+    got = api("PUT", "/pools/p", {"type": "process", "key_max_waiting": 10_001})
+    assert got.status == 422

@@ -56,6 +56,8 @@ def test_a_file_declares_all_of_it() -> None:
         ({"capacity": {"gpu": 1}, "weights": {"gpu": "{{ gpus }}"}}, "names nothing"),
         ({"backfill": "some"}, r"pools\.p\.backfill"),
         ({"ageing_seconds": 0}, r"pools\.p\.ageing_seconds"),
+        ({"queues": {"default": {"max_waiting": -1}}}, r"pools\.p\.queues\.default\.max_waiting"),
+        ({"key_max_waiting": 10_001}, r"pools\.p\.key_max_waiting"),
     ],
 )
 def test_what_could_never_hold_is_refused_and_nothing_is_changed(
@@ -91,3 +93,24 @@ def test_a_plan_speaks_of_the_runs_that_are_concerned() -> None:
     carry_out(world.ports, step)
     assert plan(world.ports, wanted) == []
     assert len(world.store.ledger(POOL).holders) == 3
+
+
+def test_a_plan_says_what_max_waiting_means() -> None:
+    world = World()
+    wanted = declared(
+        queues={"default": {"max_waiting": 5}},
+        key_max_waiting=2,
+        limits={"tenant": {"key": "{{ parameters.tenant }}", "max_waiting": 3}},
+    )
+
+    [step] = plan(world.ports, wanted)
+
+    said = "\n".join(step.changes)
+    assert "queue `default`: max_waiting none → 5: runs submitted from now on" in said
+    assert "max_waiting none → 2: runs submitted from now on; a submission beyond it" in said
+    assert "for each {{ parameters.tenant }}, max_waiting 3" in said
+    carry_out(world.ports, step)
+    assert plan(world.ports, wanted) == []
+    pool = world.store.pool(POOL)
+    assert pool is not None
+    assert (pool.queues[0].max_waiting, pool.key_max_waiting) == (5, 2)

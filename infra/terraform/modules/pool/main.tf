@@ -24,10 +24,11 @@ locals {
       limits = length(var.limits) == 0 ? null : {
         for name, limit in var.limits : name => { for key, value in limit : key => value if value != null }
       }
-      capacity       = length(var.capacity) == 0 ? null : var.capacity
-      weights        = length(var.weights) == 0 ? null : var.weights
-      backfill       = var.backfill
-      ageing_seconds = var.ageing_seconds
+      capacity        = length(var.capacity) == 0 ? null : var.capacity
+      weights         = length(var.weights) == 0 ? null : var.weights
+      backfill        = var.backfill
+      ageing_seconds  = var.ageing_seconds
+      key_max_waiting = var.key_max_waiting
       queues = length(var.queues) == 0 ? null : {
         for name, queue in var.queues : name => { for key, value in queue : key => value if value != null }
       }

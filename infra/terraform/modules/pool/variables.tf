@@ -112,12 +112,13 @@ variable "limits" {
       starts         = number
       period_seconds = number
     }))
+    max_waiting = optional(number)
   }))
   default = {}
 
   validation {
-    condition     = alltrue([for limit in var.limits : limit.limit != null || limit.rate != null])
-    error_message = "A limit has a limit, a rate, or both."
+    condition     = alltrue([for limit in var.limits : limit.limit != null || limit.rate != null || limit.max_waiting != null])
+    error_message = "A limit has a limit, a rate, max_waiting, or several of them."
   }
 }
 
@@ -165,6 +166,17 @@ variable "ageing_seconds" {
   }
 }
 
+variable "key_max_waiting" {
+  description = "Runs with the same concurrency key that may wait for their first start; a submission beyond it is refused. Null is any number."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.key_max_waiting == null || try(var.key_max_waiting >= 0 && var.key_max_waiting <= 10000, false)
+    error_message = "From 0 to 10000 runs."
+  }
+}
+
 variable "queues" {
   description = "Queues by name. 1 is the priority that is served first; it is unique in the pool."
   type = map(object({
@@ -173,6 +185,7 @@ variable "queues" {
     paused      = optional(bool, false)
     description = optional(string)
     key_limit   = optional(number)
+    max_waiting = optional(number)
   }))
   default = {}
 

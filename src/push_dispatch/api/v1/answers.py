@@ -117,6 +117,7 @@ class Limit(Answer, frozen=True):
     key: str
     limit: int | None
     rate: Rate | None
+    max_waiting: int | None
 
 
 class Fallback(Answer, frozen=True):
@@ -138,6 +139,7 @@ class Queue(Answer, frozen=True):
     description: str
     key_limit: int | None
     rate: Rate | None
+    max_waiting: int | None
 
 
 class Queues(Answer, frozen=True):
@@ -167,6 +169,7 @@ class Pool(Answer, frozen=True):
     weights: dict[str, str]
     backfill: str
     ageing_seconds: int | None
+    key_max_waiting: int | None
     fallbacks: list[Fallback]
     secrets: list[str]
     template: str
@@ -221,6 +224,7 @@ class Deployment(Answer, frozen=True):
     start_within: int | None
     concurrency_key: str
     limit: int | None
+    max_waiting: int | None
     collision: Collision
     paused: bool
     schedules: list[Schedule]

@@ -20,6 +20,7 @@ from push_dispatch.api.v1.values import (
     Interval,
     Key,
     Limit,
+    MaxWaiting,
     Name,
     Priority,
     Seconds,
@@ -60,11 +61,12 @@ class RateSettings(Input, frozen=True):
 
 
 class LimitSettings(Input, frozen=True):
-    """A limit of all runs that have the same key: a number, a rate, or both."""
+    """A limit of all runs that have the same key: a number, a rate, `max_waiting`."""
 
     key: Annotated[str, Meta(max_length=200)] = ""
     limit: Limit | None = None
     rate: RateSettings | None = None
+    max_waiting: MaxWaiting | None = None
 
 
 class FallbackSettings(Input, frozen=True):
@@ -93,6 +95,7 @@ class PoolSettings(Input, frozen=True):
     weights: dict[str, str] = {}
     backfill: Backfill = Backfill.NONE
     ageing_seconds: Ageing | None = None
+    key_max_waiting: MaxWaiting | None = None
     fallbacks: list[FallbackSettings] = []
 
 
@@ -119,6 +122,7 @@ class PoolChange(Input, frozen=True):
     weights: dict[str, str] | UnsetType = UNSET
     backfill: Backfill | UnsetType = UNSET
     ageing_seconds: Ageing | UnsetType | None = UNSET
+    key_max_waiting: MaxWaiting | UnsetType | None = UNSET
     base_job_template: dict[str, Any] | UnsetType = UNSET
 
 
@@ -129,6 +133,7 @@ class QueueSettings(Input, frozen=True):
     limit: Limit | None = None
     key_limit: Limit | None = None
     rate: RateSettings | None = None
+    max_waiting: MaxWaiting | None = None
     paused: bool = False
     description: Description = ""
 
@@ -140,6 +145,7 @@ class QueueChange(Input, frozen=True):
     limit: Limit | UnsetType | None = UNSET
     key_limit: Limit | UnsetType | None = UNSET
     rate: RateSettings | UnsetType | None = UNSET
+    max_waiting: MaxWaiting | UnsetType | None = UNSET
     paused: bool | UnsetType = UNSET
     description: Description | UnsetType = UNSET
 
@@ -182,6 +188,7 @@ class DeploymentSettings(Input, frozen=True):
     start_within: Seconds | None = None
     concurrency_key: Key = ""
     limit: Limit | None = None
+    max_waiting: MaxWaiting | None = None
     collision: Collision = Collision.ENQUEUE
     paused: bool = False
     schedules: list[NamedSchedule] = []
@@ -193,6 +200,7 @@ class DeploymentChange(Input, frozen=True):
 
     queue: Name | UnsetType = UNSET
     limit: Limit | UnsetType | None = UNSET
+    max_waiting: MaxWaiting | UnsetType | None = UNSET
     collision: Collision | UnsetType = UNSET
     paused: bool | UnsetType = UNSET
     description: Description | UnsetType = UNSET

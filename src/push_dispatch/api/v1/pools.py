@@ -95,6 +95,8 @@ def put_pool(call: Call[Nothing, declarations.PoolSettings]) -> Answer:
             queues=pool.queues,
             retired=pool.retired,
             deployment_limits=pool.deployment_limits,
+            deployment_max_waiting=pool.deployment_max_waiting,
+            laned=pool.laned,
             version=pool.version,
         )
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from push_dispatch.core import bounds
-from push_dispatch.core.model import MAX_GIVE_UP_SECONDS, MAX_HOLD_SECONDS, MAX_SLOTS
+from push_dispatch.core.model import MAX_GIVE_UP_SECONDS, MAX_HOLD_SECONDS, MAX_SLOTS, MAX_WAITING
 
 __all__ = [
     "BATCH",
@@ -27,6 +27,7 @@ __all__ = [
     "Interval",
     "Key",
     "Limit",
+    "MaxWaiting",
     "Name",
     "PageSize",
     "Priority",
@@ -44,6 +45,9 @@ BATCH = 500
 
 Name = Annotated[str, Meta(pattern=bounds.NAME)]
 Limit = Annotated[int, Meta(ge=0, le=MAX_SLOTS, description="Slots; 0 starts nothing.")]
+MaxWaiting = Annotated[
+    int, Meta(ge=0, le=MAX_WAITING, description="Runs that may wait for their first start.")
+]
 Priority = Annotated[int, Meta(ge=1, le=bounds.LARGEST, description="1 is served first.")]
 Hold = Annotated[int, Meta(ge=0, le=MAX_HOLD_SECONDS)]
 GiveUp = Annotated[int, Meta(ge=1, le=MAX_GIVE_UP_SECONDS)]

@@ -44,6 +44,10 @@ def create(
     limit: Annotated[
         int | None, Parameter(converter=whole, alias="-l", metavar="N", help="Runs of it at once.")
     ] = None,
+    max_waiting: Annotated[
+        int | None,
+        Parameter(converter=whole, metavar="N", help="Runs of it that may wait; more are refused."),
+    ] = None,
     collision: Annotated[
         Collision,
         Parameter(
@@ -86,6 +90,7 @@ def create(
         image=image,
         parameter_schema=read_mapping(parameter_schema) if parameter_schema else {},
         limit=limit,
+        max_waiting=max_waiting,
         collision=collision,
         paused=paused,
         schedules=(schedule,) if schedule else (),

@@ -41,6 +41,7 @@ for _name, _help in (
     ("set_ageing", "Let runs of lower queues go first after they have waited long enough."),
     ("set_named_limit", "Add or replace a limit that all queues and deployments share."),
     ("clear_named_limit", "Remove a limit by name."),
+    ("set_max_waiting", "Refuse submissions while so many runs wait."),
 ):
     app.command(
         f"push_dispatch.cli.commands.sharing:{_name}", name=_name.replace("_", "-"), help=_help

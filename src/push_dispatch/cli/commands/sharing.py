@@ -1,7 +1,8 @@
-"""`push-dispatch pool set-capacity`, `set-ageing` and `set-named-limit`: how runs share a pool."""
+"""`push-dispatch pool set-capacity`, `set-ageing`, `set-named-limit`: how do runs share a pool?"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,13 @@ from push_dispatch.core.model import Backfill
 if TYPE_CHECKING:
     from push_dispatch.core.model import Pool
 
-__all__ = ["clear_named_limit", "set_ageing", "set_capacity", "set_named_limit"]
+__all__ = [
+    "clear_named_limit",
+    "set_ageing",
+    "set_capacity",
+    "set_max_waiting",
+    "set_named_limit",
+]
 
 
 def set_capacity(
@@ -87,13 +94,18 @@ def set_named_limit(
     rate: Annotated[
         str | None, Parameter(metavar="N/DURATION", help="Starts of a key per period: 100/1h.")
     ] = None,
+    max_waiting: Annotated[
+        int | None,
+        Parameter(converter=whole, metavar="N", help="Runs of a key that may wait."),
+    ] = None,
     common: Common = Common(),
 ) -> None:
     """Add or replace a limit that all queues and deployments of the pool share."""
     from push_dispatch.cli.times import rate_of
     from push_dispatch.core.model import NamedLimit
 
-    given = NamedLimit(limit_name, key, limit, None if rate is None else rate_of(rate))
+    starts = None if rate is None else rate_of(rate)
+    given = NamedLimit(limit_name, key, limit, starts, max_waiting)
 
     def change(pool: Pool) -> Pool:
         known = {each.name: each for each in pool.limits} | {limit_name: given}
@@ -113,6 +125,39 @@ def clear_named_limit(name: str, limit_name: str, /, *, common: Common = Common(
         return replace(pool, limits=kept)
 
     _change(name, change, f"Removed limit {limit_name} of pool {name}.", common)
+
+
+def set_max_waiting(
+    name: str,
+    most: Annotated[str, Parameter(metavar="N", help="Such as 100; `off` refuses none.")],
+    /,
+    *,
+    queue: Annotated[str, Parameter(help="Runs of this queue count together.")] = "",
+    per_key: Annotated[
+        bool, Parameter(negative=(), help="Runs with the same concurrency key count together.")
+    ] = False,
+    common: Common = Common(),
+) -> None:
+    """Set how many runs may wait for their first start, of a queue or of each concurrency key; a
+    submission beyond it is refused. Cancels nothing."""
+    from push_dispatch.control.pools import queue_named
+
+    if bool(queue) == per_key:
+        raise Invalid("name what counts together: --queue NAME or --per-key")
+    if most != "off" and not re.fullmatch("[0-9]{1,9}", most):
+        raise Invalid(f"{most!r} is not an integer of at least 0, nor off")
+    number = None if most == "off" else int(most)
+
+    def change(pool: Pool) -> Pool:
+        if per_key:
+            return replace(pool, key_max_waiting=number)
+        changed = replace(queue_named(pool, queue), max_waiting=number)
+        queues = tuple(changed if each.name == queue else each for each in pool.queues)
+        return replace(pool, queues=queues)
+
+    what = "each concurrency key" if per_key else f"queue {queue}"
+    how = "Any number of" if number is None else f"At most {number}"
+    _change(name, change, f"{how} runs of {what} may wait in pool {name}.", common)
 
 
 def _change(name: str, change: Callable[[Pool], Pool], done: str, common: Common) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
+from push_dispatch.control.pools import change_pool
 from push_dispatch.control.prefect.runs import Turn, newest
-from push_dispatch.core.model import RunState
+from push_dispatch.core.model import NamedLimit, RunState
 from push_dispatch.ports import Ports
 from tests.fakes.bridged import START, Bridged, Clock
 from tests.fakes.memory_platform import Container
@@ -69,6 +71,28 @@ def test_reading_the_same_run_again_submits_it_once(server: FakePrefect, ours: B
     for _ in range(3):
         ours.tick()
     assert len(ours.runs("etl")) == 1
+
+
+def test_a_run_beyond_max_waiting_stays_at_the_server_until_there_is_room(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl", concurrency_limit=1))
+    ours.attach("etl")
+    limit = NamedLimit("all", max_waiting=1)
+    change_pool(ours.ports, "etl", lambda pool: replace(pool, limits=(limit,)))
+    runs = [server.flow_run(deployment) for _ in range(3)]
+    ours.tick()
+    ours.deliver()
+    ours.tick()
+    ours.deliver()
+    assert sum(ours.started(run) for run in runs) == 1
+    assert len(ours.runs("etl")) == 2
+    for run in runs:
+        if ours.started(run):
+            ours.execute(run)
+    for _ in range(3):
+        ours.minute()
+    assert len(ours.runs("etl")) == 3
 
 
 def test_limits_of_pool_and_queue_hold_and_the_order_is_that_of_priorities(
