@@ -14,7 +14,7 @@ from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.prefect.rest import Rest
 from push_dispatch.adapters.prefect.server import PrefectServer, connect
 from push_dispatch.control.prefect.attach import Attached, Wanted, attach
-from push_dispatch.control.prefect.attachment import GATEWAY, Bridge
+from push_dispatch.control.prefect.attachment import GATEWAY, Bridge, attachments
 from push_dispatch.control.prefect.settle import settle
 from push_dispatch.control.prefect.tick import Ticked, tick
 from push_dispatch.core.model import Run, RunState
@@ -153,6 +153,12 @@ class Bridged:
 
     def tick(self, **more: Any) -> Ticked:
         return tick(self.bridge, **more)
+
+    def hint(self, run: str, body: str | None = None) -> bool:
+        """Whether the hint that this run was scheduled is followed; it could be an old one."""
+        event = {"body": self.server.hint(run) if body is None else body}
+        found = attachments(self.ports)
+        return prefect.followed(self.bridge, found, event)
 
     def deliver(self) -> None:
         """Everything that may arrive now, until nothing is left."""

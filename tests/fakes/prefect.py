@@ -7,6 +7,7 @@ moves, can be down, lose replies, forget, and refuse.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -58,6 +59,7 @@ class FakePrefect(RestServer):
         #: Slots of deployments that have a limit.
         self.limits: dict[str, int] = {}
         self._ids = 0
+        self._changes = 0
 
     @property
     def api(self) -> str:
@@ -73,11 +75,29 @@ class FakePrefect(RestServer):
             "base_job_template": {},
             "concurrency_limit": None,
             "is_paused": False,
+            "updated": _iso(self.clock()),
             **more,
         }
         self.pools[pool["id"]] = pool
         pool["default_queue_id"] = self.queue(pool, "default")["id"]
         return pool
+
+    def change(self, pool: Document, **more: Any) -> None:
+        """As a person does, in the interface."""
+        self._changes += 1
+        pool |= {**more, "updated": _iso(self.clock() + self._changes)}
+
+    def hint(self, run: str) -> str:
+        """What the automation of an attached pool sends when this run is scheduled."""
+        found = self._row(self.runs[run])
+        of = {
+            "flow_run": found,
+            "deployment": self.deployments.get(found["deployment_id"]),
+            "flow": self.flows[found["flow_id"]],
+            "work_pool": self.pools[found["work_pool_id"]],
+            "work_queue": self.queues[found["work_queue_id"]],
+        }
+        return json.dumps(of)
 
     def queue(self, pool: Document, name: str, **more: Any) -> Document:
         others = [q for q in self.queues.values() if q["work_pool_id"] == pool["id"]]

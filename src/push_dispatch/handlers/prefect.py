@@ -3,11 +3,12 @@
 its queue      attempts of attached pools, each claimed at the server before it is pushed;
                and, from the bus, that an attempt has started, or ended other than well
 a minute       read ahead, compare, report: see `control.prefect.tick`
-its URL        the server's hint that there is something to do: see `docs/guides/prefect.md`
+its URL        the server's hints: an ad-hoc run to submit, or that there is something to look at
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -15,9 +16,11 @@ from functools import cache
 from typing import Any
 
 from push_dispatch import bootstrap
+from push_dispatch.adapters.prefect import hints
 from push_dispatch.adapters.telemetry import LambdaContext, logger
-from push_dispatch.control.prefect.attachment import GATEWAY, Bridge, attachments
+from push_dispatch.control.prefect.attachment import GATEWAY, Attachment, Bridge, attachments
 from push_dispatch.control.prefect.claim import claim
+from push_dispatch.control.prefect.hinted import follow
 from push_dispatch.control.prefect.settle import settle
 from push_dispatch.control.prefect.tick import Ticked, tick
 from push_dispatch.core.bounds import parse_json
@@ -25,7 +28,7 @@ from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Run, parse_run_id
 from push_dispatch.ports.messages import Look, Message, Push, Wake, decode
 
-__all__ = ["HEADER", "handle", "handler", "hinted"]
+__all__ = ["HEADER", "followed", "handle", "handler", "trusted"]
 
 #: The header in which the server's webhook proves that it is ours.
 HEADER = "x-push-dispatch-hint"
@@ -118,19 +121,34 @@ def _told(ticked: Ticked) -> dict[str, Any]:
 
 
 def _door(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
-    if not hinted(bridge, event):
+    some = trusted(bridge, event)
+    if not some:
         return _answer(401, "this is not one of our servers")
-    # By the queue: a thousand ad-hoc runs are a thousand hints, and ten of them one look.
-    bridge.ports.messages.send(GATEWAY, [Look(GATEWAY, ())])
+    if not followed(bridge, some, event):
+        # By the queue: a thousand hints that need a look are a hundred looks.
+        bridge.ports.messages.send(GATEWAY, [Look(GATEWAY, ())])
     return _answer(200, "ok")
 
 
-def hinted(bridge: Bridge, event: Mapping[str, Any]) -> bool:
-    """Whether a request is a hint of a server that we are attached to."""
+def trusted(bridge: Bridge, event: Mapping[str, Any]) -> list[Attachment]:
+    """The attachments whose server has sent this request; none if nobody knows who did."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     given = str(headers.get(HEADER) or "").encode()
-    secrets = [a.hint_secret.encode() for a in attachments(bridge.ports) if a.hint_secret]
-    return any(hmac.compare_digest(given, secret) for secret in secrets)
+    found = [a for a in attachments(bridge.ports) if a.hint_secret]
+    return [a for a in found if hmac.compare_digest(given, a.hint_secret.encode())]
+
+
+def followed(bridge: Bridge, some: Iterable[Attachment], event: Mapping[str, Any]) -> bool:
+    """Whether the hint in a request was followed; otherwise somebody has to look."""
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        body = base64.b64decode(body).decode(errors="replace")
+    hint = hints.read(body)
+    try:
+        return hint is not None and follow(bridge, some, hint)
+    except PushDispatchError as error:
+        logger.warning("hint", extra={"reason": error.reason, "error": error.message})
+        return False
 
 
 def _answer(status: int, text: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "Connect",
     "Deployment",
     "FlowRun",
+    "Hint",
     "Overloaded",
     "Proposal",
     "Server",
@@ -118,6 +119,11 @@ class WorkQueue:
     limit: int | None = None
     paused: bool = False
 
+    @property
+    def mark(self) -> str:
+        """Another text after each change of what we mirror, but of its name."""
+        return f"{self.priority} {self.limit} {self.paused}"
+
 
 @dataclass(frozen=True, slots=True)
 class WorkPool:
@@ -131,6 +137,8 @@ class WorkPool:
     paused: bool = False
     status: str = ""
     default_queue_id: str = ""
+    #: Another text after each change of it; heartbeats change nothing.
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,19 @@ class Deployment:
     name: str
     job_variables: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a server sends along when it hints at a flow run that was scheduled: all that it is
+    submitted from."""
+
+    flow_run: FlowRun
+    flow_name: str
+    deployment: Deployment | None
+    #: The marks of its pool and its queue.
+    pool_mark: str
+    queue_mark: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -93,3 +94,36 @@ def test_the_door_opens_for_the_secret_of_an_attached_pool_only(
     assert handle(ours.bridge, good)["statusCode"] == 200
     ours.deliver()
     assert len(ours.runs("etl")) == 1
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_hint_with_a_run_submits_it_without_a_request(
+    server: FakePrefect, ours: Bridged, encoded: bool
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"), job_variables={"env": {"A": "<é>"}})
+    ours.attach("etl", hint_secret="s3cret", hint_url="local")
+    body = server.hint(server.flow_run(deployment))
+    event: dict[str, Any] = {
+        "rawPath": "/",
+        "headers": {"x-push-dispatch-hint": "s3cret"},
+        "body": base64.b64encode(body.encode()).decode() if encoded else body,
+        "isBase64Encoded": encoded,
+    }
+    before = ours.requests()
+    assert handle(ours.bridge, event)["statusCode"] == 200
+    assert ours.requests() == before
+    assert ours.mail.waiting == []
+    (run,) = ours.runs("etl")
+    assert run.deployment_variables["env"]["A"] == "<é>"
+
+
+def test_a_hint_of_one_server_submits_nothing_for_another(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    for name in ("etl", "other"):
+        deployment = server.deployment(name, server.pool(name))
+        ours.attach(name, hint_secret=f"of-{name}", hint_url="local")
+    body = server.hint(server.flow_run(deployment))
+    headers = {"x-push-dispatch-hint": "of-etl"}
+    handle(ours.bridge, {"rawPath": "/", "headers": headers, "body": body})
+    assert ours.runs("other") == []

@@ -87,13 +87,14 @@ def work_pool(found: Document) -> WorkPool:
         paused=bool(found.get("is_paused")),
         status=found.get("status") or "",
         default_queue_id=found.get("default_queue_id") or "",
+        mark=found.get("updated") or "",
     )
 
 
 def work_queue(found: Document) -> WorkQueue:
     return WorkQueue(
         id=found["id"],
-        name=found["name"],
+        name=found.get("name") or "",
         priority=found.get("priority") or 1,
         limit=found.get("concurrency_limit"),
         paused=bool(found.get("is_paused")),

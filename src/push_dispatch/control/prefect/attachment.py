@@ -51,6 +51,8 @@ class Attachment:
     container_url: str = ""
     #: Our names of the queues, by their ids: a renamed queue keeps the one that it had.
     queues: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    #: The marks of the pool and its queues as they were mirrored, by their ids.
+    marks: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     #: Where the server is to call us when there is something to do, `local` for the door of a local
     #: runtime; where it calls us; what it sends to prove that it is ours; and the ids of its
     #: automation and block.
@@ -77,7 +79,12 @@ class Attachment:
         """The attachment as plain data."""
         plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         address = {k: dict(v) if isinstance(v, Mapping) else v for k, v in _address(self.address)}
-        return {**plain, "address": address, "queues": dict(self.queues)}
+        return {
+            **plain,
+            "address": address,
+            "queues": dict(self.queues),
+            "marks": dict(self.marks),
+        }
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Attachment:

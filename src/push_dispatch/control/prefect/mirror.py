@@ -61,7 +61,8 @@ def mirror(
         )
 
     change_pool(ports, attachment.pool, change, mirrors=True)
-    return replace(attachment, queues=names)
+    marks = {found.id: found.mark, **{queue.id: queue.mark for queue in queues}}
+    return replace(attachment, queues=names, marks=marks)
 
 
 def _retired(name: str, wanted: Iterable[Queue]) -> bool:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any
 
 from push_dispatch.control.prefect import report
 from push_dispatch.control.prefect.attachment import (
@@ -23,16 +21,14 @@ from push_dispatch.control.prefect.attachment import (
 )
 from push_dispatch.control.prefect.judge import Act, Verdict, ending, judge, judge_missing
 from push_dispatch.control.prefect.mirror import mirror
-from push_dispatch.control.prefect.resolve import needs_server, resolve, resolved_defaults
-from push_dispatch.control.prefect.runs import Turn, flow_run_of, newest, request_of
+from push_dispatch.control.prefect.runs import Turn, flow_run_of, newest
+from push_dispatch.control.prefect.submits import New, submit_turns
 from push_dispatch.control.prefect.waits import explain_waits
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused, Unavailable
 from push_dispatch.core.events import Expire
 from push_dispatch.core.model import Run
 from push_dispatch.core.reasons import Reason
-from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
-from push_dispatch.engine.submit import submit, submit_many
 from push_dispatch.engine.transition import transition
 from push_dispatch.ports import Ports
 from push_dispatch.ports.prefect import FlowRun, Server
@@ -170,6 +166,7 @@ class _Tick:
             self.ports,
             attachment.pool,
             queues=dict(attachment.queues),
+            marks=dict(attachment.marks),
             mirrored_at=attachment.mirrored_at,
             beaten_at=attachment.beaten_at,
             problem=attachment.problem,
@@ -277,88 +274,23 @@ class _Tick:
                 self._stop(run)
         report.withdrawn_at_server(self.server, orphans, attachment)
 
-    # -- submitting --------------------------------------------------------------------------
-
     def _submit(self, attachment: Attachment, new: Sequence[tuple[FlowRun, int]]) -> None:
         if not new:
             return
-        # Those whose time has passed are due now, all of them: as they come, they stand in line.
-        new = sorted(new, key=lambda each: (each[0].due or 0, each[0].id))
-        requests = self._requests(attachment, new)
-        try:
-            submit_many(self.ports, [request for _, request in requests])
-        except (Invalid, NotFound, Refused):
-            # One of them cannot be submitted: find out which, and let the others go on.
-            requests = [each for each in requests if self._submitted(*each)]
-        self.ticked.submitted += len(requests)
-        now = self.ports.clock()
-        for flow_run, _ in requests:
-            if flow_run.due is not None and flow_run.due > now:
-                self.ticked.ahead.setdefault(attachment.pool, []).append(flow_run.due)
-
-    def _submitted(self, flow_run: FlowRun, request: Request) -> bool:
-        try:
-            submit(self.ports, request)
-        except Refused as error:
-            # As many wait as may: it stays scheduled at the server, and the next tick asks again.
-            log.info("pool %s: flow run %s: %s", request.pool, flow_run.id, error.message)
-            return False
-        except (Invalid, NotFound) as error:
-            message = f"push-dispatch: {error.message}"
-            now = self.ports.clock()
-            report.crashed(self.server, flow_run.id, message, now, failed_start=True)
-            self.ticked.reported += 1
-            return False
-        return True
-
-    def _requests(
-        self, attachment: Attachment, new: Sequence[tuple[FlowRun, int]]
-    ) -> list[tuple[FlowRun, Request]]:
-        deployments = self.server.deployments(
-            {flow_run.deployment_id for flow_run, _ in new if flow_run.deployment_id}
-        )
+        ids = {flow_run.deployment_id for flow_run, _ in new if flow_run.deployment_id}
+        deployments = self.server.deployments(ids)
         names = self.server.flow_names({flow_run.flow_id for flow_run, _ in new})
-        variable = cache(self.server.variable)
-        pool = self.ports.store.pool(attachment.pool)
-        template = self.ports.store.template(attachment.pool, pool.template) if pool else None
-        requests: list[tuple[FlowRun, Request]] = []
-        for flow_run, turn in new:
-            deployment = deployments.get(flow_run.deployment_id)
-            name = names.get(flow_run.flow_id, "")
-            request = request_of(attachment, flow_run, deployment, name, turn)
-            try:
-                request = _resolved(request, template or {}, variable)
-            except Invalid as error:
-                now = self.ports.clock()
-                report.crashed(
-                    self.server,
-                    flow_run.id,
-                    f"push-dispatch: {error.message}",
-                    now,
-                    failed_start=True,
-                )
-                self.ticked.reported += 1
-                continue
-            requests.append((flow_run, request))
-        return requests
-
-
-def _resolved(
-    request: Request, template: Mapping[str, Any], variable: Callable[[str], Any]
-) -> Request:
-    """The request with its references to the server's variables and blocks resolved."""
-    both = (request.deployment_variables, request.variables)
-    defaults = resolved_defaults(template, {**both[0], **both[1]}, variable, request.pool)
-    if not defaults and not any(needs_server(given) for given in both):
-        return request
-    return replace(
-        request,
-        variables=resolve(request.variables, variable, request.pool),
-        deployment_variables={
-            **defaults,
-            **resolve(request.deployment_variables, variable, request.pool),
-        },
-    )
+        turns = [
+            New(f, number, deployments.get(f.deployment_id), names.get(f.flow_id, ""))
+            for f, number in new
+        ]
+        done = submit_turns(self.ports, self.server, attachment, turns)
+        self.ticked.submitted += len(done.submitted)
+        self.ticked.reported += done.refused
+        now = self.ports.clock()
+        later = [f.due for f in done.submitted if f.due is not None and f.due > now]
+        if later:
+            self.ticked.ahead.setdefault(attachment.pool, []).extend(later)
 
 
 def _alive(ports: Ports, pool: str, until: int) -> list[Run]:

@@ -706,3 +706,40 @@ def test_a_run_costs_two_requests(server: FakePrefect, ours: Bridged) -> None:
     ours.minute()
     # Beside that, what a look costs: runs, pools, queues, deployments, flows, and the next look.
     assert ours.requests() - before <= 2 * 50 + 6
+
+
+def test_an_adhoc_run_that_was_hinted_at_costs_its_claim_and_the_note_of_its_place(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl", hint_url="https://door", hint_secret="s")
+    ours.minute()
+    for _ in range(5):
+        before = ours.requests()
+        run = server.flow_run(deployment)
+        assert ours.hint(run)
+        ours.deliver()
+        ours.execute(run)
+        assert server.state(run) == ("COMPLETED", "Completed")
+        assert ours.requests() - before == 2
+
+
+def test_a_minute_with_single_runs_costs_four_requests_beside_theirs(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    """A look, the deployments of new runs, and pools and queues, which may be paused."""
+    deployment = server.deployment("d", server.pool("etl"))
+    ours.attach("etl")
+    for each in range(12):
+        server.flow_run(deployment, at=START + each * 60_000 + 90_500)
+    ours.minute()
+    before, known = ours.requests(), set[str]()
+    for _ in range(10):
+        ours.minute()
+        for run in server.runs:
+            if ours.started(run) and run not in known:
+                known.add(run)
+                ours.execute(run)
+    assert len(known) == 10
+    heartbeats = 1
+    assert ours.requests() - before <= 10 * 2 + 10 * 4 + heartbeats
