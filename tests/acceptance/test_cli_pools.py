@@ -20,6 +20,19 @@ def test_a_pool_from_creation_to_deletion(cli: Cli) -> None:
     assert "[pool_not_found]" in cli("pool", "inspect", "etl").err
 
 
+def test_a_pool_sets_what_job_variables_are_unless_a_run_sets_them(cli: Cli) -> None:
+    cli.ok("pool", "create", "with-defaults", "--type", "process", "--var", "env.LEVEL=info")
+    cli.ok("pool", "update", "with-defaults", "--var", "env.TEAM=data")
+    sent = cli.ok(
+        "run", "render", "with-defaults", "--var", "env.LEVEL=debug", "--json", "--", "env"
+    ).json
+    assert sent["configuration"]["env"] == {"LEVEL": "debug", "TEAM": "data"}
+    assert sent["provenance"]["env.TEAM"] == "pool"
+    refused = cli("pool", "create", "q", "--type", "process", "--var", "imgae=x")
+    assert "[invalid_variables]" in refused.err
+    assert "[pool_not_found]" in cli("pool", "inspect", "q").err
+
+
 def test_how_a_pool_waits_for_its_platform(cli: Cli) -> None:
     cli.ok("pool", "create", "p", "--type", "process", "--platform-rate", "20/1s", "--hold", "0")
     cli.ok("pool", "update", "p", "--give-up", "1d")

@@ -21,8 +21,9 @@ from moto import mock_aws
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from push_dispatch.adapters.dynamodb.schema import create_table
+from push_dispatch.core.template import with_defaults
 from push_dispatch.ops.provision.account import Account
-from push_dispatch.ops.provision.needs import Kind, lacking, with_defaults
+from push_dispatch.ops.provision.needs import Kind, lacking
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.ecs.request import parameters, plan_for
 from push_dispatch.platforms.templates import default_template

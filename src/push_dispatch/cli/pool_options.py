@@ -22,6 +22,7 @@ __all__ = [
     "StartRate",
     "Subnets",
     "Template",
+    "Variables",
 ]
 
 Limit = Annotated[
@@ -37,6 +38,17 @@ Template = Annotated[
     Path | None,
     Parameter(
         allow_leading_hyphen=True, metavar="FILE", help="Base job template, as JSON or YAML."
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--var",
+        metavar="KEY=VALUE",
+        negative=(),
+        allow_leading_hyphen=True,
+        help="What a job variable is unless a run sets it: JSON if it is valid JSON, else text. "
+        "May be repeated.",
     ),
 ]
 Description = Annotated[str | None, Parameter(help="For people.")]
@@ -82,9 +94,6 @@ SecurityGroups = Annotated[
 ]
 StartRate = Annotated[
     str | None,
-    Parameter(
-        name="--rate", metavar="N/DURATION", help="Starts per period: 100/1h; none removes it."
-    ),
     Parameter(
         name="--rate", metavar="N/DURATION", help="Starts per period: 100/1h; none removes it."
     ),

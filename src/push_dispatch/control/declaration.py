@@ -31,6 +31,7 @@ from push_dispatch.core.model import (
 )
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.schedule import Schedule
+from push_dispatch.core.template import with_defaults
 from push_dispatch.core.validation import check_template
 
 __all__ = ["Declaration", "DeclaredPool", "read", "read_file", "schema"]
@@ -155,7 +156,9 @@ def _template(
 def _pool(
     name: str, entry: Mapping[str, Any], template_of: Callable[[Any, str], Template]
 ) -> DeclaredPool:
-    template = template_of(entry.get("base_job_template"), entry["type"])
+    template = _with_defaults(
+        template_of(entry.get("base_job_template"), entry["type"]), name, entry
+    )
     templates = {digest_of(template): template}
     fallbacks = []
     for fallback in entry.get("fallbacks", ()):
@@ -182,6 +185,13 @@ def _pool(
     for declared in templates.values():
         check_template(declared, where=f"pools.{name}: ")
     return DeclaredPool(pool, templates, frozenset(entry.get("queues") or {}))
+
+
+def _with_defaults(template: Template, name: str, entry: Mapping[str, Any]) -> Template:
+    try:
+        return with_defaults(template, entry.get("job_variables") or {})
+    except Invalid as error:
+        raise Invalid(f"pools.{name}.job_variables: {error}", reason=error.reason) from error
 
 
 def _queues(pool: str, entries: Mapping[str, Any]) -> tuple[Queue, ...]:

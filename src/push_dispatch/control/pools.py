@@ -31,6 +31,7 @@ from push_dispatch.core.model import (
     check_priority,
 )
 from push_dispatch.core.reasons import Reason
+from push_dispatch.core.template import with_defaults
 from push_dispatch.core.validation import check_template
 from push_dispatch.engine.audit import not_audited
 from push_dispatch.engine.lanes import has_lanes, is_looser, surface_all, unpark_queue
@@ -46,6 +47,7 @@ __all__ = [
     "delete_pool",
     "delete_queue",
     "deployments_of",
+    "keep_defaults",
     "keep_template",
     "pool_named",
     "pools_of",
@@ -95,6 +97,18 @@ def keep_template(ports: Ports, name: str, template: Mapping[str, Any]) -> str:
     digest = digest_of(template)
     ports.store.put_template(name, digest, template)
     return digest
+
+
+def keep_defaults(
+    ports: Ports, pool: Pool, given: Mapping[str, Any] | None, variables: Mapping[str, Any]
+) -> str:
+    """Keep a template with other defaults, by default the pool's own, and return its digest, or
+    that of the current one if there is nothing to do. To be called within `change_pool`, so that
+    two changes at once both count. Raises Invalid (`invalid_template`, `invalid_variables`)."""
+    if given is None and not variables:
+        return pool.template
+    template = ports.store.template(pool.name, pool.template) if given is None else given
+    return keep_template(ports, pool.name, with_defaults(template or {}, variables))
 
 
 def change_pool(

@@ -13,7 +13,11 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
+
+from push_dispatch.core.errors import Invalid
+from push_dispatch.core.reasons import Reason
 
 __all__ = [
     "Layer",
@@ -21,6 +25,7 @@ __all__ = [
     "merge_variables",
     "placeholders",
     "render",
+    "with_defaults",
 ]
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")
@@ -71,6 +76,27 @@ def merge_variables(template: Mapping[str, Any], overrides: Sequence[Layer]) -> 
     for `env`, which is merged key by key. A name with dots, such as `labels.team`, says one part
     of an object. Raises TypeError if a part of something is named that is no object."""
     return _merge(template, overrides).values
+
+
+def with_defaults(template: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The template with other defaults. `env` and names with dots add to those that are there.
+    Raises Invalid (`invalid_variables`) for a variable that the template does not have."""
+    changed = copy.deepcopy(dict(template))
+    properties = changed.get("variables", {}).get("properties", {})
+    names = dict.fromkeys(name.partition(".")[0] for name in variables)
+    for name in names:
+        if name not in properties:
+            near = get_close_matches(name, list(properties), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            problem = f"the base job template has no variable {name!r}{hint}"
+            raise Invalid(problem, reason=Reason.INVALID_VARIABLES)
+    try:
+        values = merge_variables(template, [Layer("pool", variables)])
+    except TypeError as error:
+        raise Invalid(str(error), reason=Reason.INVALID_VARIABLES) from error
+    for name in names:
+        properties[name] = {**properties[name], "default": values[name]}
+    return changed
 
 
 def placeholders(configuration: Any) -> Iterator[str]:

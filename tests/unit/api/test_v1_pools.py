@@ -41,6 +41,23 @@ def test_a_pool_keeps_its_type(api: Api) -> None:
     assert (got.status, got.reason) == (409, "pool_exists")
 
 
+def test_a_pool_sets_defaults_of_its_templates_variables(api: Api) -> None:
+    def default(name: str) -> object:
+        template = api("GET", "/pools/c/template").json["base_job_template"]
+        return template["variables"]["properties"][name].get("default")
+
+    image = {"type": "docker", "job_variables": {"image": "etl:1"}}
+    assert api("PUT", "/pools/c", image).status == 201
+    assert default("image") == "etl:1"
+    assert api("PATCH", "/pools/c", {"job_variables": {"env.A": "1"}}).status == 200
+    assert (default("image"), default("env")) == ("etl:1", {"A": "1"})
+    change = {"pool": {"job_variables": {"image": "etl:2"}}}
+    assert api("POST", "/pools/c/change", change).status == 200
+    assert default("image") == "etl:2"
+    got = api("PATCH", "/pools/c", {"job_variables": {"imgae": "x"}})
+    assert (got.status, got.reason) == (422, "invalid_variables")
+
+
 def test_what_is_null_is_cleared_and_what_is_absent_stays(api: Api) -> None:
     rate = {"starts": 5, "period_seconds": 60}
     api("PATCH", "/pools/p", {"rate": rate, "give_up_seconds": 60, "secrets": ["db", "db"]})

@@ -237,6 +237,17 @@ def test_a_plan_shows_every_value_that_changes(ports: Ports) -> None:
         assert text in told, told
 
 
+def test_a_pool_sets_defaults_of_its_templates_variables(ports: Ports) -> None:
+    with_image = {"type": "docker", "job_variables": {"image": "etl:1"}}
+    applied(ports, declared({"p": with_image}, {"d": {"pool": "p", "command": "true"}}))
+    stored = ports.store.pool("p")
+    assert stored is not None
+    template = ports.store.template("p", stored.template) or {}
+    assert template["variables"]["properties"]["image"]["default"] == "etl:1"
+    with pytest.raises(Invalid, match=r"pools\.p\.job_variables: .*'imgae'.*'image'"):
+        declared({"p": {"type": "docker", "job_variables": {"imgae": "etl:1"}}})
+
+
 def test_everything_that_is_wrong_is_said_at_once_with_its_path(ports: Ports) -> None:
     wrong = declared(
         {"p": PROCESS},

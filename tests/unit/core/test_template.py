@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
+from push_dispatch.core.errors import Invalid
 from push_dispatch.core.secret_references import resolve_secrets, secret_references
-from push_dispatch.core.template import Layer, Rendered, merge_variables, placeholders, render
+from push_dispatch.core.template import (
+    Layer,
+    Rendered,
+    merge_variables,
+    placeholders,
+    render,
+    with_defaults,
+)
 
 VALUES = {
     "image": "busybox",
@@ -187,3 +195,25 @@ def test_secrets_are_found_and_filled_in_once() -> None:
 def test_placeholders_are_listed_from_everywhere() -> None:
     found = placeholders({"a": "{{ x }}{{ y.z }}", "b": [{"c": "{{ $Q }}"}], "{{ key }}": 1})
     assert list(found) == ["x", "y.z", "$Q"]
+
+
+def test_a_pool_sets_defaults_of_its_template() -> None:
+    properties = {
+        "image": {"type": "string"},
+        "env": {"default": {"A": "1"}},
+        "cpu": {"default": 1},
+    }
+    template = {"job_configuration": {}, "variables": {"properties": properties}}
+    changed = with_defaults(template, {"image": "etl", "env.B": "2", "cpu": None})
+    assert changed["variables"]["properties"] == {
+        "image": {"type": "string", "default": "etl"},
+        "env": {"default": {"A": "1", "B": "2"}},
+        "cpu": {"default": None},
+    }
+    assert template["variables"]["properties"] is properties
+    assert "default" not in properties["image"]
+    with pytest.raises(Invalid, match="no variable 'imgae'; did you mean 'image'") as refused:
+        with_defaults(template, {"imgae": "etl"})
+    assert refused.value.reason == "invalid_variables"
+    with pytest.raises(Invalid):
+        with_defaults(template, {"env.A": 1, "env.A.part": 2})

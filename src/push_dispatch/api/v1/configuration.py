@@ -76,7 +76,7 @@ def pool_of(name: str, settings: declarations.PoolSettings) -> Pool:
     """The pool that is described, but for its templates."""
     fields = fields_of(settings)
     fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
-    del fields["base_job_template"], fields["fallbacks"]
+    del fields["base_job_template"], fields["job_variables"], fields["fallbacks"]
     return Pool(name, **{**fields, **_sharing(settings, name)})
 
 
@@ -95,10 +95,13 @@ def keep_fallbacks(
     return tuple(kept)
 
 
+_OF_THE_TEMPLATE = ("base_job_template", "job_variables")
+
+
 def changed_pool(pool: Pool, change: declarations.PoolChange) -> Pool:
     """The pool with what is to change of it, but for its template. Raises Invalid."""
     fields = fields_of(change)
-    fields.pop("base_job_template", None)
+    fields = {name: value for name, value in fields.items() if name not in _OF_THE_TEMPLATE}
     if "secrets" in fields:
         fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
     _check_rates(fields, f"pool {pool.name!r}")

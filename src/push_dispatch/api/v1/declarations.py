@@ -81,6 +81,7 @@ class PoolSettings(Input, frozen=True):
 
     type: Type
     base_job_template: dict[str, Any] | None = None
+    job_variables: dict[str, Any] = {}
     limit: Limit | None = None
     key_limit: Limit | None = None
     rate: RateSettings | None = None
@@ -124,6 +125,7 @@ class PoolChange(Input, frozen=True):
     ageing_seconds: Ageing | UnsetType | None = UNSET
     key_max_waiting: MaxWaiting | UnsetType | None = UNSET
     base_job_template: dict[str, Any] | UnsetType = UNSET
+    job_variables: dict[str, Any] | UnsetType = UNSET
 
 
 class QueueSettings(Input, frozen=True):

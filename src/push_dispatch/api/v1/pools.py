@@ -28,6 +28,7 @@ from push_dispatch.control.pools import (
     create_queue,
     delete_pool,
     delete_queue,
+    keep_defaults,
     keep_template,
     pool_named,
     queue_named,
@@ -35,6 +36,7 @@ from push_dispatch.control.pools import (
 from push_dispatch.core.errors import NotFound, Refused, Unreadable
 from push_dispatch.core.model import Pool, Queue
 from push_dispatch.core.reasons import Reason
+from push_dispatch.core.template import with_defaults
 from push_dispatch.core.validation import check_template
 from push_dispatch.insight.views import pool_view, queue_view
 from push_dispatch.ports import Ports
@@ -72,7 +74,9 @@ def put_pool(call: Call[Nothing, declarations.PoolSettings]) -> Answer:
     """Create a pool with its default queue, or replace its settings. Its queues stay, and what
     runs goes on."""
     name, settings = call.path["pool"], call.body
-    template = template_of(settings.type, settings.base_job_template)
+    template = with_defaults(
+        template_of(settings.type, settings.base_job_template), settings.job_variables
+    )
     wanted = pool_of(name, settings)
     check_pool(wanted, template)
     if call.ports.store.pool(name) is None:
@@ -109,13 +113,12 @@ def put_pool(call: Call[Nothing, declarations.PoolSettings]) -> Answer:
 def change_pool_settings(call: Call[Nothing, declarations.PoolChange]) -> Answer:
     """Change what is given of a pool, and leave the rest; null clears a limit or a rate. Stops no
     run."""
-    name, template = call.path["pool"], call.body.base_job_template
-    digest = None if template is UNSET else keep_template(call.ports, name, template)
+    name = call.path["pool"]
 
     def changed(pool: Pool) -> Pool:
         check_match(call.headers, str(pool.version), f"pool {name!r}")
         after = changed_pool(pool, call.body)
-        return after if digest is None else replace(after, template=digest)
+        return replace(after, template=_template_after(call.ports, pool, call.body))
 
     return _pool(call, change_pool(call.ports, name, changed))
 
@@ -126,13 +129,12 @@ def change_pool_settings(call: Call[Nothing, declarations.PoolChange]) -> Answer
 def change_pool_and_queues(call: Call[Nothing, declarations.Change]) -> Answer:
     """Change what is given of a pool and of its queues, all at once or not at all: what
     `simulate` has tried out, in the same words."""
-    name, template = call.path["pool"], call.body.pool.base_job_template
-    digest = None if template is UNSET else keep_template(call.ports, name, template)
+    name = call.path["pool"]
 
     def changed(pool: Pool) -> Pool:
         check_match(call.headers, str(pool.version), f"pool {name!r}")
         after = whole(pool, call.body)
-        return after if digest is None else replace(after, template=digest)
+        return replace(after, template=_template_after(call.ports, pool, call.body.pool))
 
     return _pool(call, change_pool(call.ports, name, changed))
 
@@ -255,6 +257,14 @@ def resume_queue(call: Call[Nothing, Nothing]) -> Answer:
 
 
 # -- details ----------------------------------------------------------------------------------
+
+
+def _template_after(ports: Ports, pool: Pool, change: declarations.PoolChange) -> str:
+    """The digest of the pool's template after a change, which is kept."""
+    given, variables = change.base_job_template, change.job_variables
+    return keep_defaults(
+        ports, pool, None if given is UNSET else given, {} if variables is UNSET else variables
+    )
 
 
 def _pool(call: Call[Any, Any], pool: Pool, status: int = 200) -> Answer:

@@ -26,6 +26,7 @@ from push_dispatch.cli.pool_options import (
     StartRate,
     Subnets,
     Template,
+    Variables,
 )
 from push_dispatch.core.errors import Invalid, Refused
 
@@ -55,6 +56,7 @@ def create(
     *,
     type: Annotated[str, Parameter(alias="-t", help="Such as process, ecs or cloud-run-v2:push.")],
     base_job_template: Template = None,
+    var: Variables = None,
     paused: Annotated[bool, Parameter(help="Start nothing until resumed.")] = False,
     limit: Limit = None,
     key_limit: KeyLimit = None,
@@ -74,8 +76,10 @@ def create(
     from push_dispatch.cli.times import rate_of
     from push_dispatch.control.pools import check_new_pool, create_pool
     from push_dispatch.core.model import Pool
+    from push_dispatch.core.template import with_defaults
 
-    template = _template(base_job_template, type)
+    variables = _defaults(var)
+    template: Mapping[str, Any] = with_defaults(_template(base_job_template, type), variables)
     pool = Pool(
         name,
         type,
@@ -90,7 +94,7 @@ def create(
     ports = connect(common)
     check_new_pool(ports, pool, template)
     if provision:
-        asked = Asked(subnet or (), security_group or (), base_job_template)
+        asked = Asked(subnet or (), security_group or (), base_job_template, variables)
         completed = provisioned(pool, template, asked, common)
         if completed is None:
             return
@@ -129,6 +133,7 @@ def update(
     /,
     *,
     base_job_template: Template = None,
+    var: Variables = None,
     limit: Limit = None,
     key_limit: KeyLimit = None,
     rate: StartRate = None,
@@ -151,19 +156,17 @@ def update(
     """Change what is named, and leave the rest."""
     from push_dispatch.cli.inputs import read_mapping
     from push_dispatch.cli.times import rate_of
-    from push_dispatch.control.pools import change_pool, keep_template
+    from push_dispatch.control.pools import change_pool, keep_defaults
 
     changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
     changes = {key: value for key, value in changes.items() if value is not None}
     changes |= {} if rate is None else {"rate": rate_of(rate)}
     changes |= _platform_settings(platform_rate, hold, give_up)
     template = read_mapping(base_job_template) if base_job_template else None
-    secrets = bool(allow_secret or forbid_secret)
-    if not changes and template is None and not secrets:
+    variables = _defaults(var)
+    if not (changes or template is not None or variables or allow_secret or forbid_secret):
         raise Invalid("nothing to change: name a limit, a description or a base job template")
     ports = connect(common)
-    if template is not None:
-        changes["template"] = keep_template(ports, name, template)
 
     def changed(pool: Pool) -> Pool:
         if unknown := set(forbid_secret or ()) - set(pool.secrets):
@@ -171,7 +174,8 @@ def update(
             raise Invalid(f"--forbid-secret {min(unknown)}: pool {name!r} allows {allowed}")
         named = (*pool.secrets, *(allow_secret or ()))
         kept = dict.fromkeys(s for s in named if s not in (forbid_secret or ()))
-        return replace(pool, secrets=tuple(kept), **changes)
+        digest = keep_defaults(ports, pool, template, variables)
+        return replace(pool, secrets=tuple(kept), template=digest, **changes)
 
     tell(ports, change_pool(ports, name, changed), f"Updated pool {name}.", common)
 
@@ -345,6 +349,12 @@ def tell(ports: Ports, pool: Pool, done: str, common: Common) -> None:
         print_json(pool_view(pool, ports.store.ledger(pool.name)))
     else:
         say(done)
+
+
+def _defaults(var: list[str] | None) -> dict[str, Any]:
+    from push_dispatch.cli.inputs import read_pairs
+
+    return read_pairs(var or ())
 
 
 def _template(file: Path | None, pool_type: str) -> Mapping[str, Any]:

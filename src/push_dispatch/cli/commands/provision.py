@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class Asked:
     groups: Sequence[str] = ()
     #: The base job template, if it is not the type's own.
     file: Path | None = None
+    #: Defaults of job variables.
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 def provisioned(
@@ -45,7 +47,9 @@ def provisioned(
     if asked.subnets or asked.groups:
         raise Invalid("--subnet and --security-group are for pools of type ecs")
     if declared_by_terraform(pool.type):
-        _print_terraform(pool, asked, common)
+        names = {name.partition(".")[0] for name in asked.variables}
+        properties = template["variables"]["properties"] if names else {}
+        _print_terraform(pool, asked, {n: properties[n]["default"] for n in names}, common)
         return None
     dim(guidance(pool.type) or f"What a pool of type {pool.type} needs is not known here.")
     return template
@@ -76,7 +80,7 @@ def _in_ecs(template: Mapping[str, Any], asked: Asked, common: Common) -> dict[s
     return completed
 
 
-def _print_terraform(pool: Pool, asked: Asked, common: Common) -> None:
+def _print_terraform(pool: Pool, asked: Asked, defaults: Mapping[str, Any], common: Common) -> None:
     from push_dispatch.ops.provision.terraform import terraform
 
     if pool.rate or pool.key_limit is not None:
@@ -84,6 +88,6 @@ def _print_terraform(pool: Pool, asked: Asked, common: Common) -> None:
             "Terraform's pools know neither --rate nor --key-limit: set them with pool update"
         )
     system = os.environ.get("PUSH_DISPATCH_TABLE") or DEFAULT_TABLE
-    text = terraform(pool, system, str(asked.file or ""))
+    text = terraform(pool, system, str(asked.file or ""), defaults)
     print_json({"terraform": text}) if common.json else say(text)
     dim("Nothing was made: apply this beside the system, and it declares the pool, too.")

@@ -10,7 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import Invalid, PushDispatchError, Refused, Unavailable
 from push_dispatch.core.reasons import Reason
-from push_dispatch.ops.provision.needs import Found, Kind, lacking, with_defaults
+from push_dispatch.core.template import with_defaults
+from push_dispatch.ops.provision.needs import Found, Kind, lacking, properties_of
 
 if TYPE_CHECKING:
     from push_dispatch.ops.provision.account import Account
@@ -50,7 +51,8 @@ def provision_ecs(
             there.append(steps[kind]())
         tell(there[-1])
     defaults = {name: value for found in there for name, value in found.defaults.items()}
-    return with_defaults(template, defaults)
+    has = properties_of(template)
+    return with_defaults(template, {n: v for n, v in defaults.items() if n in has})
 
 
 @contextmanager

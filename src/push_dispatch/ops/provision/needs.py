@@ -7,7 +7,6 @@ roles that somebody has granted it, and that is done once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,8 +20,8 @@ __all__ = [
     "Found",
     "Kind",
     "lacking",
+    "properties_of",
     "secrets_policy",
-    "with_defaults",
 ]
 
 #: Name of the cluster, and start of the other names; those of the Terraform module platform-ecs,
@@ -82,20 +81,11 @@ _NAMED_BY = {
 
 def lacking(template: Mapping[str, Any]) -> tuple[Kind, ...]:
     """What the template has job variables for, and no values. `false` is one: it wants no logs."""
-    defaults = {name: declared.get("default") for name, declared in _properties(template).items()}
+    defaults = {name: declared.get("default") for name, declared in properties_of(template).items()}
     unset = {name for name, default in defaults.items() if default in _NOTHING}
     if defaults.get("vpc_id"):
         unset.discard("network_configuration")
     return tuple(kind for kind in Kind if _NAMED_BY[kind] in unset)
-
-
-def with_defaults(template: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the template with these defaults, where it has such job variables."""
-    copy: dict[str, Any] = deepcopy(dict(template))
-    properties = _properties(copy)
-    for name in properties.keys() & defaults.keys():
-        properties[name]["default"] = defaults[name]
-    return copy
 
 
 def secrets_policy(role_arn: str) -> dict[str, Any]:
@@ -117,6 +107,7 @@ def secrets_policy(role_arn: str) -> dict[str, Any]:
     }
 
 
-def _properties(template: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
+def properties_of(template: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
+    """The job variables of a template, by name."""
     variables: Mapping[str, Any] = template.get("variables") or {}
     return variables.get("properties") or {}

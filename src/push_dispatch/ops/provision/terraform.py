@@ -68,14 +68,17 @@ def declared_by_terraform(pool_type: str) -> bool:
     return entry_for(pool_type).platform in _CLOUDS
 
 
-def terraform(pool: Pool, system: str, template: str = "") -> str:
+def terraform(
+    pool: Pool, system: str, template: str = "", variables: Mapping[str, Any] | None = None
+) -> str:
     """The configuration for a pool and for what it needs. `system` is the system's name, which is
-    its table's; `template` a file with the base job template, if it is not the type's own."""
+    its table's; `template` a file with the base job template, if it is not the type's own;
+    `variables` are defaults of the pool, over those that the cloud's module knows."""
     cloud = _CLOUDS[entry_for(pool.type).platform]
     own = f"{pool.type.partition(':')[0]}.json"
     lines = [*_head(cloud), *([] if template else [f"# {_GET} {pool.type} > {own}"]), ""]
     lines += ['data "aws_caller_identity" "current" {}', "", *_platform(cloud, system), ""]
-    return "\n".join([*lines, *_pool(cloud, pool, template or own)])
+    return "\n".join([*lines, *_pool(cloud, pool, template or own, variables or {})])
 
 
 _GET = "push-dispatch pool get-default-template --type"
@@ -99,7 +102,7 @@ def _platform(cloud: _Cloud, system: str) -> list[str]:
     return _block(f'module "{cloud.name}"', {"source": f'"{_MODULES}/{cloud.module}"'}, given)
 
 
-def _pool(cloud: _Cloud, pool: Pool, template: str) -> list[str]:
+def _pool(cloud: _Cloud, pool: Pool, template: str, variables: Mapping[str, Any]) -> list[str]:
     told: dict[str, Any] = {
         "name": pool.name,
         "type": pool.type,
@@ -113,7 +116,8 @@ def _pool(cloud: _Cloud, pool: Pool, template: str) -> list[str]:
         "base_job_template": f"file({_text(template)})",
     }
     lines = _block(f'module "pool_{pool.name}"', {"source": f'"{_MODULES}/pool"'}, given)
-    return [*lines[:-1], "  defaults = {", *_assigned(cloud.defaults, "    "), "  }", "}"]
+    defaults = {**cloud.defaults, **{name: _text(value) for name, value in variables.items()}}
+    return [*lines[:-1], "  defaults = {", *_assigned(defaults, "    "), "  }", "}"]
 
 
 def _block(head: str, *groups: Mapping[str, str]) -> list[str]:
