@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.model import Pool, Ready, Run, Slot
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.hints import Hints
 from push_dispatch.ports import Ports
+from tests.fakes.memory.store import MemoryStore
 
 __all__ = ["main"]
 

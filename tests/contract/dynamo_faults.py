@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused, Unavailable
@@ -22,6 +20,8 @@ from tests.contract.store import values
 from tests.contract.store.suite import StoreSuite
 from tests.contract.store.values import NOW
 from tests.fakes.faulty import Fault, Faulty, faulty
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 UUID = "0199c1f0-1111-7222-8333-444455556666"
 OTHER = "0199c1f0-1111-7222-8333-444455557777"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from tests.contract.store.contract import StoreContract
+from tests.fakes.memory.store import MemoryStore
 
 
 class TestMemoryStore(StoreContract):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.prefect.rest import Rest
 from push_dispatch.adapters.prefect.server import PrefectServer, connect
 from push_dispatch.control.prefect.attach import Attached, Wanted, attach
@@ -27,6 +26,7 @@ from push_dispatch.platforms.base import Job, Platform
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Wake, encode
 from push_dispatch.ports.prefect import Address
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.memory_platform import Container, MemoryPlatform
 from tests.fakes.prefect import FakePrefect
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, RunState
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.memory_platform import MemoryPlatform
 
 __all__ = ["Guarantees"]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Pool, Ready, Run
@@ -25,6 +24,7 @@ from push_dispatch.ports.messages import Message, Wake, encode
 from push_dispatch.ports.store import Change
 from tests.fakes.faults import Faults
 from tests.fakes.guarantees import Guarantees
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.memory_platform import MemoryPlatform
 
 __all__ = ["POOL", "START", "Delivery", "World"]

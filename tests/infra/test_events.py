@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.api.routes import asked
 from push_dispatch.control.deployments import save_deployment
@@ -28,6 +26,8 @@ from push_dispatch.platforms.ecs.managed import Managed
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push
 from tests.fakes.ecs import FakeEcs
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 FOLDER = Path(__file__).parents[2] / "events"
 UUID = "0199c1f0-0000-7000-8000-000000000001"

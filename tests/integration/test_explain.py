@@ -14,7 +14,6 @@ import pytest
 
 import push_dispatch.insight.explain
 from push_dispatch.adapters.dynamodb.store import DynamoStore
-from push_dispatch.adapters.memory.messages import MemoryMessages
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
@@ -32,6 +31,7 @@ from push_dispatch.engine.sweep import sweep
 from push_dispatch.insight.explain import Explanation, explain, explain_pool
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push
+from tests.fakes.memory.messages import MemoryMessages
 from tests.ministack import table
 
 NOW = 1_800_000_000_000

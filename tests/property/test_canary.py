@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.errors import PushDispatchError
@@ -30,6 +29,7 @@ from push_dispatch.platforms.process import Process
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Wake, encode
+from tests.fakes.memory.store import MemoryStore
 from tests.integration.test_every_platform import ROWS, Row
 
 CANARY = "S3cr3t'\"C4n4ry\\of/the:mine"

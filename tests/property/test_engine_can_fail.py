@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core import admission, lifecycle, model
 from push_dispatch.core.model import Ledger, Pool, Run
 from push_dispatch.core.request import Request
 from push_dispatch.engine import sweep
 from push_dispatch.engine.submit import submit_many
 from push_dispatch.ports.store import Change
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.world import POOL, World
 from tests.property.test_engine import Engine
 

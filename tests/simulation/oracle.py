@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, RunState
 from push_dispatch.ports.store import Change
+from tests.fakes.memory.store import MemoryStore
 from tests.simulation.cloud import Cloud, Container
 from tests.simulation.plan import POOL
 from tests.simulation.timeline import Task

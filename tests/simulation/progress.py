@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core.model import Holder, Pool, Run, RunState
 from push_dispatch.ports.messages import Push, Wake
+from tests.fakes.memory.store import MemoryStore
 from tests.simulation.aws import SimQueue
 from tests.simulation.cloud import Cloud
 from tests.simulation.oracle import Oracle

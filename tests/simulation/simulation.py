@@ -17,7 +17,6 @@ from typing import Any
 
 from greenlet import getcurrent
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.errors import NotFound
@@ -28,6 +27,7 @@ from push_dispatch.platforms.base import Job
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Look, Message as Order, Push, StopAttempt, Wake, encode
 from push_dispatch.ports.store import Change
+from tests.fakes.memory.store import MemoryStore
 from tests.simulation.aws import Account, Function, Handler, Message, SimQueue
 from tests.simulation.cloud import Cloud
 from tests.simulation.deployed import deployed

@@ -1,7 +1,8 @@
 """What must be remembered, and which promises does the store make?
 
-`Store` is a protocol of verbs. `store.dynamodb.DynamoStore` keeps the promises with conditional
-writes, `store.memory.MemoryStore` in a dictionary, and one contract suite runs on both.
+`Store` is a protocol of verbs. `adapters.dynamodb` keeps the promises with conditional writes,
+`adapters.sqlite` with transactions, and the tests' `MemoryStore` in a dictionary. One contract
+suite runs on all three.
 
 Every method may raise Unavailable: the backend is throttling, out of reach, or did not answer in
 time. Then nothing is known of whether a write took effect; all writes are idempotent, so doing

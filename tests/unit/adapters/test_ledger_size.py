@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from push_dispatch.adapters.dynamodb import items
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.control.pools import change_pool
 from push_dispatch.core.admission import Snapshot, apply, decide
 from push_dispatch.core.errors import Invalid
@@ -17,6 +16,7 @@ from push_dispatch.core.model import MAX_SLOTS, Holder, Ledger, Pool, Queue, Rea
 from push_dispatch.core.request import Request
 from push_dispatch.core.usage import slot_name
 from push_dispatch.engine.submit import submit_many
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.world import POOL, World
 
 LARGEST_ITEM = 409_600

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core.model import Attempt, Holder, Pool, Queue, Ready, Run, RunState
 from tests.fakes.api_v1 import Api
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.world import POOL, START, World
 
 

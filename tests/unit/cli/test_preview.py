@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.cli.commands.dry_run import show_request
 from push_dispatch.control.pools import create_pool
@@ -21,6 +19,8 @@ from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 from push_dispatch.ports.reporter import Reporter
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 RUN = "0199c1f0-0000-7000-8000-000000000001"
 SECRETS = secrets_from({"PUSH_DISPATCH_SECRETS": "env", "PUSH_DISPATCH_SECRET_PW": "planted"})

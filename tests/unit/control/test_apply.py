@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.apply import carry_out, plan
 from push_dispatch.control.declaration import Declaration, read
@@ -24,6 +22,8 @@ from push_dispatch.engine.submit import submit
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 from push_dispatch.ports.schedules import UnknownSchedules
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 PROCESS = {"type": "process"}
 

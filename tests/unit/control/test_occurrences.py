@@ -8,8 +8,6 @@ from itertools import islice
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.deployments import deployment_named, save_deployment
 from push_dispatch.control.occurrences import check_fires, next_time, occurrences
@@ -19,6 +17,8 @@ from push_dispatch.core.errors import Invalid
 from push_dispatch.core.model import Pool
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.ports import Ports
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 BERLIN = "Europe/Berlin"

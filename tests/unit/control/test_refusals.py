@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pool_checks import check_pool
@@ -25,6 +23,8 @@ from push_dispatch.core.validation import check, check_template
 from push_dispatch.engine.submit import submit
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 
 @pytest.fixture

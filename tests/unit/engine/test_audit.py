@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Ready, Run, RunState
 from push_dispatch.core.request import Request
@@ -16,6 +15,7 @@ from push_dispatch.engine.audit import SETTLED_SECONDS, audit
 from push_dispatch.engine.submit import submit, submit_many
 from push_dispatch.engine.sweep import Swept, sweep_pool
 from tests.fakes.faults import Point
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.world import POOL, World
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.errors import (
     Invalid,
@@ -24,6 +22,8 @@ from push_dispatch.engine.sign_in import SignedIn, sign_in
 from push_dispatch.handlers import push
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 
 class Asked:

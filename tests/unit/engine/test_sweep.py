@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.ending import START_SECONDS
 from push_dispatch.core.errors import Refused
@@ -16,6 +15,7 @@ from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit
 from push_dispatch.engine.sweep import sweep
 from push_dispatch.ports.store import Change
+from tests.fakes.memory.store import MemoryStore
 from tests.fakes.world import POOL, TEMPLATE, World
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import change_pool, change_queue, create_pool, create_queue
 from push_dispatch.core.errors import Invalid
@@ -22,6 +20,8 @@ from push_dispatch.engine.submit import submit, submit_many
 from push_dispatch.insight.explain import explain, explain_pool
 from push_dispatch.insight.why import reasons_of
 from push_dispatch.ports import Ports
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 NOW = 1_800_000_000_000
 

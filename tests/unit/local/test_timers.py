@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.adapters.memory.messages import MemoryMessages
-from push_dispatch.adapters.memory.store import MemoryStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import create_pool
@@ -19,6 +17,8 @@ from push_dispatch.core.schedule import Schedule
 from push_dispatch.handlers import submit
 from push_dispatch.local.timers import ScheduleTimer
 from push_dispatch.ports import Ports
+from tests.fakes.memory.messages import MemoryMessages
+from tests.fakes.memory.store import MemoryStore
 
 #: A full hour.
 NOW = 1_800_000_000_000
