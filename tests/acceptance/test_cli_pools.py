@@ -137,7 +137,7 @@ def test_a_submission_beyond_max_waiting_is_refused(cli: Cli, pool: str) -> None
     cli.ok("run", "submit", pool, "--", "true")
     refused = cli("run", "submit", pool, "--", "true")
     assert "1 runs of queue 'default' wait" in refused.err
-    assert "[max_waiting]" in refused.err
+    assert "[too_many_waiting]" in refused.err
     shown = cli.ok("pool", "set-max-waiting", pool, "off", "--queue", "default", "--json").json
     assert [queue["max_waiting"] for queue in shown["queues"]] == [None]
     cli.ok("run", "submit", pool, "--", "true")

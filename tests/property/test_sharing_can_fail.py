@@ -6,17 +6,29 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from _pytest.outcomes import Failed
 
-from push_dispatch.core import admission, ageing, collision, usage
-from push_dispatch.engine import collide, dispatch, lanes, snapshot, sweep
+from push_dispatch.core import (
+    admission,
+    ageing,
+    collision,
+    debounce,
+    usage,
+    waiting as counting,
+)
+from push_dispatch.core.errors import Refused
+from push_dispatch.core.model import Edge
+from push_dispatch.engine import collide, dispatch, lanes, snapshot, sweep, waiting
 from push_dispatch.insight import explain
 from tests.fakes.world import World
 from tests.property.test_engine_can_fail import _changed
 from tests.unit.core import test_collision as colliding
 from tests.unit.engine import (
     test_claims as claims,
+    test_debounce as debouncing,
     test_lanes as parked,
     test_replacing as replacing,
+    test_waiting as bounded,
 )
 
 
@@ -93,9 +105,9 @@ CLAUSES: list[tuple[Any, str, str, str, Callable[[], None]]] = [
         parked.test_the_sweep_finds_who_was_left_in_a_lane,
     ),
     (
-        snapshot,
-        "_Line._is_superseded",
-        "entry.order < self._store.newest(self._pool, group)",
+        collide,
+        "displaced",
+        "entry.order < ports.store.newest(pool, group_of(entry))",
         "False",
         _replacing(replacing.test_who_was_overlooked_is_cancelled_when_its_turn_comes),
     ),
@@ -124,6 +136,79 @@ CLAUSES: list[tuple[Any, str, str, str, Callable[[], None]]] = [
     ),
 ]
 
+CLAUSES += [
+    (
+        collide,
+        "_debounce",
+        "other != order and is_near(entry, other)",
+        "False",
+        debouncing.test_on_the_leading_edge_the_first_starts_and_the_period_counts_from_it,
+    ),
+    (
+        collide,
+        "_debounce",
+        "waits and order_of(place) < order_of(later) and is_near(later, order_of(place))",
+        "False",
+        debouncing.test_on_the_trailing_edge_the_last_starts_when_none_has_come_for_the_period,
+    ),
+    (
+        debounce,
+        "is_near",
+        "abs(run.due - due) <",
+        "-abs(run.due - due) <",
+        lambda: debouncing.test_who_came_apart_is_left_alone(Edge.TRAILING),
+    ),
+    (
+        debounce,
+        "quiet_group",
+        ":{slot_name(run.concurrency_key)}",
+        "",
+        lambda: debouncing.test_each_key_has_its_own_period(Edge.TRAILING),
+    ),
+    (
+        snapshot,
+        "_Line.drop_stale",
+        "if entry.run in gone",
+        "if False",
+        lambda: debouncing.test_a_lost_record_of_either_run_changes_nothing(Edge.TRAILING),
+    ),
+    (
+        counting,
+        "bounds_of",
+        "queue.max_waiting is not None",
+        "False",
+        bounded.test_a_submission_beyond_it_is_refused_with_the_number,
+    ),
+    (
+        waiting,
+        "_take",
+        "<= bound.most",
+        "<= 10**9",
+        bounded.test_who_comes_between_the_count_and_the_seat_is_counted,
+    ),
+    (
+        waiting,
+        "_stale",
+        "stale = seat.order < unstored",
+        "stale = False",
+        bounded.test_what_a_killed_submission_leaves_is_forgotten,
+    ),
+    (
+        waiting,
+        "tidy_seats",
+        "_stale(ports, pool, seats)",
+        "[]",
+        bounded.test_the_sweep_removes_the_seats_of_who_does_not_wait,
+    ),
+    (
+        waiting,
+        "_new",
+        "run.uuid not in known",
+        "True",
+        bounded.test_the_same_request_again_is_not_refused,
+    ),
+]
+
 
 @pytest.mark.parametrize(("module", "where", "clause", "instead", "test"), CLAUSES)
 def test_a_missing_clause_is_found_out(
@@ -139,8 +224,8 @@ def test_a_missing_clause_is_found_out(
     target = getattr(module, owner[0]) if owner else module
     changed = _changed(getattr(target, name), clause, instead)
     monkeypatch.setattr(target, name, changed)
-    for user in (admission, collide, snapshot, dispatch, sweep, colliding, explain):
+    for user in (admission, collide, snapshot, dispatch, sweep, waiting, colliding, explain):
         if not owner and hasattr(user, name):
             monkeypatch.setattr(user, name, changed)
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, Failed, Refused)):
         test()

@@ -23,6 +23,7 @@ from push_dispatch.core.model import (
     DEFAULT_QUEUE,
     HOLD_SECONDS,
     Collision,
+    Edge,
     Fallback,
     Pool,
     Queue,
@@ -228,4 +229,6 @@ def _deployment(name: str, entry: Mapping[str, Any]) -> Deployment:
     values["schedules"] = tuple(Schedule(**schedule) for schedule in values.get("schedules", ()))
     if "collision" in values:
         values["collision"] = Collision(values["collision"])
+    if "debounce_edge" in values:
+        values["debounce_edge"] = Edge(values["debounce_edge"])
     return Deployment(name=name, **values)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from push_dispatch.core.errors import Invalid, Unreadable
-from push_dispatch.core.model import DEFAULT_QUEUE, Collision
+from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Edge
 from push_dispatch.core.request import Request
 from push_dispatch.core.schedule import Schedule
 
@@ -71,6 +71,9 @@ class Deployment:
     #: Its runs that may wait for their first start.
     max_waiting: int | None = None
     collision: Collision = Collision.ENQUEUE
+    #: Of its runs with the same key that come within so many seconds one starts.
+    debounce_seconds: int | None = None
+    debounce_edge: Edge = Edge.TRAILING
     #: A paused deployment makes no runs by schedule.
     paused: bool = False
     schedules: tuple[Schedule, ...] = ()
@@ -141,6 +144,8 @@ def from_document(name: str, document: Mapping[str, Any]) -> Deployment:
         values["schedules"] = tuple(Schedule(**_known(Schedule, entry)) for entry in entries)
         if "collision" in values:
             values["collision"] = Collision(values["collision"])
+        if "debounce_edge" in values:
+            values["debounce_edge"] = Edge(values["debounce_edge"])
         return Deployment(**{**values, "name": name})
     except (TypeError, ValueError, AttributeError) as error:
         raise Unreadable(f"deployment {name!r} is malformed in the table: {error}") from error

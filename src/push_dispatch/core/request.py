@@ -16,7 +16,7 @@ from uuid import UUID
 from push_dispatch.core import bounds
 from push_dispatch.core.bounds import LARGEST, LAST_TIME
 from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Run
+from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Edge, Run
 from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Request:
     deployment: str = ""
     deployment_variables: Mapping[str, Any] = field(default_factory=dict)
     collision: Collision = Collision.ENQUEUE
+    debounce_seconds: int | None = None
+    debounce_edge: Edge = Edge.TRAILING
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,6 +83,8 @@ def run_of(request: Request, *, now: int, order: str) -> Run:
     """The run that a request creates at `now`; `order` is a fresh uuid7. Checks nothing."""
     keyed = bool(request.idempotency_key)
     due = now if request.at is None else max(now, request.at)
+    if request.debounce_seconds and request.debounce_edge is Edge.TRAILING:
+        due = min(LAST_TIME, due + request.debounce_seconds * 1000)
     same: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
     return Run(
         **same,
@@ -130,6 +134,7 @@ def _check_numbers(request: Request) -> None:
         ("retry delay", request.retry_delay_seconds, 0),
         ("timeout", request.timeout_seconds, 1),
         ("start within", request.start_within, 1),
+        ("debounce", request.debounce_seconds, 1),
     ):
         if value is not None and not (type(value) is int and least <= value <= LARGEST):
             raise Invalid(f"{name} {value} is not valid: an integer from {least} to {LARGEST}")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import quantiles
 
 from push_dispatch.core.admission import Snapshot, apply, decide, next_turn
-from push_dispatch.core.model import Ledger, Pool, Ready, Slot
+from push_dispatch.core.collision import NEWEST_STAYS, group_of, to_stop
+from push_dispatch.core.debounce import stands_for
+from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Slot
+from push_dispatch.core.waiting import bounds_of
 
 __all__ = ["Arrival", "Report", "Simulated", "simulate", "summarize"]
 
@@ -60,7 +64,8 @@ def simulate(
     """Play a load against a pool and yield each run once its fate is known, in that order.
 
     `ledger` holds the slots taken at the beginning, `remaining` the time at which each of them
-    ends. Ends when everything has, or at `until`. Deterministic.
+    ends. Ends when everything has, or at `until`. Deterministic. Runs of the load that wait already
+    have an id; the others are refused where `max_waiting` says so.
     """
     world = _World(pool, ledger or Ledger(pool.name))
     for holder in world.ledger.holders:
@@ -68,6 +73,7 @@ def simulate(
         if ends is not None:
             world.schedule(ends, holder.slot)
     coming = sorted(arrivals, key=lambda a: a.at)
+    debounced = stands_for((n, world.place(each, n)) for n, each in enumerate(coming))
     number = 0
     while number < len(coming) or world.events:
         now = min(
@@ -77,7 +83,10 @@ def simulate(
         if until is not None and now > until:
             return
         while number < len(coming) and coming[number].at <= now:
-            world.arrive(coming[number], number)
+            if number in debounced:
+                yield Simulated(coming[number], None, None)
+            else:
+                yield from world.arrive(coming[number], number)
             number += 1
         yield from world.step(now)
 
@@ -95,16 +104,22 @@ class _World:
     arrivals: dict[str, Arrival] = field(default_factory=dict)
     started: dict[str, int] = field(default_factory=dict)
     ticket: int = 0
+    #: Of each group of which only the newest waits, that one.
+    newest: dict[str, Ready] = field(default_factory=dict)
+    #: Runs that are stopped because another one replaces them.
+    stopping: set[str] = field(default_factory=set)
+    #: Waiting runs by what `max_waiting` counts together.
+    waiting: Counter[str] = field(default_factory=Counter)
 
     def schedule(self, at: int, slot: Slot | None) -> None:
         self.ticket += 1
         heapq.heappush(self.events, (at, self.ticket, slot))
 
-    def arrive(self, arrival: Arrival, number: int) -> None:
-        run = arrival.ready.run or f"#{number}"
-        ready = replace(
+    def place(self, arrival: Arrival, number: int) -> Ready:
+        """Where the arrival of that number stands in line."""
+        return replace(
             arrival.ready,
-            run=run,
+            run=arrival.ready.run or f"#{number}",
             due=arrival.at,
             order=f"{number:012d}",
             refused_at=0,
@@ -112,7 +127,21 @@ class _World:
             # As far ahead of its line as it is.
             boost=arrival.at - arrival.ready.placed if arrival.ready.boost else 0,
         )
-        self.arrivals[run] = arrival
+
+    def arrive(self, arrival: Arrival, number: int) -> Iterator[Simulated]:
+        """Put it in line, unless it is refused; yield whom it takes the place of."""
+        ready = self.place(arrival, number)
+        bounds = list(bounds_of(self.pool, ready))
+        if not arrival.ready.run and any(self.waiting[b.lane] >= b.most for b in bounds):
+            yield Simulated(arrival, None, None)
+            return
+        self.waiting.update(bound.lane for bound in bounds)
+        if ready.collision in NEWEST_STAYS and (group := group_of(ready)):
+            if (before := self.newest.pop(group, None)) is not None:
+                self._leave_line([before])
+                yield Simulated(self.arrivals.pop(before.run), None, None)
+            self.newest[group] = ready
+        self.arrivals[ready.run] = arrival
         insort(self.lines.setdefault(arrival.queue, []), (ready.placed, number, ready))
 
     def step(self, now: int) -> Iterator[Simulated]:
@@ -127,6 +156,15 @@ class _World:
             if (started := self.started.pop(slot.run, None)) is not None:
                 yield Simulated(self.arrivals.pop(slot.run), started, now)
         yield from self._admit(now)
+        self._replace(now)
+
+    def _replace(self, now: int) -> None:
+        """Stop those in whose place one that waits is to run. They end at once."""
+        for ready in self.newest.values():
+            if ready.collision is Collision.CANCEL_RUNNING:
+                for holder in to_stop(self.pool, self.ledger, ready, self.stopping, now):
+                    self.stopping.add(holder.run)
+                    self.schedule(now, holder.slot)
 
     def _admit(self, now: int) -> Iterator[Simulated]:
         depth = _HEADS
@@ -151,6 +189,10 @@ class _World:
             self.schedule(turn, None)
 
     def _leave_line(self, entries: Sequence[Ready]) -> None:
+        for ready in entries:
+            self.waiting.subtract(bound.lane for bound in bounds_of(self.pool, ready))
+            if self.newest.get(group_of(ready)) == ready:
+                del self.newest[group_of(ready)]
         gone = {ready.run for ready in entries}
         for name in {ready.queue for ready in entries}:
             self.lines[name] = [entry for entry in self.lines[name] if entry[2].run not in gone]

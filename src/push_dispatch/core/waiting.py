@@ -77,7 +77,7 @@ def full(pool: str, bound: Bound, waiting: int, more: int) -> Refused:
     return Refused(
         f"{runs} refused: {waiting:,} runs of {bound.what} wait in pool {pool!r}, and its "
         f"max_waiting is {bound.most:,}",
-        reason=Reason.MAX_WAITING,
+        reason=Reason.TOO_MANY_WAITING,
     )
 
 

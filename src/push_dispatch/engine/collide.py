@@ -11,25 +11,27 @@ from collections.abc import Sequence
 
 from push_dispatch.core.admission import colliding
 from push_dispatch.core.collision import NEWEST_STAYS, group_of, to_stop
+from push_dispatch.core.debounce import is_near, leads_from, order_of, quiet_group
 from push_dispatch.core.events import Expire, Stop
-from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Run, RunState
+from push_dispatch.core.model import Collision, Edge, Ledger, Pool, Ready, Run, RunState
 from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.transition import transition, transition_all
 from push_dispatch.ports import Ports
 
-__all__ = ["settle_collisions", "stop_replaced"]
+__all__ = ["displaced", "settle_collisions", "stop_replaced"]
 
 
 def settle_collisions(ports: Ports, pool: Pool, hints: Hints) -> int:
     """Cancel and stop what the runs of these hints collide with, as they want it; return how many
     were cancelled. Those are taken out of the hints. Idempotent. Raises Unavailable."""
-    named = hints.due | {e.run for e in hints.waiting if e.collision is not Collision.ENQUEUE}
+    named = hints.due | {e.run for e in hints.waiting if _is_settled_here(e)}
     if not named:
         return 0
     runs = ports.store.runs(pool.name, named)
     places = [Ready.of(run) for run in runs.values() if run.state is RunState.SCHEDULED]
-    superseded = _supersede(ports, pool, places)
+    superseded = dict.fromkeys(_supersede(ports, pool, places), Reason.SUPERSEDED)
+    superseded |= dict.fromkeys(_debounce(ports, pool.name, places), Reason.DEBOUNCED)
     # The ledger last: a run that was admitted after it was read above holds its slot here.
     ledger = ports.store.ledger(pool.name).without(hints.ended)
     now = ports.clock()
@@ -37,13 +39,25 @@ def settle_collisions(ports: Ports, pool: Pool, hints: Hints) -> int:
     transition_all(
         ports, pool.name, [runs[e.run] for e in gone], Expire(Reason.CANCELLED_BY_COLLISION)
     )
-    superseded -= {holder.run for holder in ledger.holders}
+    for holder in ledger.holders:
+        superseded.pop(holder.run, None)
     for run in ports.store.runs(pool.name, superseded).values():
-        transition(ports, pool.name, run.uuid, Expire(Reason.SUPERSEDED), run=run)
-    cancelled = superseded | {entry.run for entry in gone}
+        transition(ports, pool.name, run.uuid, Expire(superseded[run.uuid]), run=run)
+    cancelled = {*superseded, *(entry.run for entry in gone)}
     stop_replaced(ports, pool, ledger, [e for e in places if e.run not in cancelled])
     hints.waiting = [entry for entry in hints.waiting if entry.run not in cancelled]
     return len(cancelled)
+
+
+def displaced(ports: Ports, pool: str, entries: Sequence[Ready]) -> dict[str, Reason]:
+    """The runs of these places, whose turn it is, in whose place another one runs, each with the
+    reason to end it: nothing has said so when that one came."""
+    found = dict.fromkeys(_debounce(ports, pool, entries), Reason.DEBOUNCED)
+    for entry in entries:
+        stays = entry.collision not in NEWEST_STAYS or not group_of(entry)
+        if not stays and entry.order < ports.store.newest(pool, group_of(entry)):
+            found[entry.run] = Reason.SUPERSEDED
+    return found
 
 
 def stop_replaced(ports: Ports, pool: Pool, ledger: Ledger, places: Sequence[Ready]) -> None:
@@ -62,6 +76,33 @@ def stop_replaced(ports: Ports, pool: Pool, ledger: Ledger, places: Sequence[Rea
             # Never a newer one: of two that come at once, the newer one stays.
             if run is not None and run.order < entry.order:
                 transition(ports, pool.name, run.uuid, Stop(Reason.REPLACED), run=run)
+
+
+def _is_settled_here(entry: Ready) -> bool:
+    return entry.collision is not Collision.ENQUEUE or bool(quiet_group(entry))
+
+
+def _debounce(ports: Ports, pool: str, places: Sequence[Ready]) -> set[str]:
+    """The runs in whose place another one starts that is due shortly before or after."""
+    found: set[str] = set()
+    before: dict[str, Ready] = {}
+    for entry in sorted(places, key=order_of):
+        if not (group := quiet_group(entry)):
+            continue
+        order = order_of(entry)
+        if entry.debounce_edge is Edge.LEADING:
+            other = ports.store.lead(pool, group, order, entry.run, leads_from(entry))
+        else:
+            before[ports.store.supersede(pool, group, order, entry.run)] = entry
+            other = ports.store.newest(pool, group)
+        if other != order and is_near(entry, other):
+            found.add(entry.run)
+    for run in ports.store.runs(pool, before.keys() - {""}).values():
+        place, later = Ready.of(run), before[run.uuid]
+        waits = run.state is RunState.SCHEDULED and quiet_group(place) == quiet_group(later)
+        if waits and order_of(place) < order_of(later) and is_near(later, order_of(place)):
+            found.add(run.uuid)
+    return found
 
 
 def _stops(run: Run) -> bool:

@@ -19,13 +19,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from push_dispatch.core.admission import Decision, Snapshot, decide
-from push_dispatch.core.collision import NEWEST_STAYS, group_of
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.events import Expire
 from push_dispatch.core.lanes import PARKED
 from push_dispatch.core.model import Ready, Run, Slot
-from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.claims import renewed
+from push_dispatch.engine.collide import displaced
 from push_dispatch.engine.transition import end_unreadable, transition
 from push_dispatch.ports import Ports
 
@@ -193,14 +192,11 @@ class _Line:
         if not unverified:
             return False
         runs = self._store.runs(self._pool, (entry.run for entry in unverified))
-        for entry in filter(self._is_superseded, unverified):
-            runs[entry.run] = transition(
-                self._ports,
-                self._pool,
-                entry.run,
-                Expire(Reason.SUPERSEDED),
-                run=runs.get(entry.run),
-            )
+        free = [entry for entry in unverified if entry.slot not in self._held]
+        gone = displaced(self._ports, self._pool, free)
+        for uuid in (entry.run for entry in free if entry.run in gone):
+            end = Expire(gone[uuid])
+            runs[uuid] = transition(self._ports, self._pool, uuid, end, run=runs.get(uuid))
         stale = [entry for entry in unverified if not _waits(runs.get(entry.run), entry)]
         self._verified |= {entry.slot for entry in unverified}
         for entry in stale:
@@ -216,14 +212,6 @@ class _Line:
         self._store.enqueue(self._pool, written, self._now)
         self._store.dequeue(self._pool, [e for e, place in fresh.items() if place is None])
         return bool(stale)
-
-    def _is_superseded(self, entry: Ready) -> bool:
-        """Whether a newer run takes its place, which nobody has told when it came."""
-        if entry.collision not in NEWEST_STAYS or entry.slot in self._held:
-            return False
-        if not (group := group_of(entry)):
-            return False
-        return entry.order < self._store.newest(self._pool, group)
 
     def _end_unreadable(self, run: Run) -> None:
         """Without its entry nobody would come across it again, if the change that spoiled it is

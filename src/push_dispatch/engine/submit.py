@@ -45,7 +45,7 @@ def submit(ports: Ports, request: Request, *, check: Check | None = None) -> Sub
 
     Raises Invalid (`invalid_input`, `invalid_time`, `invalid_variables`, `enforced_variable`,
     `secret_not_allowed`, `run_too_large`), NotFound (`pool_not_found`, `queue_not_found`), Refused
-    (`max_waiting`), Unavailable. Nothing is stored then.
+    (`too_many_waiting`), Unavailable. Nothing is stored then.
     """
     return submit_many(ports, [request], check=check)[0]
 

@@ -35,7 +35,7 @@ def take_seats(ports: Ports, pools: Mapping[str, Pool], runs: Sequence[Run]) -> 
     """Take a seat for each of these new runs under each bound that it falls under; return the
     `order` of those that have one. Runs that exist already need none.
 
-    Raises Refused (`max_waiting`); then none of the runs has a seat. Raises Unavailable.
+    Raises Refused (`too_many_waiting`); then none of the runs has a seat. Raises Unavailable.
     """
     taken: list[tuple[Pool, Ready]] = []
     for pool in pools.values():

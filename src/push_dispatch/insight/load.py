@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from push_dispatch.control.deployments import all_deployments
 from push_dispatch.control.occurrences import occurrences
 from push_dispatch.core.deployment import Deployment, request_of
 from push_dispatch.core.errors import Invalid, NotFound
-from push_dispatch.core.model import DEFAULT_QUEUE, Ledger, Pool, Ready, Slot
+from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Edge, Ledger, Pool, Ready, Slot
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import run_of
 from push_dispatch.core.simulate import Arrival
@@ -41,6 +42,7 @@ _HISTORY = 5000
 _LARGEST_LOAD = 1_000_000
 #: Seconds: 30 years.
 _LONGEST = 10**9
+_E = TypeVar("_E", bound=StrEnum)
 _FIELDS = frozenset(
     {
         "at",
@@ -48,7 +50,10 @@ _FIELDS = frozenset(
         "duration",
         "count",
         "every",
+        "collision",
         "concurrency_key",
+        "debounce",
+        "debounce_edge",
         "deployment",
         "limits",
         "weights",
@@ -135,12 +140,26 @@ def _entry(number: int, entry: Any) -> Iterator[Arrival]:
         attempt=1,
         concurrency_key=entry.get("concurrency_key", ""),
         deployment=entry.get("deployment", ""),
+        collision=_member(entry, "collision", Collision, where),
+        debounce_seconds=int(_number(entry, "debounce", 0, where)) or None,
+        debounce_edge=_member(entry, "debounce_edge", Edge, where),
         keys=tuple((n, str(key)) for n, key in _object(entry, "limits", where).items()),
         weights=tuple((u, amount(w, f"{where}.weights.{u}")) for u, w in weights.items()),
         timeout_seconds=int(_number(entry, "timeout", 0, where)) or None,
     )
+    trailing = ready.debounce_edge is Edge.TRAILING
+    at += (ready.debounce_seconds or 0) if trailing else 0
     for copy in range(count):
         yield Arrival(int(1000 * (at + copy * every)), max(1, int(1000 * duration)), ready)
+
+
+def _member(entry: Mapping[str, Any], name: str, kind: type[_E], where: str) -> _E:
+    """The member of an enumeration that an entry names; the first, if it names none."""
+    members = list(kind)
+    value = entry.get(name, members[0])
+    if value not in members:
+        raise Invalid(f"{where}.{name}: {value!r} is none of {', '.join(members)}")
+    return kind(value)
 
 
 def _object(entry: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
@@ -182,4 +201,4 @@ def _firings(
                 break
             at = int(moment.timestamp() * 1000)
             run = run_of(request_of(deployment, at=at), now=now, order="")
-            yield Arrival(at, durations.of(run.queue), Ready.of(run))
+            yield Arrival(run.due, durations.of(run.queue), Ready.of(run))

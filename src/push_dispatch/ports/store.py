@@ -205,8 +205,15 @@ class Store(Protocol):
         the newest before. Empty if there is none. Idempotent."""
         ...
 
+    def lead(self, pool: str, group: str, order: str, run: str, after: str) -> str:
+        """Remember this run as the one that leads its group, by its order, unless one leads whose
+        order is not less than `after`; return the order of the one that leads. Atomic, and
+        idempotent."""
+        ...
+
     def newest(self, pool: str, group: str) -> str:
-        """The order of the newest run of a group; empty if none is known."""
+        """The order of the newest run of a group, or of the one that leads it; empty if none is
+        known."""
         ...
 
     def ticks(self, pool: str, until: int, limit: int) -> list[Ready]:

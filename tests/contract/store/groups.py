@@ -1,4 +1,4 @@
-"""What must a store promise about the newest run of a group?"""
+"""What must a store promise about which run of a group counts?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["GroupContract"]
 
 
 class GroupContract(StoreSuite):
-    """`supersede` and `newest`."""
+    """`supersede`, `lead` and `newest`."""
 
     def test_the_newest_of_a_group_is_known(self, store: Store, pool: str) -> None:
         assert store.newest(pool, "d:x") == ""
@@ -22,3 +22,14 @@ class GroupContract(StoreSuite):
     def test_saying_it_twice_supersedes_nobody(self, store: Store, pool: str) -> None:
         store.supersede(pool, "d:x", "1", "a")
         assert store.supersede(pool, "d:x", "1", "a") == ""
+
+    def test_one_of_those_that_are_near_leads_a_group(self, store: Store, pool: str) -> None:
+        assert store.lead(pool, "leading:d", "20#a", "a", "11") == "20#a"
+        assert store.lead(pool, "leading:d", "25#b", "b", "16") == "20#a"
+        assert store.lead(pool, "leading:d", "30#c", "c", "21") == "30#c"
+        assert store.lead(pool, "leading:d", "28#d", "d", "19") == "30#c"
+        assert store.newest(pool, "leading:d") == "30#c"
+
+    def test_leading_it_twice_is_leading_it_once(self, store: Store, pool: str) -> None:
+        store.lead(pool, "leading:d", "20#a", "a", "11")
+        assert store.lead(pool, "leading:d", "20#a", "a", "11") == "20#a"

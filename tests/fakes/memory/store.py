@@ -282,6 +282,14 @@ class MemoryStore:
             self._newest[pool, group] = (order, run)
             return before if before != run else ""
 
+    def lead(self, pool: str, group: str, order: str, run: str, after: str) -> str:
+        with self._lock:
+            known, _ = self._newest.get((pool, group), ("", ""))
+            if known < after:
+                self._newest[pool, group] = (order, run)
+                return order
+            return known
+
     def newest(self, pool: str, group: str) -> str:
         return self._newest.get((pool, group), ("", ""))[0]
 

@@ -20,6 +20,7 @@ from push_dispatch.engine.reorder import boost
 from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit_many
 from push_dispatch.handlers.submit import handle
+from tests.fakes.faults import Point
 from tests.fakes.world import POOL, World
 
 
@@ -53,7 +54,7 @@ def test_a_submission_beyond_it_is_refused_with_the_number() -> None:
     with pytest.raises(Refused, match=r"2 runs of queue 'default' wait .* max_waiting is 2") as no:
         submitted(made)
 
-    assert no.value.reason == "max_waiting"
+    assert no.value.reason == "too_many_waiting"
     assert len(made.runs()) == 3
     submitted(made, queue="free")
 
@@ -189,10 +190,19 @@ def test_many_at_once_never_exceed_it() -> None:
     assert len(seats(made)) == len(made.runs())
 
 
+def test_who_comes_between_the_count_and_the_seat_is_counted() -> None:
+    made = world(limit=0, queues=(Queue("default", 1, max_waiting=1), Queue("free", 2)))
+    comes = Point("enqueue", False)
+    made.faults.arm(comes, lambda: submit_many(made.ports, [Request(POOL)]))
+    with pytest.raises(Refused):
+        submit_many(made.ports, [Request(POOL)])
+    assert len(made.runs()) == len(seats(made)) == 1
+
+
 def test_an_event_that_is_refused_says_why() -> None:
     made = bounded(0)
     answer = handle(made.ports, {"detail": {"pool": POOL, "job_variables": {"command": "true"}}})
-    assert answer["reason"] == "max_waiting"
+    assert answer["reason"] == "too_many_waiting"
 
 
 def test_pools_without_it_count_nothing() -> None:

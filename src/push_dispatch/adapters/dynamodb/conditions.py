@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = [
     "ABSENT",
     "CIRCUIT_UNCHANGED",
+    "LEAD_FREE",
     "LEDGER_UNCHANGED",
     "NOT_NEWER",
     "POOL_UNCHANGED",
@@ -41,6 +42,9 @@ SWEEP_FREE = "attribute_not_exists(leased_until) OR leased_until <= :now"
 
 #: No newer run of the group is known.
 NOT_NEWER = "attribute_not_exists(newest) OR newest <= :newest"
+
+#: No run leads the group that this one must leave the lead to.
+LEAD_FREE = "attribute_not_exists(newest) OR newest < :after OR newest = :newest"
 
 #: Nobody has called the platform since the circuit was read.
 CIRCUIT_UNCHANGED = "next_at = :next_at OR (:next_at = :zero AND attribute_not_exists(next_at))"

@@ -126,6 +126,8 @@ _RUN_ATTRIBUTES: Mapping[str, int] = {
     "deployment_variables": _JSON,
     "deployment": _TEXT,
     "collision": _COLLISION,
+    "debounce_seconds": _NUMBER,
+    "debounce_edge": _COLLISION,
     "parameters": _JSON,
     "tags": _TUPLE,
     "idempotency_key": _TEXT,
@@ -206,7 +208,9 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
     for name in ("keys", "weights"):
         if mapping := getattr(entry, name):
             item[name] = {"S": dumps(dict(mapping))}
-    for name in ("timeout_seconds", "boost", "refused_at", "blames"):
+    if entry.debounce_seconds:
+        item["debounce_edge"] = {"S": entry.debounce_edge.value}
+    for name in ("timeout_seconds", "boost", "refused_at", "blames", "debounce_seconds"):
         if number := getattr(entry, name):
             item[name] = {"N": str(number)}
     for name in ("concurrency_key", "deployment", "under", "also_in"):

@@ -80,6 +80,16 @@ class Line:
         before = str(known["run"]["S"]) if known else ""
         return before if before != run else ""
 
+    def lead(self, pool: str, group: str, order: str, run: str, after: str) -> str:
+        item = {**key_of(keys.pool(pool), keys.newest(group)), "run": {"S": run}}
+        item["newest"] = {"S": order}
+        values = {":after": {"S": after}, ":newest": {"S": order}}
+        try:
+            self._table.put_under(item, conditions.LEAD_FREE, values)
+        except Lost as lost:
+            return str(lost.stored["newest"]["S"]) if lost.stored else ""
+        return order
+
     def newest(self, pool: str, group: str) -> str:
         item = self._table.get(keys.pool(pool), keys.newest(group))
         return str(item["newest"]["S"]) if item else ""

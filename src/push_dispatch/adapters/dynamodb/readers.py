@@ -27,6 +27,7 @@ from push_dispatch.core.model import (
     DEFAULT_QUEUE,
     Attempt,
     Collision,
+    Edge,
     Ready,
     Run,
     RunState,
@@ -166,6 +167,8 @@ _RUN: Mapping[str, Callable[[Any], Any]] = {
     "deployment_variables": json_object,
     "deployment": _short,
     "collision": lambda value: Collision(text(value)),
+    "debounce_seconds": number(LARGEST),
+    "debounce_edge": lambda value: Edge(text(value)),
     "parameters": json_object,
     "tags": _tags,
     "idempotency_key": text,
@@ -258,6 +261,12 @@ def read_ready(item: Item) -> Ready:
         concurrency_key=text(item["concurrency_key"]) if "concurrency_key" in item else "",
         deployment=text(item["deployment"]) if "deployment" in item else "",
         collision=Collision(text(item["collision"])) if "collision" in item else Collision.ENQUEUE,
+        debounce_seconds=number(LARGEST)(item["debounce_seconds"])
+        if "debounce_seconds" in item
+        else None,
+        debounce_edge=Edge(text(item["debounce_edge"]))
+        if "debounce_edge" in item
+        else Edge.TRAILING,
         returns=within(returns or "0", LAST_ATTEMPT),
         refused_at=_time(item["refused_at"]) if "refused_at" in item else 0,
         blames=number(LAST_ATTEMPT)(item["blames"]) if "blames" in item else 0,

@@ -68,6 +68,15 @@ class Line:
             before = item["run"]["S"] if item else ""
             return before if before != run else ""
 
+    def lead(self, pool: str, group: str, order: str, run: str, after: str) -> str:
+        key = key_of(keys.pool(pool), keys.newest(group))
+        with self._db.transaction() as tx:
+            item = tx.get(key["PK"]["S"], key["SK"]["S"])
+            if item is not None and item["order"]["S"] >= after:
+                return str(item["order"]["S"])
+            tx.put({**key, "order": {"S": order}, "run": {"S": run}})
+            return order
+
     def newest(self, pool: str, group: str) -> str:
         item = self._db.get(keys.pool(pool), keys.newest(group))
         return str(item["order"]["S"]) if item else ""

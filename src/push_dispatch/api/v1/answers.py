@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from push_dispatch.core.model import Collision
+from push_dispatch.core.model import Collision, Edge
 
 __all__ = [
     "Answer",
@@ -226,6 +226,8 @@ class Deployment(Answer, frozen=True):
     limit: int | None
     max_waiting: int | None
     collision: Collision
+    debounce_seconds: int | None
+    debounce_edge: Edge
     paused: bool
     schedules: list[Schedule]
     description: str

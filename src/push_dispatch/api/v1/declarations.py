@@ -35,6 +35,7 @@ from push_dispatch.core.model import (
     MAX_STARTS,
     Backfill,
     Collision,
+    Edge,
 )
 
 __all__ = [
@@ -192,6 +193,8 @@ class DeploymentSettings(Input, frozen=True):
     limit: Limit | None = None
     max_waiting: MaxWaiting | None = None
     collision: Collision = Collision.ENQUEUE
+    debounce_seconds: Seconds | None = None
+    debounce_edge: Edge = Edge.TRAILING
     paused: bool = False
     schedules: list[NamedSchedule] = []
     description: Description = ""
@@ -204,6 +207,8 @@ class DeploymentChange(Input, frozen=True):
     limit: Limit | UnsetType | None = UNSET
     max_waiting: MaxWaiting | UnsetType | None = UNSET
     collision: Collision | UnsetType = UNSET
+    debounce_seconds: Seconds | UnsetType | None = UNSET
+    debounce_edge: Edge | UnsetType = UNSET
     paused: bool | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     image: str | UnsetType = UNSET

@@ -13,7 +13,7 @@ from push_dispatch.cli.commands.schedules import schedule_of
 from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import print_json, say
 from push_dispatch.cli.run_options import Command, Wanted, request_for
-from push_dispatch.core.model import Collision
+from push_dispatch.core.model import Collision, Edge
 
 if TYPE_CHECKING:
     from push_dispatch.core.deployment import Deployment
@@ -55,6 +55,16 @@ def create(
             "CANCEL_RUNNING replaces the running one, LATEST waits and cancels those that wait."
         ),
     ] = Collision.ENQUEUE,
+    debounce: Annotated[
+        str | None,
+        Parameter(
+            metavar="DURATION",
+            help="Of its runs with the same concurrency key that come within so long one starts.",
+        ),
+    ] = None,
+    debounce_edge: Annotated[
+        Edge, Parameter(help="Which one: the last, after that time, or the first, at once.")
+    ] = Edge.TRAILING,
     cron: Annotated[
         str | None, Parameter(help="Crontab's five fields, or EventBridge's six.")
     ] = None,
@@ -92,6 +102,8 @@ def create(
         limit=limit,
         max_waiting=max_waiting,
         collision=collision,
+        debounce_seconds=None if debounce is None else duration(debounce, "--debounce"),
+        debounce_edge=debounce_edge,
         paused=paused,
         schedules=(schedule,) if schedule else (),
         description=description,

@@ -24,6 +24,7 @@ __all__ = [
     "MAX_WAITING",
     "Backfill",
     "Collision",
+    "Edge",
     "Fallback",
     "NamedLimit",
     "Pool",
@@ -85,6 +86,15 @@ class Collision(StrEnum):
     CANCEL_RUNNING = "CANCEL_RUNNING"
     #: It waits, and of those that wait only the newest stays.
     LATEST = "LATEST"
+
+
+class Edge(StrEnum):
+    """Which of the runs that come shortly after each other starts."""
+
+    #: The last one, once none has come for as long as the deployment says.
+    TRAILING = "trailing"
+    #: The first one.
+    LEADING = "leading"
 
 
 class Backfill(StrEnum):

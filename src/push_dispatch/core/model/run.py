@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from push_dispatch.core.model.ledger import Keys, Slot, Weights
-from push_dispatch.core.model.pool import Collision
+from push_dispatch.core.model.pool import Collision, Edge
 
 __all__ = ["TERMINAL", "Attempt", "Observation", "Ready", "Run", "RunState", "Status"]
 
@@ -153,6 +153,9 @@ class Run:
     deployment_variables: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     deployment: str = ""
     collision: Collision = Collision.ENQUEUE
+    #: Of the runs of its deployment and key that are due within so many seconds one starts.
+    debounce_seconds: int | None = None
+    debounce_edge: Edge = Edge.TRAILING
     parameters: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     tags: tuple[str, ...] = ()
     idempotency_key: str = ""
@@ -239,6 +242,9 @@ class Ready:
     concurrency_key: str = ""
     deployment: str = ""
     collision: Collision = Collision.ENQUEUE
+    #: Until its first attempt is claimed.
+    debounce_seconds: int | None = None
+    debounce_edge: Edge = Edge.TRAILING
     keys: Keys = ()
     weights: Weights = ()
     #: Of a run with weights.
@@ -270,6 +276,8 @@ class Ready:
             concurrency_key=run.concurrency_key,
             deployment=run.deployment,
             collision=run.collision,
+            debounce_seconds=None if run.attempt else run.debounce_seconds,
+            debounce_edge=run.debounce_edge,
             keys=run.keys,
             weights=run.weights,
             timeout_seconds=run.timeout_seconds if run.weights else None,
