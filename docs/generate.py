@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 from push_dispatch.api.routes import openapi
@@ -369,6 +370,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "reference/capabilities.md": capabilities,
     "reference/reasons.md": reasons,
     "reference/states.md": state_machine,
+    **run_path(str(_HERE / "generate_input.py"))["PAGES"],
 }
 
 

@@ -63,7 +63,7 @@ class Refused(PushDispatchError):
 
 
 class Conflict(PushDispatchError):
-    """Somebody else was first: read again, decide again."""
+    """Another writer was first: read again, decide again."""
 
     default_reason = Reason.CONFLICT
 

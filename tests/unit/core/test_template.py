@@ -198,7 +198,7 @@ def test_placeholders_are_listed_from_everywhere() -> None:
 
 
 def test_a_pool_sets_defaults_of_its_template() -> None:
-    properties = {
+    properties: dict[str, Any] = {
         "image": {"type": "string"},
         "env": {"default": {"A": "1"}},
         "cpu": {"default": 1},

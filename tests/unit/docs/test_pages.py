@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,6 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
 
 
 def test_every_link_between_our_pages_leads_somewhere() -> None:
-    import re
-
     root = DOCS.parent
     pages = [*DOCS.rglob("*.md"), root / "README.md", root / "infra/terraform/README.md"]
     broken = [
@@ -30,3 +30,21 @@ def test_every_link_between_our_pages_leads_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+#: Read by the emulator that the runtime starts, and by no user.
+INTERNAL = {"PUSH_DISPATCH_EMULATOR_KEY"}
+
+
+def test_every_environment_variable_that_is_read_is_among_the_settings_and_no_other() -> None:
+    root = DOCS.parent
+    sources = [
+        path.read_text("utf-8")
+        for path in (root / "src/push_dispatch").rglob("*")
+        if path.suffix in (".py", ".sh")
+    ]
+    read = set(re.findall(r"\bPUSH_DISPATCH_[A-Z_]*[A-Z]\b", "\n".join(sources)))
+    parts = tomllib.loads((DOCS / "settings.toml").read_text("utf-8")).values()
+    told = {name for part in parts for name in part["variables"]}
+    assert read - told == INTERNAL
+    assert {name for name in told if name.startswith("PUSH_DISPATCH_")} <= read
