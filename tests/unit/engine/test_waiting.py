@@ -193,7 +193,11 @@ def test_many_at_once_never_exceed_it() -> None:
 def test_who_comes_between_the_count_and_the_seat_is_counted() -> None:
     made = world(limit=0, queues=(Queue("default", 1, max_waiting=1), Queue("free", 2)))
     comes = Point("enqueue", False)
-    made.faults.arm(comes, lambda: submit_many(made.ports, [Request(POOL)]))
+
+    def another() -> None:
+        submit_many(made.ports, [Request(POOL)])
+
+    made.faults.arm(comes, another)
     with pytest.raises(Refused):
         submit_many(made.ports, [Request(POOL)])
     assert len(made.runs()) == len(seats(made)) == 1
