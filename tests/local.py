@@ -198,6 +198,7 @@ def waiting(cli: Cli, pool: str) -> int:
 def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Return as soon as the condition holds; fail if it does not within `seconds`. For what the
     stream does later: the condition has to stay true once it is, or a slow machine misses it."""
+    assert seconds >= 60, "a busy machine takes ten times as long: less asserts the time, not this"
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not true within {seconds} s"

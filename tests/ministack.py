@@ -42,7 +42,7 @@ def ministack(
     """The endpoint of a fresh MiniStack, executed by this interpreter; it is gone afterwards.
     `environ` is what the Lambda functions find in their environment beside their own."""
     for _ in range(5):
-        port = _free_port()
+        port = free_port()
         child = _start(port, python, environ or {})
         try:
             if _answers(child, port):
@@ -73,7 +73,7 @@ def table(endpoint: str, name: str) -> DynamoDBClient:
     return dynamodb
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below those that the kernel gives to clients: it takes MiniStack seconds to listen, and until
     then anybody's connection could be given a port that was free."""
     while True:

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import urllib3
+
+from tests.ministack import free_port
 
 __all__ = ["FLOWS", "VERSIONS", "PrefectServer", "Stub"]
 
@@ -76,7 +77,7 @@ class PrefectServer:
         assert folder is not None
         self.programs = folder
         self.home.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         self._http = urllib3.PoolManager(timeout=30, retries=False, maxsize=8)
 
     def __enter__(self) -> Self:
@@ -265,9 +266,3 @@ class Stub:
         """The flow runs that were started, once for each time."""
         file = self.folder / "started"
         return file.read_text().split() if file.exists() else []
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

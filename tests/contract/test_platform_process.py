@@ -167,7 +167,7 @@ class TestProcess(PlatformContract):
         other.watch(fake.heard.append)
         eventually(lambda: self.see(other, job, handle).status is Status.ENDED)
         assert not _runs(stubborn)
-        first._children[job.name].wait(10)
+        first._children[job.name].wait(60)
 
     def test_what_a_finished_command_leaves_behind_is_its_own_affair(
         self, platform: Platform, fake: Processes, tmp_path: Path

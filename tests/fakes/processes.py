@@ -79,7 +79,7 @@ class Processes:
         stop_all(self.attempts)
         for thread in threading.enumerate():
             if thread.name.startswith("pd-"):
-                thread.join(10)  # It notes down that the end was told.
+                thread.join(60)  # It notes down that the end was told.
         started = {path.name: len(_lines(path / "starts")) for path in self._folders()}
         self._temporary.cleanup()
         assert all(count <= 1 for count in started.values()), started

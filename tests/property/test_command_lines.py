@@ -115,7 +115,7 @@ def test_the_commands_are_found() -> None:
 @pytest.mark.timeout(900)
 @settings(
     max_examples=600,
-    deadline=timedelta(seconds=30),
+    deadline=timedelta(seconds=60),
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )

@@ -91,7 +91,7 @@ def main() -> None:
             stack.take(stack.queues["RejectedQueue"])
             the_doctor_finds_nothing_wrong(stack, "recovery", "expiry")
             _say("the doctor finds nothing wrong")
-            eventually(lambda: _sweeps(stack) > 0, 75)
+            eventually(lambda: _sweeps(stack) > 0)
             _say("the schedule has called the sweep")
             with Runtime(stack, folder / "build", folder, elsewhere) as runtime:
                 requests_become_runs_that_finish(stack, "by-runtime")

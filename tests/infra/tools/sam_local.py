@@ -223,7 +223,7 @@ def _aws(engine_client: docker.DockerClient) -> Iterator[tuple[str, str]]:
         container.reload()
         network = container.attrs["NetworkSettings"]
         endpoint = f"http://127.0.0.1:{network['Ports'][f'{_PORT}/tcp'][0]['HostPort']}"
-        eventually(lambda: _answers(endpoint), 30)
+        eventually(lambda: _answers(endpoint))
         yield endpoint, network["IPAddress"]
     finally:
         container.remove(force=True)

@@ -71,7 +71,7 @@ def test_who_gets_busy_leaves_the_watch_over_what_is_delayed_to_another() -> Non
     try:
         queues.wake([Wake("later")], 1)
         queues.wake([Wake("now")])
-        eventually(lambda: len(seen) == 2, seconds=20)
+        eventually(lambda: len(seen) == 2)
     finally:
         gate.set()
         ended(loops)

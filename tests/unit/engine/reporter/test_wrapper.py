@@ -246,7 +246,7 @@ def test_no_heartbeat_outlives_its_command(stack: Stack, tmp_path: Path) -> None
     for command in (["true"], ["no-such-command"], ["sh", "-c", "exit 3"]) * 5:
         more = {"MARK": mark, "PUSH_DISPATCH_REPORT_SECONDS": "3600"}
         Job("sh", stack.url, tmp_path, command, **more).end()
-    eventually(lambda: _alive(mark) == [], 10)
+    eventually(lambda: _alive(mark) == [])
 
 
 @pytest.mark.skipif(not shutil.which("wget"), reason="needs wget")
