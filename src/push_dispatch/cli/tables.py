@@ -139,6 +139,7 @@ def show_run(run: View) -> None:
             ("state", state(run["state"])),
             ("reason", run["reason"]),
             ("message", run["message"]),
+            ("next try", _when(run["next_try_at"])),
             ("due", _when(run["scheduled_time"])),
             ("submitted", _when(run["submitted_at"])),
             ("ended", _when(run["ended_at"])),

@@ -160,7 +160,14 @@ def close(
     current = run.current
     if current is None:  # pragma: no cover - callers have checked
         return run
-    closed = replace(current, ended_at=at, reason=reason, message=message, exit_code=exit_code)
+    closed = replace(
+        current,
+        ended_at=at,
+        reason=reason,
+        message=message,
+        exit_code=exit_code,
+        next_try_at=None,
+    )
     return with_attempt(run, closed)
 
 

@@ -52,7 +52,11 @@ class Hold:
     unsent: bool
     #: What it waits for: a token of kind `wait`.
     reason: str | None = None
+    #: The platform's own words, without secrets.
     message: str | None = None
+    #: Pushes that have failed, and when the next one is due.
+    tries: int = 0
+    next_try_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,8 +149,10 @@ def _claim(run: Run, event: Claim, now: int) -> Run:
             claim=event.claim,
             lease_until=event.lease_until,
             sent_at=now if unsent else current.sent_at,
+            next_try_at=None,
         )
-        return replace(with_attempt(run, taken), reason=None, message=None)
+        # Why it was put off stays until the platform has answered: this try may take a while.
+        return with_attempt(run, taken)
     return run
 
 
@@ -159,7 +161,13 @@ def _hold(run: Run, event: Hold, _now: int) -> Run:
     if current is None or not _may_be_unsent(run, event.attempt) or current.claim != event.claim:
         return run
     sent_at = 0 if event.unsent else current.sent_at
-    held = replace(current, lease_until=event.lease_until, sent_at=sent_at)
+    held = replace(
+        current,
+        lease_until=event.lease_until,
+        sent_at=sent_at,
+        tries=event.tries,
+        next_try_at=event.next_try_at,
+    )
     return replace(with_attempt(run, held), reason=event.reason, message=event.message)
 
 
@@ -167,8 +175,7 @@ def _pushed(run: Run, event: Pushed, now: int) -> Run:
     current = run.current
     if current is None or not _is_current(run, event.attempt) or current.handle is not None:
         return run
-    started = replace(current, handle=event.handle, pushed_at=now, seen_at=now)
-    return replace(with_attempt(run, started), reason=None, message=None)
+    return _accepted(run, replace(current, handle=event.handle, pushed_at=now, seen_at=now))
 
 
 def _fall_back(run: Run, event: FallBack, _now: int) -> Run:
@@ -184,8 +191,10 @@ def _fall_back(run: Run, event: FallBack, _now: int) -> Run:
         template=event.template,
         tried=(*current.tried, event.why),
         sent_at=0,
+        tries=0,
+        next_try_at=None,
     )
-    return with_attempt(run, moved)
+    return replace(with_attempt(run, moved), reason=None, message=None)
 
 
 def _give_back(run: Run, event: GiveBack, now: int) -> Run:
@@ -235,13 +244,13 @@ def _observe(run: Run, event: Observe, now: int) -> Run:
         case Status.UNKNOWN:
             return run
         case Status.STARTING:
-            return with_attempt(run, _noted(current, seen, now))
+            return _accepted(run, _noted(current, seen, now))
         case Status.RUNNING:
             state = RunState.RUNNING if run.state is RunState.PENDING else run.state
             noted = _noted(current, seen, now)
             if noted.started_at is None:
                 noted = replace(noted, started_at=now, started_seen=True, seen_at=now)
-            return replace(with_attempt(run, noted), state=state)
+            return replace(_accepted(run, noted), state=state)
         case Status.ENDED | Status.LOST:
             return ended(with_attempt(run, _noted(current, seen, now)), seen, now)
 
@@ -309,6 +318,12 @@ def _is_current(run: Run, attempt: int) -> bool:
 def _may_be_unsent(run: Run, attempt: int) -> bool:
     """A handle proves that it was started, whatever another push of it was told."""
     return _is_current(run, attempt) and run.current is not None and run.current.handle is None
+
+
+def _accepted(run: Run, attempt: Attempt) -> Run:
+    """The platform has the attempt: why it was put off before does not matter any more."""
+    attempt = replace(attempt, next_try_at=None) if attempt.next_try_at is not None else attempt
+    return replace(with_attempt(run, attempt), reason=None, message=None)
 
 
 def _is_old(current: Attempt, seen: Observation, now: int) -> bool:

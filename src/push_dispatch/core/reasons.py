@@ -87,6 +87,7 @@ class Reason(StrEnum):
     THROTTLED = _wait("throttled", "The platform takes no more starts for now: a rate or a quota is used up. One run a minute is tried, and the others follow once it starts.", "Nothing to do; ask for a higher quota, or set the pool's platform_rate below it, if it happens often.")
     ADMISSIBLE = _wait("admissible", "The run can start: it will be admitted by the next pass.", "Nothing to do; a pass takes about a second.")
     HANDING_OVER = _wait("handing_over", "The run holds a slot and is on its way to the platform.", "Nothing to do; it is sent again if this takes longer than a minute.")
+    PUSH_RETRY = _wait("push_retry", "The platform could not be reached, or has not confirmed the start: the push is repeated.", "See the message: if it cannot succeed, mend its cause, or push-dispatch run cancel ID")
     IMAGE_PULLING = _wait("image_pulling", "The engine is pulling the image.", "Nothing to do; pull large images ahead of time.")
     RETRY_BACKOFF = _wait("retry_backoff", "The last attempt ended; the next one starts after the back-off.", "Wait, or cancel the run.")
     # -- under way ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from push_dispatch.core.bounds import short
 from push_dispatch.core.errors import (
     Invalid,
     NoCapacity,
@@ -105,6 +106,11 @@ class Sending:
         """Whether a fault in code has met enough tries: where nothing was started, it ends."""
         return bool(self.message.fault) and self.message.tries >= _FAULTY_TRIES
 
+    def words(self, error: Exception) -> str:
+        """What an error says, with its class or reason, without secrets."""
+        kind = error.reason if isinstance(error, PushDispatchError) else type(error).__name__
+        return short(f"{kind}: {self.redactor.masked(error)}")
+
     def timed(self, call: str) -> AbstractContextManager[None]:
         """Measure a call of its platform."""
         return self.ports.timed(self.attempt.platform, call)
@@ -133,7 +139,8 @@ def wait(ports: Ports, run: Run, message: Push, gate: Gate, milliseconds: int) -
         text = "the platform refuses the pool's runs: this one was not sent"
         return _give_back(ports, run, message, claim, refused(text))
     if claim:
-        event = _hold(ports, message, claim, seconds, unsent=True, reason=reason)
+        why = run.message if run.reason == reason else None
+        event = _hold(ports, message, claim, seconds, unsent=True, reason=reason, why=why)
         transition(ports, run.pool, run.uuid, event, run=run)
         message = replace(message, claim=claim, uncertain=False)
     return later(ports, message, seconds, failed=False)
@@ -163,7 +170,7 @@ def unprepared(sending: Sending, error: Exception) -> Outcome:
     if message.tries >= _FAULTY_TRIES and (sending.fresh or sending.is_late):
         text = f"given up after {message.tries} tries: {sending.redactor.masked(error)}"
         return sending.reject(Reason.PUSH_FAILED, text)
-    return _try_again(sending, pause(message.tries))
+    return _try_again(sending, pause(message.tries), sending.words(error))
 
 
 def fall_back(sending: Sending, error: Throttled | NoCapacity) -> Outcome:
@@ -200,7 +207,8 @@ def failed(sending: Sending, error: Exception) -> Outcome:
         case Throttled() if not sending.fresh:
             # An earlier request may have started it, and is no nearer to being found.
             gate.failed()
-            return _try_again(sending, error.after_seconds or pause(sending.message.tries))
+            seconds = error.after_seconds or pause(sending.message.tries)
+            return _try_again(sending, seconds, sending.words(error))
         case NoCapacity() if gate.following is not None and not sending.run.stop:
             gate.failed()
             return fall_back(sending, error)
@@ -227,7 +235,7 @@ def _refused(sending: Sending, error: Throttled | NoCapacity) -> Outcome:
     seconds = gate.refused(error) / 1000
     if sending.fresh and _may_hold(ports, ports.store.pool(run.pool), message, seconds):
         reason = Reason.THROTTLED if isinstance(error, Throttled) else Reason.NO_ROOM
-        return _try_again(sending, seconds, reason=reason, why=masked.message)
+        return _try_again(sending, seconds, masked.message, reason=reason)
     if gate.following is not None and not run.stop:
         return fall_back(sending, error)
     ports.messages.wake([Wake(run.pool)], math.ceil(seconds))
@@ -242,7 +250,8 @@ def _uncertain(sending: Sending, error: Exception) -> Outcome:
         reason = error.reason if isinstance(error, Uncertain) else Reason.PUSH_FAILED
         return sending.reject(reason, sending.redactor.masked(error))
     message = replace(sending.message, fault=_fault(sending, error))
-    return _try_again(replace(sending, fresh=False, message=message), pause(message.tries))
+    again = replace(sending, fresh=False, message=message)
+    return _try_again(again, pause(message.tries), sending.words(error))
 
 
 def _fault(sending: Sending, error: Exception) -> str:
@@ -255,16 +264,17 @@ def _fault(sending: Sending, error: Exception) -> str:
 
 
 def _try_again(
-    sending: Sending, seconds: float, *, reason: str | None = None, why: str | None = None
+    sending: Sending, seconds: float, why: str, *, reason: str = Reason.PUSH_RETRY
 ) -> Outcome:
-    """The same claim goes on after a pause. With a `reason` it only waits, and has not failed."""
-    ports, message, claim = sending.ports, sending.message, sending.attempt.claim
-    if reason is not None or seconds > LEASE_SECONDS:
-        sending.advance(
-            _hold(ports, message, claim, seconds, unsent=sending.fresh, reason=reason, why=why)
-        )
-    again = replace(message, claim=claim, uncertain=not sending.fresh)
-    return later(ports, again, seconds, failed=reason is None)
+    """The same claim goes on after a pause, and the run says why. With another `reason` it only
+    waits, and has not failed."""
+    ports, claim = sending.ports, sending.attempt.claim
+    tries = sending.message.tries + (reason == Reason.PUSH_RETRY)
+    again = replace(sending.message, claim=claim, uncertain=not sending.fresh, tries=tries)
+    sending.advance(
+        _hold(ports, again, claim, seconds, unsent=sending.fresh, reason=reason, why=why)
+    )
+    return later(ports, again, seconds, failed=False)
 
 
 def _may_hold(ports: Ports, pool: Pool | None, message: Push, seconds: float) -> bool:
@@ -280,12 +290,13 @@ def _hold(
     seconds: float,
     *,
     unsent: bool,
-    reason: str | None = None,
-    why: str | None = None,
+    reason: str,
+    why: str | None,
 ) -> Hold:
     """Sleep under a claim. The lease covers the pause: an order that sleeps is not sent twice."""
     until = ports.clock() + int((seconds + LEASE_SECONDS) * 1000)
-    return Hold(message.attempt, claim, until, unsent, reason, why)
+    next_try = until - LEASE_SECONDS * 1000
+    return Hold(message.attempt, claim, until, unsent, reason, why, message.tries, next_try)
 
 
 def _give_back(

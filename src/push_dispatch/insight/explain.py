@@ -61,6 +61,9 @@ class Explanation:
     holders: tuple[Holder, ...] = ()
     #: When it will start if runs take as long as the pool's last ones did; None if nobody can say.
     estimated_start: int | None = None
+    #: When a push that is put off is repeated, or when the pool's next run tries a platform that
+    #: has no room.
+    next_try_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def explain(ports: Ports, run_id: str) -> Explanation:
         ahead=_ahead(snapshot, place, now),
         holders=_holders(snapshot, place, reason, now),
         estimated_start=_estimate(ports, snapshot, place, reason, now),
+        next_try_at=_next_try(snapshot, reason),
     )
 
 
@@ -131,7 +135,15 @@ def _settled(run: Run, reason: str = "") -> Explanation:
     current = run.current
     waits = current.message if current and not run.state.ended else None
     sentence = f"{about.sentence} It reports: {waits}" if waits else about.sentence
-    return Explanation(run, reason, sentence, _filled_in(about.remedy, run))
+    put_off = current if current and current.next_try_at is not None else None
+    return Explanation(
+        run,
+        reason,
+        sentence,
+        _filled_in(about.remedy, run),
+        numbers={"failed pushes": put_off.tries} if put_off and put_off.tries else {},
+        next_try_at=put_off.next_try_at if put_off else None,
+    )
 
 
 # -- the numbers behind a reason --------------------------------------------------------------
@@ -177,6 +189,11 @@ def _refusal_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, in
     if circuit.refusals:
         numbers["seconds until a run tries"] = max(0, -((now - circuit.next_at) // 1000))
     return numbers
+
+
+def _next_try(snapshot: Snapshot, reason: str) -> int | None:
+    refused = reason in (Reason.NO_ROOM, Reason.THROTTLED)
+    return snapshot.circuit.next_at if refused and snapshot.circuit.refusals else None
 
 
 def _rate_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int | float]:

@@ -92,6 +92,7 @@ def run_view(run: Run, reason: str | None) -> dict[str, Any]:
         "state": run.state.value,
         "reason": reason,
         "message": run.message,
+        "next_try_at": iso(_next_try(run)),
         "scheduled_time": iso(run.due),
         "submitted_at": iso(run.submitted_at),
         "ended_at": iso(run.ended_at),
@@ -125,6 +126,7 @@ def explanation_view(found: Explanation) -> dict[str, Any]:
         "ahead": found.ahead,
         "holders": [_holder(found.run.pool, holder) for holder in found.holders],
         "estimated_start": iso(found.estimated_start),
+        "next_try_at": iso(found.next_try_at),
     }
 
 
@@ -151,12 +153,18 @@ def pool_explanation_view(found: PoolExplanation) -> dict[str, Any]:
     }
 
 
+def _next_try(run: Run) -> int | None:
+    """When a push that is put off is repeated."""
+    return None if run.current is None else run.current.next_try_at
+
+
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
         "platform": attempt.platform,
         "type": attempt.type or None,
         "handle": attempt.handle,
+        "failed_pushes": attempt.tries,
         "exit_code": attempt.exit_code,
         "reason": attempt.reason,
         "message": attempt.message,

@@ -218,6 +218,8 @@ _ATTEMPT: Mapping[str, str] = {
     "sent_at": "time?",
     "lease_until": "time",
     "claim": "text",
+    "tries": "number",
+    "next_try_at": "time?",
     "handle": "text?",
     "pushed_at": "time?",
     "started_at": "time?",

@@ -112,7 +112,8 @@ function reason(run, why) {
   if (why) {
     const start = why.estimated_start ? ` Expected to start ${clock(why.estimated_start, true)}.` : '';
     const ahead = why.ahead ? ` ${why.ahead} ahead.` : '';
-    $('d-why').replaceChildren(h('p', null, why.sentence + ahead + start, ' ', h('code', null, why.reason)), why.message && h('p', { class: 'mut' }, why.message) || '', h('p', { class: 'remedy' }, why.remedy));
+    const next = why.next_try_at ? ` Next try ${clock(why.next_try_at, true)}.` : '';
+    $('d-why').replaceChildren(h('p', null, why.sentence + ahead + start + next, ' ', h('code', null, why.reason)), why.message && h('p', { class: 'mut' }, why.message) || '', h('p', { class: 'remedy' }, why.remedy));
     return;
   }
   const about = S.reasons.get(run.reason);

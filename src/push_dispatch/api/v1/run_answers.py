@@ -31,6 +31,7 @@ class Attempt(Answer, frozen=True):
     platform: str
     type: str | None
     handle: str | None
+    failed_pushes: int
     exit_code: int | None
     reason: str | None
     message: str | None
@@ -52,6 +53,7 @@ class Run(Answer, frozen=True):
     state: RunState
     reason: str | None
     message: str | None
+    next_try_at: datetime | None
     scheduled_time: datetime
     submitted_at: datetime
     ended_at: datetime | None
@@ -159,6 +161,7 @@ class Explanation(Answer, frozen=True):
     ahead: int | None
     holders: list[Holder]
     estimated_start: datetime | None
+    next_try_at: datetime | None
 
 
 class Rendered(Answer, frozen=True):

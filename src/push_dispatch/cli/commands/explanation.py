@@ -38,6 +38,7 @@ def show_explanation(ports: Ports, found: Explanation, *, as_json: bool) -> None
             ("runs ahead", None if found.ahead is None else str(found.ahead)),
             ("estimated start", _when(found.estimated_start, now)),
             ("message", run.message),
+            ("next try", _when(found.next_try_at, now)),
             ("what to do", found.remedy),
         ]
     )

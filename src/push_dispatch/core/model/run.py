@@ -107,6 +107,10 @@ class Attempt:
     lease_until: int = 0
     #: Who claimed it: lets the same push go on, and a lost reply be recognised.
     claim: str = ""
+    #: Pushes of it that failed without an answer that counts.
+    tries: int = 0
+    #: When it is pushed again; None unless it is put off.
+    next_try_at: int | None = None
     handle: str | None = None
     pushed_at: int | None = None
     started_at: int | None = None
