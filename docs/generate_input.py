@@ -95,6 +95,30 @@ def _takes(value: Mapping[str, Any]) -> str:
     return text
 
 
+_ABOUT_COMMANDS = """\
+# All commands and options
+
+What `--help` prints. [The command line](cli.md) has what holds for all of them: how runs are named,
+exit codes, output, which backend is meant. Every command that talks to a system also takes `--json`
+(prints JSON, errors too), `--quiet` (does not name the backend), and the backend's `--local NAME`,
+`--profile STR` and `--region STR`.
+"""
+
+
+def commands() -> Iterator[str]:
+    """`reference/commands.md`."""
+    from push_dispatch.cli.app import app  # noqa: PLC0415 - loads every command
+
+    yield from (*_ABOUT_COMMANDS.splitlines(), "")
+    text = app.generate_docs(heading_level=1)
+    text = text[text.index("\n## push-dispatch ") :]
+    text = re.sub(r", --no-[\w-]+(?=[`,])| \*\[default: False\]\*", "", text)
+    text = re.sub(r"^\* `--(json|quiet)`: .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n\*\*Backend\*\*:\n.*?(?=\n#|\Z)", "", text, flags=re.DOTALL)
+    text = re.sub(r"\n\*\*Parameters\*\*:\n(?=\s*(?:#|\Z))", "", text)
+    yield from re.sub(r"\n{3,}", "\n\n", text).strip("\n").splitlines()
+
+
 _ABOUT_CLIENT = """\
 # The Python client: reference
 
@@ -200,6 +224,7 @@ def _cell(text: str) -> str:
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "reference/commands.md": commands,
     "reference/pools.md": pools_file,
     "reference/client.md": client,
     "reference/settings.md": settings,
