@@ -112,7 +112,9 @@ def commands() -> Iterator[str]:
     yield from (*_ABOUT_COMMANDS.splitlines(), "")
     text = app.generate_docs(heading_level=1)
     text = text[text.index("\n## push-dispatch ") :]
-    text = re.sub(r", --no-[\w-]+(?=[`,])| \*\[default: False\]\*", "", text)
+    text = re.sub(
+        r", --(?:no|empty)-[\w-]+(?=[`,])| \*\[default: (?:False|\"\"|\(\))\]\*", "", text
+    )
     text = re.sub(r"^\* `--(json|quiet)`: .*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"\n\*\*Backend\*\*:\n.*?(?=\n#|\Z)", "", text, flags=re.DOTALL)
     text = re.sub(r"\n\*\*Parameters\*\*:\n(?=\s*(?:#|\Z))", "", text)

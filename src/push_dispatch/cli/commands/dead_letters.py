@@ -1,4 +1,4 @@
-"""`push-dispatch dead-letters`: what was given up, and how is it done after all?"""
+"""`push-dispatch dead-letters`: inspect dead-lettered messages, and redrive them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = App(name="dead-letters")
 
 @app.command
 def ls(*, common: Common = Common()) -> None:
-    """List the queues of what was given up, and that of requests that were refused."""
+    """List the queues of dead letters, and that of requests that were refused."""
     from push_dispatch.cli.tables import show_table
 
     found = _opened(common).queues()
@@ -76,7 +76,7 @@ def redrive(
     *,
     common: Common = Common(),
 ) -> int:
-    """Send what was given up where it came from: all of it, or that of one queue. Changes of the
+    """Send dead letters where they came from: all of them, or those of one queue. Changes of the
     table are read from its stream, for 24 hours, and handed to the function that failed.
 
     Refused requests are sent again only if their queue is named: correct first what was wrong.

@@ -29,7 +29,8 @@ def doctor(
         bool,
         Parameter(
             negative=(),
-            help="Read every run, give back slots that nobody holds, and put in line who was lost.",
+            help="Read every run, release slots that no run holds, and enqueue runs that wait and "
+            "are in no line.",
         ),
     ] = False,
     key_policy: Annotated[

@@ -46,7 +46,7 @@ app.command(
 app.command(
     "push_dispatch.cli.commands.bulk:cancel",
     name="cancel",
-    help="Stop runs, by id or by filter, whatever their state.",
+    help="Cancel runs, by id or by filter, in any state.",
 )
 app.command(
     "push_dispatch.cli.commands.bulk:retry",
@@ -128,7 +128,7 @@ def ls(
         int, Parameter(converter=whole, alias="-l", metavar="N", help="The newest N.")
     ] = 20,
     watch: Annotated[
-        bool, Parameter(alias="-w", help="Show them anew every two seconds, until Ctrl-C.")
+        bool, Parameter(alias="-w", help="Refresh the list every two seconds, until Ctrl-C.")
     ] = False,
     common: Common = Common(),
 ) -> None:
