@@ -25,7 +25,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PRECIOUS: $(ENVS)/%/.synced
-.PHONY: help demo cli test check fmt lock bench bundles docs clean
+.PHONY: help demo cli test check fmt lock bench audit bundles docs clean
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ lock: | $(UV_READY) ## Resolve the dependencies anew; ARGS=--upgrade takes the n
 
 bench: $(VENV)/.synced-dev ## Measure latency, throughput and cost; ARGS goes to the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+audit: $(VENV)/.synced-dev ## Search osv.dev for known vulnerabilities of what uv.lock names; needs the network
+	mkdir -p build
+	$(UV) export --quiet --frozen --no-emit-project --all-extras --no-dev > build/audited.txt
+	$(UV) tool run pip-audit==2.10.1 --requirement build/audited.txt --disable-pip --vulnerability-service osv $(ARGS)
 
 bundles: $(BUNDLES:%=bundle-%) ## Build the functions as zip files, for infra/terraform
 
