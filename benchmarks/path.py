@@ -29,6 +29,10 @@ def main() -> None:
         print(f"{'in all':32} {total[0]:3} calls {total[1]:3} WU {total[2]:5.1f} RU")
         print(f"{'mark':32} {MARK[0]:3} calls {MARK[1]:3} WU {MARK[2]:5.1f} RU")
         for count in (10, 100):
-            calls, writes, reads = map(sum, zip(*start(f"k{count}").steps(count).values(), strict=True))
-            print(f"k = {count:3}: {writes / count:.2f} WU, {reads / count:.2f} RU, {calls / count:.2f} calls a run")
+            calls, writes, reads = map(
+                sum, zip(*start(f"k{count}").steps(count).values(), strict=True)
+            )
+            print(
+                f"k = {count:3}: {writes / count:.2f} WU, {reads / count:.2f} RU, {calls / count:.2f} calls a run"
+            )
         print(f"mark for k = 10: {MARK_TEN} WU")

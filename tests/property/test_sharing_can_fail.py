@@ -13,6 +13,7 @@ from push_dispatch.core import (
     ageing,
     collision,
     debounce,
+    model,
     usage,
     waiting as counting,
 )
@@ -28,6 +29,7 @@ from tests.unit.engine import (
     test_debounce as debouncing,
     test_lanes as parked,
     test_replacing as replacing,
+    test_start_by as early,
     test_waiting as bounded,
 )
 
@@ -171,6 +173,41 @@ CLAUSES += [
         "if entry.run in gone",
         "if False",
         lambda: debouncing.test_a_lost_record_of_either_run_changes_nothing(Edge.TRAILING),
+    ),
+    (
+        model,
+        "Ready.standing",
+        "self.start_by is None",
+        "True",
+        lambda: early.test_a_run_of_the_future_waits_beside_the_line_and_comes_in_its_order(True),
+    ),
+    (
+        sweep,
+        "wake_due",
+        "_bring_into_line(ports, pool, entry)",
+        "pass",
+        lambda: early.test_a_run_of_the_future_waits_beside_the_line_and_comes_in_its_order(False),
+    ),
+    (
+        sweep,
+        "wake_due",
+        "entry.warns_at <= now",
+        "False",
+        early.test_it_is_warned_once_before_the_time,
+    ),
+    (
+        ageing,
+        "_aged",
+        "accumulate((entry.counts_from + later for entry in reversed(line)), min)",
+        "(entry.placed + later for entry in reversed(line))",
+        early.test_with_ageing_it_takes_no_turn_of_another_queue,
+    ),
+    (
+        collide,
+        "settle_collisions",
+        "e.start_by is not None",
+        "False",
+        lambda: early.test_a_run_of_the_future_waits_beside_the_line_and_comes_in_its_order(True),
     ),
     (
         counting,

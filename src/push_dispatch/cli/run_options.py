@@ -69,6 +69,13 @@ class Wanted:
     start_within: Annotated[
         str | None, Parameter(metavar="DURATION", help="Do not start it later than that.")
     ] = None
+    start_by: Annotated[
+        str | None,
+        Parameter(
+            metavar="DURATION",
+            help="It should start within so long: those of its queue that should earlier go first.",
+        ),
+    ] = None
     tag: Annotated[tuple[str, ...], Parameter(help="May be repeated.")] = ()
     name: Annotated[str | None, Parameter(help="For people.")] = None
     concurrency_key: Annotated[str | None, Parameter(help="Counts against the limit per key.")] = (
@@ -115,6 +122,7 @@ def fields_of(ports: Ports, wanted: Wanted, command: tuple[str, ...]) -> dict[st
         "retry_delay_seconds": _seconds(wanted.retry_delay, "--retry-delay"),
         "timeout_seconds": _seconds(wanted.timeout, "--timeout"),
         "start_within": _seconds(wanted.start_within, "--start-within"),
+        "start_by_seconds": _seconds(wanted.start_by, "--start-by"),
         "tags": wanted.tag or None,
         "name": wanted.name,
         "concurrency_key": wanted.concurrency_key,

@@ -32,6 +32,7 @@ _SAME = (
     "queue",
     "name",
     "start_within",
+    "start_by_seconds",
     "timeout_seconds",
     "retries",
     "crash_retries",

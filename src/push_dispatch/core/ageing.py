@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from itertools import accumulate, count
 
 from push_dispatch.core.model import Pool, Queue, Ready
 
@@ -48,15 +48,16 @@ def passed_until(pool: Pool, entry: Ready) -> dict[str, int]:
         return {}
     own = names.index(entry.queue)
     step = pool.ageing_seconds * 1000
-    return {name: entry.placed + (own - rank) * step for rank, name in enumerate(names[:own])}
+    return {name: entry.counts_from + (own - rank) * step for rank, name in enumerate(names[:own])}
 
 
 def _aged(
     queue: Queue, rank: int, line: Sequence[Ready], later: int
 ) -> Iterator[tuple[int, int, int, Queue, Ready | None]]:
-    numbers, at = count(), 0
-    for entry in line:
-        # A line is in its own order already: a place never counts as earlier than the one before.
-        at = max(at, entry.placed + later)
+    # A line is in its own order already: a place counts from when the first is due that stands
+    # there or behind it, so that whoever should start early takes no turn of another queue.
+    times = [*accumulate((entry.counts_from + later for entry in reversed(line)), min)][::-1]
+    numbers = count()
+    for at, entry in zip(times, line, strict=True):
         yield at, rank, next(numbers), queue, entry
-    yield at, rank, next(numbers), queue, None
+    yield times[-1] if times else 0, rank, next(numbers), queue, None

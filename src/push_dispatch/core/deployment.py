@@ -65,6 +65,7 @@ class Deployment:
     retry_delay_seconds: int = 10
     timeout_seconds: int | None = None
     start_within: int | None = None
+    start_by_seconds: int | None = None
     concurrency_key: str = ""
     #: Slots that its runs may hold at once.
     limit: int | None = None

@@ -22,6 +22,7 @@ __all__ = [
     "Reject",
     "Stop",
     "TimeOut",
+    "Warn",
 ]
 
 
@@ -161,6 +162,11 @@ class Boost:
     by: int
 
 
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """The time by which the run should start is near, and it waits."""
+
+
 Event = (
     Claim
     | Hold
@@ -175,4 +181,5 @@ Event = (
     | Move
     | Claims
     | Boost
+    | Warn
 )

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from push_dispatch.core.model import MAX_SLOTS, Holder, Pool, Queue, Ready
+from push_dispatch.core.model import MAX_SLOTS, NOT_DUE_LANE, Holder, Pool, Queue, Ready
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.usage import Used, scope_of, slot_name
 
@@ -26,6 +26,7 @@ _KEY, _DEPLOYMENT, _NAMED = "k", "d", "l"
 def in_any_lane(ready: Ready, *, lanes: bool = True) -> list[Ready]:
     """The place in the line, and, with `lanes`, in each of those in which the run may wait."""
     others = [_digest(kind, name) for kind, name in _names(ready)] if lanes else []
+    others += [NOT_DUE_LANE] if lanes and ready.start_by is not None else []
     return [replace(ready, lane=lane) for lane in ("", *others)]
 
 

@@ -27,6 +27,7 @@ from push_dispatch.core.events import (
     Reject,
     Stop,
     TimeOut,
+    Warn,
 )
 from push_dispatch.core.model import Attempt, Observation, Run, RunState, Status
 from push_dispatch.core.reasons import Reason
@@ -58,6 +59,7 @@ TRANSITIONS: Mapping[RunState, Mapping[type[Any], frozenset[RunState]]] = {
         Move: frozenset({_S.SCHEDULED}),
         Claims: frozenset({_S.SCHEDULED}),
         Boost: frozenset({_S.SCHEDULED}),
+        Warn: frozenset({_S.SCHEDULED}),
     },
     _S.PENDING: {
         Claim: frozenset({_S.PENDING}),
@@ -291,6 +293,10 @@ def _boost(run: Run, event: Boost, _now: int) -> Run:
     return replace(run, boost=max(0, min(run.due, event.by)))
 
 
+def _warn(run: Run, _event: Warn, now: int) -> Run:
+    return run if run.warned_at is not None else replace(run, warned_at=now)
+
+
 _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
     Claim: _claim,
     Hold: _hold,
@@ -305,6 +311,7 @@ _STEPS: Mapping[type[Any], Callable[[Run, Any, int], Run]] = {
     Move: _move,
     Claims: _claims,
     Boost: _boost,
+    Warn: _warn,
 }
 
 

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     PUSH_RETRY = _wait("push_retry", "The platform could not be reached, or has not confirmed the start: the push is repeated.", "See the message: if it cannot succeed, mend its cause, or push-dispatch run cancel ID")
     IMAGE_PULLING = _wait("image_pulling", "The engine is pulling the image.", "Nothing to do; pull large images ahead of time.")
     RETRY_BACKOFF = _wait("retry_backoff", "The last attempt ended; the next one starts after the back-off.", "Wait, or cancel the run.")
+    START_BY_AT_RISK = _wait("start_by_at_risk", "The run waits, and the time by which it should start is less than two minutes away.", "push-dispatch run explain ID says what it waits for; push-dispatch run boost ID serves it before the others of its queue.")
     # -- under way ----------------------------------------------------------------------------
     STARTING = _state("starting", "The platform accepted the request to start the run.", "Wait; see the platform's own console if it takes long.")
     RUNNING = _state("running", "The run is running.", "push-dispatch run logs ID")

@@ -16,7 +16,7 @@ from uuid import UUID
 from push_dispatch.core import bounds
 from push_dispatch.core.bounds import LARGEST, LAST_TIME
 from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Edge, Run
+from push_dispatch.core.model import DEFAULT_QUEUE, MAX_START_BY_SECONDS, Collision, Edge, Run
 from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class Request:
     at: int | None = None
     #: Seconds after the due time within which the run must start.
     start_within: int | None = None
+    #: Seconds after the due time by which it should start: those of its queue that should start
+    #: earlier go first.
+    start_by_seconds: int | None = None
     timeout_seconds: int | None = None
     retries: int = 0
     crash_retries: int = 0
@@ -93,6 +96,7 @@ def run_of(request: Request, *, now: int, order: str) -> Run:
         submitted_at=now,
         order=order,
         expires=_expiry(due, request.start_within),
+        start_by=_expiry(due, request.start_by_seconds),
     )
 
 
@@ -138,6 +142,12 @@ def _check_numbers(request: Request) -> None:
     ):
         if value is not None and not (type(value) is int and least <= value <= LARGEST):
             raise Invalid(f"{name} {value} is not valid: an integer from {least} to {LARGEST}")
+    latest = request.start_by_seconds
+    if latest is not None and not (type(latest) is int and 1 <= latest <= MAX_START_BY_SECONDS):
+        raise Invalid(
+            f"start_by_seconds {latest} is not valid: an integer from 1 to {MAX_START_BY_SECONDS}, "
+            "7 days"
+        )
 
 
 def _check_texts(request: Request) -> None:

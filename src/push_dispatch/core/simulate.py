@@ -94,6 +94,14 @@ def simulate(
 _NEVER = 1 << 62
 
 
+def _start_by(arrival: Arrival) -> int | None:
+    """As long after it comes as after it is due; that of a run that waits already stays."""
+    ready = arrival.ready
+    if ready.start_by is None or ready.run:
+        return ready.start_by
+    return arrival.at + ready.start_by - ready.due
+
+
 @dataclass(slots=True)
 class _World:
     pool: Pool
@@ -121,11 +129,12 @@ class _World:
             arrival.ready,
             run=arrival.ready.run or f"#{number}",
             due=arrival.at,
+            start_by=_start_by(arrival),
             order=f"{number:012d}",
             refused_at=0,
             blames=0,
             # As far ahead of its line as it is.
-            boost=arrival.at - arrival.ready.placed if arrival.ready.boost else 0,
+            boost=arrival.at - arrival.ready.counts_from if arrival.ready.boost else 0,
         )
 
     def arrive(self, arrival: Arrival, number: int) -> Iterator[Simulated]:
@@ -215,6 +224,8 @@ class Report:
     #: Mean number of slots held, and the highest.
     occupancy_mean: float
     occupancy_max: int
+    #: Runs that started later than they should have.
+    late: int = 0
 
 
 def summarize(results: Sequence[Simulated]) -> list[Report]:
@@ -237,7 +248,13 @@ def _report(name: str, results: Sequence[Simulated]) -> Report:
         wait_max=waits[-1] if waits else 0.0,
         occupancy_mean=mean,
         occupancy_max=most,
+        late=sum(map(_is_late, results)),
     )
+
+
+def _is_late(result: Simulated) -> bool:
+    start_by = _start_by(result.arrival)
+    return start_by is not None and (result.started is None or result.started > start_by)
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float]:

@@ -45,6 +45,8 @@ def settle_collisions(ports: Ports, pool: Pool, hints: Hints) -> int:
         transition(ports, pool.name, run.uuid, Expire(superseded[run.uuid]), run=run)
     cancelled = {*superseded, *(entry.run for entry in gone)}
     stop_replaced(ports, pool, ledger, [e for e in places if e.run not in cancelled])
+    # Who is due now, and has waited beside the line, stands in it from here on.
+    hints.waiting += [e for e in places if e.run in hints.due and e.start_by is not None]
     hints.waiting = [entry for entry in hints.waiting if entry.run not in cancelled]
     return len(cancelled)
 

@@ -159,7 +159,8 @@ def wake_when_due(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
     now = ports.clock()
     seconds: dict[int, list[str]] = defaultdict(list)
     for entry in entries:
-        named = [entry.run] if entry.collision is not Collision.ENQUEUE else []
+        concerned = entry.collision is not Collision.ENQUEUE or entry.start_by is not None
+        named = [entry.run] if concerned else []
         seconds[-((now - entry.due) // 1000)] += named
     for delay, runs in sorted(seconds.items()):
         parts = [runs[at : at + BATCH] for at in range(0, len(runs), BATCH)] or [[]]

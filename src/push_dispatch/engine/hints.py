@@ -27,7 +27,7 @@ class Hints:
     gone: list[Ready] = field(default_factory=list)
     #: Runs that were asked to stop while they hold a slot.
     stopping: list[Run] = field(default_factory=list)
-    #: Runs that have become due and are cancelled if their deployment runs already.
+    #: Runs that have become due, and collide with others or should start by a time.
     due: set[str] = field(default_factory=set)
     #: Runs that have ended or left their place: others of their keys may start.
     touched: list[Ready] = field(default_factory=list)

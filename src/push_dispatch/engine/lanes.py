@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from push_dispatch.core.lanes import full_lane, room_in
-from push_dispatch.core.model import Holder, Ledger, Pool, Ready
+from push_dispatch.core.model import NOT_DUE_LANE, Holder, Ledger, Pool, Ready
 from push_dispatch.core.usage import Used
 from push_dispatch.engine.snapshot import BATCH
+from push_dispatch.engine.transition import move
 from push_dispatch.ports import Ports
 
 __all__ = [
@@ -151,5 +152,8 @@ def heads_of_lanes(ports: Ports, pool: Pool, after: str) -> list[Ready]:
 def unpark_queue(ports: Ports, pool: str, queue: str) -> None:
     """Move everything that is parked in a queue back into its line: the queue goes."""
     while entries := ports.store.line(pool, queue, BATCH, lane=""):
-        ports.store.enqueue(pool, [replace(entry, lane="") for entry in entries], ports.clock())
-        ports.store.dequeue(pool, entries)
+        # Who is not due stays out of any line.
+        move(ports, pool, [entry for entry in entries if entry.lane == NOT_DUE_LANE])
+        parked = [entry for entry in entries if entry.lane != NOT_DUE_LANE]
+        ports.store.enqueue(pool, [replace(entry, lane="") for entry in parked], ports.clock())
+        ports.store.dequeue(pool, parked)

@@ -28,7 +28,8 @@ def boost(ports: Ports, run_id: str, by: int | None = None) -> Run:
     if not ahead:
         return run
     target = ahead[0] if by is None else ahead[-min(by, len(ahead))]
-    return _placed(ports, run, Boost(run.due - (target.placed - 1)))
+    unboosted = Ready.of(run).placed + run.boost
+    return _placed(ports, run, Boost(unboosted - (target.placed - 1)))
 
 
 def move_to(ports: Ports, run_id: str, queue: str) -> Run:

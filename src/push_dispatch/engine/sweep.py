@@ -10,12 +10,12 @@ import logging
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import NotFound, PushDispatchError
-from push_dispatch.core.events import Expire, TimeOut
-from push_dispatch.core.model import Attempt, Holder, Pool, Ready, Run, RunState
+from push_dispatch.core.events import Expire, TimeOut, Warn
+from push_dispatch.core.model import NOT_DUE_LANE, Attempt, Holder, Pool, Ready, Run, RunState
 from push_dispatch.core.waiting import has_bounds
 from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import (
@@ -67,6 +67,8 @@ class Swept:
     #: Runs that were in no line although they waited: the record of them was lost.
     enqueued_late: int = 0
     expired: int = 0
+    #: Runs that wait although the time by which they should start is near.
+    at_risk: int = 0
     failed: list[str] = field(default_factory=list)
     #: Pools that the time did not suffice for: the next sweep begins with the first of them.
     left: list[str] = field(default_factory=list)
@@ -113,7 +115,9 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     late = audit(ports, name)
     swept.enqueued_late += late
     move_retired(ports, pool, swept)
+    warned = -swept.at_risk
     wake_due(ports, pool, held, swept)
+    warned += swept.at_risk
     # Where one begins differs from minute to minute: the names of lanes are digests.
     after = digest_of({"at": ports.clock() // 60_000})
     if pool.laned or has_lanes(pool):
@@ -121,7 +125,9 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     if has_bounds(pool):
         tidy_seats(ports, pool, after)
     passed = dispatch(ports, name, hints, thorough=True)
-    measure(ports, name, passed, {"SlotDrift": drifted, "EnqueuedLate": late})
+    measure(
+        ports, name, passed, {"SlotDrift": drifted, "EnqueuedLate": late, "StartsAtRisk": warned}
+    )
 
 
 def settle_ended(held: Sequence[tuple[Holder, Run | None]], now: int) -> tuple[Hints, int]:
@@ -224,13 +230,36 @@ def wake_due(
     wake_when_due(ports, pool.name, [entry for entry in ticks if entry.due > now])
     for entry in ticks:
         if entry.due > now:
-            ports.store.ticked(pool.name, entry, entry.expires)
             swept.woken += 1
-        elif entry.expires is None:
+            if entry.lane != NOT_DUE_LANE:
+                ports.store.ticked(pool.name, entry, entry.expires)
+        elif entry.lane == NOT_DUE_LANE:
+            _bring_into_line(ports, pool, entry)
+        elif entry.expires is not None and entry.expires <= now:
+            if entry.slot not in slots:
+                _expire(ports, pool, entry)
+                swept.expired += 1
+        elif entry.warns_at is not None and entry.warns_at <= now:
+            swept.at_risk += _warn(ports, pool, entry, held=entry.slot in slots)
+        elif entry.expires is None and entry.warns_at is None:
             ports.store.ticked(pool.name, entry, None)
-        elif entry.expires <= now and entry.slot not in slots:
-            _expire(ports, pool, entry)
-            swept.expired += 1
+
+
+def _bring_into_line(ports: Ports, pool: Pool, entry: Ready) -> None:
+    """Whose wake-up was lost."""
+    in_line = replace(entry, lane="", also_in=NOT_DUE_LANE)
+    ports.store.enqueue(pool.name, [in_line], ports.clock())
+    ports.store.ticked(pool.name, entry, None)
+
+
+def _warn(ports: Ports, pool: Pool, entry: Ready, *, held: bool) -> bool:
+    """Say of a run that waits that it may start too late: once."""
+    run = None if held else ports.store.run(pool.name, entry.run)
+    waits = run is not None and run.waits_for(entry.attempt) and run.warned_at is None
+    if run is not None and waits:
+        transition(ports, pool.name, entry.run, Warn(), run=run)
+    ports.store.ticked(pool.name, entry, entry.expires)
+    return waits
 
 
 def measure(ports: Ports, name: str, passed: Passed, repaired: Mapping[str, int]) -> None:

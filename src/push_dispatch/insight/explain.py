@@ -29,6 +29,7 @@ from push_dispatch.insight.estimate import durations_of, expected_arrivals, expe
 from push_dispatch.insight.sharing import (
     SHARING,
     ageing_numbers,
+    deadline_numbers,
     sharing_holders,
     sharing_numbers,
 )
@@ -110,7 +111,9 @@ def explain(ports: Ports, run_id: str) -> Explanation:
         reason=reason,
         sentence=about.sentence,
         remedy=_filled_in(about.remedy, run),
-        numbers=_numbers(snapshot, place, reason, now) | ageing_numbers(snapshot, place, now),
+        numbers=_numbers(snapshot, place, reason, now)
+        | ageing_numbers(snapshot, place, now)
+        | deadline_numbers(place, now),
         ahead=_ahead(snapshot, place, now),
         holders=_holders(snapshot, place, reason, now),
         estimated_start=_estimate(ports, snapshot, place, reason, now),

@@ -47,6 +47,7 @@ _FIELDS = frozenset(
     {
         "at",
         "queue",
+        "start_by",
         "duration",
         "count",
         "every",
@@ -143,6 +144,7 @@ def _entry(number: int, entry: Any) -> Iterator[Arrival]:
         collision=_member(entry, "collision", Collision, where),
         debounce_seconds=int(_number(entry, "debounce", 0, where)) or None,
         debounce_edge=_member(entry, "debounce_edge", Edge, where),
+        start_by=int(1000 * _number(entry, "start_by", 0, where)) or None,
         keys=tuple((n, str(key)) for n, key in _object(entry, "limits", where).items()),
         weights=tuple((u, amount(w, f"{where}.weights.{u}")) for u, w in weights.items()),
         timeout_seconds=int(_number(entry, "timeout", 0, where)) or None,

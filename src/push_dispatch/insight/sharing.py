@@ -9,7 +9,7 @@ from push_dispatch.core.rates import started_within
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.usage import Used, scope_of, slot_name
 
-__all__ = ["SHARING", "ageing_numbers", "sharing_holders", "sharing_numbers"]
+__all__ = ["SHARING", "ageing_numbers", "deadline_numbers", "sharing_holders", "sharing_numbers"]
 
 #: The reasons that this module speaks of.
 SHARING = frozenset(
@@ -61,6 +61,15 @@ def ageing_numbers(snapshot: Snapshot, place: Ready, now: int) -> dict[str, int 
         f"seconds until no new run of queue {queue} goes first": max(0, -((now - at) // 1000))
         for queue, at in until.items()
     }
+
+
+def deadline_numbers(place: Ready, now: int) -> dict[str, int | float]:
+    """How long the run has until it should start; nothing if it has no such time."""
+    if place.start_by is None:
+        return {}
+    if place.start_by < now:
+        return {"seconds since it should have started": (now - place.start_by) // 1000}
+    return {"seconds until it should start": (place.start_by - now) // 1000}
 
 
 def _capacity_numbers(snapshot: Snapshot, used: Used, place: Ready) -> dict[str, int | float]:

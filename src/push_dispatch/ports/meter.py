@@ -108,6 +108,12 @@ METRICS: Mapping[str, Metric] = {
             of_system=True,
         ),
         Metric(
+            "StartsAtRisk",
+            "Count",
+            ("pool",),
+            "Runs that waited two minutes before the time by which they should start.",
+        ),
+        Metric(
             "SlotDrift",
             "Count",
             ("pool",),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from push_dispatch.core.bounds import short
+from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.store import Change
 
 __all__ = ["Numbered", "notification_of"]
@@ -23,14 +24,17 @@ _TAG_BYTES = 50_000
 
 
 def notification_of(change: Change) -> dict[str, Any] | None:
-    """The detail of the event, or None if the run's state and attempt are what they were."""
+    """The detail of the event, or None if the run's state and attempt are what they were, and
+    nothing was warned of."""
     before, after = change.before, change.after
     if after is None:
         return None
     was = (before.state, before.attempt) if before else None
-    if was == (after.state, after.attempt):
+    warned = before is not None and before.warned_at != after.warned_at
+    if was == (after.state, after.attempt) and not warned:
         return None
     attempt = after.current
+    reason = Reason.START_BY_AT_RISK if warned else after.reason
     return {
         "id": f"{after.id}/{after.rev}",
         "run": after.id,
@@ -41,13 +45,14 @@ def notification_of(change: Change) -> dict[str, Any] | None:
         "tags": _tags(after.tags),
         "from": before.state.value if before else None,
         "to": after.state.value,
-        "reason": short(after.reason) if after.reason else None,
+        "reason": short(reason) if reason else None,
         "message": short(after.message) if after.message else None,
         "attempt": after.attempt,
         "platform": attempt.platform if attempt else None,
         "handle": attempt.handle if attempt else None,
         "exit_code": attempt.exit_code if attempt else None,
         "due": _iso(after.due),
+        "start_by": _iso(after.start_by),
         "ended_at": _iso(after.ended_at),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from push_dispatch.core.model import Collision
+from push_dispatch.core.model import NOT_DUE_LANE, Collision, Edge
 from push_dispatch.ports.store import Store
 from tests.contract.store import values
 from tests.contract.store.suite import StoreSuite
@@ -29,6 +29,8 @@ class LineContract(StoreSuite):
             values.place(
                 next(ids),
                 attempt=70_000,
+                debounce_seconds=30,
+                debounce_edge=Edge.LEADING,
                 expires=NOW + 5,
                 concurrency_key="a # b é",
                 deployment="nightly",
@@ -47,6 +49,23 @@ class LineContract(StoreSuite):
         ]
         store.enqueue(pool, places, NOW)
         assert store.line(pool, "default", 10) == places
+
+    def test_who_should_start_earlier_goes_first_and_who_is_not_due_waits_beside(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        plain, late, soon = (
+            values.place(next(ids), start_by=at) for at in (None, NOW + 9000, NOW + 5000)
+        )
+        later = values.place(next(ids), due=NOW + 9, start_by=NOW + 100)
+        store.enqueue(pool, [plain, late, soon, later], NOW)
+        assert store.line(pool, "default", 10, due=NOW) == [soon, late, plain]
+        [beside] = store.line(pool, "default", 10, lane="")
+        assert (beside, beside.lane) == (later, NOT_DUE_LANE)
+        assert store.in_line(pool, [later, soon]) == {later, soon}
+        store.enqueue(pool, [later], NOW + 9)
+        assert store.line(pool, "default", 1) == [later]
+        store.dequeue(pool, [later, soon, late, plain])
+        assert store.line(pool, "default", 10) == store.line(pool, "default", 10, lane="") == []
 
     def test_one_that_was_boosted_goes_before_those_that_are_due_earlier(
         self, store: Store, pool: str, ids: Iterator[str]

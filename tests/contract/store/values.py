@@ -11,6 +11,7 @@ from push_dispatch.core.model import (
     Attempt,
     Backfill,
     Collision,
+    Edge,
     Fallback,
     Holder,
     Ledger,
@@ -84,6 +85,10 @@ def full_run(pool: str, uuid: str) -> Run:
         weights=(("licence:x", 1000), ("vcpu", 250)),
         under="0123456789abcdef",
         boost=60_000,
+        start_by=NOW + 600_000,
+        warned_at=NOW + 480_000,
+        debounce_seconds=30,
+        debounce_edge=Edge.LEADING,
     )
 
 

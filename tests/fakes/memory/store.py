@@ -211,12 +211,12 @@ class MemoryStore:
         """See `Store.enqueue`."""
         with self._lock:
             line, order = self._line.setdefault(pool, {}), self._order.setdefault(pool, [])
-            for entry in entries:
+            for entry in (each.standing(now) for each in entries):
                 key = keys.ready(entry)
                 if key not in line:
                     insort(order, key)
                 line[key] = entry
-                at = entry.due if entry.due > now else entry.expires
+                at = entry.next_tick(now)
                 if at is None:
                     self._ticks.pop((pool, key), None)
                 else:

@@ -22,6 +22,7 @@ from push_dispatch.core.events import (
     Reject,
     Stop,
     TimeOut,
+    Warn,
 )
 from push_dispatch.core.lifecycle import LOST_GRACE_SECONDS, REMEMBERED, TRANSITIONS, advance
 from push_dispatch.core.model import Attempt, Observation, Ready, Run, RunState, Status
@@ -94,6 +95,7 @@ ROWS: list[tuple[Run, Event, RunState, str | None]] = [
     (scheduled(), Move("other"), S.SCHEDULED, None),
     (scheduled(), Claims((("tenant", "a"),), (("gpu", 1),), "digest"), S.SCHEDULED, None),
     (scheduled(), Boost(60_000), S.SCHEDULED, None),
+    (scheduled(), Warn(), S.SCHEDULED, None),
     (pending(), claim(name="d", instead_of="c"), S.PENDING, None),
     (pending(), Pushed(1, "h"), S.PENDING, None),
     (pending(), FallBack(1, "docker", "docker", "t2", "ecs: full"), S.PENDING, None),

@@ -135,6 +135,8 @@ _RUN_ATTRIBUTES: Mapping[str, int] = {
     "traceparent": _TEXT,
     "timeout_seconds": _NUMBER,
     "expires": _NUMBER,
+    "start_by": _NUMBER,
+    "warned_at": _NUMBER,
     "retries": _NUMBER,
     "crash_retries": _NUMBER,
     "retry_delay_seconds": _NUMBER,
@@ -195,6 +197,7 @@ def _without_defaults(attempt: Attempt) -> dict[str, Any]:
 
 def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
     """The item of a place in line; in the tick index only while time will change something."""
+    entry = entry.standing(now)
     item: dict[str, Any] = {
         "PK": {"S": keys.pool(pool)},
         "SK": {"S": keys.ready(entry)},
@@ -203,6 +206,9 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
     }
     if entry.expires is not None:
         item["expires"] = {"N": str(entry.expires)}
+    if entry.start_by is not None:
+        # Its key says when it should start.
+        item |= {"start_by": {"N": str(entry.start_by)}, "due": {"N": str(entry.due)}}
     if entry.collision is not Collision.ENQUEUE:
         item["collision"] = {"S": entry.collision.value}
     for name in ("keys", "weights"):
@@ -216,7 +222,7 @@ def ready_item(pool: str, entry: Ready, now: int) -> dict[str, Any]:
     for name in ("concurrency_key", "deployment", "under", "also_in"):
         if text := getattr(entry, name):
             item[name] = {"S": text}
-    at = entry.due if entry.due > now else entry.expires
+    at = entry.next_tick(now)
     if at is not None:
         item["tick_pool"] = {"S": keys.tick(pool)}
         item["tick_at"] = {"N": str(at)}

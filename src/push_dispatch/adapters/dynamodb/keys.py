@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from push_dispatch.core.model import Ready
+from push_dispatch.core.model import NOT_DUE_LANE, Ready
 
 __all__ = [
     "ATTACHMENTS",
@@ -143,12 +143,12 @@ def ready(entry: Ready) -> str:
     gave its slot back keeps both; its places differ, or removing the last one might remove the next
     one."""
     lane = lane_prefix(entry.queue, entry.lane) if entry.lane else ready_prefix(entry.queue)
-    place = f"{lane}{entry.placed:013d}#{entry.order}"
+    place = f"{lane}{max(0, entry.placed):013d}#{entry.order}"
     named = f"{place}#{entry.run}" if entry.names_run and entry.order != entry.run else place
     return f"{named}{RETURNED}{entry.returns}" if entry.returns else named
 
 
 def places(entry: Ready) -> list[str]:
-    """Sort keys of a place, and of that in the lane in which its run has one as well."""
-    other = [ready(replace(entry, lane=entry.also_in))] if entry.also_in else []
-    return [ready(entry), *other]
+    """Sort keys of a place, and of those in the lanes in which its run has one as well."""
+    lanes = {entry.also_in, NOT_DUE_LANE if entry.start_by is not None else ""} - {""}
+    return [ready(entry), *(ready(replace(entry, lane=lane)) for lane in sorted(lanes))]

@@ -176,6 +176,8 @@ _RUN: Mapping[str, Callable[[Any], Any]] = {
     "traceparent": text,
     "timeout_seconds": number(LARGEST),
     "expires": _time,
+    "start_by": _time,
+    "warned_at": _time,
     "retries": number(LARGEST),
     "crash_retries": number(LARGEST),
     "retry_delay_seconds": number(LARGEST),
@@ -246,7 +248,8 @@ def read_ready(item: Item) -> Ready:
     boost = number(LAST_TIME)(item["boost"]) if "boost" in item else 0
     return Ready(
         queue=queue,
-        due=within(due, LAST_TIME) + boost,
+        due=_time(item["due"]) if "due" in item else within(due, LAST_TIME) + boost,
+        start_by=_time(item["start_by"]) if "start_by" in item else None,
         boost=boost,
         lane=lane,
         also_in=text(item["also_in"]) if "also_in" in item else "",

@@ -39,6 +39,7 @@ class Submission(TypedDict, total=False):
     at: datetime
     in_seconds: int
     start_within: int
+    start_by_seconds: int
     timeout_seconds: int
     retries: int
     crash_retries: int

@@ -19,6 +19,7 @@ from push_dispatch.api.v1.values import (
     PageSize,
     RunName,
     Seconds,
+    StartBy,
     Tag,
     Time,
 )
@@ -60,6 +61,7 @@ class Submission(Input, frozen=True):
     at: Time | UnsetType = UNSET
     in_seconds: Count | UnsetType = UNSET
     start_within: Seconds | UnsetType = UNSET
+    start_by_seconds: StartBy | UnsetType = UNSET
     timeout_seconds: Seconds | UnsetType = UNSET
     retries: Count | UnsetType = UNSET
     crash_retries: Count | UnsetType = UNSET

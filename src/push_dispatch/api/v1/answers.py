@@ -222,6 +222,7 @@ class Deployment(Answer, frozen=True):
     retry_delay_seconds: int
     timeout_seconds: int | None
     start_within: int | None
+    start_by_seconds: int | None
     concurrency_key: str
     limit: int | None
     max_waiting: int | None

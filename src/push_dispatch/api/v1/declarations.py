@@ -25,6 +25,7 @@ from push_dispatch.api.v1.values import (
     Priority,
     Seconds,
     Secret,
+    StartBy,
     Tag,
     Type,
 )
@@ -189,6 +190,7 @@ class DeploymentSettings(Input, frozen=True):
     retry_delay_seconds: Count = 10
     timeout_seconds: Seconds | None = None
     start_within: Seconds | None = None
+    start_by_seconds: StartBy | None = None
     concurrency_key: Key = ""
     limit: Limit | None = None
     max_waiting: MaxWaiting | None = None
@@ -221,6 +223,7 @@ class DeploymentChange(Input, frozen=True):
     retry_delay_seconds: Count | UnsetType = UNSET
     timeout_seconds: Seconds | UnsetType | None = UNSET
     start_within: Seconds | UnsetType | None = UNSET
+    start_by_seconds: StartBy | UnsetType | None = UNSET
 
 
 class Apply(Input, frozen=True):

@@ -50,6 +50,7 @@ class Report(Answer, frozen=True):
     wait_max: float
     occupancy_mean: float
     occupancy_max: int
+    late: int
 
 
 class Series(Answer, frozen=True):

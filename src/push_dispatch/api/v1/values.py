@@ -11,7 +11,13 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from push_dispatch.core import bounds
-from push_dispatch.core.model import MAX_GIVE_UP_SECONDS, MAX_HOLD_SECONDS, MAX_SLOTS, MAX_WAITING
+from push_dispatch.core.model import (
+    MAX_GIVE_UP_SECONDS,
+    MAX_HOLD_SECONDS,
+    MAX_SLOTS,
+    MAX_START_BY_SECONDS,
+    MAX_WAITING,
+)
 
 __all__ = [
     "BATCH",
@@ -34,6 +40,7 @@ __all__ = [
     "RunName",
     "Seconds",
     "Secret",
+    "StartBy",
     "Tag",
     "Time",
     "Type",
@@ -55,6 +62,10 @@ Ageing = Annotated[int, Meta(ge=1, le=MAX_GIVE_UP_SECONDS)]
 Amount = Annotated[float, Meta(ge=0, le=1_000_000_000)]
 Count = Annotated[int, Meta(ge=0, le=bounds.LARGEST)]
 Seconds = Annotated[int, Meta(ge=1, le=bounds.LARGEST)]
+StartBy = Annotated[
+    int,
+    Meta(ge=1, le=MAX_START_BY_SECONDS, description="Who should start earlier goes first."),
+]
 Description = Annotated[str, Meta(max_length=bounds.DESCRIPTION)]
 Secret = Annotated[str, Meta(pattern=bounds.SECRET_PATTERN)]
 Type = Annotated[

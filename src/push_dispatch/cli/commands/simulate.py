@@ -105,6 +105,8 @@ def show_simulation(
             for r in reports
         ],
     )
+    if late := reports[0].late:
+        say(f"{late} of the runs start later than they should.")
     console().print()
     _show_chart(pool, results)
 

@@ -47,6 +47,8 @@ from push_dispatch.core.model.pool import (
     check_secret_patterns,
 )
 from push_dispatch.core.model.run import (
+    MAX_START_BY_SECONDS,
+    NOT_DUE_LANE,
     TERMINAL,
     Attempt,
     Observation,
@@ -65,7 +67,9 @@ __all__ = [
     "MAX_PERIOD_SECONDS",
     "MAX_SLOTS",
     "MAX_STARTS",
+    "MAX_START_BY_SECONDS",
     "MAX_WAITING",
+    "NOT_DUE_LANE",
     "TERMINAL",
     "Attempt",
     "Backfill",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -11,9 +11,28 @@ from typing import Any
 from push_dispatch.core.model.ledger import Keys, Slot, Weights
 from push_dispatch.core.model.pool import Collision, Edge
 
-__all__ = ["TERMINAL", "Attempt", "Observation", "Ready", "Run", "RunState", "Status"]
+__all__ = [
+    "MAX_START_BY_SECONDS",
+    "NOT_DUE_LANE",
+    "TERMINAL",
+    "Attempt",
+    "Observation",
+    "Ready",
+    "Run",
+    "RunState",
+    "Status",
+]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+#: How long after its due time a run may be to start at the latest. A run without such a time
+#: counts as one with this one, so that those that have one pass it for no longer.
+MAX_START_BY_SECONDS = 7 * 86_400
+#: How long before it is warned of.
+_WARNING_SECONDS = 120
+#: The lane of runs that are not due and have a time to start by: their order is by that time, and
+#: the line is read from its beginning.
+NOT_DUE_LANE = "not-due"
 
 
 class RunState(StrEnum):
@@ -168,6 +187,10 @@ class Run:
     timeout_seconds: int | None = None
     #: The run is not started after this time.
     expires: int | None = None
+    #: The run should start by this time, at most `MAX_START_BY_SECONDS` after it is due.
+    start_by: int | None = None
+    #: When it was warned that it might start later.
+    warned_at: int | None = None
     #: Further attempts after a failure, and after a crash.
     retries: int = 0
     crash_retries: int = 0
@@ -243,6 +266,8 @@ class Ready:
     run: str
     attempt: int
     expires: int | None = None
+    #: By when it should start, until it has started once.
+    start_by: int | None = None
     concurrency_key: str = ""
     deployment: str = ""
     collision: Collision = Collision.ENQUEUE
@@ -277,6 +302,7 @@ class Ready:
             run=run.uuid,
             attempt=run.next_attempt,
             expires=min(ends, default=None),
+            start_by=None if run.failures or run.crashes else run.start_by,
             concurrency_key=run.concurrency_key,
             deployment=run.deployment,
             collision=run.collision,
@@ -294,8 +320,37 @@ class Ready:
 
     @property
     def placed(self) -> int:
-        """The time that orders it in its queue: when it is due, or earlier if it was boosted."""
+        """The time that orders it in its queue: when it is due, or so long before it should start
+        that it comes before all that have no such time; earlier if it was boosted."""
+        if self.start_by is None:
+            return self.counts_from
+        return self.start_by - MAX_START_BY_SECONDS * 1000 - self.boost
+
+    @property
+    def counts_from(self) -> int:
+        """The time that orders its queue among others that are aged: when it is due, or earlier if
+        it was boosted."""
         return max(0, self.due - self.boost)
+
+    @property
+    def warns_at(self) -> int | None:
+        """When it is to be warned of that it may start too late; None if never."""
+        if self.start_by is None:
+            return None
+        return max(self.due, self.start_by - _WARNING_SECONDS * 1000)
+
+    def next_tick(self, now: int) -> int | None:
+        """When time alone changes something about it: it is due, is warned of, or expires."""
+        if self.due > now:
+            return self.due
+        warns = self.warns_at if self.start_by is not None and self.start_by > now else None
+        return min((at for at in (warns, self.expires) if at is not None), default=None)
+
+    def standing(self, now: int) -> Ready:
+        """The place in which it is put now: in a lane of its own kind while it is not due."""
+        if self.start_by is None or self.due <= now or self.lane:
+            return self
+        return replace(self, lane=NOT_DUE_LANE)
 
     @property
     def place(self) -> tuple[str, int, str, str, int]:
