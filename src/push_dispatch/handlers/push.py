@@ -9,7 +9,7 @@ from typing import Any
 
 from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
-from push_dispatch.core.errors import Invalid
+from push_dispatch.core.errors import Invalid, Unavailable
 from push_dispatch.core.model import parse_run_id
 from push_dispatch.engine.finish import look
 from push_dispatch.engine.push import give_up, push
@@ -72,6 +72,10 @@ def _signed_in(ports: Ports, name: str) -> dict[str, Any]:
 def _handle(ports: Ports, record: Mapping[str, Any]) -> bool:
     try:
         _carry_out(ports, decode(record["body"]))
+    except Unavailable as error:
+        # It passes, and says nothing about the run: the sweep sends again what is a dead letter.
+        logger.warning("message failed", extra={"body": record["body"], "error": str(error)})
+        return False
     except Exception:
         logger.exception("message failed", extra={"body": record["body"]})
         _give_up_at_last(ports, record)

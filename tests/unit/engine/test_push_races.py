@@ -65,11 +65,11 @@ def crash_once_started(world: World, delivery: Delivery) -> None:
     assert the_attempt(world).handle is None
 
 
-def fail_once(world: World, verb: str) -> None:
+def fail_once(world: World, verb: str, error: type[Exception] = Unavailable) -> None:
     """The next call of that verb of the store fails."""
 
     def fail() -> None:
-        raise Unavailable
+        raise error
 
     world.faults.arm(Point(verb), fail)
 
@@ -138,7 +138,7 @@ def test_a_dead_letter_does_not_end_what_may_live(world: World) -> None:
     delivery = the_push(world)
     crash_once_started(world, delivery)
     delivery.receives = MAX_RECEIVES - 1
-    fail_once(world, "run")
+    fail_once(world, "run", ValueError)
 
     deliver_when_due(world, delivery)
     world.drain()
@@ -150,8 +150,22 @@ def test_a_dead_letter_does_not_end_what_may_live(world: World) -> None:
 def test_a_dead_letter_ends_what_was_never_sent(world: World) -> None:
     delivery = the_push(world)
     delivery.receives = MAX_RECEIVES - 1
-    fail_once(world, "run")
+    fail_once(world, "run", ValueError)
 
     deliver_when_due(world, delivery)
 
     assert (the_run(world).state, the_run(world).reason) == (RunState.CRASHED, "push_failed")
+
+
+def test_a_table_that_is_down_for_long_ends_no_run(world: World) -> None:
+    """The order is a dead letter then, and the sweep sends another one."""
+    delivery = the_push(world)
+    delivery.receives = MAX_RECEIVES - 1
+    fail_once(world, "run")
+
+    deliver_when_due(world, delivery)
+    assert not the_run(world).state.ended
+    world.drain()
+
+    assert not world.left()
+    assert the_run(world).state is RunState.COMPLETED
