@@ -173,3 +173,15 @@ def test_all_is_every_extra() -> None:
     each = {extra: requirements_of(extra) for extra in extras if extra != "all"}
     assert each["cli"]
     assert requirements_of("all") == set[str]().union(*each.values())
+
+
+def test_what_is_deployed_is_what_the_lock_names_with_hashes(tmp_path: Path) -> None:
+    command = ["make", "--dry-run", "build-SubmitFunction", f"ARTIFACTS_DIR={tmp_path}"]
+    here = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=60)
+    steps = done.stdout.replace("\\\n", " ").splitlines()
+    [locked] = [step for step in steps if " export " in step]
+    others, own = [step for step in steps if "pip install" in step]
+    assert "--frozen" in locked
+    assert "--require-hashes -r" in others
+    assert own.endswith("--no-deps .")
