@@ -16,6 +16,7 @@ NAMES = (
     "idle",
     "size",
     "kills",
+    "functions",
     "soak",
     "units",
     "path",
