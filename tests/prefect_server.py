@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ VERSIONS = {"3.8.8": "prefect", "3.9.1": "prefect-3.9"}
 #: The folder with the flows that deployments run.
 FLOWS = _ROOT / "tests" / "fakes" / "prefect_flows"
 _START_SECONDS = 120
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 _TEMPLATE: Mapping[str, Any] = {
     "job_configuration": {
@@ -165,6 +167,16 @@ class PrefectServer:
             file.unlink()
         for file in source.glob("prefect.db*"):
             shutil.copy(file, self.home / file.name)
+
+    def log(self) -> str:
+        """What it has written so far."""
+        return (self.home / "server.log").read_text()
+
+    def requests(self) -> list[str]:
+        """The requests that it has answered, without what tells one from another of their kind.
+        With `PREFECT_SERVER_LOGGING_LEVEL=INFO` only."""
+        lines = re.findall(r'"([A-Z]+ )/api(/[^ ?"]*)[^ "]* HTTP/1.1"', self.log())
+        return [verb + _ID.sub("ID", path) for verb, path in lines]
 
     # -- its API ---------------------------------------------------------------------------
 

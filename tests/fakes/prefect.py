@@ -122,6 +122,7 @@ class FakePrefect(RestServer):
             "flow_id": flow["id"],
             "pool": pool["name"],
             "work_queue_id": pool["default_queue_id"],
+            "updated": "2026-01-02T03:04:05.678Z",
             "job_variables": {},
             **more,
         }

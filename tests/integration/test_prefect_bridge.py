@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,10 @@ def server(
 ) -> Iterator[PrefectServer]:
     if environment(request.param) is None:
         pytest.skip(f"Prefect {request.param} is not installed: make env-{VERSIONS[request.param]}")
-    with PrefectServer(tmp_path_factory.mktemp("prefect"), request.param) as started:
+    home = tmp_path_factory.mktemp("prefect")
+    # With a line for each request in its log.
+    logs = {"PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
+    with PrefectServer(home, request.param, settings=logs) as started:
         yield started
 
 
@@ -117,6 +121,36 @@ def test_many_adhoc_runs_at_once_all_end_and_none_runs_twice(
         return bool(server.call("POST", "/flow_runs/count", body) == _MANY)
 
     eventually(all_completed, seconds=600)
+    assert Counter(stub.started()) == Counter(runs)
+
+
+def test_single_adhoc_runs_cost_the_server_two_requests_each(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    """A claim and the note of its place, beside the two in which its job says how it is; and what a
+    minute costs: a look, and pools and queues while runs wait."""
+    stub = Stub(tmp_path)
+    server.create_pool("single")
+    deployment = server.deploy("single", "single", command=stub.command)
+    cli.ok("prefect", "attach", "single", "--api-url", server.url)
+    runs: list[str] = []
+
+    def one() -> None:
+        runs.append(server.run(deployment))
+        eventually(lambda: server.flow_run(runs[-1])["state_type"] == "COMPLETED", 100)
+
+    # Until its pool has been read, and the server knows where to send its hints.
+    eventually(lambda: "POST /automations/" in server.requests())
+    one()
+    before, began = Counter(server.requests()), time.monotonic()
+    for _ in range(10):
+        one()
+    minutes = int((time.monotonic() - began) / 60) + 2
+    made = Counter(server.requests()) - before
+    ours = {"GET /flow_runs/ID", "POST /deployments/ID/create_flow_run"}
+    jobs = {"POST /flow_runs/ID/set_state"}
+    spent = {each: made[each] for each in made if each not in ours | jobs}
+    assert sum(spent.values()) <= 2 * 10 + 4 * minutes, spent
     assert Counter(stub.started()) == Counter(runs)
 
 

@@ -149,6 +149,8 @@ class Deployment:
     name: str
     job_variables: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     paused: bool = False
+    #: When it was changed last, in the server's own text.
+    updated: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def deployment(found: Document) -> Deployment:
         name=found["name"],
         job_variables=found.get("job_variables") or {},
         paused=bool(found.get("paused")),
+        updated=found.get("updated") or "",
     )
 
 

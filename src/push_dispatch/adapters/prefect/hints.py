@@ -50,7 +50,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
         "state",
         "empirical_policy",
     ),
-    "deployment": ("id", "name", "job_variables", "paused"),
+    "deployment": ("id", "name", "job_variables", "paused", "updated"),
     "flow": ("name",),
     "work_pool": ("id", "updated"),
     "work_queue": ("id", "priority", "concurrency_limit", "is_paused"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from push_dispatch.control.prefect.attachment import Attachment
@@ -21,6 +22,7 @@ from push_dispatch.ports.prefect import Deployment, FlowRun
 __all__ = ["Turn", "flow_run_of", "key_of", "newest", "request_of", "turn_of"]
 
 _PREFIX = "prefect:"
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,11 @@ def request_of(
     deployment: Deployment | None,
     flow_name: str,
     turn: int,
+    *,
+    template: Mapping[str, Any] = _NONE,
 ) -> Request:
-    """What to submit for a turn: due when the server says, in the queue that it names."""
+    """What to submit for a turn: due when the server says, in the queue that it names. `template`
+    is our pool's."""
     env = {
         "PREFECT__FLOW_RUN_ID": flow_run.id,
         "PREFECT__FLOW_ID": flow_run.flow_id,
@@ -82,16 +87,57 @@ def request_of(
             "PREFECT__DEPLOYMENT_ID": deployment.id,
             "PREFECT__DEPLOYMENT_NAME": deployment.name,
         }
+    inherited = dict(deployment.job_variables) if deployment else {}
+    labels = labels_of(attachment, flow_run, deployment, flow_name)
+    own = {**_with_env(flow_run.job_variables, env)}
     return Request(
         pool=attachment.pool,
         queue=attachment.queues.get(flow_run.queue_id, ""),
-        variables=_with_env(flow_run.job_variables, env),
-        deployment_variables=dict(deployment.job_variables) if deployment else {},
+        variables={**own, **_labelled(template, inherited, own, labels)},
+        deployment_variables=inherited,
         name=flow_run.name[:RUN_NAME],
         tags=tuple(tag[:TAG] for tag in flow_run.tags),
         at=flow_run.due,
         idempotency_key=key_of(flow_run.id, turn),
     )
+
+
+def labels_of(
+    attachment: Attachment, flow_run: FlowRun, deployment: Deployment | None, flow_name: str
+) -> dict[str, str]:
+    """What Prefect's own workers label infrastructure with, but for the version of theirs; the
+    platforms make of it what they take."""
+    labels = {
+        "flow-run-id": flow_run.id,
+        "flow-run-name": flow_run.name,
+        "work-pool-name": attachment.work_pool,
+        "work-pool-id": attachment.pool_id,
+        "worker-name": "push-dispatch",
+        "flow-id": flow_run.flow_id,
+        "flow-name": flow_name,
+    }
+    if deployment is not None:
+        labels |= {
+            "deployment-id": deployment.id,
+            "deployment-name": deployment.name,
+            "deployment-updated": deployment.updated.replace("Z", "+00:00"),
+        }
+    return {f"prefect.io/{name}": value for name, value in labels.items() if value}
+
+
+def _labelled(
+    template: Mapping[str, Any],
+    inherited: Mapping[str, Any],
+    own: Mapping[str, Any],
+    labels: Mapping[str, str],
+) -> dict[str, Any]:
+    """The job variable `labels`, where the pool has it: those that people gave win."""
+    declared = template.get("variables", {}).get("properties", {}).get("labels")
+    if not isinstance(declared, Mapping):
+        return {}
+    given = own.get("labels", inherited.get("labels", declared.get("default"))) or {}
+    # What is no object is refused as it stands.
+    return {"labels": {**labels, **given}} if isinstance(given, Mapping) else {}
 
 
 def _with_env(variables: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:

@@ -70,15 +70,15 @@ class _Submits:
         variable = cache(self.server.variable)
         pool = self.ports.store.pool(attachment.pool)
         template = self.ports.store.template(attachment.pool, pool.template) if pool else None
+        template = template or {}
         found: list[tuple[FlowRun, Request]] = []
         for each in new:
-            request = request_of(
-                attachment, each.flow_run, each.deployment, each.flow_name, each.turn
-            )
+            flow_run, named = each.flow_run, (each.deployment, each.flow_name, each.turn)
+            request = request_of(attachment, flow_run, *named, template=template)
             try:
-                found.append((each.flow_run, _resolved(request, template or {}, variable)))
+                found.append((flow_run, _resolved(request, template, variable)))
             except Invalid as error:
-                self._refuse(each.flow_run, error)
+                self._refuse(flow_run, error)
         return found
 
     def one(self, flow_run: FlowRun, request: Request) -> None:

@@ -6,6 +6,7 @@ The configuration has the variables of Prefect's `modal:push` template, one by o
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _LONGEST_SECONDS = 86_400
 _SECONDS = 300
 #: Modal's names are shorter than that; those of pools may be longer with what comes before them.
 _NAME_LENGTH = 64
+_NOT_IN_A_TAG = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,9 @@ def definition_for(job: Job, image_id: str, secret_ids: list[str]) -> api_pb2.Sa
 
 
 def tags_of(job: Job) -> list[api_pb2.SandboxTag]:
-    """Ours and the labels."""
-    tags = texts(job.configuration.get("labels"), "labels")
+    """Ours and the labels, whose names become as plain as ours: Modal documents no others."""
+    labels = texts(job.configuration.get("labels"), "labels")
+    tags = {_NOT_IN_A_TAG.sub("-", name): value for name, value in labels.items()}
     tags |= {RUN: job.run_id, ATTEMPT: str(job.attempt)}
     return [api_pb2.SandboxTag(tag_name=name, tag_value=value) for name, value in tags.items()]
 

@@ -62,6 +62,10 @@ def test_a_flow_run_is_a_task_and_its_auth_string_never_in_clear(
     # The cluster and the task, as Prefect's own worker notes them.
     assert server.runs[run]["infrastructure_pid"] == mine.current.handle
     assert "arn:aws:ecs" in str(mine.current.handle)
+    (request,) = [r.json for r in ecs.asked if r.headers["x-amz-target"].endswith("RunTask")]
+    tags = {tag["key"]: tag["value"] for tag in request["tags"]}
+    assert tags["prefect.io/flow-run-id"] == run
+    assert tags["prefect.io/work-pool-name"] == "etl"
 
 
 def test_a_task_that_has_died_is_crashed_with_the_reason_of_ecs(

@@ -10,6 +10,7 @@ import pytest
 from push_dispatch.control.pools import change_pool
 from push_dispatch.control.prefect.runs import Turn, newest
 from push_dispatch.core.model import NamedLimit, RunState
+from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 from tests.fakes.bridged import START, Bridged, Clock
 from tests.fakes.memory_platform import Container
@@ -42,6 +43,60 @@ def test_an_adhoc_run_is_claimed_then_pushed_and_its_place_is_noted(
     ours.minute()
     assert server.state(run) == ("COMPLETED", "Completed")
     assert ours.started(run) == 1
+
+
+def test_the_infrastructure_has_the_labels_of_prefects_own_workers(
+    server: FakePrefect, ours: Bridged
+) -> None:
+    pool = server.pool("etl")
+    given = {"team": "data", "prefect.io/flow-name": "mine"}
+    deployment = server.deployment("d", pool, job_variables={"labels": given})
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    assert ours.container(run).job.configuration["labels"] == {
+        "prefect.io/flow-run-id": run,
+        "prefect.io/flow-run-name": "a-name",
+        "prefect.io/work-pool-name": "etl",
+        "prefect.io/work-pool-id": pool["id"],
+        "prefect.io/worker-name": "push-dispatch",
+        "prefect.io/flow-id": deployment["flow_id"],
+        "prefect.io/flow-name": "mine",
+        "prefect.io/deployment-id": deployment["id"],
+        "prefect.io/deployment-name": "d",
+        "prefect.io/deployment-updated": "2026-01-02T03:04:05.678+00:00",
+        "team": "data",
+    }
+
+
+@pytest.mark.parametrize("more", [{}, {"labels": {"team": "data"}}])
+def test_labels_of_the_pool_stay_unless_those_of_the_run_replace_them(
+    server: FakePrefect, ours: Bridged, more: dict[str, object]
+) -> None:
+    template = default_template("process")
+    template["variables"]["properties"]["labels"]["default"] = {"of": "pool"}
+    deployment = server.deployment("d", server.pool("etl", base_job_template=template))
+    ours.attach("etl")
+    run = server.flow_run(deployment, job_variables=more)
+    ours.tick()
+    ours.deliver()
+    labels = ours.container(run).job.configuration["labels"]
+    assert labels["prefect.io/flow-run-id"] == run
+    own = {name: labels[name] for name in labels if not name.startswith("prefect.io/")}
+    assert own == (more.get("labels") or {"of": "pool"})
+
+
+def test_a_pool_without_labels_goes_without(server: FakePrefect, ours: Bridged) -> None:
+    template = default_template("process")
+    del template["variables"]["properties"]["labels"]
+    del template["job_configuration"]["labels"]
+    deployment = server.deployment("d", server.pool("etl", base_job_template=template))
+    ours.attach("etl")
+    run = server.flow_run(deployment)
+    ours.tick()
+    ours.deliver()
+    assert "labels" not in ours.container(run).job.configuration
 
 
 def test_a_scheduled_run_stands_in_line_a_minute_before_and_starts_at_its_second(
