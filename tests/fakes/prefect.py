@@ -249,6 +249,8 @@ class FakePrefect(RestServer):
         wanted = f"Basic {base64.b64encode(self.auth.encode()).decode()}"
         if self.auth and request.headers.get("authorization") != wanted:
             return Answer(401, {"exception_message": "Unauthorized"})
+        if not request.path.startswith("/api/"):
+            return Answer(404, {"detail": "Not Found"})
         path = request.path.removeprefix("/api")
         if path == "/flow_run_states/":
             return Answer(200, self.history.get(request.query["flow_run_id"], []))

@@ -19,11 +19,11 @@ import pytest
 from tests.local import Cli, LocalUp, eventually
 from tests.prefect_server import VERSIONS, PrefectServer, Stub, environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 #: Runs that are submitted at once; done by hand with 1000.
 _MANY = int(os.environ.get("PREFECT_MANY", "60"))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 + _MANY)]
+
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 #: Each version in a process of its own, where there are several: `-n 2 --dist loadgroup`.
@@ -120,7 +120,7 @@ def test_many_adhoc_runs_at_once_all_end_and_none_runs_twice(
         body = {"flow_runs": completed, "deployments": {"id": deployed}}
         return bool(server.call("POST", "/flow_runs/count", body) == _MANY)
 
-    eventually(all_completed, seconds=600)
+    eventually(all_completed, seconds=600 + _MANY)
     assert Counter(stub.started()) == Counter(runs)
 
 
@@ -290,7 +290,8 @@ def test_what_the_commands_say(server: PrefectServer, cli: Cli) -> None:
     assert report["refused"] == []
     missing = cli("prefect", "attach", "nowhere", "--api-url", server.url)
     assert missing.code == 1
-    assert "has no work pool 'nowhere': prefect work-pool ls" in missing.err
+    assert "has no work pool 'nowhere'" in missing.err
+    assert "prefect work-pool ls" in missing.err
     done = cli.ok("prefect", "attach", "said", "--api-url", server.url)
     assert f"Attached work pool 'said' of Prefect {server.version} as pool 'said'." in done.out
     shown = cli.ok("prefect", "status", "--json").json

@@ -168,6 +168,7 @@ class Reason(StrEnum):
     IDEMPOTENCY_KEY_REUSED = _refusal("idempotency_key_reused", "Another request was made with the same idempotency key.", "Use another key, or send the same request again.")
     NOT_ATTACHED = _refusal("not_attached", "The pool is not attached to a Prefect server.", "push-dispatch prefect attach POOL --api-url URL")
     ATTACHED = _refusal("attached", "The pool is attached to a Prefect server, which decides.", "Change it there, or push-dispatch prefect detach POOL")
+    WORK_POOL_NOT_FOUND = _refusal("work_pool_not_found", "The Prefect server has no such work pool.", "prefect work-pool ls")
     PREFECT_UNAVAILABLE = _refusal("prefect_unavailable", "The Prefect server cannot be reached or is busy.", "Check the URL, the network and the server; try again.")
     PREFECT_DENIED = _refusal("prefect_denied", "The Prefect server refuses the credentials.", "Check the secret with the API key or the user:password, and name it with --auth-secret or --key-secret.")
     PREFECT_VERSION = _refusal("prefect_version", "The Prefect server is too old.", "Upgrade it to 3.4 or newer.")

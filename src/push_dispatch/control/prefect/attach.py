@@ -87,7 +87,7 @@ def attach(bridge: Bridge, wanted: Wanted) -> Attached:
     changed, such as credentials.
 
     Raises Unavailable (`prefect_unavailable`), Refused (`prefect_denied`, `prefect_version`,
-    `pool_exists`), Rejected (`secret_unavailable`), NotFound (`pool_not_found`), Invalid
+    `pool_exists`), Rejected (`secret_unavailable`), NotFound (`work_pool_not_found`), Invalid
     (`unknown_type`, `invalid_template`, `invalid_variables` for deployments that could not run).
     Nothing is changed then.
     """
@@ -151,9 +151,8 @@ def _look(bridge: Bridge, wanted: Wanted) -> _Found:
     pool = server.pool(wanted.work_pool)
     if pool is None:
         raise NotFound(
-            f"the Prefect server at {wanted.address.api_url} has no work pool "
-            f"{wanted.work_pool!r}: prefect work-pool ls",
-            reason=Reason.POOL_NOT_FOUND,
+            f"the Prefect server at {wanted.address.api_url} has no work pool {wanted.work_pool!r}",
+            reason=Reason.WORK_POOL_NOT_FOUND,
         )
     queues = server.queues([pool.id])[pool.id]
     warnings = []
@@ -171,13 +170,19 @@ def _look(bridge: Bridge, wanted: Wanted) -> _Found:
 
 
 def _checked_version(server: Server, url: str) -> tuple[int, ...]:
-    said = server.version()
+    wrong = f"is that Prefect's API? Its URL ends with /api, such as {_with_api(url)}"
+    try:
+        said = server.version()
+    except Invalid as error:
+        raise Invalid(
+            f"{url} does not say its version ({error.message}): {wrong}",
+            reason=Reason.PREFECT_VERSION,
+        ) from error
     parts = re.findall(r"\d+", said)[:3]
     version = tuple(map(int, parts))
     if len(version) < 2:
         raise Invalid(
-            f"{url} says that its version is {said[:50]!r}: is that Prefect's API? It ends with "
-            "/api",
+            f"{url} says that its version is {said[:50]!r}: {wrong}",
             reason=Reason.PREFECT_VERSION,
         )
     if version < OLDEST:
@@ -186,6 +191,10 @@ def _checked_version(server: Server, url: str) -> tuple[int, ...]:
             reason=Reason.PREFECT_VERSION,
         )
     return version
+
+
+def _with_api(url: str) -> str:
+    return url if url.endswith("/api") else f"{url.rstrip('/')}/api"
 
 
 def _attachment(bridge: Bridge, wanted: Wanted, found: _Found) -> Attachment:

@@ -11,6 +11,7 @@ from push_dispatch.control.prefect.attach import Wanted, attach, detach
 from push_dispatch.control.prefect.attachment import attached, problem_of
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused, Unavailable
 from push_dispatch.core.model import RunState
+from push_dispatch.core.reasons import describe
 from push_dispatch.ports.prefect import Address
 from tests.fakes.bridged import START, Bridged, Clock
 from tests.fakes.prefect import FakePrefect
@@ -99,10 +100,21 @@ def test_what_is_no_prefect_server(server: FakePrefect, ours: Bridged) -> None:
     assert "/api" in refused(ours, Wanted("etl", Address(server.api))).message
 
 
+@pytest.mark.parametrize("path", ["", "/", "/ui"])
+def test_a_url_without_api_at_its_end(server: FakePrefect, ours: Bridged, path: str) -> None:
+    server.pool("etl")
+    error = refused(ours, Wanted("etl", Address(server.url + path)))
+    assert error.reason == "prefect_version"
+    assert f"its url ends with /api, such as {server.url}" in error.message.lower()
+    nothing_is_changed(ours)
+
+
 def test_a_work_pool_that_does_not_exist(server: FakePrefect, ours: Bridged) -> None:
     error = refused(ours, Wanted("nowhere", Address(server.api)))
     assert isinstance(error, NotFound)
-    assert "has no work pool 'nowhere': prefect work-pool ls" in error.message
+    assert "has no work pool 'nowhere'" in error.message
+    assert error.reason == "work_pool_not_found"
+    assert describe(error.reason).remedy == "prefect work-pool ls"
     nothing_is_changed(ours)
 
 
