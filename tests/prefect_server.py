@@ -141,6 +141,7 @@ class PrefectServer:
                 if self._http.request("GET", f"{self.url}/health").status == 200:
                     return
             time.sleep(0.1)  # the server has no signal for it
+        self.stop()
         raise RuntimeError("the Prefect server does not start")
 
     def stop(self, number: int = signal.SIGTERM) -> None:

@@ -13,9 +13,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from push_dispatch.core.model import RunState
+from push_dispatch.engine.finish import finish
+from push_dispatch.platforms.base import Watched
+from push_dispatch.platforms.ecs import Ecs
+from push_dispatch.ports.prefect import Address
+from tests.fakes.bridged import Bridged, Clock
+from tests.fakes.ecs import FakeEcs
+from tests.fakes.prefect import FakePrefect
 from tests.local import Cli, LocalUp, eventually
 from tests.prefect_server import VERSIONS, PrefectServer, Stub, environment
 
@@ -307,6 +316,56 @@ def test_what_the_commands_say(server: PrefectServer, cli: Cli) -> None:
     assert workers == []
     automations = server.call("POST", "/automations/filter", {})
     assert not [each for each in automations if "'said'" in each["description"]]
+
+
+def test_a_real_flow_of_an_ecs_pool_is_a_task_that_completes(server: PrefectServer) -> None:
+    """The task is ECS's in miniature, what runs in it is Prefect's own engine."""
+    pool, clock = f"ecs-{server.port}", _Now()
+    server.create_pool(pool, type="ecs:push", base_job_template={})
+    with FakeEcs() as ecs:
+        ours = Bridged(cast("FakePrefect", server), clock)
+        ours.serve("ecs", Ecs(ecs.environ()))
+        variables = {
+            "image": "my/flows:1",
+            "command": f"{server.programs}/prefect flow-run execute",
+            "network_configuration": {"subnets": ["subnet-a"]},
+            "execution_role_arn": "arn:aws:iam::123456789012:role/execution",
+        }
+        run = server.run(server.deploy("ecs", pool, job_variables=variables))
+        ours.attach(pool, address=Address(server.url))
+        ours.tick()
+        ours.deliver()
+        (mine,) = ours.runs(pool)
+        assert mine.current is not None, mine
+        name = f"pd-{mine.uuid.replace('-', '')}-1"
+        ecs.begin(name)
+        env = {**server.environ, **ecs.environment(name)}
+        (started,) = ecs.requests(name)
+        (container,) = started["overrides"]["containerOverrides"]
+        task = subprocess.run(container["command"], env=env, timeout=200, check=False)
+        ecs.finish(name, task.returncode)
+        for seen in ours.ports.platform("ecs").observe(
+            [Watched(str(mine.current.handle), mine.id, 1)]
+        ):
+            finish(ours.ports, seen)
+        ours.deliver()
+        ours.tick()
+        assert server.flow_run(run)["state_type"] == "COMPLETED"
+        assert server.flow_run(run)["infrastructure_pid"] == mine.current.handle
+        (mine,) = ours.runs(pool)
+        assert mine.state is RunState.COMPLETED
+
+
+class _Now(Clock):
+    """The time as it is: the server has its own."""
+
+    @property
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    @now.setter
+    def now(self, value: int) -> None:
+        """It goes on by itself."""
 
 
 def test_a_server_that_is_restarted_in_the_middle_loses_and_doubles_nothing(
