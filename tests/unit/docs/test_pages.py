@@ -20,15 +20,31 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == wanted, message
 
 
-def test_every_link_between_our_pages_leads_somewhere() -> None:
+def _pages() -> list[Path]:
     root = DOCS.parent
-    pages = [*DOCS.rglob("*.md"), root / "README.md", root / "infra/terraform/README.md"]
-    broken = [
-        f"{page.name}: {target}"
-        for page in pages
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-        if not (page.parent / target).exists()
+    others = ("README.md", "CONTRIBUTING.md", "infra/terraform/README.md")
+    return [*DOCS.rglob("*.md"), *(root / name for name in others)]
+
+
+def _anchors(page: Path) -> set[str]:
+    """What a heading is called in an address, at GitHub and on the site."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = [
+        re.sub(r"[^\w\- ]", "", t.lower()) for t in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     ]
+    return {title.strip().replace(" ", "-") for title in titles}
+
+
+def test_every_link_between_our_pages_leads_somewhere() -> None:
+    broken = []
+    for page in _pages():
+        links = re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)", page.read_text("utf-8"))
+        for path, anchor in links:
+            target = page.parent / path if path else page
+            if not target.exists():
+                broken.append(f"{page.name}: {path}")
+            elif anchor and target.suffix == ".md" and anchor not in _anchors(target):
+                broken.append(f"{page.name}: {path}#{anchor}")
     assert broken == []
 
 
