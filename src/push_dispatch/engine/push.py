@@ -23,7 +23,7 @@ from functools import partial
 
 from push_dispatch.core.errors import NoCapacity, Rejected
 from push_dispatch.core.events import Claim, Pushed, Reject
-from push_dispatch.core.model import Run, RunState, Slot, parse_run_id
+from push_dispatch.core.model import Ready, Run, RunState, Slot, parse_run_id
 from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.gate import Gate, gate_of
 from push_dispatch.engine.job import job_for
@@ -69,7 +69,10 @@ def _receive(ports: Ports, message: Push) -> _Step | Outcome:
     run = readable(ports, pool, uuid)
     if run is None or run.has_ended(message.attempt):
         # Cancelled between admission and push, perhaps after the stream told of its end: the slot
-        # may have been given out since, so dispatch must hear of the end once more.
+        # may have been given out since, so dispatch must hear of the end once more. If the change
+        # is lost, this frees the slot by which the sweep would find the retry: line it up first.
+        if run and run.state is RunState.SCHEDULED:
+            ports.store.enqueue(pool, [Ready.of(run)], ports.clock())
         ports.messages.wake([Wake(pool, (Slot(uuid, message.attempt),))])
         return Outcome.NOTHING_TO_DO
     message = message if message.since else replace(message, since=ports.clock())

@@ -11,6 +11,7 @@ import pytest
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Attempt, Run, RunState
 from push_dispatch.core.request import Request
+from push_dispatch.engine.finish import finish
 from push_dispatch.engine.submit import submit
 from push_dispatch.handlers.push import MAX_RECEIVES
 from push_dispatch.ports.messages import Push
@@ -169,3 +170,27 @@ def test_a_table_that_is_down_for_long_ends_no_run(world: World) -> None:
 
     assert not world.left()
     assert the_run(world).state is RunState.COMPLETED
+
+
+def test_an_order_that_comes_again_does_not_lose_the_retry() -> None:
+    """Of an attempt that has failed, and whose change is lost: it frees the slot under which the
+    sweep would find that the run waits for its next attempt."""
+    world = World()
+    submit(world.ports, Request(POOL, retries=1))
+    world.deliver_changes(10)
+    delivery = the_push(world)
+    deliver_when_due(world, delivery)
+    [container] = world.platform.live()
+    for _ in range(5):  # The audit of new runs has passed it by.
+        world.now += 60_000
+        world.sweep()
+        world.deliver_all()
+    world.platform.end(container, 1)
+    finish(world.ports, world.platform.events.pop())
+    world.store.changes.clear()
+
+    deliver_when_due(world, delivery)
+    world.drain()
+
+    assert not world.left()
+    assert (the_run(world).state, the_run(world).attempt) == (RunState.COMPLETED, 2)
