@@ -143,6 +143,11 @@ class SimQueue:
         """What is not deleted, visible or not, but for what is being handled just now."""
         return [message for _, _, message in self._waiting]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is deleted, or a dead letter."""
+        return not self._waiting and not self._busy
+
     def put(self, message: Message, delay_ms: int) -> None:
         """It is visible after the delay."""
         at = self._timeline.now + delay_ms

@@ -223,7 +223,7 @@ class Simulation:
             *(f"{h.run} holds a slot" for h in self.store.ledger(POOL).holders),
             *(f"{place.run} is in line" for place in places),
             *(f"{c.job.name} is alive" for c in self.cloud.live()),
-            *(["requests wait"] if self.request_queue.waiting else []),
+            *([] if self.request_queue.is_empty else ["requests wait"]),
         ]
 
     def runs(self) -> list[Run]:
