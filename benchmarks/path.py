@@ -1,5 +1,4 @@
-"""What does one run ask of AWS, call by call? Counted on the client, on a table of moto's; the units
-are computed from the sizes of the items.
+"""What does one run ask of AWS, call by call? Counted on the client, on a table of moto's.
 
 `tests/integration/test_cost.py` holds docs/reference/cost.md to the same figures.
 """
@@ -32,7 +31,6 @@ def main() -> None:
             calls, writes, reads = map(
                 sum, zip(*start(f"k{count}").steps(count).values(), strict=True)
             )
-            print(
-                f"k = {count:3}: {writes / count:.2f} WU, {reads / count:.2f} RU, {calls / count:.2f} calls a run"
-            )
+            shares = f"{writes / count:.2f} WU, {reads / count:.2f} RU, {calls / count:.2f} calls"
+            print(f"k = {count:3}: {shares} a run")
         print(f"mark for k = 10: {MARK_TEN} WU")

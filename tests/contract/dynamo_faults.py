@@ -195,7 +195,8 @@ class FaultContract(StoreSuite):
         faults.before_next("PutItem", lambda: store.save_pool(replace(created, limit=0)))
         with pytest.raises(Conflict):
             store.commit(values.ledger(pool, 1, values.holder(UUID)))
-        assert store.ledger(pool) == Ledger(pool, version=1)
+        changed = Ledger(pool, version=1, configuration=created.version + 1)
+        assert store.ledger(pool) == changed
 
     def test_rival_writer_of_a_run_wins(self, store: Store, pool: str, faults: Faulty) -> None:
         run = store.add_run(values.run(pool, UUID))

@@ -52,7 +52,7 @@ class Guarantees:
     def watch(self, now: int, verb: str, arguments: tuple[Any, ...], done: bool) -> None:
         """Before and after each call of the store."""
         self._now = now
-        if verb == "ledger" and done:
+        if verb in ("ledger", "overview") and done:
             self._before.line = self._line()
         elif verb == "commit":
             if not done:

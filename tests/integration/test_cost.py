@@ -38,12 +38,12 @@ def test_single_run_costs_what_the_table_says(lives: Callable[[str], Lives]) -> 
 
 @pytest.mark.parametrize("count", [1, 10, 100])
 def test_writes_of_runs_that_share_commits(lives: Callable[[str], Lives], count: int) -> None:
-    """7 + 2·L/k: seven writes of their own, and two ledger writes of L kilobytes for k runs."""
+    """5 + 2·L/k: five writes of their own, and two ledger writes of L kilobytes for k runs."""
     life = lives("busy")
     ledgers = _largest_ledger(life)
     writes = sum(step[1] for step in life.steps(count).values())
     kilobytes = -(-max(ledgers) // 1024)
-    assert writes == 7 * count + 2 * kilobytes
+    assert writes == 5 * count + 2 * kilobytes
     assert kilobytes == {1: 1, 10: 1, 100: 4}[count]
 
 

@@ -44,7 +44,8 @@ PAUSED = st.sampled_from([*[False] * 5, True])
 PRIORITIES = st.none() | st.integers(1, 4)
 VERBS = (
     *("pool", "save_pool", "add_runs", "run", "runs", "save_run", "save_run", "enqueue", "line"),
-    *("dequeue", "ticks", "ticked", "ledger", "commit", "commit", "template", "send", "wake"),
+    *("dequeue", "ticks", "ticked", "ledger", "overview", "commit", "commit", "template"),
+    *("overview", "send", "wake"),
     *("circuit", "save_circuit"),
     *("push", "push", "find", "observe", "cancel", "clean_up"),
 )

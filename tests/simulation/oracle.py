@@ -14,7 +14,7 @@ from typing import Any
 
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, RunState
-from push_dispatch.ports.store import Change
+from push_dispatch.ports.store import Change, Overview
 from tests.fakes.memory.store import MemoryStore
 from tests.simulation.cloud import Cloud, Container
 from tests.simulation.plan import POOL
@@ -295,7 +295,7 @@ def waiting_places(store: MemoryStore, *, waiting_only: bool = True) -> Iterable
 
 
 def _has_ledger(result: Any) -> bool:
-    if isinstance(result, Ledger):
+    if isinstance(result, Ledger | Overview):
         return True
     return isinstance(result, tuple) and any(isinstance(part, Ledger) for part in result)
 

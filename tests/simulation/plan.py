@@ -86,7 +86,8 @@ class Plan:
 
 VERBS = (
     *("pool", "save_pool", "add_runs", "run", "runs", "save_run", "save_run", "save_run"),
-    *("enqueue", "enqueue", "line", "dequeue", "dequeue", "ticks", "ticked", "ledger", "ledger"),
+    *("enqueue", "enqueue", "line", "dequeue", "dequeue", "ticks", "ticked", "ledger"),
+    *("overview", "overview", "overview"),
     *("commit", "commit", "commit", "template", "send", "send", "wake", "circuit", "save_circuit"),
     *("push", "push", "push", "find", "observe", "cancel", "clean_up", "list_runs", "in_line"),
     *("audited", "save_audited", "begin_sweep", "end_sweep", "any", "any", "any"),

@@ -126,7 +126,7 @@ class Simulation:
         wire = self.wire = Wire(timeline, rng, self.oracle)
         self.weather, self.people = Weather(self), People(self)
         wire.note, wire.rival = self.note, self.weather.rival
-        wire.at_platform = self.weather.at_platform
+        wire.at_platform, wire.ledger = self.weather.at_platform, self.store.ledger
         platform = wire.around("platform", self.cloud)
         self.ports = Ports(
             store=wire.around("table", self.store),

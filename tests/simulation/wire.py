@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any, Protocol
 
 from greenlet import getcurrent
 
 from push_dispatch.core.errors import Unavailable
+from push_dispatch.core.model import Ledger
+from push_dispatch.ports.store import Overview
 from tests.simulation.plan import Fault
 from tests.simulation.timeline import Killed, Task, Timeline
 
@@ -50,6 +53,8 @@ class Wire:
         self.rival: Callable[[], None] = lambda: None
         #: Has the platform do it at the push that is coming.
         self.at_platform: Callable[[Fault], None] = lambda _fault: None
+        #: What the table has of a pool now.
+        self.ledger: Callable[[str], Ledger] = Ledger
 
     def arm(self, strike: Fault) -> None:
         """It strikes at the first call that fits."""
@@ -86,12 +91,19 @@ class Wire:
         if throttled and self._chance() < 0.8:
             raise Unavailable(f"simulated: {verb} is throttled")
         result = self._effect(task, port, verb, method, args, options)
+        if isinstance(result, Overview):
+            result = self._later_ledger(result)
         if throttled:
             raise Unavailable(f"simulated: the reply of {verb} was lost")
         if strike is not None and strike.after:
             self._hit(strike, port, verb, method, ())
         self.timeline.sleep(1 + int(self._chance() * least))
         return result
+
+    def _later_ledger(self, seen: Overview) -> Overview:
+        """A query is no snapshot: others may write between the items that it reads."""
+        self.timeline.sleep(1 + int(self._chance() * 3))
+        return replace(seen, ledger=self.ledger(seen.ledger.pool))
 
     def _effect(
         self,

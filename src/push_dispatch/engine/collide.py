@@ -19,13 +19,13 @@ from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.transition import transition, transition_all
 from push_dispatch.ports import Ports
 
-__all__ = ["displaced", "settle_collisions", "stop_replaced"]
+__all__ = ["displaced", "is_settled", "settle_collisions", "stop_replaced"]
 
 
 def settle_collisions(ports: Ports, pool: Pool, hints: Hints) -> int:
     """Cancel and stop what the runs of these hints collide with, as they want it; return how many
     were cancelled. Those are taken out of the hints. Idempotent. Raises Unavailable."""
-    named = hints.due | {e.run for e in hints.waiting if _is_settled_here(e)}
+    named = hints.due | {e.run for e in hints.waiting if is_settled(e)}
     if not named:
         return 0
     runs = ports.store.runs(pool.name, named)
@@ -80,7 +80,8 @@ def stop_replaced(ports: Ports, pool: Pool, ledger: Ledger, places: Sequence[Rea
                 transition(ports, pool.name, run.uuid, Stop(Reason.REPLACED), run=run)
 
 
-def _is_settled_here(entry: Ready) -> bool:
+def is_settled(entry: Ready) -> bool:
+    """Whether it may collide with others when it comes: `settle_collisions` is to see it."""
     return entry.collision is not Collision.ENQUEUE or bool(quiet_group(entry))
 
 

@@ -4,18 +4,20 @@
 
         ledger, configuration, heads of the queues        (strongly consistent: `snapshot`)
         decide()                                          (pure: `core.admission`)
+        new runs that have to wait get a place in line
         one conditional write of the ledger               (releases and admits; a loser reads again)
         messages to the platforms' functions, then the places in line are removed
 
 A crash after the commit leaves the places in line of runs that hold a slot: the next pass sees
-them, and once they are older than the hand-over lease sends them again.
+them, and once they are older than the hand-over lease sends them again. A new run that starts at
+once never had a place: its record is delivered again, and who finds it with a slot sends it again.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from push_dispatch.core.admission import Decision, Snapshot, apply, next_turn
@@ -25,13 +27,15 @@ from push_dispatch.core.model import DELETED, Collision, Holder, Pool, Ready, Ru
 from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.collide import settle_collisions, stop_replaced
 from push_dispatch.engine.hints import Hints
-from push_dispatch.engine.lanes import park, park_new, surface
-from push_dispatch.engine.snapshot import BATCH, Read, decided, snapshot_of
+from push_dispatch.engine.lanes import has_lanes, park, park_new, surface
+from push_dispatch.engine.newcomers import newcomers, send_again
+from push_dispatch.engine.snapshot import BATCH, Read, decided, overview, snapshot_in
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.engine.waiting import leave, vacate
 from push_dispatch.platforms.registry import entry_for
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
+from push_dispatch.ports.store import Overview
 
 __all__ = ["Passed", "dispatch", "hand_over", "wake_when_due"]
 
@@ -84,18 +88,23 @@ def dispatch(
     hints = hints or Hints()
     _end_unreadable(ports, hints.unreadable)
     _stop_attempts(ports, hints.stopping)
-    pool = ports.store.pool(pool_name)
-    if pool is None:
+    seen: Overview | None = overview(ports, pool_name)
+    if seen is None or seen.pool is None:
         # Deleted, and with it the place of everybody who waited; or not there yet, while a system
         # is restored: then its runs are left alone.
-        if ports.store.ledger(pool_name).configuration == DELETED:
-            _end_without_pool(ports, pool_name, hints.waiting)
+        if seen is not None and seen.ledger.configuration == DELETED:
+            waiting = [*map(Ready.of, hints.new), *hints.waiting]
+            _end_without_pool(ports, pool_name, waiting)
         return Passed()
-    passed = Passed(expired=settle_collisions(ports, pool, hints))
-    _line_up(ports, pool, hints)
-    more = True
+    arrived = newcomers(seen.pool, hints, ports.clock())
+    changes = bool(hints.waiting or hints.gone or hints.due)
+    passed = Passed(expired=settle_collisions(ports, seen.pool, hints))
+    _line_up(ports, seen.pool, hints)
+    work = _Work(ports, pool_name, hints, thorough, arrived, passed)
+    # What was just written is to be seen by the pass.
+    more = _pass(work, None if changes else seen)
     while more:
-        more = _pass(ports, pool_name, hints, passed, thorough=thorough)
+        more = _pass(work, None)
     if passed.admitted or passed.races_lost:
         counted = {"Admitted": len(passed.admitted), "RacesLost": passed.races_lost}
         ports.meter(counted, pool=pool_name)
@@ -170,40 +179,100 @@ def wake_when_due(ports: Ports, pool: str, entries: Sequence[Ready]) -> None:
 # -- one pass ---------------------------------------------------------------------------------
 
 
-def _pass(ports: Ports, name: str, hints: Hints, passed: Passed, *, thorough: bool) -> bool:
+@dataclass(slots=True)
+class _Work:
+    """What one dispatch is about."""
+
+    ports: Ports
+    pool: str
+    hints: Hints
+    thorough: bool
+    #: New runs without a place in line: a pass admits them, or gives them one.
+    arrived: list[Ready]
+    passed: Passed
+
+
+def _pass(work: _Work, seen: Overview | None) -> bool:
     """One snapshot, one decision, one commit. True if another pass may admit more."""
+    ports, hints, passed = work.ports, work.hints, work.passed
     for race in range(_RACES):
-        found = snapshot_of(ports, name)
+        seen = overview(ports, work.pool) if race or seen is None else seen
+        found = snapshot_in(seen)
         if found is None:
             return False
-        ledger = found.ledger.without(hints.ended)
-        kept = {holder.slot for holder in ledger.holders}
-        freed = [h for h in found.ledger.holders if h.slot not in kept]
-        released = len(freed)
-        touched: list[Ready | Holder] = [*hints.touched, *freed]
-        # Before the commit, so that it may admit them; and after it, as they may come meanwhile.
-        surface(ports, found.pool, ledger, touched, unlimited=thorough, blindly=True)
-        read = decided(ports, replace(found, ledger=ledger), ports.clock(), thorough=thorough)
+        _finish_hand_overs(work, found)
+        read, freed = _decide(work, found, seen)
         snapshot, decision = read.snapshot, read.decision
-        if decision.admit or released:
+        placed = _place(work, snapshot.pool, decision.admit)
+        if decision.admit or freed:
             try:
                 snapshot, decision = _commit(ports, snapshot, decision)
             except Conflict:
                 passed.races_lost += 1
                 ports.rest(race)
                 continue
-        passed.released += released
+        # Whom the ledger had no room for.
+        placed |= _place(work, snapshot.pool, decision.admit)
+        work.arrived.clear()
+        passed.released += len(freed)
         passed.slots_used = len(snapshot.ledger.holders)
-        _carry_out(ports, snapshot, decision, passed)
-        more = _settle_lanes(ports, read, snapshot, touched) or len(decision.admit) >= BATCH
+        _carry_out(work, snapshot, decision, read.unplaced)
+        more = _settle_lanes(ports, read, snapshot, (*hints.touched, *freed))
+        # Who gave a slot back before somebody was placed has not seen them in line.
+        more |= placed or len(decision.admit) >= BATCH
         # What has been told once need not be looked at again.
         hints.touched = []
         # Only who has taken a turn, or brings somebody new, sees to the next one: a wake that
         # comes in vain begets no other.
-        if not more and (decision.admit or hints.waiting or thorough):
+        if not more and (decision.admit or hints.waiting or work.thorough):
             _wake_for_turn(ports, snapshot, decision)
         return more
-    raise Conflict(f"pool {name!r}: lost {_RACES} races for the ledger")
+    raise Conflict(f"pool {work.pool!r}: lost {_RACES} races for the ledger")
+
+
+def _decide(work: _Work, found: Snapshot, seen: Overview) -> tuple[Read, list[Holder]]:
+    """The decision about this snapshot, and the holders that it releases."""
+    ports, pool = work.ports, found.pool
+    ledger = found.ledger.without(work.hints.ended)
+    kept = {holder.slot for holder in ledger.holders}
+    freed = [h for h in found.ledger.holders if h.slot not in kept]
+    # Before the commit, so that it may admit them; and after it, as they may come meanwhile.
+    touched: list[Ready | Holder] = [*work.hints.touched, *freed]
+    surface(ports, pool, ledger, touched, unlimited=work.thorough, blindly=True)
+    read = decided(
+        ports,
+        replace(found, ledger=ledger),
+        ports.clock(),
+        thorough=work.thorough,
+        # Lanes may have put places in line just now.
+        heads={} if work.thorough or has_lanes(pool) else seen.heads,
+        new=work.arrived,
+    )
+    return read, freed
+
+
+def _place(work: _Work, pool: Pool, admitted: Collection[Ready]) -> bool:
+    """Give those of the new runs a place in line that are not admitted; True if there are any.
+    Before the commit: who commits afterwards finds them."""
+    kept = set(admitted)
+    left = [place for place in work.arrived if place not in kept]
+    if left:
+        work.hints.touched += park_new(work.ports, pool, left)
+        work.hints.waiting += left
+        work.arrived = [place for place in work.arrived if place in kept]
+    return bool(left)
+
+
+def _finish_hand_overs(work: _Work, found: Snapshot) -> None:
+    """Send those of the new runs again that hold their slots: whoever admitted them may have died
+    before it sent them."""
+    held = {holder.slot for holder in found.ledger.holders}
+    theirs = [place for place in work.arrived if place.slot in held]
+    if theirs:
+        work.arrived = [place for place in work.arrived if place.slot not in held]
+        again = send_again(work.ports, found.pool, theirs)
+        hand_over(work.ports, found.pool, again, unplaced=again)
+        work.passed.resent += len(again)
 
 
 def _commit(ports: Ports, snapshot: Snapshot, decision: Decision) -> tuple[Snapshot, Decision]:
@@ -255,8 +324,10 @@ def _wake_for_turn(ports: Ports, snapshot: Snapshot, decision: Decision) -> None
 # -- after the commit -------------------------------------------------------------------------
 
 
-def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Passed) -> None:
-    pool = snapshot.pool
+def _carry_out(
+    work: _Work, snapshot: Snapshot, decision: Decision, unplaced: Collection[Ready]
+) -> None:
+    ports, pool, passed = work.ports, snapshot.pool, work.passed
     for reason, entries in (
         (Reason.EXPIRED, decision.expire),
         (Reason.CANCELLED_BY_COLLISION, decision.collide),
@@ -265,7 +336,7 @@ def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Pas
             transition(ports, pool.name, entry.run, Expire(reason))
         leave(ports, pool, entries)
         passed.expired += len(entries)
-    hand_over(ports, pool, (*decision.admit, *decision.resend))
+    hand_over(ports, pool, (*decision.admit, *decision.resend), unplaced=unplaced)
     passed.admitted += decision.admit
     passed.resent += len(decision.resend)
     passed.waiting = dict(Counter(wait.reason for wait in decision.wait))
@@ -274,10 +345,16 @@ def _carry_out(ports: Ports, snapshot: Snapshot, decision: Decision, passed: Pas
 
 
 def hand_over(
-    ports: Ports, pool: Pool, entries: Sequence[Ready], *, since: int | None = None
+    ports: Ports,
+    pool: Pool,
+    entries: Sequence[Ready],
+    *,
+    since: int | None = None,
+    unplaced: Collection[Ready] = (),
 ) -> None:
-    """Send admitted runs to their platform's function, and only then forget their places. They
-    have held their slots `since` then, in epoch milliseconds; None is now."""
+    """Send admitted runs to their platform's function, and only then forget their places, but for
+    those of `unplaced`, which have none. They have held their slots `since` then, in epoch
+    milliseconds; None is now."""
     if not entries:
         return
     gated = bool(pool.fallbacks)
@@ -298,4 +375,6 @@ def hand_over(
         for entry in entries:
             reject = Reject(entry.attempt, error.reason, error.message, unless_claimed=True)
             transition(ports, pool.name, entry.run, reject)
-    leave(ports, pool, entries)
+    if placed := [entry for entry in entries if entry not in unplaced]:
+        leave(ports, pool, placed)
+    vacate(ports, pool, [entry for entry in entries if entry in unplaced])

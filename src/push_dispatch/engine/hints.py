@@ -21,7 +21,9 @@ class Hints:
 
     #: Attempts that are over: their slots are free.
     ended: set[Slot] = field(default_factory=set)
-    #: Runs that wait for an attempt.
+    #: Runs as they were inserted: they wait for their first attempt.
+    new: list[Run] = field(default_factory=list)
+    #: Other runs that wait for an attempt.
     waiting: list[Ready] = field(default_factory=list)
     #: Places in line that have become pointless.
     gone: list[Ready] = field(default_factory=list)
@@ -37,6 +39,7 @@ class Hints:
     def add(self, others: Hints) -> None:
         """Take over what another batch tells of the same pool."""
         self.ended |= others.ended
+        self.new += others.new
         self.waiting += others.waiting
         self.gone += others.gone
         self.stopping += others.stopping
@@ -63,6 +66,8 @@ def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
         hints.touched.append(Ready.of(after))
         if before is not None and before.state is RunState.SCHEDULED:
             hints.gone.append(Ready.of(before))
+    elif after.state is RunState.SCHEDULED and before is None and not after.attempt:
+        hints.new.append(after)
     elif after.state is RunState.SCHEDULED:
         if after.attempt:
             hints.ended.add(Slot(after.uuid, after.attempt))

@@ -75,6 +75,8 @@ def park(ports: Ports, pool: Pool, ledger: Ledger, entries: Sequence[Ready]) -> 
     used = Used.of(pool, ledger, now)
     lanes = [(entry, full_lane(pool, used, entry)) for entry in entries]
     parked = [(entry, replace(entry, lane=lane)) for entry, lane in lanes if lane]
+    if not parked:
+        return []
     ports.store.enqueue(pool.name, [moved for _, moved in parked], now)
     # Only from the line: it may be in another lane as well, which somebody may look into.
     gone = [replace(entry, also_in="") for entry, _ in parked]

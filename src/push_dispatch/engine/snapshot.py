@@ -1,13 +1,14 @@
 """What does a pool look like now? Snapshots: the one place that knows the order of reads.
 
-    1  the ledger          a finished change of the configuration has moved its version, so what is
-                           decided under an older one cannot be committed: see `Store.save_pool`
-    2  the configuration
-    3  the circuit         of the last type that a run of the pool may be pushed to
-    4  the line            no deeper than the answer needs
-    5  the chosen runs     the line is a collection of hints: the run itself says whether it waits
+    1  the overview        ledger, configuration, circuits and the heads of the line, in one read
+                           that has no order: the ledger says which configuration it belongs to
+    2  the configuration   again, if that of the overview is older than its ledger
+    3  the line            no deeper than the answer needs
+    4  the chosen runs     the line is a collection of hints: the run itself says whether it waits
 
-Nothing comes from a cache, and every read is strongly consistent: "nothing to do" must be true.
+A finished change of the configuration has moved the ledger's version, so what is decided under an
+older one cannot be committed: see `Store.save_pool`. Nothing comes from a cache, and every read is
+strongly consistent: "nothing to do" must be true.
 """
 
 from __future__ import annotations
@@ -16,23 +17,28 @@ from bisect import insort
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from push_dispatch.core.admission import Decision, Snapshot, decide
+from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.events import Expire
 from push_dispatch.core.lanes import PARKED
-from push_dispatch.core.model import Ready, Run, Slot
+from push_dispatch.core.model import DELETED, Ready, Run, Slot
 from push_dispatch.engine.claims import renewed
 from push_dispatch.engine.collide import displaced
 from push_dispatch.engine.transition import end_unreadable, transition
 from push_dispatch.ports import Ports
+from push_dispatch.ports.store import Heads, Overview
 
 __all__ = [
     "BATCH",
     "DEPTH",
     "Read",
     "decided",
+    "overview",
+    "snapshot_in",
     "snapshot_of",
     "waiting_in",
     "with_heads",
@@ -50,6 +56,8 @@ _SLACK = 10
 #: that come back from lanes it is twice the free slots and so many.
 _BUDGET = 25
 
+_NOTHING: Mapping[str, Heads] = MappingProxyType({})
+
 
 class Read(NamedTuple):
     """A decision, and what it was read from."""
@@ -60,25 +68,54 @@ class Read(NamedTuple):
     in_the_way: list[Ready]
     #: Places that were removed because their runs do not wait for them.
     stale: list[Ready]
+    #: New runs that were decided about without a place in line.
+    unplaced: frozenset[Ready] = frozenset()
+
+
+def overview(ports: Ports, name: str) -> Overview:
+    """Read a pool at once. Its configuration is not older than its ledger."""
+    found = ports.store.overview(name)
+    known = found.ledger.configuration
+    if found.pool is not None and (known == DELETED or found.pool.version < known):
+        # A change was finished between the moments at which the two were read. Or it was declared
+        # by other means, which move nothing; or created anew: the first commit says which.
+        found = replace(found, pool=ports.store.pool(name))
+    return found
+
+
+def snapshot_in(found: Overview) -> Snapshot | None:
+    """The pool of an overview, without its line; None if there is no such pool."""
+    if (pool := found.pool) is None:
+        return None
+    circuit = found.circuits.get(pool.last_type, Circuit())
+    return Snapshot(pool, found.ledger, {}, circuit)
 
 
 def snapshot_of(ports: Ports, name: str) -> Snapshot | None:
     """Read a pool without its line; None if there is no such pool."""
-    ledger, pool = ports.store.ledger(name), ports.store.pool(name)
-    if pool is None:
-        return None
-    return Snapshot(pool, ledger, {}, ports.store.circuit(name, pool.last_type))
+    return snapshot_in(overview(ports, name))
 
 
-def decided(ports: Ports, snapshot: Snapshot, now: int, *, thorough: bool) -> Read:
+def decided(
+    ports: Ports,
+    snapshot: Snapshot,
+    now: int,
+    *,
+    thorough: bool,
+    heads: Mapping[str, Heads] | None = None,
+    new: Sequence[Ready] = (),
+) -> Read:
     """Read the line as far as the decision needs, and decide. What is decided about was confirmed
-    by the runs themselves; stale entries are removed.
+    by the runs themselves; stale entries are removed. `heads` were read with the snapshot, and
+    `new` are runs that have just been submitted: they need no place in line to be admitted.
 
     Where no run can be admitted, whoever it is, only a `thorough` pass reads the line.
     """
     line = _Line(ports, snapshot, now, BATCH)
+    unplaced: frozenset[Ready] = frozenset()
     if thorough or _may_admit(snapshot, now):
-        line.read_heads()
+        line.read_heads(heads or {})
+        unplaced = line.join(new)
     while True:
         snapshot = replace(snapshot, ready=line.ready, unread=line.unread)
         decision = decide(snapshot, now, at_most=BATCH)
@@ -88,9 +125,9 @@ def decided(ports: Ports, snapshot: Snapshot, now: int, *, thorough: bool) -> Re
         in_the_way = [w.ready for w in decision.wait if w.reason in PARKED]
         enough = len(in_the_way) > _SLACK and line.count >= line.most
         if enough and decision.hungry & line.unread:
-            return Read(snapshot, decision, in_the_way, line.stale)
+            return Read(snapshot, decision, in_the_way, line.stale, unplaced)
         if not line.read_more(decision.hungry):
-            return Read(snapshot, decision, [], line.stale)
+            return Read(snapshot, decision, [], line.stale, unplaced)
 
 
 def with_heads(ports: Ports, snapshot: Snapshot, now: int, places: Iterable[Ready]) -> Snapshot:
@@ -158,6 +195,8 @@ class _Line:
         #: The last entry read of each queue that may have more.
         self._last: dict[str, Ready] = {}
         self._verified: set[Slot] = set()
+        #: Of new runs that are served without a place in line.
+        self._joined: set[Slot] = set()
         self._held = {holder.slot for holder in snapshot.ledger.holders}
         #: Places read, and how many a pass reads before it parks who is in the way.
         self.count = 0
@@ -170,9 +209,29 @@ class _Line:
         """Queues of which a pass may not have seen all that it has to see."""
         return frozenset(n for n in self._last if len(self.ready[n]) < DEPTH)
 
-    def read_heads(self) -> None:
+    def read_heads(self, known: Mapping[str, Heads] = _NOTHING) -> None:
+        """Read the first page of each queue whose first places are not `known`."""
         for name in self.ready:
-            self._read(name, None)
+            if name in known:
+                self._take(name, known[name])
+            else:
+                self._read(name, None)
+
+    def join(self, new: Iterable[Ready]) -> frozenset[Ready]:
+        """Have these served where they would stand if they were in line; return those that are
+        not. Where more stands before them than was read, they are not served: they wait."""
+        in_line = {place.slot for line in self.ready.values() for place in line}
+        joined: set[Ready] = set()
+        for place in new:
+            last = self._last.get(place.queue)
+            if place.slot in in_line or (last is not None and place.place[1:] > last.place[1:]):
+                continue
+            insort(self.ready[place.queue], place, key=lambda p: p.place[1:])
+            joined.add(place)
+        # What is read from here on may have another place of the same run, which has moved since.
+        self._joined = {place.slot for place in joined}
+        self._verified |= self._joined
+        return frozenset(joined)
 
     def read_more(self, hungry: Collection[str]) -> bool:
         """Read another page of each hungry queue that has one; False if there is nothing more."""
@@ -219,6 +278,14 @@ class _Line:
         with suppress(Conflict):
             end_unreadable(self._ports, run)
 
+    def _take(self, name: str, heads: Heads) -> None:
+        """Take over what was read with the snapshot."""
+        due = [place for place in heads.places if place.placed <= self._now]
+        self.count += len(due)
+        if heads.more and len(due) == len(heads.places):
+            self._last[name] = due[-1]
+        self.ready[name] += renewed(self._ports, self._declared, due) if self._renews else due
+
     def _read(self, name: str, after: Ready | None) -> None:
         left = self.most - self.count
         size = min(self._page + _BUDGET - _SLACK, left) if after and left > 0 else self._page
@@ -227,6 +294,7 @@ class _Line:
         self.count += len(page)
         if len(page) == size:
             self._last[name] = page[-1]
+        page = [place for place in page if place.slot not in self._joined]
         self.ready[name] += renewed(self._ports, self._declared, page) if self._renews else page
 
 

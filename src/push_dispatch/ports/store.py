@@ -13,13 +13,13 @@ it: doing the same again is right once a person has corrected that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
 
-__all__ = ["LOG_DAYS", "Change", "Store"]
+__all__ = ["LOG_DAYS", "Change", "Heads", "Overview", "Store"]
 
 #: How long a log is kept that its platform has deleted.
 LOG_DAYS = 30
@@ -33,6 +33,27 @@ class Change:
     #: The run before and after; both None if the pool's configuration changed.
     before: Run | None = None
     after: Run | None = None
+
+
+class Heads(NamedTuple):
+    """The first places of one queue's line, in order, those that are not due yet among them."""
+
+    places: Sequence[Ready]
+    #: Whether there may be others behind them.
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A pool in one read. Each part is as it was at some moment of that read, and those moments may
+    differ: see `engine.snapshot.overview`."""
+
+    pool: Pool | None
+    ledger: Ledger
+    #: By type, of those that know something.
+    circuits: Mapping[str, Circuit] = field(default_factory=dict)
+    #: By queue, of those whose line was read.
+    heads: Mapping[str, Heads] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -62,7 +83,8 @@ class Store(Protocol):
     def save_pool(self, pool: Pool) -> Pool:
         """Replace the configuration if its version is still `pool.version`, and return it with the
         new one. When this returns no pass can commit an admission decided under the old one: the
-        ledger's version has moved. Raises Conflict."""
+        ledger's version has moved, and its `configuration` is not below the new version. Raises
+        Conflict."""
         ...
 
     def delete_pool(self, pool: Pool) -> None:
@@ -262,6 +284,10 @@ class Store(Protocol):
 
     def ledger(self, pool: str) -> Ledger:
         """Who holds the pool's slots; version 0 if nobody ever did."""
+        ...
+
+    def overview(self, pool: str) -> Overview:
+        """Configuration, ledger, circuits and, as far as they are few, the places in line."""
         ...
 
     def commit(self, ledger: Ledger) -> None:

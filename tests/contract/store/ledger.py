@@ -8,9 +8,10 @@ from itertools import islice
 
 import pytest
 
+from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import MAX_SLOTS, Ledger
-from push_dispatch.ports.store import Store
+from push_dispatch.ports.store import Heads, Overview, Store
 from tests.contract.store import values
 from tests.contract.store.suite import StoreSuite
 
@@ -53,6 +54,51 @@ class LedgerContract(StoreSuite):
         store.commit(values.ledger(pool, 1, values.holder(next(ids)), starts={"": ((1, 1),)}))
         store.commit(Ledger(pool, version=2))
         assert store.ledger(pool) == Ledger(pool, version=2)
+
+    def test_overview_has_all_that_there_is(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        assert store.overview("nowhere") == Overview(None, Ledger("nowhere"))
+        stored = self.created(store, pool)
+        circuit = Circuit(failures=2, failed_at=values.NOW)
+        store.save_circuit(pool, "ecs", circuit)
+        committed = values.ledger(pool, 1, values.holder(next(ids)), configuration=stored.version)
+        store.commit(committed)
+        queue = stored.queues[0].name
+        places = [values.place(next(ids), queue=queue, due=values.NOW + n) for n in range(3)]
+        store.enqueue(pool, places, values.NOW)
+        seen = store.overview(pool)
+        assert (seen.pool, seen.ledger, seen.circuits) == (stored, committed, {"ecs": circuit})
+        assert seen.heads[queue] == Heads(places, more=False)
+
+    def test_overview_of_a_long_line_says_that_there_is_more(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        stored = self.created(store, pool)
+        queue = stored.queues[0].name
+        places = [values.place(next(ids), queue=queue, due=values.NOW + n) for n in range(60)]
+        store.enqueue(pool, places, values.NOW)
+        heads = store.overview(pool).heads[queue]
+        assert heads.more
+        assert list(heads.places) == places[: len(heads.places)]
+
+    def test_overview_finds_the_ledger_behind_many_lanes(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        stored = self.created(store, pool)
+        committed = values.ledger(pool, 1, values.holder(next(ids)), configuration=stored.version)
+        store.commit(committed)
+        queue = stored.queues[0].name
+        parked = [values.place(next(ids), queue=queue, lane=f"{n:04d}") for n in range(60)]
+        store.enqueue(pool, parked, values.NOW)
+        seen = store.overview(pool)
+        assert (seen.pool, seen.ledger) == (stored, committed)
+
+    def test_ledger_names_the_newest_configuration(self, store: Store, pool: str) -> None:
+        stored = self.created(store, pool)
+        for limit in (7, 8):
+            stored = store.save_pool(replace(stored, limit=limit))
+            assert store.ledger(pool).configuration == stored.version
 
     def test_first_of_two_passes_wins(self, store: Store, pool: str, ids: Iterator[str]) -> None:
         winner = values.ledger(pool, 1, values.holder(next(ids)))

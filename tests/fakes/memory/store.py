@@ -14,9 +14,12 @@ from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
 from push_dispatch.core.reasons import Reason
-from push_dispatch.ports.store import Change
+from push_dispatch.ports.store import Change, Heads, Overview
 
 __all__ = ["MemoryStore"]
+
+#: Places in line of an overview.
+HEADS = 16
 
 
 @dataclass
@@ -73,7 +76,7 @@ class MemoryStore:
             saved = replace(pool, version=pool.version + 1)
             self._pools[pool.name] = saved
             ledger = self.ledger(pool.name)
-            self._ledgers[pool.name] = replace(ledger, version=ledger.version + 1)
+            self._ledgers[pool.name] = ledger.after_change(saved.version)
             self.changes.append(Change(pool.name))
             return saved
 
@@ -353,6 +356,21 @@ class MemoryStore:
     def ledger(self, pool: str) -> Ledger:
         """See `Store.ledger`."""
         return self._ledgers.get(pool) or Ledger(pool)
+
+    def overview(self, pool: str) -> Overview:
+        """See `Store.overview`."""
+        with self._lock:
+            found = self.pool(pool)
+            circuits = {of: c for (name, of), c in self._circuits.items() if name == pool}
+            heads: dict[str, Heads] = {}
+            left = HEADS
+            for queue in sorted(q.name for q in found.queues) if found else ():
+                places = self.line(pool, queue, left)
+                left -= len(places)
+                heads[queue] = Heads(places, more=not left)
+                if not left:
+                    break
+            return Overview(found, self.ledger(pool), circuits, heads)
 
     def commit(self, ledger: Ledger) -> None:
         """See `Store.commit`."""

@@ -284,4 +284,4 @@ def test_pools_without_such_limits_read_no_lane() -> None:
     from push_dispatch.engine.hints import hints_of
 
     dispatch(ports, POOL, hints_of(made.changes)[POOL])
-    assert set(calls) == {None}
+    assert set(calls) <= {None}

@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = [
     "ABSENT",
     "CIRCUIT_UNCHANGED",
+    "CONFIGURATION_OLDER",
     "LEAD_FREE",
     "LEDGER_UNCHANGED",
     "NOT_NEWER",
@@ -29,6 +30,9 @@ RUN_UNCHANGED = (
 
 #: Nobody has written the ledger, or changed the pool's configuration, since it was read.
 LEDGER_UNCHANGED = "version = :version OR (:version = :zero AND attribute_not_exists(version))"
+
+#: The ledger belongs to an older configuration than the one that was just stored.
+CONFIGURATION_OLDER = "attribute_not_exists(configuration) OR configuration < :new"
 
 #: Nobody has changed the pool's configuration since it was read. One declared by other means
 #: (Terraform) may have no version.

@@ -61,9 +61,9 @@ class Configuration:
         except Lost as lost:
             if lost.stored != item:
                 raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
-        # Only now the ledger: a pass reads it first and the configuration second, so one that has
-        # seen the old limit has read a version that this write makes void.
-        self._touch_ledger(pool.name)
+        # Only now the ledger: a pass that has read it before decides in vain, and one that reads
+        # it from now on sees which configuration it needs at least.
+        self._touch_ledger(pool.name, pool.version + 1)
         return items.read_pool(item)
 
     def delete_pool(self, pool: Pool) -> None:
@@ -142,6 +142,15 @@ class Configuration:
         """See `Store.delete_attachment`."""
         self._table.delete_all([(keys.ATTACHMENTS, pool)])
 
-    def _touch_ledger(self, pool: str) -> None:
-        change = "ADD version :one"
-        self._table.update(keys.pool(pool), keys.LEDGER, {"one": 1}, UpdateExpression=change)
+    def _touch_ledger(self, pool: str, configuration: int) -> None:
+        """Move its version; and that of the configuration, unless it is newer already."""
+        key = (keys.pool(pool), keys.LEDGER)
+        try:
+            self._table.update(
+                *key,
+                {"one": 1, "new": configuration},
+                UpdateExpression="ADD version :one SET configuration = :new",
+                ConditionExpression=conditions.CONFIGURATION_OLDER,
+            )
+        except Lost:
+            self._table.update(*key, {"one": 1}, UpdateExpression="ADD version :one")

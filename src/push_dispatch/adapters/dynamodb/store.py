@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
 from push_dispatch.adapters.dynamodb.configuration import Configuration
 from push_dispatch.adapters.dynamodb.line import Line
+from push_dispatch.adapters.dynamodb.overviews import BETWEEN, LIMIT, overview_of
 from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_of
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Ledger, Run, RunState, is_uuid
-from push_dispatch.ports.store import LOG_DAYS
+from push_dispatch.ports.store import LOG_DAYS, Overview
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -196,6 +198,15 @@ class DynamoStore(Configuration, Line):
 
     def ledger(self, pool: str) -> Ledger:
         return items.read_ledger(pool, self._table.get(keys.pool(pool), keys.LEDGER))
+
+    def overview(self, pool: str) -> Overview:
+        """See `Store.overview`. One query."""
+        found = list(self._table.query(keys.pool(pool), between=BETWEEN, limit=LIMIT))
+        seen, reached = overview_of(pool, found, self._places)
+        if reached:
+            return seen
+        ledger = self.ledger(pool)
+        return replace(seen, ledger=ledger, pool=self.pool(pool))
 
     def commit(self, ledger: Ledger) -> None:
         item = items.ledger_item(ledger)

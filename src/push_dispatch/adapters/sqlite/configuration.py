@@ -80,7 +80,7 @@ class Configuration:
                     raise Conflict(f"pool {pool.name!r} was changed at the same time")
                 tx.put(item)
                 tx.feed(stored, item)
-            _touch_ledger(tx, pool.name)
+            _touch_ledger(tx, pool.name, pool.version + 1)
         return items.read_pool(item)
 
     def delete_pool(self, pool: Pool) -> None:
@@ -140,8 +140,10 @@ class Configuration:
             tx.put({**key_of(pk, sk), **attributes})
 
 
-def _touch_ledger(tx: Transaction, pool: str) -> None:
+def _touch_ledger(tx: Transaction, pool: str, configuration: int) -> None:
     """Move the ledger's version: what was decided under the old configuration is void."""
     key = key_of(keys.pool(pool), keys.LEDGER)
     ledger = tx.get(key["PK"]["S"], key["SK"]["S"]) or key
-    tx.put({**ledger, "version": {"N": str(number(ledger, "version") + 1)}})
+    newest = max(number(ledger, "configuration"), configuration)
+    changed = {"version": number(ledger, "version") + 1, "configuration": newest}
+    tx.put({**ledger, **{name: {"N": str(value)} for name, value in changed.items()}})

@@ -7,16 +7,18 @@ both. What DynamoDB's stream would deliver goes into the feed in the same transa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from push_dispatch.adapters.dynamodb import items, keys
+from push_dispatch.adapters.dynamodb.overviews import BETWEEN, LIMIT, overview_of
 from push_dispatch.adapters.sqlite.configuration import Configuration
 from push_dispatch.adapters.sqlite.database import LAST, Database, Item, Transaction, key_of, number
 from push_dispatch.adapters.sqlite.line import Line
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Ledger, Run, RunState, is_uuid
-from push_dispatch.ports.store import LOG_DAYS
+from push_dispatch.ports.store import LOG_DAYS, Overview
 
 __all__ = ["SqliteStore"]
 
@@ -155,6 +157,14 @@ class SqliteStore(Configuration, Line):
 
     def ledger(self, pool: str) -> Ledger:
         return items.read_ledger(pool, self._db.get(keys.pool(pool), keys.LEDGER))
+
+    def overview(self, pool: str) -> Overview:
+        """See `Store.overview`."""
+        found = list(self._db.between(keys.pool(pool), *BETWEEN, limit=LIMIT))
+        seen, reached = overview_of(pool, found, lambda line: [items.read_ready(i) for i in line])
+        if reached:
+            return seen
+        return replace(seen, ledger=self.ledger(pool), pool=self.pool(pool))
 
     def commit(self, ledger: Ledger) -> None:
         item = items.ledger_item(ledger)

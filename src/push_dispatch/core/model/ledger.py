@@ -67,8 +67,8 @@ class Ledger:
     #: Recent starts by scope (`""` is the pool, else a queue) where a rate is set: times, oldest
     #: first, each with the number of runs that started then.
     starts: Mapping[str, Starts] = field(default_factory=lambda: _EMPTY)
-    #: Version of the configuration under which the last admission was decided; DELETED since the
-    #: pool was deleted.
+    #: No admission may be decided under an older version of the configuration than this: that of
+    #: the last finished change, or of the last admission; DELETED since the pool was deleted.
     configuration: int = 0
     #: When the bucket of the pool's platform rate is full again: see `core.rates`.
     paced: int = 0
@@ -77,6 +77,12 @@ class Ledger:
         """What stays of it when the pool is deleted: the version, which the next pool of that name
         goes on from, and the fact."""
         return Ledger(self.pool, version=self.version + 1, configuration=DELETED)
+
+    def after_change(self, configuration: int) -> Ledger:
+        """What a change of the configuration to that version makes of it: what was decided under
+        the old one is void."""
+        newest = max(self.configuration, configuration)
+        return replace(self, version=self.version + 1, configuration=newest)
 
     def without(self, ended: Collection[Slot]) -> Ledger:
         """This ledger after the given attempts have ended.
