@@ -6,19 +6,27 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from push_dispatch.platforms.refusals import Answer
+
 if TYPE_CHECKING:
     import boto3
 
-__all__ = ["client_of", "code_of", "region_in", "session_of"]
+__all__ = ["answer_of", "client_of", "code_of", "region_in", "session_of"]
 
 _CONNECT_SECONDS = 2
-_IDENTITY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+#: What boto3 calls it, and what the AWS CLI does.
+_IDENTITY = {
+    "aws_access_key_id": "AWS_ACCESS_KEY_ID",
+    "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "aws_session_token": "AWS_SESSION_TOKEN",
+    "profile_name": "AWS_PROFILE",
+}
 
 
 def session_of(environ: Mapping[str, str]) -> boto3.session.Session:
     """The identity that `environ` names as the AWS CLI does; what it does not name, boto3 looks for
     in its usual places."""
-    return _session(*(environ.get(name) for name in _IDENTITY))
+    return _session(*(environ.get(name) for name in _IDENTITY.values()))
 
 
 def region_in(environ: Mapping[str, str]) -> str:
@@ -54,16 +62,18 @@ def code_of(error: BaseException | None) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
+def answer_of(error: Any) -> Answer:
+    """`CODE: MESSAGE`; of what the SDK raises without an answer, the code is its exception."""
+    code, response = code_of(error), getattr(error, "response", None) or {}
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = response.get("Error", {}).get("Message", "") if code else error
+    return Answer(status, f"{code or type(error).__name__}: {said}")
+
+
 @lru_cache(maxsize=4)
-def _session(
-    key: str | None, secret: str | None, token: str | None, profile: str | None
-) -> boto3.session.Session:
+def _session(*identity: str | None) -> boto3.session.Session:
     """One per identity: it keeps the services' models, which take long to read."""
     import boto3  # noqa: PLC0415
 
-    return boto3.session.Session(
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        aws_session_token=token,
-        profile_name=profile,
-    )
+    named: dict[str, Any] = dict(zip(_IDENTITY, identity, strict=True))
+    return boto3.session.Session(**named)

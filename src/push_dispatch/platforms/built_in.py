@@ -20,10 +20,15 @@ __all__ = ["BUILT_IN", "TABLE"]
 TABLE: Mapping[str, Mapping[str, Any]] = json.loads(
     Path(__file__).with_suffix(".json").read_text("utf-8")
 )
+
+
+def _declared(capabilities: Mapping[str, Any]) -> Capabilities:
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in capabilities.items()
+    }
+    return Capabilities(**given)
+
+
 #: By the platform's name. ECS finds no task by its token, which is good for a day.
-BUILT_IN: Mapping[str, Capabilities] = {
-    name: Capabilities(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in entry["capabilities"].items()}
-    )
-    for name, entry in TABLE.items()
-}
+BUILT_IN = {name: _declared(entry["capabilities"]) for name, entry in TABLE.items()}

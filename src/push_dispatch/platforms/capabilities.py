@@ -26,7 +26,6 @@ from push_dispatch.platforms.base import (
 )
 
 __all__ = [
-    "SHOWN",
     "capabilities_of",
     "check_capabilities",
     "cleaner",
@@ -37,17 +36,7 @@ __all__ = [
     "signer_in",
 ]
 
-#: How a capability is shown to people; programs get its own name.
-SHOWN = {
-    "finds_by_name": "find",
-    "reads_logs": "logs",
-    "reports_events": "events",
-    "cleans_up": "clean-up",
-    "estimates_cost": "cost",
-    "signs_in": "sign-in",
-    "passes_secrets": "secrets",
-    "logs_go_too": "keeps-logs",
-}
+#: Method of a capability.
 _METHODS = {
     "finds_by_name": "find",
     "reads_logs": "logs",
@@ -68,30 +57,27 @@ def check_capabilities(platform: object) -> None:
     """Raise Invalid (`platform_misdeclared`) unless the platform has the methods that it declares,
     and declares those that it has: an undeclared `find` would never be called."""
     declared = getattr(platform, "capabilities", None)
-    if declared is None:
-        return
-    name = getattr(platform, "name", type(platform).__name__)
+    problem = None if declared is None else _problem(declared, _found(platform))
+    if problem:
+        name = getattr(platform, "name", type(platform).__name__)
+        raise Invalid(f"platform {name!r} {problem}", reason=Reason.PLATFORM_MISDECLARED)
+
+
+def _problem(declared: object, found: Capabilities) -> str | None:
     if not isinstance(declared, Capabilities):
-        raise Invalid(
-            f"platform {name!r}: `capabilities` is a {type(declared).__name__}, not a "
-            "push_dispatch.platforms.base.Capabilities",
-            reason=Reason.PLATFORM_MISDECLARED,
-        )
+        kind = type(declared).__name__
+        return f"declares what is a {kind}, not a push_dispatch.platforms.base.Capabilities"
     if declared.event_sources and not declared.reports_events:
-        raise Invalid(
-            f"platform {name!r} declares event_sources and not reports_events=True",
-            reason=Reason.PLATFORM_MISDECLARED,
-        )
-    found = _found(platform)
+        return "declares event_sources and not reports_events=True"
     for capability, method in _METHODS.items():
         wanted, there = getattr(declared, capability), getattr(found, capability)
-        if wanted != there:
-            problem = f"declares {capability}=True and has no method" if wanted else "has a method"
-            remedy = "" if wanted else f" and does not declare {capability}=True in `capabilities`"
-            raise Invalid(
-                f"platform {name!r} {problem} `{method}`{remedy}",
-                reason=Reason.PLATFORM_MISDECLARED,
+        if wanted and not there:
+            return f"declares {capability}=True and has no method `{method}`"
+        if there and not wanted:
+            return (
+                f"has a method `{method}` and does not declare {capability}=True in `capabilities`"
             )
+    return None
 
 
 def finder(platform: Platform) -> FindsByName | None:

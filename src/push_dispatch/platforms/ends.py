@@ -13,7 +13,7 @@ from typing import Any
 
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.core.reasons import Reason
-from push_dispatch.platforms.refusals import one_of, table, wording
+from push_dispatch.platforms.refusals import pattern_of, table, wording
 
 __all__ = ["BROKEN", "KILLED", "MESSAGE_LENGTH", "End", "ended", "ends", "explained"]
 
@@ -43,7 +43,7 @@ BROKEN = End(Reason.INFRASTRUCTURE_FAILURE)
 def ends(module: str, name: str = "ends") -> tuple[End, ...]:
     """The ends in the `answers.toml` beside a module. A pattern may be a list."""
     return tuple(
-        End(**entry | {"pattern": one_of(entry["pattern"])}) for entry in table(module, name)
+        End(**entry | {"pattern": pattern_of(module, entry)}) for entry in table(module, name)
     )
 
 

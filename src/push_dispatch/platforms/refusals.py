@@ -7,7 +7,7 @@ the first row that matches decides. So a table can be read, and walked by a test
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,7 +24,7 @@ __all__ = [
     "Refusals",
     "Row",
     "judge",
-    "one_of",
+    "pattern_of",
     "permissions",
     "rows",
     "table",
@@ -33,6 +33,10 @@ __all__ = [
 
 #: What a platform's SDK raises, or the reply of its API.
 E = TypeVar("E")
+T = TypeVar("T")
+
+#: Exceptions of an SDK.
+Kinds = type[Exception] | tuple[type[Exception], ...]
 
 #: Names that somebody has chosen: addresses, paths, projects, and what stands in quotes.
 _NAMES = (
@@ -152,6 +156,10 @@ class Refusals(Generic[E]):
         """Return whether what was asked about is not there (any more)."""
         return self.row(said).reaction is Reaction.GONE
 
+    def exists(self, said: E) -> bool:
+        """Return whether something of that name is there already."""
+        return self.row(said).reaction is Reaction.EXISTS
+
     def error(self, said: E, what: str = "") -> PlatformError:
         """Return the error of a request that was refused; `what` says which."""
         answer = self.read(said)
@@ -167,16 +175,25 @@ class Refusals(Generic[E]):
         return self.row(said).unstarted(what + answer.text, answer.after_seconds)
 
     @contextmanager
-    def translated(
-        self, kinds: type[Exception] | tuple[type[Exception], ...], *, harmless: bool = False
-    ) -> Iterator[None]:
+    def translated(self, kinds: Kinds, what: str = "", *, harmless: bool = False) -> Iterator[None]:
         """Raise the errors of an SDK, which are of these `kinds`, as ours: those of a push, or of a
-        `harmless` question."""
+        `harmless` question; `what` says of which."""
         try:
             yield
         except kinds as error:
             said: Any = error
-            raise (self.unstarted(said) if harmless else self.error(said)) from error
+            raise (self.unstarted if harmless else self.error)(said, what) from error
+
+    def found(self, kinds: Kinds, ask: Callable[[], T]) -> T | None:
+        """Return what `ask` does; None if what it is about is not there (any more). Other errors of
+        an SDK pass."""
+        try:
+            return ask()
+        except kinds as error:
+            said: Any = error
+            if not self.gone(said):
+                raise
+            return None
 
 
 def permissions(platform: str) -> tuple[str, ...]:
@@ -187,28 +204,40 @@ def permissions(platform: str) -> tuple[str, ...]:
 # -- tables -----------------------------------------------------------------------------------
 
 
+def _answers(module: str) -> dict[str, Any]:
+    return packaged("answers.toml", module.rpartition(".")[0])
+
+
 def table(module: str, name: str) -> list[dict[str, Any]]:
     """The entries of a table in the `answers.toml` beside a module, as they are written."""
-    entries: list[dict[str, Any]] = packaged("answers.toml", module.rpartition(".")[0])[name]
+    entries: list[dict[str, Any]] = _answers(module)[name]
     return entries
 
 
 def rows(module: str, name: str = "errors") -> tuple[Row, ...]:
     """The rows of a table in the `answers.toml` beside a module. A pattern may be a list, of which
     one has to match."""
-    return tuple(_row(**entry) for entry in table(module, name))
+    return tuple(
+        _row(**entry | {"pattern": pattern_of(module, entry)}) for entry in table(module, name)
+    )
 
 
 def _row(**entry: Any) -> Row:
     entry["reaction"] = Reaction(entry["reaction"])
-    entry["pattern"] = one_of(entry.get("pattern", ""))
     for key in ("status", "words"):
         entry[key] = tuple(entry.get(key, ()))
     return Row(**entry)
 
 
-def one_of(patterns: str | Sequence[str]) -> str:
-    """The regular expression that one of these matches."""
+def pattern_of(module: str, entry: Mapping[str, Any]) -> str:
+    """The regular expression of an entry, with the table `words` filled in: `<passing>`."""
+    pattern = _one_of(entry.get("pattern", ""))
+    for name, words in _answers(module).get("words", {}).items():
+        pattern = pattern.replace(f"<{name}>", _one_of(words))
+    return pattern
+
+
+def _one_of(patterns: str | Sequence[str]) -> str:
     return patterns if isinstance(patterns, str) else "|".join(patterns)
 
 

@@ -16,12 +16,12 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
-from push_dispatch.core.errors import Uncertain
+from push_dispatch.core.errors import PlatformError, Uncertain
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.refusals import Refusals
 from push_dispatch.platforms.shared import lines
 
-__all__ = ["CONNECT_SECONDS", "READ_SECONDS", "Reply", "Rest", "found"]
+__all__ = ["CONNECT_SECONDS", "READ_SECONDS", "Reply", "Rest", "answered", "found"]
 
 CONNECT_SECONDS = 3.0
 #: A push makes a few requests and is to take a few seconds.
@@ -72,6 +72,13 @@ def found(reply: Reply, refusals: Refusals[Reply], what: str = "") -> Any:
     raise refusals.asked(reply, what)
 
 
+def answered(reply: Reply, fail: Callable[[Reply], PlatformError]) -> Any:
+    """The JSON of an answer; raises what `fail` makes of a refusal, such as `REFUSALS.error`."""
+    if not reply.ok:
+        raise fail(reply)
+    return reply.json
+
+
 class Rest:
     """One API at one address."""
 
@@ -119,7 +126,7 @@ class Rest:
 
         Raises Uncertain, also while iterating.
         """
-        response = self._send("GET", path, query, None, None, preload_content=False)
+        response = self._send("GET", path, query, preload_content=False)
         if response.status >= 400:
             return Reply(response.status, response.headers, response.read())
         return _lines(response)
@@ -129,8 +136,8 @@ class Rest:
         method: str,
         path: str,
         query: Mapping[str, str] | None,
-        body: Any,
-        headers: Mapping[str, str] | None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> urllib3.BaseHTTPResponse:
         sent = {"Accept": "application/json", **self._headers(), **(headers or {})}

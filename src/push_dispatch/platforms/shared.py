@@ -24,6 +24,7 @@ from push_dispatch.ports.secrets import Secrets
 
 __all__ = [
     "Place",
+    "Remembered",
     "asked",
     "asking",
     "building",
@@ -51,6 +52,8 @@ __all__ = [
     "words",
 ]
 
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
 R = TypeVar("R")
 #: Where an attempt is, as its handle says.
@@ -79,7 +82,9 @@ def not_configured(message: str) -> Rejected:
 
 
 @contextmanager
-def building() -> Iterator[None]:
+def building(
+    problem: str = "no request can be made of the job configuration",
+) -> Iterator[None]:
     """Wrap whatever happens before the first request of a push.
 
     Nothing has reached the platform, so nothing is uncertain: whatever is raised is a fault of the
@@ -88,8 +93,7 @@ def building() -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        message = f"no request can be made of the job configuration: {type(error).__name__}"
-        raise invalid(f"{message}: {error}") from error
+        raise invalid(f"{problem}: {type(error).__name__}: {error}") from error
 
 
 def inner(holder: dict[str, Any], key: str, path: str) -> dict[str, Any]:
@@ -249,6 +253,18 @@ def asking() -> Iterator[None]:
         raise asked(error) from error
 
 
+class Remembered(dict[K, V]):
+    """What is made for a key when it is first asked for."""
+
+    def __init__(self, make: Callable[[K], V]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: K) -> V:
+        value = self[key] = self._make(key)
+        return value
+
+
 def several(function: Callable[[T], R], items: Sequence[T], at_once: int = AT_ONCE) -> list[R]:
     """Call `function` with each item, `at_once` at a time; the results are in order."""
     if len(items) < 2:
@@ -266,17 +282,14 @@ def observe_each(
     """Observe attempts one by one, several at once: LOST if `parse` raises ValueError on the
     handle, UNKNOWN if `observe` raises a PlatformError."""
 
-    def one(watched: Watched) -> Observation:
+    def one(attempt: tuple[Watched, P]) -> Observation:
         try:
-            place = parse(watched.handle)
-        except ValueError as error:
-            return lost(watched, str(error))
-        try:
-            return observe(watched, place)
+            return observe(*attempt)
         except PlatformError as error:
-            return unknown(watched, error.message)
+            return unknown(attempt[0], error.message)
 
-    return several(one, jobs, at_once)
+    known, seen = parsed(jobs, parse)
+    return several(one, known, at_once) + seen
 
 
 def observe_groups(
@@ -334,8 +347,10 @@ class Place:
 
     @classmethod
     def parse(cls, handle: str) -> Self:
-        """Return the place of a handle. Raises ValueError if it is none. Case does not count."""
+        """Return the place of a handle. Raises ValueError if it is none. Case does not count, and
+        only a field at the beginning may have slashes in it."""
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(cls.FORM))
+        pattern = re.sub(r"^(\(\?P<\w+>)\[\^/\]", r"\1.", pattern)
         if (match := re.fullmatch(pattern, handle, re.IGNORECASE)) is None:
             raise ValueError(f"{handle!r} is no {cls.FORM}")
         return cls(**match.groupdict())

@@ -50,6 +50,9 @@ NEAR: dict[str, tuple[Sequence[Row], list[tuple[int, str]]]] = {
     "docker": (
         docker.ERRORS,
         [
+            (500, "no volume called the-engine-cannot-be-reached"),
+            (500, "lookup: the engine did not answer: EOF"),
+            (500, "lookup: the engine was not asked: EOF"),
             (500, "listen tcp4 0.0.0.0:80: bind: address already in use"),
             (500, "invalid image no-such-container"),
             (500, "invalid volume no-such-image"),

@@ -116,3 +116,5 @@ def test_there_are_enough_of_them_and_each_has_its_source() -> None:
     assert len({case.source for case in cases}) >= 70
     assert all(case.source.startswith("https://github.com/") for case in cases)
     assert {case.platform for case in cases} == set(TABLES)
+    kinds = {case.kind.partition(" ")[0] for case in cases}
+    assert kinds == {"passes", "stays", "capacity", "credentials", "exit"}

@@ -39,7 +39,18 @@ def ls(*, json: bool = False) -> None:
     )
 
 
-def _short(names: list[str] | None) -> str:
-    from push_dispatch.platforms.capabilities import SHOWN
+#: How a capability is shown to people; programs get its own name.
+_SHOWN = {
+    "finds_by_name": "find",
+    "reads_logs": "logs",
+    "reports_events": "events",
+    "cleans_up": "clean-up",
+    "estimates_cost": "cost",
+    "signs_in": "sign-in",
+    "passes_secrets": "secrets",
+    "logs_go_too": "keeps-logs",
+}
 
-    return "unknown" if names is None else ", ".join(SHOWN[name] for name in names)
+
+def _short(names: list[str] | None) -> str:
+    return "unknown" if names is None else ", ".join(_SHOWN[name] for name in names)

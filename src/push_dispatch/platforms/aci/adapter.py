@@ -33,7 +33,7 @@ from push_dispatch.platforms.aci.sign_in import whom
 from push_dispatch.platforms.aci.verdict import Seen, read
 from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import BUILT_IN
-from push_dispatch.platforms.refusals import Reaction, permissions
+from push_dispatch.platforms.refusals import permissions
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
@@ -77,7 +77,7 @@ class Aci:
             if found := self._adopt(place, job):
                 return found
             if "location" not in group:
-                location = self._clients.location(place.subscription, place.resource_group)
+                location = self._clients.locations[place.subscription, place.resource_group]
                 group = {"location": location, **group}
             return self._create(place, job, group)
 
@@ -93,8 +93,7 @@ class Aci:
                 polling=False,
             )
         except ResourceExistsError as error:
-            exists = REFUSALS.row(error).reaction is Reaction.EXISTS
-            if exists and (found := self._adopt(place, job)):
+            if REFUSALS.exists(error) and (found := self._adopt(place, job)):
                 return found
             raise
         return str(place)
@@ -115,13 +114,8 @@ class Aci:
 
     def _get(self, place: Place) -> Mapping[str, Any] | None:
         """None if the group does not exist, or not even its resource group."""
-        try:
-            found: Mapping[str, Any] = self._clients.of_groups(place, "get", cls=_json)
-        except ResourceNotFoundError as error:
-            if REFUSALS.gone(error):
-                return None
-            raise
-        return found
+        groups = self._clients.of_groups
+        return REFUSALS.found(ResourceNotFoundError, lambda: groups(place, "get", cls=_json))
 
     # -- observe ---------------------------------------------------------------------------------
 
@@ -176,7 +170,7 @@ class Aci:
         except ResourceNotFoundError:
             return
         except ResourceExistsError as error:
-            if REFUSALS.row(error).reaction is not Reaction.EXISTS:
+            if not REFUSALS.exists(error):
                 raise
             raise Throttled(f"{place} is being changed", after_seconds=10) from error
 
@@ -217,9 +211,8 @@ class Aci:
             return ""  # deleted since, or not started yet
         return logs.content or ""
 
-    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
-        """See `EstimatesCost.estimate_cost`."""
-        return estimate(configuration, seconds)
+    #: See `EstimatesCost.estimate_cost`.
+    estimate_cost = staticmethod(estimate)
 
 
 def _json(response: Any, _model: object, _headers: object) -> Any:

@@ -19,6 +19,7 @@ from push_dispatch.platforms.aci.refusal import is_sign_in
 from push_dispatch.platforms.aci.request import Place
 from push_dispatch.platforms.aci.sign_in import credential_from
 from push_dispatch.platforms.rest import CONNECT_SECONDS
+from push_dispatch.platforms.shared import Remembered
 from push_dispatch.ports.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Clients:
         self._secrets = secrets
         self._read_seconds = read_seconds
         self._clients: dict[str, ContainerInstanceManagementClient] = {}
-        self._locations: dict[tuple[str, str], str] = {}
+        #: By subscription and resource group.
+        self.locations = Remembered(self._location)
         self._lock = Lock()
 
     def ask(
@@ -75,32 +77,26 @@ class Clients:
         """Ask for an access token with a credential that nobody has used yet. Raises as `ask`."""
         self._credential().get_token(_ARM + _SCOPE)
 
-    def location(self, subscription: str, resource_group: str) -> str:
-        """The location of a resource group, remembered. Raises what the SDK raises."""
-        where = subscription, resource_group
-        if where not in self._locations:
-            self._locations[where] = self.ask(subscription, lambda c: _location(c, *where))
-        return self._locations[where]
+    def _location(self, where: tuple[str, str]) -> str:
+        """Raises what the SDK raises."""
+        return self.ask(where[0], lambda client: _location(client, *where))
 
     def _client(self, subscription: str) -> ContainerInstanceManagementClient:
         with self._lock:
             if subscription not in self._clients:
-                self._clients[subscription] = self._make(subscription)
+                self._clients[subscription] = ContainerInstanceManagementClient(
+                    self._credential(),
+                    subscription,
+                    base_url=self._endpoint or _ARM,
+                    credential_scopes=[_ARM + _SCOPE],
+                    **self._options(),
+                )
             return self._clients[subscription]
 
     def _forget(self, subscription: str, client: ContainerInstanceManagementClient) -> None:
         with self._lock:
             if self._clients.get(subscription) is client:
                 del self._clients[subscription]
-
-    def _make(self, subscription: str) -> ContainerInstanceManagementClient:
-        return ContainerInstanceManagementClient(
-            self._credential(),
-            subscription,
-            base_url=self._endpoint or _ARM,
-            credential_scopes=[_ARM + _SCOPE],
-            **self._options(),
-        )
 
     @property
     def _endpoint(self) -> str:

@@ -46,7 +46,7 @@ def credential_from(
     if secret is not None:
         return ClientSecretCredential(tenant, client, secret, **options)
     # Asked for by azure-identity each time that it needs a new token, once an hour.
-    assertion = partial(web_identity_token, environ, AUDIENCE, "set AZURE_CLIENT_SECRET_NAME")
+    assertion = partial(web_identity_token, environ, AUDIENCE)
     return ClientAssertionCredential(tenant, client, assertion, **options)
 
 

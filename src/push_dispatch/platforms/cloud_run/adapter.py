@@ -27,7 +27,7 @@ from push_dispatch.platforms.cloud_run.refusal import REFUSALS, translated
 from push_dispatch.platforms.cloud_run.request import ATTEMPT, RUN, Place, body_for, place_of
 from push_dispatch.platforms.cloud_run.verdict import needs_tasks, read, without_execution
 from push_dispatch.platforms.google import logging
-from push_dispatch.platforms.refusals import Reaction, permissions
+from push_dispatch.platforms.refusals import permissions
 from push_dispatch.platforms.rest import READ_SECONDS
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
@@ -65,7 +65,7 @@ class CloudRun:
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. One request, and a second one if the job is there already."""
-        with shared.building():
+        with shared.building("job_body is no job of Cloud Run"):
             place = place_of(job, self._project)
             request = run_v2.CreateJobRequest(
                 parent=place.parent, job_id=place.name, job=_job(body_for(job))
@@ -75,8 +75,7 @@ class CloudRun:
                 # What it returns is a long-running operation, which is left to itself.
                 self._clients.ask("jobs", "create_job", request)
             except sdk.Conflict as error:
-                exists = REFUSALS.row(error).reaction is Reaction.EXISTS
-                if exists and (found := self._adopt(place, job)):
+                if REFUSALS.exists(error) and (found := self._adopt(place, job)):
                     return found
                 raise
         return str(place)
@@ -186,9 +185,8 @@ class CloudRun:
             return iter(())
         return logging.lines(self._clients.logging, place.project, place.log_filter)
 
-    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
-        """See `EstimatesCost.estimate_cost`."""
-        return estimate(configuration, seconds)
+    #: See `EstimatesCost.estimate_cost`.
+    estimate_cost = staticmethod(estimate)
 
 
 def _job(body: Mapping[str, Any]) -> run_v2.Job:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from google.api_core.exceptions import Unauthenticated
@@ -21,7 +20,7 @@ from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
 
 from push_dispatch.platforms.channel import Channel
 from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
-from push_dispatch.platforms.google.rest import address, authorization, signed_in
+from push_dispatch.platforms.google.rest import Endpoint
 from push_dispatch.platforms.google.sign_in import SignIn
 from push_dispatch.platforms.rest import Rest
 from push_dispatch.ports.secrets import Secrets
@@ -42,18 +41,18 @@ class Clients:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives epoch seconds."""
-        self._environ = environ
         self._read_seconds = read_seconds
         self._sign_in = SignIn(environ, secrets)
-        url = partial(address, environ, _CLOUD_RUN, "https://run.googleapis.com")
-        self._channel = Channel(url, clock)
-        self._stubs: _Stubs | None = None
+        self._endpoint = Endpoint(environ, self._sign_in, _CLOUD_RUN, "https://run.googleapis.com")
+        self._logs = Endpoint(environ, self._sign_in, LOGGING, LOGGING_DEFAULT)
+        self._channel = Channel(lambda: self._endpoint.url, clock)
+        self._opened: tuple[Any, Mapping[str, Any]] = (None, {})
 
     def ask(self, service: str, method: str, request: Any) -> Any:
         """The answer of `jobs`, `executions` or `tasks` to `request`. A token that Google no longer
         takes is replaced, once: nothing was done without it, so this is no blind retry. Raises what
         the SDK raises, and what `SignIn.token` does."""
-        call = getattr(getattr(self._open(), service), method)
+        call = getattr(self._open()[service], method)
         try:
             return self._call(call, request)
         except Unauthenticated:
@@ -63,42 +62,30 @@ class Clients:
             return self._call(call, request)
 
     def _call(self, call: Any, request: Any) -> Any:
-        headers = self._headers(_CLOUD_RUN)
-        metadata = [(name.lower(), value) for name, value in headers.items()]
+        metadata = [(name.lower(), value) for name, value in self._endpoint.headers().items()]
         return call(request=request, timeout=self._read_seconds, retry=None, metadata=metadata)
 
     def signed_in(self) -> str:
         """As whom, after signing in anew. Raises what `SignIn.token` does."""
-        return signed_in(self._environ, self._sign_in, _CLOUD_RUN)
+        return self._endpoint.signed_in()
 
     @cached_property
     def logging(self) -> Rest:
         """The REST API of Cloud Logging. Raises Rejected."""
-        url = address(self._environ, LOGGING, LOGGING_DEFAULT)
-        return Rest(url, lambda: self._headers(LOGGING))
+        return Rest(self._logs.url, self._logs.headers)
 
-    def _headers(self, endpoint: str) -> dict[str, str]:
-        return authorization(self._environ, self._sign_in, endpoint)
-
-    def _open(self) -> _Stubs:
+    def _open(self) -> Mapping[str, Any]:
+        """The SDK's clients, on a channel that is open."""
         channel = self._channel.open()
-        if self._stubs is None or self._stubs.channel is not channel:
-            self._stubs = _stubs(channel)
-        return self._stubs
-
-
-@dataclass(frozen=True, slots=True)
-class _Stubs:
-    channel: Any
-    jobs: run_v2.JobsClient
-    executions: run_v2.ExecutionsClient
-    tasks: run_v2.TasksClient
-
-
-def _stubs(channel: Any) -> _Stubs:
-    return _Stubs(
-        channel,
-        run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel)),
-        run_v2.ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel)),
-        run_v2.TasksClient(transport=TasksGrpcTransport(channel=channel)),
-    )
+        if self._opened[0] is not channel:
+            self._opened = (
+                channel,
+                {
+                    "jobs": run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel)),
+                    "executions": run_v2.ExecutionsClient(
+                        transport=ExecutionsGrpcTransport(channel=channel)
+                    ),
+                    "tasks": run_v2.TasksClient(transport=TasksGrpcTransport(channel=channel)),
+                },
+            )
+        return self._opened[1]

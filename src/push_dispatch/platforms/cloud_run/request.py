@@ -17,7 +17,7 @@ from typing import Any
 from push_dispatch.platforms import shared
 from push_dispatch.platforms.base import Job
 from push_dispatch.platforms.built_in import BUILT_IN
-from push_dispatch.platforms.cloud_run.v1 import is_v1, v2_of
+from push_dispatch.platforms.cloud_run.v1 import add_databases, is_v1, v2_of
 from push_dispatch.platforms.google.request import labels_for, place_for
 
 __all__ = ["ATTEMPT", "RUN", "Place", "body_for", "cleaned", "place_of"]
@@ -61,15 +61,11 @@ class Place(shared.Place):
     def log_filter(self) -> str:
         """What Cloud Logging is asked for: neither the audit log nor what Cloud Run itself says."""
         logs = f"projects/{self.project}/logs/run.googleapis.com"
-        streams = (f'logName="{logs}%2F{stream}"' for stream in ("stdout", "stderr"))
-        return " AND ".join(
-            (
-                'resource.type="cloud_run_job"',
-                f'resource.labels.job_name="{self.name}"',
-                f'resource.labels.location="{self.location}"',
-                f'labels."run.googleapis.com/execution_name"="{self.execution_id}"',
-                f"({' OR '.join(streams)})",
-            )
+        return (
+            f'resource.type="cloud_run_job" AND resource.labels.job_name="{self.name}"'
+            f' AND resource.labels.location="{self.location}"'
+            f' AND labels."run.googleapis.com/execution_name"="{self.execution_id}"'
+            f' AND (logName="{logs}%2Fstdout" OR logName="{logs}%2Fstderr")'
         )
 
 
@@ -83,12 +79,21 @@ def place_of(job: Job, project: str | None) -> Place:
 
 
 def body_for(job: Job) -> dict[str, Any]:
-    """The job to create, as JSON. Raises Rejected (`template_invalid`)."""
-    try:
-        return _body_for(job)
-    except (AttributeError, KeyError, TypeError) as error:
-        # Something in it has another shape than the API's, such as a list instead of an object.
-        raise shared.invalid(f"job_body is no job of Cloud Run: {error!r}") from error
+    """The job to create, as JSON. Raises Rejected, or what `building` wraps."""
+    body = cleaned(job.configuration)
+    execution = shared.inner(body, "template", "job_body")
+    task = shared.inner(execution, "template", "job_body.template")
+    containers = shared.objects(task, "containers", "job_body.template.template")
+    main = containers[shared.main_of(containers, job.configuration)]
+    _fill(main, job)
+    _surround(task, main, job)
+    labels = labels_for(job.configuration)
+    ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
+    for holder in (body, execution):
+        holder["labels"] = labels | (holder.get("labels") or {})
+        holder["annotations"] = (holder.get("annotations") or {}) | ours
+    body["startExecutionToken"] = _TOKEN
+    return body
 
 
 def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,23 +112,6 @@ def cleaned(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # -- parts of the job -------------------------------------------------------------------------
-
-
-def _body_for(job: Job) -> dict[str, Any]:
-    body = cleaned(job.configuration)
-    execution = shared.inner(body, "template", "job_body")
-    task = shared.inner(execution, "template", "job_body.template")
-    containers = shared.objects(task, "containers", "job_body.template.template")
-    main = containers[shared.main_of(containers, job.configuration)]
-    _fill(main, job)
-    _surround(task, main, job)
-    labels = labels_for(job.configuration)
-    ours = {RUN: job.run_id, ATTEMPT: str(job.attempt)}
-    for holder in (body, execution):
-        holder["labels"] = labels | (holder.get("labels") or {})
-        holder["annotations"] = (holder.get("annotations") or {}) | ours
-    body["startExecutionToken"] = _TOKEN
-    return body
 
 
 def _without_nulls(value: Any) -> Any:
@@ -200,10 +188,7 @@ def _surround(task: dict[str, Any], container: dict[str, Any], job: Job) -> None
         task.setdefault("nodeSelector", {"accelerator": str(accelerator)})
         task.setdefault("gpuZonalRedundancyDisabled", True)
     if instances := job.configuration.get("cloudsql_instances"):
-        volume = {"name": "cloudsql", "cloudSqlInstance": {"instances": list(instances)}}
-        task["volumes"] = [*task.get("volumes", []), volume]
-        mount = {"name": "cloudsql", "mountPath": "/cloudsql"}
-        container["volumeMounts"] = [*container.get("volumeMounts", []), mount]
+        add_databases(task, container, list(instances))
 
 
 def _seconds(task: Mapping[str, Any], job: Job) -> int:

@@ -9,26 +9,43 @@ https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.jobs
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from push_dispatch.platforms.shared import invalid
 
-__all__ = ["is_v1", "v2_of"]
+__all__ = ["add_databases", "is_v1", "v2_of"]
 
 _RUN = "run.googleapis.com/"
 #: Annotations that the V2 API has no room for, because it knows or needs them not.
-_IDLE = {
-    f"{_RUN}client-name",
-    f"{_RUN}client-version",
-    f"{_RUN}cpu-throttling",
-    f"{_RUN}creator",
-    f"{_RUN}ingress",
-    f"{_RUN}lastModifier",
-    f"{_RUN}operation-id",
-}
-_RESERVED = ("run.googleapis.com/", "cloud.googleapis.com/", "knative.dev/")
+_IDLE = r"client-(name|version)|cpu-throttling|creator|ingress|lastModifier|operation-id"
+_RESERVED = ("run.googleapis.com", "cloud.googleapis.com", "knative.dev")
 _KEPT_OF_CONTAINER = ("name", "image", "command", "args", "ports", "volumeMounts", "workingDir")
+
+
+def _constant(value: Any) -> str:
+    return str(value).upper().replace("-", "_")
+
+
+def _interfaces(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise invalid(f"annotation {_RUN}network-interfaces is no JSON: {error}") from error
+
+
+#: Where in a V2 job an annotation of Cloud Run belongs, and how it is written there.
+_FIELDS: Mapping[str, tuple[Sequence[str], Callable[[Any], Any]]] = {
+    "launch-stage": (("launchStage",), str),
+    "vpc-access-connector": (("template", "template", "vpcAccess", "connector"), str),
+    "vpc-access-egress": (("template", "template", "vpcAccess", "egress"), _constant),
+    "network-interfaces": (("template", "template", "vpcAccess", "networkInterfaces"), _interfaces),
+    "execution-environment": (
+        ("template", "template", "executionEnvironment"),
+        lambda value: f"EXECUTION_ENVIRONMENT_{_constant(value)}",
+    ),
+}
 
 
 def is_v1(body: Mapping[str, Any]) -> bool:
@@ -39,91 +56,69 @@ def is_v1(body: Mapping[str, Any]) -> bool:
 def v2_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """A new job body of the second version, as JSON. Raises Rejected (`template_invalid`) for what
     has no place there."""
-    metadata = _object(body, "metadata")
-    execution = _object(_object(body, "spec"), "template")
-    spec = _object(execution, "spec")
-    task = _object(spec, "template")
-    inner = _object(task, "spec")
-    annotations: dict[str, Any] = {}
-    # The template of Prefect's own documentation has the execution's metadata beside its template.
-    for holder in (body, _object(body, "spec"), execution, task):
-        annotations |= _object(_object(holder, "metadata"), "annotations")
-    template: dict[str, Any] = {
-        "containers": [_container(container) for container in inner.get("containers") or []],
-        "volumes": [_volume(volume) for volume in inner.get("volumes") or []],
-        "timeout": inner.get("timeoutSeconds"),
-        "serviceAccount": inner.get("serviceAccountName"),
-        "nodeSelector": _node(inner.get("nodeSelector")),
-    }
+    execution = _object(body, "spec", "template")
+    spec, task = _object(execution, "spec"), _object(execution, "spec", "template", "spec")
     job: dict[str, Any] = {
-        "labels": dict(_object(metadata, "labels")),
+        "labels": dict(_object(body, "metadata", "labels")),
         "template": {
-            "labels": dict(_object(_object(execution, "metadata"), "labels")),
+            "labels": dict(_object(execution, "metadata", "labels")),
             "taskCount": spec.get("taskCount"),
             "parallelism": spec.get("parallelism"),
-            "template": template,
+            "template": {
+                "containers": [_container(container) for container in task.get("containers") or []],
+                "volumes": [_volume(volume) for volume in task.get("volumes") or []],
+                "timeout": task.get("timeoutSeconds"),
+                "serviceAccount": task.get("serviceAccountName"),
+                "nodeSelector": _node(task.get("nodeSelector")),
+            },
         },
     }
-    _annotate(job, template, annotations)
+    annotations: dict[str, Any] = {}
+    # The template of Prefect's own documentation has the execution's metadata beside its template.
+    for holder in (body, _object(body, "spec"), execution, _object(spec, "template")):
+        annotations |= _object(holder, "metadata", "annotations")
+    for name, value in annotations.items():
+        if value not in (None, ""):
+            _annotate(job, name, value)
     return job
 
 
-def _object(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = of.get(key) or {}
-    if not isinstance(value, Mapping):
-        raise invalid(f"job_body: {key} must be an object")
-    return value
+def _object(of: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Return the object under one key of another; empty if there is none."""
+    for key in keys:
+        of = of.get(key) or {}
+        if not isinstance(of, Mapping):
+            raise invalid(f"job_body: {key} must be an object")
+    return of
 
 
-# -- what V1 says with annotations ------------------------------------------------------------
+def _annotate(job: dict[str, Any], name: str, value: Any) -> None:
+    """Put into its place what V1 says with an annotation."""
+    own = name.removeprefix(_RUN) if name.startswith(_RUN) else ""
+    if own in _FIELDS:
+        (*holders, field), written = _FIELDS[own]
+        for key in holders:
+            job = job.setdefault(key, {})
+        job[field] = written(value)
+    elif own == "cloudsql-instances":
+        instances = [part.strip() for part in str(value).split(",")]
+        task = job["template"]["template"]
+        add_databases(task, task["containers"][0] if task["containers"] else {}, instances)
+    elif not re.fullmatch(_IDLE, own):
+        if name.rpartition("/")[0].endswith(_RESERVED):
+            raise invalid(
+                f"annotation {name} has no counterpart in the second version of Cloud Run's API: "
+                "remove it, or give the pool the type cloud-run-v2 and a template for it"
+            )
+        job.setdefault("annotations", {})[name] = str(value)
 
 
-def _annotate(
-    job: dict[str, Any], template: dict[str, Any], annotations: Mapping[str, Any]
-) -> None:
-    network: dict[str, Any] = {}
-    for name, value in annotations.items():
-        if value is None or value == "" or name in _IDLE:
-            continue
-        match name.removeprefix(_RUN):
-            case "launch-stage":
-                job["launchStage"] = str(value)
-            case "vpc-access-connector":
-                network["connector"] = str(value)
-            case "vpc-access-egress":
-                network["egress"] = str(value).upper().replace("-", "_")
-            case "network-interfaces":
-                network["networkInterfaces"] = _interfaces(value)
-            case "execution-environment":
-                template["executionEnvironment"] = f"EXECUTION_ENVIRONMENT_{str(value).upper()}"
-            case "cloudsql-instances":
-                instances = [part.strip() for part in str(value).split(",")]
-                volume = {"name": "cloudsql", "cloudSqlInstance": {"instances": instances}}
-                template["volumes"].append(volume)
-                mount = {"name": "cloudsql", "mountPath": "/cloudsql"}
-                for container in template["containers"][:1]:
-                    container.setdefault("volumeMounts", []).append(mount)
-            case _:
-                _keep(job, name, value)
-    if network:
-        template["vpcAccess"] = network
-
-
-def _interfaces(value: Any) -> Any:
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise invalid(f"annotation {_RUN}network-interfaces is no JSON: {error}") from error
-
-
-def _keep(job: dict[str, Any], name: str, value: Any) -> None:
-    prefix = name.rpartition("/")[0] + "/"
-    if any(prefix.endswith(reserved) for reserved in _RESERVED):
-        raise invalid(
-            f"annotation {name} has no counterpart in the second version of Cloud Run's API: "
-            "remove it, or give the pool the type cloud-run-v2 and a template for it"
-        )
-    job.setdefault("annotations", {})[name] = str(value)
+def add_databases(task: dict[str, Any], container: dict[str, Any], instances: list[str]) -> None:
+    """Give a container the sockets of Cloud SQL's instances."""
+    volume = {"name": "cloudsql", "cloudSqlInstance": {"instances": instances}}
+    task["volumes"] = [*task.get("volumes", []), volume]
+    mount = {"name": "cloudsql", "mountPath": "/cloudsql"}
+    container["volumeMounts"] = [*container.get("volumeMounts", []), mount]
 
 
 # -- containers and volumes -------------------------------------------------------------------
@@ -144,7 +139,7 @@ def _container(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variable(entry: Mapping[str, Any]) -> dict[str, Any]:
-    source = _object(_object(entry, "valueFrom"), "secretKeyRef")
+    source = _object(entry, "valueFrom", "secretKeyRef")
     if not source:
         return {"name": entry.get("name"), "value": entry.get("value") or ""}
     reference = {"secret": source.get("name"), "version": source.get("key") or "latest"}
@@ -154,7 +149,9 @@ def _variable(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _volume(volume: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"name": volume.get("name")}
     if secret := _object(volume, "secret"):
-        items = _items(secret.get("items") or ())
+        items = [
+            {"version": i.get("key"), "path": i.get("path")} for i in secret.get("items") or ()
+        ]
         made["secret"] = {"secret": secret.get("secretName"), "items": items}
     elif "emptyDir" in volume:
         directory = _object(volume, "emptyDir")
@@ -165,10 +162,6 @@ def _volume(volume: Mapping[str, Any]) -> dict[str, Any]:
             "template; give the pool the type cloud-run-v2 for others"
         )
     return made
-
-
-def _items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{"version": item.get("key"), "path": item.get("path")} for item in items]
 
 
 def _node(selector: Mapping[str, Any] | None) -> dict[str, Any] | None:

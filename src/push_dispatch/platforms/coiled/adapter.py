@@ -30,7 +30,7 @@ from push_dispatch.platforms.coiled.machines import chosen, query_for
 from push_dispatch.platforms.coiled.refusal import REFUSALS
 from push_dispatch.platforms.coiled.request import MARK, cluster_for, job_for, software_for
 from push_dispatch.platforms.coiled.verdict import read
-from push_dispatch.platforms.rest import Reply, Rest, found
+from push_dispatch.platforms.rest import Reply, Rest, answered, found
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["Coiled"]
@@ -80,9 +80,9 @@ class Coiled:
         software = job.configuration.get("software") or self._dask(workspace, job)
         # The body is compressed and not said to be so: that is what this address takes.
         body = gzip.compress(json.dumps(spec).encode(), mtime=0)
-        made = self._done(api.call("POST", "/api/v2/jobs/compressed", body=body))
+        made = answered(api.call("POST", "/api/v2/jobs/compressed", body=body), REFUSALS.error)
         cluster = cluster_for(job, made["id"], software, machines, cloud)
-        created = self._done(api.call("POST", _clusters(workspace), body=cluster))
+        created = answered(api.call("POST", _clusters(workspace), body=cluster), REFUSALS.error)
         return str(_Place(workspace, str(created["id"])))
 
     def find(self, job: Job) -> str | None:
@@ -102,7 +102,7 @@ class Coiled:
         """The software environment of the machine itself; created by its name, so once."""
         body = software_for(job.configuration)
         path = f"/api/v2/software-environment/account/{quote(workspace)}"
-        self._done(self._api.call("POST", path, body=body))
+        answered(self._api.call("POST", path, body=body), REFUSALS.error)
         return str(body["name"])
 
     def _machines_for(self, job: Job) -> list[str] | None:
@@ -177,11 +177,13 @@ class Coiled:
         """See `SignsIn`. Who the token's user is, as Coiled's own client asks; and one job of the
         workspace, if the environment names it."""
         api = self._connected()
-        whom = f"signed in to Coiled as {_asked_harmlessly(api, '/api/v2/user/me').get('username')}"
+        user = answered(api.call("GET", "/api/v2/user/me"), REFUSALS.unstarted)
+        whom = f"signed in to Coiled as {user.get('username')}"
         workspace = self._environ.get("DASK_COILED__WORKSPACE")
         if not workspace:
             return whom
-        _asked_harmlessly(api, "/api/v2/jobs/", {"workspace": workspace, "limit": "1"})
+        query = {"workspace": workspace, "limit": "1"}
+        answered(api.call("GET", "/api/v2/jobs/", query=query), REFUSALS.unstarted)
         return f"{whom}, in the workspace {workspace}"
 
     # -- details ---------------------------------------------------------------------------------
@@ -219,26 +221,7 @@ class Coiled:
             return self._api.call(method, path, query=query)
 
     def _asked(self, path: str, query: Mapping[str, str]) -> Any:
-        reply = self._call("GET", path, query=query)
-        if not reply.ok:
-            raise REFUSALS.asked(reply)
-        return reply.json
-
-    @staticmethod
-    def _done(reply: Reply) -> dict[str, Any]:
-        if not reply.ok:
-            raise REFUSALS.error(reply)
-        made: dict[str, Any] = reply.json
-        return made
-
-
-def _asked_harmlessly(
-    api: Rest, path: str, query: Mapping[str, str] | None = None
-) -> Mapping[str, Any]:
-    reply = api.call("GET", path, query=query)
-    if not reply.ok:
-        raise REFUSALS.unstarted(reply)
-    return reply.json if isinstance(reply.json, dict) else {}
+        return answered(self._call("GET", path, query=query), REFUSALS.asked)
 
 
 def _clusters(workspace: str) -> str:

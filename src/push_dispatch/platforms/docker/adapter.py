@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from docker import APIClient, DockerClient, from_env
+from docker.errors import APIError, DockerException, TLSParameterError
+from requests.exceptions import ReadTimeout, RequestException
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
 from push_dispatch.core.reasons import Reason
@@ -24,11 +28,15 @@ from push_dispatch.platforms.docker.refusal import REFUSALS
 from push_dispatch.platforms.docker.request import ATTEMPT, Order, is_ours, order_for
 from push_dispatch.platforms.docker.verdict import STARTING, killed_at_a_limit, read
 from push_dispatch.platforms.refusals import Reaction
-from push_dispatch.platforms.shared import asked, building, invalid, lines, lost, unknown
-
-if TYPE_CHECKING:
-    from docker import APIClient, DockerClient
-    from docker.errors import APIError
+from push_dispatch.platforms.shared import (
+    asking,
+    building,
+    invalid,
+    lines,
+    lost,
+    no_credentials,
+    unknown,
+)
 
 __all__ = ["Docker"]
 
@@ -47,10 +55,7 @@ class Docker:
     capabilities: ClassVar[Capabilities] = BUILT_IN[name]
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        import docker.errors  # noqa: PLC0415 - here, so that a missing extra shows at once
-
         self._environ = environ
-        self._docker = docker
         self._connected: DockerClient | None = None
         self._images = Images(self._pull)
 
@@ -77,13 +82,11 @@ class Docker:
     def find(self, job: Job) -> str | None:
         """See `FindsByName`. A container that was created and never started is the first half of
         a push, which is completed."""
-        try:
+        with asking():
             with building():
                 order = order_for(job)
             with self._asking(job.name):
                 return self._adopt(job, order)
-        except Rejected as error:
-            raise asked(error) from error
 
     def _refresh(self, order: Order) -> None:
         try:
@@ -97,11 +100,13 @@ class Docker:
         try:
             containers = self._client.containers
             created = containers.create(order.image, order.command, **order.arguments)
-        except self._docker.errors.APIError as error:
-            row = REFUSALS.row(error)
-            if row.reaction is Reaction.EXISTS:
+        except APIError as error:
+            if REFUSALS.exists(error):
                 return None
-            if row.reason != Reason.IMAGE_PULL_FAILED or order.pull != "IfNotPresent":
+            if (
+                REFUSALS.row(error).reason != Reason.IMAGE_PULL_FAILED
+                or order.pull != "IfNotPresent"
+            ):
                 raise
             self._images.pull(order.image, order.credentials)
             return self._create(replace(order, pull="Never"))
@@ -128,12 +133,12 @@ class Docker:
                 if network not in connected:
                     self._api.connect_container_to_network(identity, network)
             self._api.start(identity)
-        except self._docker.errors.APIError as error:
+        except APIError as error:
             if REFUSALS.gone(error):
                 raise Uncertain(f"container {identity} was removed before it started") from error
             if REFUSALS.row(error).reaction is Reaction.PERMANENT:
                 # It never ran and never will, and nobody will ever know its handle.
-                with contextlib.suppress(self._docker.errors.APIError):
+                with contextlib.suppress(APIError):
                     self._api.remove_container(identity)
             raise
         return identity
@@ -172,27 +177,19 @@ class Docker:
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. SIGTERM, and SIGKILL half a minute later."""
-        try:
-            with self._asking(handle):
-                self._stop(handle)
-        except Rejected as error:
-            raise asked(error) from error
+        with asking(), self._asking(handle):
+            REFUSALS.found(APIError, lambda: self._stop(handle))
 
     def _stop(self, handle: str) -> None:
         """Ask for it without waiting, which docker-py's own `stop` cannot do: the engine answers
         when the container has stopped, and goes on when the one who asked is gone."""
-        from requests.exceptions import ReadTimeout  # noqa: PLC0415 - docker-py's own
-
         api = self._api
         url = f"{api.base_url}/v{api.api_version}/containers/{handle}/stop"
         with contextlib.suppress(ReadTimeout):
             reply = api.post(url, params={"t": _GRACE_SECONDS}, timeout=_STOP_SECONDS)
-            if reply.status_code < 400:
-                self._forget_unstarted(handle)
-                return
-            error = self._docker.errors.APIError(reply.text, reply, reply.text)
-            if not REFUSALS.gone(error):
-                raise error
+            if reply.status_code >= 400:
+                raise APIError(reply.text, reply, reply.text)
+            self._forget_unstarted(handle)
 
     def _forget_unstarted(self, handle: str) -> None:
         """One that was never started cannot be stopped, whatever the engine has answered."""
@@ -211,11 +208,7 @@ class Docker:
     def clean_up(self, handle: str) -> None:
         """See `CleansUp`."""
         with self._asking(handle):
-            try:
-                self._api.remove_container(handle, v=True)
-            except self._docker.errors.APIError as error:
-                if not REFUSALS.gone(error):
-                    raise
+            REFUSALS.found(APIError, lambda: self._api.remove_container(handle, v=True))
 
     # -- the engine ------------------------------------------------------------------------------
 
@@ -244,16 +237,13 @@ class Docker:
         return any("podman" in str(part.get("Name", "")).lower() for part in parts)
 
     def _connect(self, seconds: int) -> DockerClient:
-        return self._docker.from_env(environment=dict(self._environ), timeout=seconds)
+        try:
+            return from_env(environment=dict(self._environ), timeout=seconds)
+        except TLSParameterError as error:
+            raise no_credentials(f"DOCKER_TLS_VERIFY, DOCKER_CERT_PATH: {error}") from error
 
     def _inspect(self, name: str) -> Mapping[str, Any] | None:
-        try:
-            found: Mapping[str, Any] = self._api.inspect_container(name)
-        except self._docker.errors.APIError as error:
-            if REFUSALS.gone(error):
-                return None
-            raise
-        return found
+        return REFUSALS.found(APIError, lambda: self._api.inspect_container(name))
 
     def _pull(self, image: str, credentials: Mapping[str, str] | None) -> Iterator[Any]:
         client = self._connect(_PULL_SECONDS)
@@ -261,55 +251,8 @@ class Docker:
         with contextlib.closing(client):
             yield from client.api.pull(image, stream=True, decode=True, auth_config=signed_in)
 
-    @contextmanager
-    def _asking(self, what: str, *, harmless: bool = False) -> Iterator[None]:
+    def _asking(self, what: str, *, harmless: bool = False) -> AbstractContextManager[None]:
         """Whatever the client raises, as an error of ours; of a push, or of a harmless question."""
-        from requests.exceptions import RequestException  # noqa: PLC0415 - docker-py's own
-
-        try:
-            yield
-        except self._docker.errors.APIError as error:
-            raise _refused(error, what, harmless=harmless) from error
-        except self._docker.errors.DockerException as error:
-            kind = self._docker.errors.APIError
-            raise _failed(error, what, kind, harmless=harmless) from error
-        except RequestException as error:
-            raise _unanswered(error, what) from error
-
-
-# -- what went wrong --------------------------------------------------------------------------
-
-
-def _refused(error: APIError, what: str, *, harmless: bool) -> PlatformError:
-    return (REFUSALS.unstarted if harmless else REFUSALS.error)(error, f"{what}: ")
-
-
-def _failed(
-    error: Exception, what: str, api_error: type[APIError], *, harmless: bool
-) -> PlatformError:
-    """docker-py wraps whatever happens while it asks for the engine's version."""
-    cause = error.__cause__
-    if isinstance(cause, api_error):
-        return _refused(cause, what, harmless=harmless)
-    if cause is not None:
-        return _unanswered(error, what)
-    # It has not asked at all: of the environment it made nothing, or nothing of the job.
-    reason = Reason.CREDENTIALS_MISSING if harmless else Reason.TEMPLATE_INVALID
-    return Rejected(f"{what}: {error}", reason=reason)
-
-
-def _unanswered(error: BaseException, what: str) -> Uncertain:
-    not_sent = any(
-        isinstance(e, ConnectionRefusedError | FileNotFoundError) for e in _causes(error)
-    )
-    reason = Reason.PLATFORM_UNAVAILABLE if not_sent else Reason.PUSH_UNCERTAIN
-    return Uncertain(f"the engine did not answer ({what}): {error}", reason=reason)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions behind one: requests hides them in arguments as well."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        inner = [argument for argument in seen.args if isinstance(argument, BaseException)]
-        seen = inner[-1] if inner else seen.__cause__ or seen.__context__
+        return REFUSALS.translated(
+            (DockerException, RequestException), f"{what}: ", harmless=harmless
+        )

@@ -84,7 +84,7 @@ def _arguments(job: Job, networks: tuple[str, ...]) -> dict[str, Any]:
     if configuration.get("network_mode") in {None, "bridge", "default"}:
         # As Prefect does it: a name for the engine's host, which Docker Desktop has by itself.
         hosts = {"host.docker.internal": "host-gateway"}
-        extra["extra_hosts"] = hosts | _hosts(extra.get("extra_hosts"))
+        extra["extra_hosts"] = hosts | _pairs(extra.get("extra_hosts"), ":")
     fixed = {
         "name": job.name,
         "detach": True,
@@ -100,18 +100,11 @@ def _labels(job: Job) -> dict[str, str]:
     return {ATTEMPT: job.name, RUN_ID: job.run_id, NUMBER: str(job.attempt)}
 
 
-def _pairs(value: Any) -> dict[str, Any]:
-    """docker-py takes environments as `["A=1"]` and labels as `["a"]`, too."""
+def _pairs(value: Any, sign: str = "=") -> dict[str, Any]:
+    """docker-py takes environments as `["A=1"]`, labels as `["a"]`, hosts as `["a:::1"]`, too."""
     if isinstance(value, list):
-        return {item.partition("=")[0]: item.partition("=")[2] for item in map(str, value)}
+        return {item.partition(sign)[0]: item.partition(sign)[2] for item in map(str, value)}
     return dict(value or {})
-
-
-def _hosts(hosts: Any) -> dict[str, Any]:
-    """docker-py takes them as `["name:address"]`, too."""
-    if isinstance(hosts, list):
-        return {item.partition(":")[0]: item.partition(":")[2] for item in map(str, hosts)}
-    return dict(hosts or {})
 
 
 def _volumes(volumes: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import Observation, Status, Watched
+from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended
 from push_dispatch.platforms.shared import milliseconds
 
 __all__ = ["STARTING", "killed_at_a_limit", "read"]
@@ -19,8 +20,6 @@ __all__ = ["STARTING", "killed_at_a_limit", "read"]
 STARTING = {"created", "configured", "initialized"}
 _RUNNING = {"running", "paused", "restarting", "stopping"}
 _ENDED = {"exited", "stopped", "dead", "removing"}
-#: Exit codes of a process that was asked (SIGTERM) or made (SIGKILL) to end.
-_KILLED = {143, 137}
 #: Exit codes that the engine gives to what could not be executed; the process has none.
 _NOT_EXECUTED = {126, 127}
 
@@ -40,25 +39,21 @@ def read(
         return replace(seen, status=Status.RUNNING)
     if status not in _ENDED:
         return replace(seen, message=f"the engine says {status!r}")
-    ended = replace(
-        seen,
-        status=Status.ENDED,
-        exit_code=state.get("ExitCode"),
-        ended_at=milliseconds(state.get("FinishedAt")),
-        message=state.get("Error") or None,
-    )
-    if state.get("OOMKilled") and ended.exit_code in _KILLED:
+    code, message = state.get("ExitCode"), state.get("Error")
+    end = End()
+    if state.get("OOMKilled") and code in KILLED:
         # Else it was a child: the process itself has lived to tell.
-        return replace(ended, reason=Reason.OUT_OF_MEMORY)
-    if not tells_memory and killed_at_a_limit(container):
+        end = End(Reason.OUT_OF_MEMORY)
+    elif not tells_memory and killed_at_a_limit(container):
         limit = container["HostConfig"]["Memory"]
+        end = End(Reason.OUT_OF_MEMORY)
         message = f"killed by SIGKILL, with a memory limit of {limit} bytes"
-        return replace(ended, reason=Reason.OUT_OF_MEMORY, message=message)
-    if status == "dead":
-        return replace(ended, reason=Reason.INFRASTRUCTURE_FAILURE)
-    if ended.message and ended.exit_code in _NOT_EXECUTED:
-        return replace(ended, reason=Reason.COMMAND_NOT_FOUND, retryable=False)
-    return ended
+    elif status == "dead":
+        end = BROKEN
+    elif message and code in _NOT_EXECUTED:
+        end = End(Reason.COMMAND_NOT_FOUND, retryable=False)
+    at = milliseconds(state.get("FinishedAt"))
+    return ended(seen, end, message, exit_code=code, ended_at=at)
 
 
 def killed_at_a_limit(container: Mapping[str, Any]) -> bool:

@@ -106,11 +106,9 @@ class Ecs:
             raise
         if answer["tasks"]:
             return str(Handle.of(answer["tasks"][0], definition, plan.container, plan.role))
-        raise (
-            failed(answer["failures"][0])
-            if answer["failures"]
-            else Uncertain("no task, no failure")
-        )
+        if answer["failures"]:
+            raise failed(answer["failures"][0])
+        raise Uncertain("no task, no failure")
 
     @staticmethod
     def _adopted(error: ClientError, definition: str, plan: Plan) -> str:
@@ -181,8 +179,7 @@ class Ecs:
 
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The process gets SIGTERM and, 30 seconds later, SIGKILL."""
-        task = place_in(Handle.parse, handle)
-        if task is None:
+        if (task := place_in(Handle.parse, handle)) is None:
             return
         ecs = self._clients.get("ecs", task.region, task.role_arn)
         try:
@@ -226,8 +223,7 @@ class Ecs:
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs.logs`: what the `awslogs` driver has delivered. Any PlatformError. Takes
         `ecs:DescribeTaskDefinition` and `logs:GetLogEvents`."""
-        task = place_in(Handle.parse, handle)
-        if task is None:
+        if (task := place_in(Handle.parse, handle)) is None:
             return
         with translated():
             yield from self._read(task)
@@ -270,9 +266,8 @@ class Ecs:
                 return options
         return {}
 
-    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
-        """See `EstimatesCost.estimate_cost`."""
-        return estimate(configuration, seconds)
+    #: See `EstimatesCost.estimate_cost`.
+    estimate_cost = staticmethod(estimate)
 
 
 def _is_inactive(error: ClientError) -> bool:

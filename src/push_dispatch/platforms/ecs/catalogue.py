@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from push_dispatch.platforms.aws import code_of
 from push_dispatch.platforms.ecs.clients import Clients
 from push_dispatch.platforms.ecs.request import Plan
-from push_dispatch.platforms.shared import invalid
+from push_dispatch.platforms.shared import Remembered, invalid
 
 __all__ = ["Catalogue"]
 
@@ -30,7 +30,7 @@ class Catalogue:
         #: ARN of a revision by region and family.
         self._remembered = remembered
         self._described: dict[str, Mapping[str, Any]] = {}
-        self._subnets: dict[tuple[str, str, str | None], list[str]] = {}
+        self._subnets = Remembered(self._look_for_subnets)
 
     def definition(self, plan: Plan) -> str:
         """The ARN of the definition with the plan's content, registered if need be.
@@ -67,9 +67,8 @@ class Catalogue:
     def describe(self, region: str, definition: str, role: str) -> Mapping[str, Any]:
         """A revision, or the newest one of a family, as ECS shows it."""
         ecs = self._clients.get("ecs", region, role)
-        described: Mapping[str, Any] = ecs.describe_task_definition(taskDefinition=definition)
-        found: Mapping[str, Any] = described["taskDefinition"]
-        return found
+        described = ecs.describe_task_definition(taskDefinition=definition)
+        return dict(described["taskDefinition"])
 
     def subnets(self, plan: Plan) -> list[str] | None:
         """Subnets for a task whose template names none: all of its VPC, else of the default one,
@@ -79,10 +78,7 @@ class Catalogue:
         """
         if not plan.wants_subnets:
             return None
-        key = (plan.role, plan.region, plan.vpc)
-        if key not in self._subnets:
-            self._subnets[key] = self._look_for_subnets(plan)
-        return self._subnets[key]
+        return self._subnets[plan.role, plan.region, plan.vpc]
 
     def _find(self, plan: Plan) -> str | None:
         try:
@@ -96,17 +92,17 @@ class Catalogue:
     def _register(self, plan: Plan) -> str:
         ecs = self._clients.get("ecs", plan.region, plan.role)
         made = ecs.register_task_definition(family=plan.family, **(plan.definition or {}))
-        arn: str = made["taskDefinition"]["taskDefinitionArn"]
-        return arn
+        return str(made["taskDefinition"]["taskDefinitionArn"])
 
-    def _look_for_subnets(self, plan: Plan) -> list[str]:
-        ec2 = self._clients.get("ec2", plan.region, plan.role)
-        vpc = plan.vpc or self._default_vpc(ec2)
+    def _look_for_subnets(self, where: tuple[str, str, str | None]) -> list[str]:
+        role, region, named = where
+        ec2 = self._clients.get("ec2", region, role)
+        vpc = named or self._default_vpc(ec2)
         wanted = [{"Name": "vpc-id", "Values": [vpc]}]
         subnets = ec2.describe_subnets(Filters=wanted)["Subnets"] if vpc else []
         if not subnets:
             raise invalid(
-                f"no subnets in {plan.vpc or 'a default VPC'} of {plan.region}: set the job "
+                f"no subnets in {named or 'a default VPC'} of {region}: set the job "
                 "variable 'network_configuration' to {'subnets': […], 'securityGroups': […]}"
             )
         return sorted(str(subnet["SubnetId"]) for subnet in subnets)[:_SUBNETS]

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from push_dispatch.platforms.base import Capabilities, Job
 from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.ecs import Ecs
+from push_dispatch.platforms.ecs.cost import estimate
 from push_dispatch.platforms.shared import building, invalid, not_configured, words
 
 __all__ = ["Managed"]
@@ -49,9 +50,10 @@ class Managed(Ecs):
             complete = self._complete(job.configuration)
         return super().push(replace(job, configuration=complete))
 
-    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
+    @staticmethod
+    def estimate_cost(configuration: Mapping[str, Any], seconds: float) -> float | None:
         """See `EstimatesCost.estimate_cost`."""
-        return super().estimate_cost(_sized(configuration), seconds)
+        return estimate(_sized(configuration), seconds)
 
     def sign_in(self) -> str:
         """See `SignsIn`. Lists tasks of the stack's cluster. Rejected (`platform_not_configured`)

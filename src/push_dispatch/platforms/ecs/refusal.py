@@ -13,26 +13,15 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.core.errors import PlatformError
-from push_dispatch.platforms.aws import code_of
-from push_dispatch.platforms.refusals import Answer, Refusals, judge, rows
+from push_dispatch.platforms.aws import answer_of
+from push_dispatch.platforms.refusals import Refusals, judge, rows
 
 __all__ = ["ERRORS", "FAILURES", "REFUSALS", "failed", "translated"]
 
 ERRORS, FAILURES = rows(__name__), rows(__name__, "failures")
 
 
-def _read(error: Any) -> Answer:
-    """`CODE: MESSAGE`; of what the SDK raises without an answer, the code is its exception."""
-    if not isinstance(error, ClientError):
-        return Answer(0, f"{type(error).__name__}: {error}")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    message = error.response.get("Error", {}).get("Message", "")
-    return Answer(status, f"{code_of(error)}: {message}")
-
-
-REFUSALS = Refusals(ERRORS, _read, clean=str)
-
-
+REFUSALS = Refusals(ERRORS, answer_of, clean=str)
 #: Around what asks AWS.
 translated = partial(REFUSALS.translated, (ClientError, BotoCoreError))
 

@@ -106,7 +106,7 @@ def plan_for(job: Job, region: str) -> Plan:
     definition = definition_for(
         configuration, secrets, fargate=fargate, region=region, pool=job.pool
     )
-    family = family_of(definition, _family(configuration))
+    family = family_of(definition, (configuration.get("task_definition") or {}).get("family"))
     plan = Plan(region, cluster, definition, family, None, vpc, role)
     return plan.on(definition, configuration)
 
@@ -303,11 +303,6 @@ def _network(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     network: Mapping[str, Any] = given.get("awsvpcConfiguration", given)
     return network
-
-
-def _family(configuration: Mapping[str, Any]) -> str | None:
-    family: str | None = (configuration.get("task_definition") or {}).get("family")
-    return family
 
 
 def region_of(cluster: str) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 from push_dispatch.core.model import Observation, Status
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.ecs.handle import Handle, own_container
-from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended
+from push_dispatch.platforms.ends import BROKEN, KILLED, End, ended, ends
 from push_dispatch.platforms.shared import milliseconds
 
 __all__ = ["ENDS", "observation", "verdict"]
@@ -40,42 +40,9 @@ _BY_STOP_CODE = {
     "ServiceSchedulerInitiated": BROKEN,
 }
 
-#: What passes by itself, wherever in a text it is quoted.
-_PASSING = (
-    r"toomanyrequests|too many requests|rate exceeded|rate limit|throttlingexception"
-    r"|i/o timeout|\btimed out\b|client\.timeout|timeout exceeded|deadline exceeded"
-    r"|connection (reset|refused|closed)|broken pipe|unexpected eof|: eof\b|tls handshake"
-    r"|temporary failure in name resolution|no such host|server misbehaving"
-    r"|(status( code)?|http)[: ]+(429|50\d)\b|service unavailable|bad gateway|internal server error"
-)
-#: What the disk of an instance says; the next instance has another one.
-_DISK = r"no space left on device|devmapper: thin pool"
-#: Why a command cannot be executed: of `exec` only, mounts and volumes say the same of paths.
-_EXEC = (
-    r"(?<![\w/.-])exec:? \\?[\"'/].*"
-    r"(executable file not found|no such file or directory|permission denied|exec format error)"
-)
-
-_STARTED_BADLY = Reason.RESOURCE_INITIALIZATION_FAILED
 #: Of the task's reason, and of its own container's, each for itself, for a process that did not
 #: run or was killed.
-ENDS = tuple(
-    End(reason, again, f"(?s)^({pattern})")
-    for pattern, reason, again in (
-        (r"OutOfMemory", Reason.OUT_OF_MEMORY, True),
-        (r"Your Spot Task was interrupted", Reason.SPOT_INTERRUPTION, True),
-        (r"Host EC2 \(instance [^)]*\) (terminated|stopped)", Reason.INFRASTRUCTURE_FAILURE, True),
-        (r"Timeout waiting for network interface", Reason.NETWORK_PROVISIONING_TIMEOUT, True),
-        (r"capacity is unavailable|insufficient capacity|RESOURCE:", Reason.NO_CAPACITY, True),
-        (rf"Cannot(Start|Create)\w*: .*{_EXEC}", Reason.COMMAND_NOT_FOUND, False),
-        (rf"CannotPull\w*: .*({_PASSING}|{_DISK})", Reason.IMAGE_PULL_FAILED, True),
-        (r"CannotPull", Reason.IMAGE_PULL_FAILED, False),
-        (rf"ResourceInitialization\w*: .*({_PASSING})", _STARTED_BADLY, True),
-        (r"ResourceInitialization", _STARTED_BADLY, False),
-        (rf"Cannot(Start|Create)\w*: .*({_PASSING}|{_DISK})", _STARTED_BADLY, True),
-        (r"Cannot(Start|Create)", _STARTED_BADLY, False),
-    )
-)
+ENDS = ends(__name__)
 
 
 def observation(task: Mapping[str, Any], run_id: str, attempt: int, handle: Handle) -> Observation:

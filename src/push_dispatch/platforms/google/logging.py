@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from push_dispatch.core.errors import PlatformError, Throttled, Uncertain
 from push_dispatch.core.reasons import Reason
-from push_dispatch.platforms.rest import Reply
+from push_dispatch.platforms.google.rest import GoogleRest
+from push_dispatch.platforms.rest import Reply, Rest, answered
 
 __all__ = ["LOGGING", "LOGGING_DEFAULT", "lines"]
 
@@ -21,13 +22,7 @@ LOGGING_DEFAULT = "https://logging.googleapis.com"
 _PAGE = 1000
 
 
-class Calls(Protocol):
-    """`Rest` or `GoogleRest`."""
-
-    def call(self, method: str, path: str, *, body: Any = None) -> Reply: ...
-
-
-def lines(logging: Calls, project: str, conditions: str) -> Iterator[str]:
+def lines(logging: Rest | GoogleRest, project: str, conditions: str) -> Iterator[str]:
     """The lines of the entries that fit `conditions`, oldest first. Raises Throttled or
     Uncertain."""
     token = ""
@@ -39,12 +34,10 @@ def lines(logging: Calls, project: str, conditions: str) -> Iterator[str]:
             "pageSize": _PAGE,
             **({"pageToken": token} if token else {}),
         }
-        reply = logging.call("POST", "/v2/entries:list", body=question)
-        if not reply.ok:
-            raise _refused(reply)
-        for entry in reply.json.get("entries", []):
+        page = answered(logging.call("POST", "/v2/entries:list", body=question), _refused)
+        for entry in page.get("entries", []):
             yield from _text(entry)
-        token = reply.json.get("nextPageToken", "")
+        token = page.get("nextPageToken", "")
         if not token:
             return
 

@@ -7,6 +7,7 @@ which goes without an access token where none is configured.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,22 +15,60 @@ from push_dispatch.core.errors import Rejected
 from push_dispatch.platforms.google.sign_in import SignIn
 from push_dispatch.platforms.rest import Reply, Rest
 
-__all__ = ["GoogleRest", "address", "authorization", "is_loopback", "signed_in"]
+__all__ = ["Endpoint", "GoogleRest"]
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an API is, and who asks it."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    sign_in: SignIn
+    #: What replaces the default address.
+    variable: str
+    default: str = ""
+
+    @property
+    def url(self) -> str:
+        """Its address. Raises Rejected."""
+        url = self._own or self.default
+        parts = urlsplit(url)
+        if not parts.netloc or not (parts.scheme == "https" or _is_loopback(url)):
+            raise Rejected(
+                f"{self.variable} is {url!r}: it must be an https address, or http on loopback"
+            )
+        return url
+
+    @property
+    def _own(self) -> str:
+        return self.environ.get(self.variable, "")
+
+    @property
+    def _is_open(self) -> bool:
+        return not self.sign_in.configured and _is_loopback(self._own)
+
+    def headers(self) -> dict[str, str]:
+        """Say who we are. Raises what `SignIn.token` does."""
+        return {} if self._is_open else {"Authorization": f"Bearer {self.sign_in.token()}"}
+
+    def signed_in(self) -> str:
+        """As whom, after signing in anew; nobody does where no access token is sent. Raises what
+        `SignIn.token` does."""
+        if self._is_open:
+            return f"nothing to check: {self._own} is asked without signing in"
+        return f"signed in to Google Cloud as {self.sign_in.anew()}"
 
 
 class GoogleRest:
     """One API. A token that Google no longer takes is replaced, once: nothing was done without
     it, so this is no blind retry."""
 
-    def __init__(
-        self, environ: Mapping[str, str], sign_in: SignIn, variable: str, default: str
-    ) -> None:
-        """Raises Rejected if `variable` has no usable address."""
-        url = address(environ, variable, default)
-        self._sign_in = sign_in
-        self._rest = Rest(url, lambda: authorization(environ, sign_in, variable))
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Raises Rejected if the endpoint has no usable address."""
+        self._sign_in = endpoint.sign_in
+        self._rest = Rest(endpoint.url, endpoint.headers)
 
     def call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
@@ -42,31 +81,6 @@ class GoogleRest:
         return reply
 
 
-def authorization(environ: Mapping[str, str], sign_in: SignIn, variable: str) -> dict[str, str]:
-    """The headers that say who we are."""
-    if not sign_in.configured and is_loopback(environ.get(variable, "")):
-        return {}
-    return {"Authorization": f"Bearer {sign_in.token()}"}
-
-
-def signed_in(environ: Mapping[str, str], sign_in: SignIn, variable: str) -> str:
-    """As whom, after signing in anew; nobody does where no access token is sent. Raises what
-    `SignIn.token` does."""
-    if not sign_in.configured and is_loopback(environ.get(variable, "")):
-        return f"nothing to check: {environ[variable]} is asked without signing in"
-    return f"signed in to Google Cloud as {sign_in.anew()}"
-
-
-def address(environ: Mapping[str, str], variable: str, default: str) -> str:
-    """Where the API is. Raises Rejected."""
-    url = environ.get(variable) or default
-    parts = urlsplit(url)
-    if not parts.netloc or not (parts.scheme == "https" or is_loopback(url)):
-        raise Rejected(f"{variable} is {url!r}: it must be an https address, or http on loopback")
-    return url
-
-
-def is_loopback(url: str) -> bool:
-    """Whether this is http on loopback."""
+def _is_loopback(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname in _LOOPBACK

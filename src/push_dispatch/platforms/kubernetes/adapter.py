@@ -31,10 +31,11 @@ from push_dispatch.platforms.kubernetes.request import (
     secret_for,
 )
 from push_dispatch.platforms.kubernetes.verdict import Stuck, is_waiting, read
-from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.platforms.rest import Reply, Rest, found
 from push_dispatch.platforms.shared import (
-    asked,
+    Place,
+    Remembered,
+    asking,
     building,
     no_credentials,
     observe_groups,
@@ -59,7 +60,9 @@ class Kubernetes:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._clusters: dict[str, Rest] = {}
+        self._clusters: Remembered[str, Rest] = Remembered(
+            lambda reference: _connected(reference, environ)
+        )
 
     # -- push ------------------------------------------------------------------------------------
 
@@ -69,11 +72,11 @@ class Kubernetes:
             where = self._place(job)
             values = secret_values(job)
             manifest = manifest_for(job)
-        reply = self._cluster(where.cluster).call("POST", where.jobs, body=manifest)
+        reply = self._clusters[where.cluster].call("POST", where.jobs, body=manifest)
         if reply.ok:
             self._bring(where, job, reply.json, values)
             return str(where)
-        if REFUSALS.row(reply).reaction is not Reaction.EXISTS:
+        if not REFUSALS.exists(reply):
             raise REFUSALS.error(reply, f"{where}: ")
         there = self._adopt(where, job, values)
         if there is None:
@@ -82,12 +85,10 @@ class Kubernetes:
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
-        try:
+        with asking():
             with building():
                 where, values = self._place(job), secret_values(job)
             return self._adopt(where, job, values)
-        except Rejected as error:
-            raise asked(error) from error
 
     def _adopt(self, where: _Place, job: Job, values: Mapping[str, str]) -> str | None:
         there = self._get(where)
@@ -107,8 +108,8 @@ class Kubernetes:
         if not values:
             return
         body = secret_for(job, created, values)
-        reply = self._cluster(where.cluster).call("POST", where.path("secrets"), body=body)
-        if reply.ok or REFUSALS.row(reply).reaction is Reaction.EXISTS:
+        reply = self._clusters[where.cluster].call("POST", where.path("secrets"), body=body)
+        if reply.ok or REFUSALS.exists(reply):
             return
         error = REFUSALS.error(reply, f"{where}: ")
         if isinstance(error, Rejected):
@@ -126,14 +127,18 @@ class Kubernetes:
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`. Two lists per namespace and 50 attempts: Jobs and pods."""
         return observe_groups(
-            jobs, _Place.of, lambda place: (place.cluster, place.namespace), self._observe, _NAMES
+            jobs,
+            _Place.parse,
+            lambda place: (place.cluster, place.namespace),
+            self._observe,
+            _NAMES,
         )
 
     def _observe(self, group: Sequence[tuple[Watched, _Place]]) -> list[Observation]:
         """Attempts of one namespace."""
         where = group[0][1]
         selector = f"{ATTEMPT} in ({','.join(place.name for _, place in group)})"
-        cluster = self._cluster(where.cluster)
+        cluster = self._clusters[where.cluster]
         listed = _list(cluster, where.jobs, labelSelector=selector)
         jobs = {item["metadata"]["name"]: item for item in listed}
         pods = defaultdict(list)
@@ -173,7 +178,7 @@ class Kubernetes:
         pod = Pod.of(job, pods)
         metadata = ((pod.shown if pod else job) or {}).get("metadata") or {}
         try:
-            cluster = self._cluster(place.cluster)
+            cluster = self._clusters[place.cluster]
             return _list(
                 cluster,
                 place.path("events"),
@@ -183,7 +188,7 @@ class Kubernetes:
             return []
 
     def _get(self, place: _Place) -> Mapping[str, Any] | None:
-        reply = self._cluster(place.cluster).call("GET", place.job)
+        reply = self._clusters[place.cluster].call("GET", place.job)
         job: Mapping[str, Any] | None = found(reply, REFUSALS, f"{place}: ")
         return job
 
@@ -192,15 +197,12 @@ class Kubernetes:
     def cancel(self, handle: str) -> None:
         """See `Platform.cancel`. The pod gets SIGTERM and its grace period, in the background; a
         Job that has ended stays as it is."""
-        place = place_in(_Place.of, handle)
-        if place is None:
+        if (place := place_in(_Place.parse, handle)) is None:
             return
-        try:
+        with asking():
             job = self._get(place)
             if job is not None and not ends_of(job):
                 self._delete(place, job)
-        except Rejected as error:
-            raise asked(error) from error
 
     def _delete(self, place: _Place, job: Mapping[str, Any]) -> None:
         """Delete the Job as it was read. Raises Uncertain if it has changed since: it may have
@@ -213,17 +215,16 @@ class Kubernetes:
             "propagationPolicy": "Background",
             "preconditions": read_at,
         }
-        reply = self._cluster(place.cluster).call("DELETE", place.job, body=options)
+        reply = self._clusters[place.cluster].call("DELETE", place.job, body=options)
         found(reply, REFUSALS, f"{place}: ")
 
     # -- logs ------------------------------------------------------------------------------------
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Of the newest pod; nothing once Job and pod are deleted."""
-        place = place_in(_Place.of, handle)
-        if place is None:
+        if (place := place_in(_Place.parse, handle)) is None:
             return
-        cluster = self._cluster(place.cluster)
+        cluster = self._clusters[place.cluster]
         pod = Pod.of(
             None, _list(cluster, place.path("pods"), labelSelector=f"{ATTEMPT}={place.name}")
         )
@@ -257,29 +258,15 @@ class Kubernetes:
             raise REFUSALS.unstarted(reply, f"{reference}: ")
         return f"signed in to the cluster {reference} at {cluster.base_url}"
 
-    def _cluster(self, reference: str) -> Rest:
-        if reference not in self._clusters:
-            self._clusters[reference] = _connected(reference, self._environ)
-        return self._clusters[reference]
-
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a Job is; as a string it is the handle, CLUSTER/NAMESPACE/NAME, of which the cluster
-    (a context) may have slashes in it."""
+class _Place(Place):
+    """Where a Job is: the cluster (a context) may have slashes in it."""
 
+    FORM = "{cluster}/{namespace}/{name}"
     cluster: str
     namespace: str
     name: str
-
-    @classmethod
-    def of(cls, handle: str) -> _Place:
-        """Raises ValueError."""
-        cluster, namespace, name = handle.rsplit("/", 2)
-        return cls(cluster, namespace, name)
-
-    def __str__(self) -> str:
-        return f"{self.cluster}/{self.namespace}/{self.name}"
 
     @property
     def jobs(self) -> str:

@@ -18,7 +18,8 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 #: https://docs.aws.amazon.com/eks/latest/best-practices/identity-and-access-management.html
 _EKS_TOKEN_SECONDS = 600
 _EXEC_SECONDS = 15
+#: Those that matter of `aws eks get-token` and of `aws-iam-authenticator token`. None has to have
+#: a value: another command may mean something else by them.
+_AWS_OPTIONS = ArgumentParser(add_help=False, allow_abbrev=False)
+_AWS_OPTIONS.add_argument("--cluster-name", "--cluster-id", "-i", nargs="?", dest="cluster")
+_AWS_OPTIONS.add_argument("--role-arn", "--role", "-r", nargs="?", dest="role")
+_AWS_OPTIONS.add_argument("--region", nargs="?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +125,7 @@ def _eks(region: str, name: str, environ: Mapping[str, str]) -> Access:
 
 
 def _eks_bearer(environ: Mapping[str, str], region: str, name: str) -> Callable[[], str]:
-    def fresh() -> tuple[str, float]:
-        return eks_token(environ, region, name), time.time() + _EKS_TOKEN_SECONDS
-
-    return _cached(fresh)
+    return _cached(lambda: (eks_token(environ, region, name), time.time() + _EKS_TOKEN_SECONDS))
 
 
 # -- the pod's own service account ------------------------------------------------------------
@@ -225,29 +229,17 @@ def _aws_plugin(
     plugin: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Callable[[], str | None] | None:
     """`aws eks get-token` without the AWS CLI, which no function has: the token is made here."""
-    arguments = [str(argument) for argument in plugin.get("args") or []]
-    name = _option(arguments, "--cluster-name", "--cluster-id", "-i")
     command = Path(str(plugin.get("command", ""))).name
-    takes_role = _option(arguments, "--role-arn", "--role", "-r")
-    if command not in {"aws", "aws-iam-authenticator"} or not name or takes_role:
+    given, _ = _AWS_OPTIONS.parse_known_args([str(word) for word in plugin.get("args") or []])
+    if command not in {"aws", "aws-iam-authenticator"} or not given.cluster or given.role:
         return None
     merged = _with_env(plugin, environ)
-    region = _option(arguments, "--region") or region_in(merged)
-    return _eks_bearer(merged, region, name) if region else None
+    region = given.region or region_in(merged)
+    return _eks_bearer(merged, region, given.cluster) if region else None
 
 
 def _with_env(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, **{item["name"]: item["value"] for item in plugin.get("env") or []}}
-
-
-def _option(arguments: Sequence[str], *names: str) -> str | None:
-    for position, argument in enumerate(arguments):
-        for name in names:
-            if argument == name and position + 1 < len(arguments):
-                return arguments[position + 1]
-            if argument.startswith(f"{name}="):
-                return argument.partition("=")[2]
-    return None
 
 
 def _run_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, float]:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from push_dispatch.core.errors import Rejected, Uncertain
-from push_dispatch.core.reasons import Reason
-from push_dispatch.platforms.aws import client_of, code_of, session_of
+from push_dispatch.platforms.aws import answer_of, client_of, session_of
+from push_dispatch.platforms.refusals import Refusals, rows
 from push_dispatch.platforms.shared import no_credentials
 
 __all__ = ["cluster_of", "eks_token"]
 
 #: How long the presigned request is good; the token itself lives longer.
 _PRESIGNED_SECONDS = 60
+REFUSALS = Refusals(rows(__name__, "eks"), answer_of, clean=str)
 
 
 def cluster_of(environ: Mapping[str, str], region: str, name: str) -> tuple[str, str]:
@@ -29,11 +29,9 @@ def cluster_of(environ: Mapping[str, str], region: str, name: str) -> tuple[str,
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    try:
+    with REFUSALS.translated((ClientError, BotoCoreError), f"eks:{region}:{name}: "):
         client = client_of(session_of(environ), "eks", region, environ=environ)
         found = client.describe_cluster(name=name)["cluster"]
-    except (ClientError, BotoCoreError) as error:
-        raise _refused(error, f"eks:{region}:{name}") from error
     return found["endpoint"], base64.b64decode(found["certificateAuthority"]["data"]).decode()
 
 
@@ -57,13 +55,3 @@ def eks_token(environ: Mapping[str, str], region: str, cluster: str) -> str:
     SigV4QueryAuth(frozen, "sts", region, expires=_PRESIGNED_SECONDS).add_auth(request)
     signed = base64.urlsafe_b64encode(str(request.url).encode()).rstrip(b"=")
     return f"k8s-aws-v1.{signed.decode()}"
-
-
-def _refused(error: Exception, what: str) -> Rejected | Uncertain:
-    code, told = code_of(error), str(error)
-    if code in {"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"}:
-        message = f"{what}: {told}. Grant eks:DescribeCluster on the cluster"
-        return Rejected(message, reason=Reason.ACCESS_DENIED)
-    if code == "ResourceNotFoundException":
-        return Rejected(f"{what} does not exist: {told}", reason=Reason.PLATFORM_REJECTED)
-    return Uncertain(f"{what} cannot be looked up: {told}", reason=Reason.PLATFORM_UNAVAILABLE)

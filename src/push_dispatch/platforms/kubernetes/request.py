@@ -110,17 +110,14 @@ def _mark(manifest: dict[str, Any], job: Job, containers: Sequence[Mapping[str, 
     metadata.pop("generateName", None)
     metadata["name"] = job.name
     metadata["namespace"] = metadata.get("namespace") or configuration.get("namespace") or "default"
-    labels = {
-        **texts(metadata.get("labels"), "job_manifest.metadata.labels"),
-        **texts(configuration.get("labels"), "labels"),
-    }
+    labels, notes = (
+        texts(metadata.get(key), f"job_manifest.metadata.{key}")
+        | texts(configuration.get(key), key)
+        for key in ("labels", "annotations")
+    )
     ours = {MANAGED: "push-dispatch", ATTEMPT: job.name, NUMBER: str(job.attempt)}
     slugs = {_key(key): _value(value) for key, value in labels.items()}
     metadata["labels"] = slugs | {"push-dispatch/pool": _value(job.pool)} | ours
-    notes = {
-        **texts(metadata.get("annotations"), "job_manifest.metadata.annotations"),
-        **texts(configuration.get("annotations"), "annotations"),
-    }
     wait = configuration.get("pod_watch_timeout_seconds", _START_SECONDS)
     metadata["annotations"] = {_key(key): value for key, value in notes.items()} | {
         RUN_ID: job.run_id,
@@ -129,8 +126,8 @@ def _mark(manifest: dict[str, Any], job: Job, containers: Sequence[Mapping[str, 
     }
     template = manifest.setdefault("spec", {}).setdefault("template", {})
     pod = template["metadata"] = dict(template.get("metadata") or {})
-    pod["labels"] = {**(pod.get("labels") or {}), **metadata["labels"]}
-    pod["annotations"] = {**(pod.get("annotations") or {}), **metadata["annotations"]}
+    for key in ("labels", "annotations"):
+        pod[key] = {**(pod.get(key) or {}), **metadata[key]}
 
 
 def _one_pod_once(spec: dict[str, Any], pod: dict[str, Any]) -> None:

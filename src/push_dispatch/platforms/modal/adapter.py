@@ -36,7 +36,6 @@ from push_dispatch.platforms.modal.request import (
     tags_of,
 )
 from push_dispatch.platforms.modal.verdict import ended_with, has_ended, status_of
-from push_dispatch.platforms.refusals import Reaction
 from push_dispatch.ports.secrets import NO_SECRETS, Secrets
 
 __all__ = ["Modal"]
@@ -52,11 +51,6 @@ _UNPAID = r"\b(credits?|budget|billing|spend limit)\b"
 #: Pages of the list of sandboxes that are read at most.
 _PAGES = 50
 _LOG_LINES = 1000
-_REGISTRIES = {
-    "static": api_pb2.REGISTRY_AUTH_TYPE_STATIC_CREDS,
-    "aws": api_pb2.REGISTRY_AUTH_TYPE_AWS,
-    "gcp": api_pb2.REGISTRY_AUTH_TYPE_GCP,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +86,9 @@ class Modal:
     ) -> None:
         """`clock` gives epoch seconds."""
         self._clients = Clients(environ, secrets, clock)
-        self._apps: dict[str, str] = {}
-        self._images: dict[tuple[str, Image], str] = {}
-        self._secrets: dict[str, str] = {}
+        self._apps = shared.Remembered(self._app)
+        self._images = shared.Remembered(self._image)
+        self._secrets = shared.Remembered(self._secret)
 
     # -- push ------------------------------------------------------------------------------------
 
@@ -102,25 +96,21 @@ class Modal:
         """See `Platform.push`. The last request starts it. Throttled (`image_pulling`) while the
         image is being built."""
         with shared.building():
-            image, environment = (
-                image_of(job.configuration),
-                shared.texts(job.configuration.get("env")),
-            )
+            image = image_of(job.configuration)
+            environment = shared.texts(job.configuration.get("env"))
             definition_for(job, "", [])
             tags_of(job)  # what cannot be a sandbox is refused before anything is asked
             values = shared.secret_values(job)
         with _translated():
-            app = self._app(app_of(job))
+            app = self._apps[app_of(job)]
             if (found := self._look(job, app)) is not None:
                 return found
-            image_id = self._image(app, image)
-            named = [self._secret(str(n)) for n in job.configuration.get("secrets") or ()]
+            image_id = image.id or self._images[app, image]
+            named = [self._secrets[str(n)] for n in job.configuration.get("secrets") or ()]
             try:
                 return self._create(job, app, image_id, named, [values, environment])
             except grpc.RpcError as error:
-                if REFUSALS.row(error).reaction is Reaction.EXISTS and (
-                    found := self._look(job, app)
-                ):
+                if REFUSALS.exists(error) and (found := self._look(job, app)):
                     return found
                 raise
 
@@ -156,7 +146,7 @@ class Modal:
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
         with shared.asking(), _translated():
-            return self._look(job, self._app(app_of(job)))
+            return self._look(job, self._apps[app_of(job)])
 
     def _look(self, job: Job, app: str) -> str | None:
         version = "" if needs_v1(job.configuration) else "V2"
@@ -166,39 +156,29 @@ class Modal:
             environment_name=self._clients.environment,
             include_terminated=True,
         )
-        try:
-            answer = self._clients.ask(f"SandboxGetFromName{version}", request)
-        except grpc.RpcError as error:
-            if REFUSALS.gone(error):
-                return None
-            raise
+        call = partial(self._clients.ask, f"SandboxGetFromName{version}", request)
+        if (answer := REFUSALS.found(grpc.RpcError, call)) is None:
+            return None
         return str(_Place(app, answer.sandbox_id, version.removeprefix("V") or "1"))
 
     # -- what a sandbox needs --------------------------------------------------------------------
 
     def _app(self, name: str) -> str:
-        if name not in self._apps:
-            request = api_pb2.AppGetOrCreateRequest(
-                app_name=name,
-                environment_name=self._clients.environment,
-                object_creation_type=api_pb2.OBJECT_CREATION_TYPE_CREATE_IF_MISSING,
-            )
-            self._apps[name] = self._clients.ask("AppGetOrCreate", request).app_id
-        return self._apps[name]
+        request = api_pb2.AppGetOrCreateRequest(
+            app_name=name,
+            environment_name=self._clients.environment,
+            object_creation_type=api_pb2.OBJECT_CREATION_TYPE_CREATE_IF_MISSING,
+        )
+        return str(self._clients.ask("AppGetOrCreate", request).app_id)
 
-    def _image(self, app: str, image: Image) -> str:
-        if image.id:
-            return image.id
-        if (app, image) not in self._images:
-            self._images[app, image] = self._built(app, image)
-        return self._images[app, image]
-
-    def _built(self, app: str, image: Image) -> str:
+    def _image(self, wanted: tuple[str, Image]) -> str:
         """The same commands are the same image: asked for again, it is there or being built."""
+        app, image = wanted
         registry = None
         if image.secret:
             registry = api_pb2.ImageRegistryConfig(
-                registry_auth_type=_REGISTRIES[image.registry], secret_id=self._secret(image.secret)
+                registry_auth_type=api_pb2.RegistryAuthType.Value(image.registry),
+                secret_id=self._secrets[image.secret],
             )
         request = api_pb2.ImageGetOrCreateRequest(
             app_id=app,
@@ -226,12 +206,10 @@ class Modal:
 
     def _secret(self, name: str) -> str:
         """One of Modal's own secrets."""
-        if name not in self._secrets:
-            request = api_pb2.SecretGetOrCreateRequest(
-                deployment_name=name, environment_name=self._clients.environment
-            )
-            self._secrets[name] = self._clients.ask("SecretGetOrCreate", request).secret_id
-        return self._secrets[name]
+        request = api_pb2.SecretGetOrCreateRequest(
+            deployment_name=name, environment_name=self._clients.environment
+        )
+        return str(self._clients.ask("SecretGetOrCreate", request).secret_id)
 
     def _ephemeral(self, app: str, contents: Mapping[str, str]) -> str:
         request = api_pb2.SecretGetOrCreateRequest(
@@ -308,12 +286,9 @@ class Modal:
         if (place := shared.place_in(_Place.parse, handle)) is None:
             return
         request = api_pb2.SandboxTerminateRequest(sandbox_id=place.id)
+        call = partial(self._clients.ask, f"SandboxTerminate{place.version}", request)
         with shared.asking(), _translated():
-            try:
-                self._clients.ask(f"SandboxTerminate{place.version}", request)
-            except grpc.RpcError as error:
-                if not REFUSALS.gone(error):
-                    raise
+            REFUSALS.found(grpc.RpcError, call)
 
     # -- signing in, logs, cost ------------------------------------------------------------------
 
@@ -338,9 +313,8 @@ class Modal:
         )
         yield from "".join(item.data for item in items).splitlines()
 
-    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
-        """See `EstimatesCost.estimate_cost`."""
-        return estimate(configuration, seconds)
+    #: See `EstimatesCost.estimate_cost`.
+    estimate_cost = staticmethod(estimate)
 
 
 #: Around what asks Modal.

@@ -63,9 +63,9 @@ def image_of(configuration: Mapping[str, Any]) -> Image:
     given = configuration.get("image")
     secret = registry = ""
     if isinstance(given, Mapping):
-        for key, kind in (("secret", "static"), ("aws_secret", "aws"), ("gcp_secret", "gcp")):
+        for key, kind in (("secret", "STATIC_CREDS"), ("aws_secret", "AWS"), ("gcp_secret", "GCP")):
             if given.get(key):
-                secret, registry = str(given[key]), kind
+                secret, registry = str(given[key]), f"REGISTRY_AUTH_TYPE_{kind}"
         given = given.get("tag")
     if not given:
         raise invalid("no image is given: set the job variable `image`")

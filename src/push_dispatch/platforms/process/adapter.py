@@ -79,7 +79,7 @@ class Process:
 
     def observe(self, jobs: Sequence[Watched]) -> list[Observation]:
         """See `Platform.observe`."""
-        return [self._seen(job) for job in jobs]
+        return [self._attempt(job.handle).observe() or lost(job) for job in jobs]
 
     def cancel(self, handle: str) -> None:
         """SIGTERM now, SIGKILL after the grace period, to the whole process group, whose end is the
@@ -165,8 +165,7 @@ class Process:
                 self._children.pop(attempt.name, None)
 
     def _until_running(self, attempt: Attempt) -> None:
-        with self._lock:
-            child = self._children.get(attempt.name)
+        child = self._children.get(attempt.name)
         pause = 0.001
         while (seen := attempt.observe()) is not None and seen.status is Status.STARTING:
             if child is None:
@@ -176,8 +175,7 @@ class Process:
             self._told(seen)
 
     def _until_ended(self, attempt: Attempt) -> None:
-        with self._lock:
-            child = self._children.get(attempt.name)
+        child = self._children.get(attempt.name)
         if child is not None:
             child.wait()
         # A child of an earlier runtime, or a second wrapper's neighbour. Looked at and not waited
@@ -205,9 +203,6 @@ class Process:
                 "PUSH_DISPATCH_PROCESS_DIR is not set: processes are started by a local runtime"
             )
         return Attempt(self._folder / Path(name).name)
-
-    def _seen(self, job: Watched) -> Observation:
-        return self._attempt(job.handle).observe() or lost(job)
 
     def _kill_later(self, attempt: Attempt) -> None:
         timer = Timer(self._grace, attempt.kill)

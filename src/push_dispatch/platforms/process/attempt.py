@@ -26,22 +26,8 @@ from push_dispatch.core.reasons import Reason
 
 __all__ = ["CLAIM_SECONDS", "Attempt", "halve"]
 
-#: `$1` is the directory, the rest is the command. The trap keeps the shell alive while the command
-#: is asked to stop, so that its exit code is written; a trap is not inherited by the command.
-#: A number is written in one call, so that its file is empty or whole, and empty is as good as
-#: missing: renaming would start a program for each. What the shell itself says is not logged.
-_WRAPPER = """\
-dir=$1; shift
-set -C
-{ : > "$dir/claimed"; } 2> /dev/null || exit 0
-set +C
-trap : TERM INT HUP
-{ echo $$ > "$dir/pid"; } 2> /dev/null || exit 0
-exec 3>&2 2> /dev/null
-if [ -e "$dir/stop" ]; then code=143; else "$@" 2>&3 3>&-; code=$?; fi
-echo $code > "$dir/exit"
-"""
-
+#: Between the runtime and the command: see there.
+_WRAPPER = Path(__file__).with_name("wrapper.sh").read_text("utf-8")
 #: From the claim to the pid file: a shell that takes longer has died in between.
 CLAIM_SECONDS = 10
 _KILLED = 128 + signal.SIGKILL
@@ -240,8 +226,10 @@ class Attempt:
             (self.dir / "claimed").touch(exist_ok=False)
         except FileExistsError:
             return False
-        # Otherwise it would look like a wrapper that is about to write its process id.
-        os.utime(self.dir / "claimed", (0, 0))
+        # Otherwise it would look like a wrapper that is about to write its process id. Its end may
+        # have been reported meanwhile, which removes the file.
+        with suppress(FileNotFoundError):
+            os.utime(self.dir / "claimed", (0, 0))
         return True
 
     def _starting(self) -> bool:
@@ -271,25 +259,22 @@ def _write(path: Path, text: str) -> None:
 
 
 def _document(path: Path) -> dict[str, Any] | None:
-    try:
+    with suppress(FileNotFoundError, ValueError):
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return document
+        return document
+    return None
 
 
 def _number(path: Path) -> int | None:
-    try:
+    with suppress(FileNotFoundError, ValueError):
         return int(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
+    return None
 
 
 def _changed_at(path: Path) -> int | None:
-    try:
+    with suppress(FileNotFoundError):
         return path.stat().st_mtime_ns // 1_000_000
-    except FileNotFoundError:
-        return None
+    return None
 
 
 def _members(group: int) -> Iterator[psutil.Process]:

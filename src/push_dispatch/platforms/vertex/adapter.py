@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from push_dispatch.core.errors import Uncertain
 from push_dispatch.core.model import Observation
@@ -19,11 +19,19 @@ from push_dispatch.platforms.base import Capabilities, Job, Watched
 from push_dispatch.platforms.built_in import BUILT_IN
 from push_dispatch.platforms.google import logging as google_logging
 from push_dispatch.platforms.google.logging import LOGGING, LOGGING_DEFAULT
-from push_dispatch.platforms.google.rest import GoogleRest, signed_in
+from push_dispatch.platforms.google.rest import Endpoint, GoogleRest
 from push_dispatch.platforms.google.sign_in import SignIn
 from push_dispatch.platforms.refusals import permissions
-from push_dispatch.platforms.rest import Reply, found
-from push_dispatch.platforms.shared import asking, building, lost, observe_each, place_in, unknown
+from push_dispatch.platforms.rest import Reply, answered, found
+from push_dispatch.platforms.shared import (
+    Remembered,
+    asking,
+    building,
+    lost,
+    observe_each,
+    place_in,
+    unknown,
+)
 from push_dispatch.platforms.vertex.cost import estimate
 from push_dispatch.platforms.vertex.refusal import REFUSALS
 from push_dispatch.platforms.vertex.request import Place, Region, body_for, labels_of, region_of
@@ -62,20 +70,18 @@ class Vertex:
         self._clock = clock
         self._sign_in = SignIn(environ, secrets)
         self._project = environ.get("GOOGLE_CLOUD_PROJECT")
-        self._regions: dict[str, GoogleRest] = {}
+        self._apis = Remembered(self._api)
 
     # -- push ------------------------------------------------------------------------------------
 
     def push(self, job: Job) -> str:
         """See `Platform.push`. Two requests: a look, and the job."""
-        with building():
+        with building("job_spec is no job of Vertex AI"):
             region, body = region_of(job, self._project), body_for(job)
         if (there := self._look(region, job)) is not None:
             return there
-        reply = self._api(region).call("POST", f"/v1/{region}/customJobs", body=body)
-        if not reply.ok:
-            raise REFUSALS.error(reply)
-        return str(Place.parse(reply.json["name"]))
+        reply = self._apis[region.location].call("POST", f"/v1/{region}/customJobs", body=body)
+        return str(Place.parse(answered(reply, REFUSALS.error)["name"]))
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`. Uncertain while a list may lag behind."""
@@ -87,10 +93,9 @@ class Vertex:
     def _look(self, region: Region, job: Job) -> str | None:
         wanted = " AND ".join(f'labels.{key}="{value}"' for key, value in labels_of(job).items())
         query = {"filter": wanted, "pageSize": "100"}
-        reply = self._api(region).call("GET", f"/v1/{region}/customJobs", query=query)
-        if not reply.ok:
-            raise REFUSALS.asked(reply)
-        return next((str(item["name"]) for item in reply.json.get("customJobs", [])), None)
+        reply = self._apis[region.location].call("GET", f"/v1/{region}/customJobs", query=query)
+        listed = answered(reply, REFUSALS.asked).get("customJobs", [])
+        return next((str(item["name"]) for item in listed), None)
 
     # -- observe, cancel -------------------------------------------------------------------------
 
@@ -99,7 +104,7 @@ class Vertex:
         return observe_each(jobs, Place.parse, self._observe)
 
     def _observe(self, watched: Watched, place: Place) -> Observation:
-        job = found(self._api(place.region).call("GET", f"/v1/{place}"), REFUSALS)
+        job = found(self._apis[place.location].call("GET", f"/v1/{place}"), REFUSALS)
         return lost(watched) if job is None else read(job, unknown(watched))
 
     def cancel(self, handle: str) -> None:
@@ -118,29 +123,25 @@ class Vertex:
     def _ask(self, region: Region, method: str, path: str) -> Reply:
         """Raises Throttled or Uncertain, also when nobody may ask."""
         with asking():
-            return self._api(region).call(method, path)
+            return self._apis[region.location].call(method, path)
 
     # -- signing in, logs, cost ------------------------------------------------------------------
 
     def sign_in(self) -> str:
         """See `SignsIn`. Only an access token: which project is to be asked, the jobs say."""
-        return signed_in(self._environ, self._sign_in, _ENDPOINT)
+        return Endpoint(self._environ, self._sign_in, _ENDPOINT).signed_in()
 
     def logs(self, handle: str) -> Iterator[str]:
         """See `ReadsLogs`. Lines reach Cloud Logging some seconds after they are written."""
         if (place := place_in(Place.parse, handle)) is None:
             return iter(())
-        logging = GoogleRest(self._environ, self._sign_in, LOGGING, LOGGING_DEFAULT)
+        logging = GoogleRest(Endpoint(self._environ, self._sign_in, LOGGING, LOGGING_DEFAULT))
         wanted = f'resource.type="ml_job" AND resource.labels.job_id="{place.id}"'
         return google_logging.lines(logging, place.region.project, wanted)
 
-    def estimate_cost(self, configuration: Mapping[str, Any], seconds: float) -> float | None:
-        """See `EstimatesCost.estimate_cost`."""
-        return estimate(configuration, seconds)
+    #: See `EstimatesCost.estimate_cost`.
+    estimate_cost = staticmethod(estimate)
 
-    def _api(self, region: Region) -> GoogleRest:
-        if region.location not in self._regions:
-            default = f"https://{region.location}-aiplatform.googleapis.com"
-            made = GoogleRest(self._environ, self._sign_in, _ENDPOINT, default)
-            self._regions[region.location] = made
-        return self._regions[region.location]
+    def _api(self, location: str) -> GoogleRest:
+        default = f"https://{location}-aiplatform.googleapis.com"
+        return GoogleRest(Endpoint(self._environ, self._sign_in, _ENDPOINT, default))

@@ -34,12 +34,10 @@ class Region(shared.Place):
 
 
 @dataclass(frozen=True, slots=True)
-class Place(shared.Place):
+class Place(Region):
     """One custom job; the handle is its name."""
 
     FORM = f"{Region.FORM}/customJobs/{{id}}"
-    project: str
-    location: str
     id: str
 
     @property
@@ -60,17 +58,8 @@ def labels_of(job: Job) -> dict[str, str]:
 
 
 def body_for(job: Job) -> dict[str, Any]:
-    """Return the job to create, as JSON. Raises Rejected (`template_invalid`)."""
-    try:
-        return _body_for(job)
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise shared.invalid(f"job_spec is no job of Vertex AI: {error!r}") from error
-
-
-# -- parts of the job -------------------------------------------------------------------------
-
-
-def _body_for(job: Job) -> dict[str, Any]:
+    """Return the job to create, as JSON. Raises Rejected (`template_invalid`), or what `building`
+    wraps."""
     configuration = job.configuration
     spec = _camel(configuration.get("job_spec") or {})
     for pool in shared.objects(spec, "workerPoolSpecs", "job_spec"):
@@ -87,6 +76,9 @@ def _body_for(job: Job) -> dict[str, Any]:
         "labels": labels_for(configuration) | labels_of(job),
         "jobSpec": spec,
     }
+
+
+# -- parts of the job -------------------------------------------------------------------------
 
 
 def _fill(container: dict[str, Any], configuration: Mapping[str, Any]) -> None:
