@@ -161,7 +161,7 @@ def _plan_pool(ports: Ports, declared: DeclaredPool, wanted: Pool) -> Iterator[S
     name, template = wanted.name, declared.templates[wanted.template]
     current = ports.store.pool(name)
     if current is None:
-        changes = tuple(new_pool(wanted, template))
+        changes = tuple(new_pool(wanted, template, declared.variables))
         yield Step(Action.CREATE, "pool", name, changes, declared)
         return
     gone = tuple(q.name for q in current.queues if wanted.queue(q.name) is None)

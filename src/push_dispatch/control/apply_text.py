@@ -41,14 +41,18 @@ _POOL_FIELDS = (
 _QUEUE_FIELDS = ("description", "key_limit", "rate")
 
 
-def new_pool(pool: Pool, template: Mapping[str, Any]) -> Iterator[str]:
-    """What a new pool is like."""
+def new_pool(
+    pool: Pool, template: Mapping[str, Any], variables: Mapping[str, Any]
+) -> Iterator[str]:
+    """What a new pool is like; `variables` are the defaults that it sets in its template."""
     yield f"type {pool.type}, {_limit(pool.limit)}"
     if pool.paused:
         yield "paused: nothing starts"
     yield from _values(replace(pool, backfill=""), _POOL_FIELDS)  # type: ignore[arg-type]
     yield from sharing_changes(replace(pool, limits=(), capacity={}), pool, Ledger(pool.name))
     yield f"base job template {pool.template}"
+    if variables:
+        yield f"job variables {_shown(variables)}"
     for name, allowed in enforced(template).items():
         yield f"variable {name} is enforced" + ("" if allowed is True else f": {_shown(allowed)}")
     for queue in pool.in_order:

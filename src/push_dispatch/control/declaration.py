@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -48,6 +48,8 @@ class DeclaredPool:
     templates: Mapping[str, Template]
     #: The queues that the file names; the pool has a `default` in any case.
     named: frozenset[str] = frozenset()
+    #: What the file sets of the template's defaults.
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,8 @@ def _pool(
     )
     for declared in templates.values():
         check_template(declared, where=f"pools.{name}: ")
-    return DeclaredPool(pool, templates, frozenset(entry.get("queues") or {}))
+    named = frozenset(entry.get("queues") or {})
+    return DeclaredPool(pool, templates, named, entry.get("job_variables") or {})
 
 
 def _with_defaults(template: Template, name: str, entry: Mapping[str, Any]) -> Template:

@@ -239,7 +239,8 @@ def test_a_plan_shows_every_value_that_changes(ports: Ports) -> None:
 
 def test_a_pool_sets_defaults_of_its_templates_variables(ports: Ports) -> None:
     with_image = {"type": "docker", "job_variables": {"image": "etl:1"}}
-    applied(ports, declared({"p": with_image}, {"d": {"pool": "p", "command": "true"}}))
+    told = applied(ports, declared({"p": with_image}, {"d": {"pool": "p", "command": "true"}}))
+    assert 'create pool p: job variables {"image": "etl:1"}' in told
     stored = ports.store.pool("p")
     assert stored is not None
     template = ports.store.template("p", stored.template) or {}
