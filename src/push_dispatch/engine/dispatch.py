@@ -154,7 +154,7 @@ def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
         move(ports, pool.name, strangers)
     if hints.gone:
         ports.store.dequeue(pool.name, hints.gone)
-    vacate(ports, pool, hints.touched)
+    vacate(ports, pool, hints.over)
     if not entries:
         return
     # Where a lane was chosen by a ledger that another pass replaces, the pass to come finds it.

@@ -33,6 +33,8 @@ class Hints:
     due: set[str] = field(default_factory=set)
     #: Runs that have ended or left their place: others of their keys may start.
     touched: list[Ready] = field(default_factory=list)
+    #: Runs that have ended: they do not count as waiting any more.
+    over: list[Ready] = field(default_factory=list)
     #: Runs that are malformed in the table.
     unreadable: list[Run] = field(default_factory=list)
 
@@ -45,6 +47,7 @@ class Hints:
         self.stopping += others.stopping
         self.due |= others.due
         self.touched += others.touched
+        self.over += others.over
 
 
 def hints_of(changes: Iterable[Change]) -> dict[str, Hints]:
@@ -64,6 +67,7 @@ def _collect(hints: Hints, before: Run | None, after: Run | None) -> None:
         # Also the attempt that it was waiting for: the slot may have been given to it already.
         hints.ended.add(Slot(after.uuid, after.next_attempt))
         hints.touched.append(Ready.of(after))
+        hints.over.append(Ready.of(after))
         if before is not None and before.state is RunState.SCHEDULED:
             hints.gone.append(Ready.of(before))
     elif after.state is RunState.SCHEDULED and before is None and not after.attempt:

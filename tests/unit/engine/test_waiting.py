@@ -168,6 +168,15 @@ def test_a_run_that_is_moved_in_line_keeps_its_seat() -> None:
     assert len(seats(made)) == 2
 
 
+def test_who_is_parked_keeps_its_seat_when_the_sweep_looks_at_it() -> None:
+    made = world(limit=5, key_limit=1, key_max_waiting=50)
+    submitted(made, 1, concurrency_key="k")
+    submitted(made, 40, concurrency_key="k")
+    assert made.store.line(POOL, "default", 1, lane="")
+    made.sweep()
+    assert len(seats(made)) == 40
+
+
 def test_many_at_once_never_exceed_it() -> None:
     """Real threads: of all that come at once no more are taken than may wait."""
     made = world(limit=0, queues=(Queue("default", 1, max_waiting=5), Queue("free", 2)))
