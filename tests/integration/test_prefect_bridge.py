@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -59,6 +60,16 @@ def cli(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     found = Cli(folder / "home")
     with LocalUp(found, ("--data-dir", str(folder / "data"))):
         yield found
+
+
+_OLDER, _NEWER = VERSIONS
+
+
+def only_on(server: PrefectServer, version: str) -> None:
+    """What is ours and not the server's is tried with one version; some with each, so that the two
+    take as long as each other."""
+    if server.version != version:
+        pytest.skip(f"tried with {version}")
 
 
 def all_are(server: PrefectServer, runs: Sequence[str], *types: str) -> None:
@@ -117,6 +128,7 @@ def test_scheduled_and_adhoc_runs_of_three_queues_end_within_their_limits(
 def test_many_adhoc_runs_at_once_all_end_and_none_runs_twice(
     server: PrefectServer, cli: Cli, tmp_path: Path
 ) -> None:
+    only_on(server, _OLDER if _MANY == 60 else server.version)
     stub = Stub(tmp_path)
     server.create_pool("many", concurrency_limit=8)
     deployment = server.deploy("many", "many", command=stub.command)
@@ -138,6 +150,7 @@ def test_single_adhoc_runs_cost_the_server_two_requests_each(
 ) -> None:
     """A claim and the note of its place, beside the two in which its job says how it is; and what a
     minute costs: a look, and pools and queues while runs wait."""
+    only_on(server, _NEWER)
     stub = Stub(tmp_path)
     server.create_pool("single")
     deployment = server.deploy("single", "single", command=stub.command)
@@ -217,6 +230,37 @@ def test_a_killed_job_is_crashed_within_a_minute_and_a_rerun_runs(
     eventually(lambda: len([s for s in server.states(run) if s["type"] == "CRASHED"]) == 2, 200)
 
 
+def test_a_crashed_run_runs_again_if_an_automation_of_prefects_says_so(
+    server: PrefectServer, cli: Cli, tmp_path: Path
+) -> None:
+    """As the guide has it."""
+    only_on(server, _NEWER)
+    pool, mark = server.create_pool("again"), tmp_path / "mark"
+    of_pool = {
+        "prefect.resource.role": "work-pool",
+        "prefect.resource.id": f"prefect.work-pool.{pool}",
+    }
+    trigger = {
+        "type": "event",
+        "posture": "Reactive",
+        "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "match_related": of_pool,
+        "expect": ["prefect.flow-run.Crashed"],
+        "for_each": ["prefect.resource.id"],
+        "threshold": 1,
+        "within": 0,
+    }
+    action = {"type": "change-flow-run-state", "state": "SCHEDULED"}
+    automation = {"name": "again", "trigger": trigger, "actions": [action]}
+    server.call("POST", "/automations/", automation)
+    once = f"test -e {mark} || {{ touch {mark}; exit 3; }}; {Stub(tmp_path).command}"
+    deployment = server.deploy("again", "again", command=f"sh -c '{once}'")
+    cli.ok("prefect", "attach", "again", "--api-url", server.url)
+    run = server.run(deployment)
+    eventually(lambda: server.flow_run(run)["state_type"] == "COMPLETED", 200)
+    assert "CRASHED" in {state["type"] for state in server.states(run)}
+
+
 def test_a_suspended_flow_is_not_crashed_and_goes_on_after_its_resume(
     server: PrefectServer, cli: Cli, tmp_path: Path
 ) -> None:
@@ -258,6 +302,7 @@ def test_a_flow_finds_what_a_worker_would_have_given_it(
 def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(
     server: PrefectServer, cli: Cli, tmp_path: Path
 ) -> None:
+    only_on(server, _OLDER)
     stub = Stub(tmp_path)
     server.create_pool("both")
     # Long enough for both to have claimed: a worker's claim of a run that has ended meanwhile is
@@ -290,7 +335,23 @@ def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(
         worker.wait()
 
 
+def test_two_bridges_on_one_pool_start_no_run_twice(server: PrefectServer) -> None:
+    only_on(server, _NEWER)
+    server.create_pool("two")
+    both = [Bridged(cast("FakePrefect", server), _Now()) for _ in range(2)]
+    runs = [server.run(server.deploy("two", "two")) for _ in range(12)]
+    for each in both:
+        each.attach("two", address=Address(server.url))
+        each.tick()
+        assert len(each.runs("two")) == len(runs), "both want all of them"
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(Bridged.deliver, both))
+    started = [[each.started(run) for each in both] for run in runs]
+    assert all(sum(of_each) == 1 for of_each in started), started
+
+
 def test_what_the_commands_say(server: PrefectServer, cli: Cli) -> None:
+    only_on(server, _OLDER)
     server.create_pool("said", concurrency_limit=2)
     server.deploy("said", "said")
     watched = ("prefect", "shadow", "said", "--api-url", server.url, "--during", "3s")
@@ -320,7 +381,8 @@ def test_what_the_commands_say(server: PrefectServer, cli: Cli) -> None:
 
 def test_a_real_flow_of_an_ecs_pool_is_a_task_that_completes(server: PrefectServer) -> None:
     """The task is ECS's in miniature, what runs in it is Prefect's own engine."""
-    pool, clock = f"ecs-{server.port}", _Now()
+    only_on(server, _NEWER)
+    pool, clock = "ecs", _Now()
     server.create_pool(pool, type="ecs:push", base_job_template={})
     with FakeEcs() as ecs:
         ours = Bridged(cast("FakePrefect", server), clock)
@@ -387,3 +449,33 @@ def test_a_server_that_is_restarted_in_the_middle_loses_and_doubles_nothing(
     # Those whose job could not reach the server for long have not said that they completed.
     assert ended["COMPLETED"] >= 5, ended
     assert Counter(stub.started()) == Counter(runs)
+
+
+def test_a_run_that_a_restored_server_has_forgotten_is_not_started_again(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    """After all others: it forgets them, too."""
+    only_on(server, _NEWER)
+    ours = Bridged(cast("FakePrefect", server), _Now())
+    server.create_pool("restored")
+    before, after = [server.run(server.deploy("restored", "restored")) for _ in range(2)]
+    server.stop()
+    server.copy_database(tmp_path)
+    server.start()
+    ours.attach("restored", address=Address(server.url))
+    server.set_state(after, "CANCELLED")
+    ours.tick()
+    ours.deliver()
+    server.set_state(before, "RUNNING")
+    server.set_state(before, "COMPLETED")
+    ours.platform.end(ours.container(before), 0)
+    ours.deliver()
+    server.stop()
+    server.restore_database(tmp_path)
+    server.start()
+    ours.tick()
+    ours.deliver()
+    assert ours.started(before) == 1
+    assert server.flow_run(before)["state_type"] == "CRASHED"
+    assert "not started twice" in server.flow_run(before)["state"]["message"]
+    assert ours.started(after) == 1, "its cancellation is forgotten as well"
