@@ -52,21 +52,32 @@ _TITLES = {
     ),
     "schedule": (
         "A schedule",
-        "An entry of a deployment's `schedules`: one of `cron`, `every_seconds` and `at`.",
+        "An entry of a deployment's `schedules`: one of `cron`, `every` and `at`.",
     ),
     "limit": (
         "A named limit",
         "`pools.NAME.limits.NAME`: [what it counts](../concepts/limits.md).",
     ),
-    "rate": ("A rate", "`rate` and `platform_rate`."),
+    "rate": (
+        "A rate",
+        "`rate` and `platform_rate`: `100/h`, `5/10s`, as on the command line; or an object.",
+    ),
 }
+_DURATION = """\
+
+## A duration
+
+`90s`, `5m`, `1h30m` or `2d`, as on the command line; or a number of seconds. The same value may be
+written under its long name, which ends in `_seconds` and takes a number: `timeout: 10m` is
+`timeout_seconds: 600`.
+"""
 
 
 def pools_file() -> Iterator[str]:
     """`reference/pools.md`."""
     yield from _ABOUT_POOLS.splitlines()
     kinds = json.loads(_SCHEMA.read_text("utf-8"))["$defs"]
-    for kind in (*_TITLES, *(kinds.keys() - _TITLES.keys())):
+    for kind in (*_TITLES, *(kinds.keys() - _TITLES.keys() - {"duration"})):
         title, about = _TITLES.get(kind, (kind.capitalize(), ""))
         yield from ("", f"## {title}", "", about, "", "| key | what it takes | |", "|---|---|---|")
         required = kinds[kind].get("required", ())
@@ -74,12 +85,14 @@ def pools_file() -> Iterator[str]:
             about = value.get("description", "")
             needed = "**needed.** " if name in required else ""
             yield f"| `{name}` | {_cell(_takes(value))} | {needed}{_cell(about)} |"
+    yield from _DURATION.splitlines()
 
 
 def _takes(value: Mapping[str, Any]) -> str:
     if "$ref" in value:
         kind = value["$ref"].rpartition("/")[2]
-        return f"[{kind}](#{_TITLES[kind][0].lower().replace(' ', '-')})"
+        title = "A duration" if kind == "duration" else _TITLES[kind][0]
+        return f"[{kind}](#{title.lower().replace(' ', '-')})"
     if "enum" in value:
         return ", ".join(f"`{each}`" for each in value["enum"])
     kinds = value.get("type", "anything")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
+from push_dispatch.core import durations
+from push_dispatch.core.durations import duration
 from push_dispatch.core.errors import Invalid
-from push_dispatch.core.model import Rate, check_rate
+from push_dispatch.core.model import Rate
 from push_dispatch.core.reasons import Reason
 
 __all__ = ["duration", "moment", "rate_of", "span"]
-
-_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_PARTS = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
 
 def moment(text: str, option: str = "--at") -> int:
@@ -35,34 +33,11 @@ def moment(text: str, option: str = "--at") -> int:
     return int(at.timestamp() * 1000)
 
 
-def duration(text: str, option: str) -> int:
-    """`90s`, `5m`, `1h30m`, `2d` or bare seconds, as seconds. Raises Invalid (`invalid_time`)."""
-    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
-        return int(text)
-    parts = _PARTS.fullmatch(text)
-    if not text or parts is None:
-        raise Invalid(
-            f"{option} {text!r} is not a duration: write it like 90s, 5m, 1h30m or 2d",
-            reason=Reason.INVALID_TIME,
-        )
-    return sum(int(n or 0) * _UNITS[u] for n, u in zip(parts.groups(), _UNITS, strict=True))
-
-
 def rate_of(text: str, option: str = "--rate") -> Rate | None:
     """`100/1h` or `100/h` as starts per period; `none` is no rate. Raises Invalid."""
     if text == "none":
         return None
-    starts, slash, period = text.partition("/")
-    period = f"1{period}" if period in _UNITS else period
-    try:
-        seconds = duration(period, option)
-    except Invalid:
-        slash = ""
-    if not slash or not re.fullmatch(r"[1-9]\d{0,8}", starts, re.ASCII):
-        raise Invalid(f"{option} {text!r} is not a rate: write it like 100/1h or 5/10s, or none")
-    rate = Rate(int(starts), seconds)
-    check_rate(rate, option)
-    return rate
+    return durations.rate(text, option, otherwise=", or none")
 
 
 def span(seconds: float) -> str:

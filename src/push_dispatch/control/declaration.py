@@ -16,6 +16,7 @@ from typing import Any
 
 from push_dispatch.control.files import read_document
 from push_dispatch.control.sharing import sharing_of
+from push_dispatch.control.short_forms import expand
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.deployment import Deployment
 from push_dispatch.core.errors import Invalid
@@ -81,7 +82,7 @@ def read(
 ) -> Declaration:
     """The declaration in plain data. Raises Invalid, listing every violation with its path."""
     _refuse_prefects(document)
-    _check(document)
+    document = _checked(document)
 
     def template_of(given: Any, pool_type: str) -> Template:
         return _template(given, pool_type, default_template, relative_to)
@@ -125,19 +126,21 @@ this is a project file of Prefect (prefect.yaml); what it deploys is declared he
   build, push and pull steps have no counterpart: build the image beforehand"""
 
 
-def _check(document: Any) -> None:
+def _checked(document: Any) -> Any:
+    """The document in long forms. Raises Invalid."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - only this command needs it
 
-    errors = sorted(
-        Draft202012Validator(schema()).iter_errors(document), key=lambda e: list(e.path)
-    )
-    if errors:
-        lines = [f"{_path(error.absolute_path)}: {error.message}" for error in errors]
+    expanded = expand(document)
+    problems = list(expanded.problems.items())
+    problems += [
+        (tuple(error.absolute_path), error.message)
+        for error in Draft202012Validator(schema()).iter_errors(expanded.document)
+    ]
+    if problems:
+        # As text: a path has names and numbers.
+        lines = sorted(f"{expanded.shown(path)}: {message}" for path, message in problems)
         raise Invalid("the file is not valid:\n  " + "\n  ".join(lines))
-
-
-def _path(parts: Any) -> str:
-    return ".".join(str(part) for part in parts) or "(top level)"
+    return expanded.document
 
 
 def _template(

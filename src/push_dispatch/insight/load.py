@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from push_dispatch.control.deployments import all_deployments
 from push_dispatch.control.occurrences import occurrences
 from push_dispatch.core.deployment import Deployment, request_of
+from push_dispatch.core.durations import duration
 from push_dispatch.core.errors import Invalid, NotFound
 from push_dispatch.core.model import DEFAULT_QUEUE, Collision, Edge, Ledger, Pool, Ready, Slot
 from push_dispatch.core.reasons import Reason
@@ -173,8 +174,13 @@ def _object(entry: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any
 
 def _number(entry: Mapping[str, Any], name: str, default: float, where: str) -> float:
     value = entry.get(name, default)
+    if isinstance(value, str):
+        value = duration(value, f"{where}.{name}:")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
-        raise Invalid(f"{where}.{name}: {value!r} is not a number from 0 to {_LONGEST:,}")
+        raise Invalid(
+            f"{where}.{name}: {value!r} is not a number from 0 to {_LONGEST:,}, in seconds, or a "
+            "duration such as 10m"
+        )
     return value
 
 

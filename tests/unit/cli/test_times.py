@@ -70,6 +70,6 @@ def test_rates(text: str, rate: Rate | None) -> None:
 
 @pytest.mark.parametrize("text", ["often", "100", "100/", "/1h", "0/1h", "100/hour", "None"])
 def test_a_malformed_rate_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(Invalid, match="is not a rate: write it like 100/1h") as caught:
+    with pytest.raises(Invalid, match="is not a rate: write it like 100/h") as caught:
         rate_of(text)
     assert caught.value.reason == "invalid_input"

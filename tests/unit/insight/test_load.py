@@ -19,7 +19,7 @@ from push_dispatch.insight.load import from_document_of_runs
         (7, r"runs\[1\]: 7 is not an object"),
         ({"att": 1}, r"runs\[1\]: unknown fields att"),
         ({7: 1}, r"runs\[1\]: unknown fields 7"),
-        ({"at": "0s"}, r"runs\[1\]\.at: '0s' is not a number"),
+        ({"at": "soon"}, r"runs\[1\]\.at: 'soon' is not a duration"),
         ({"at": float("nan")}, r"runs\[1\]\.at: nan is not a number"),
         ({"duration": -1}, r"runs\[1\]\.duration: -1 is not a number"),
         ({"count": 1.5}, r"runs\[1\]\.count: 1\.5 is not an integer"),
