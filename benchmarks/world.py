@@ -10,15 +10,18 @@ from pathlib import Path
 from threading import Lock
 from typing import ClassVar
 
+from benchmarks.results import Figure
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Observation, Pool, Status
 from push_dispatch.local.runtime import LocalRuntime
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
 
-__all__ = ["Instant", "figure", "instant_runtime", "process_runtime", "until"]
+__all__ = ["FIGURES", "Instant", "figure", "instant_runtime", "process_runtime", "until"]
 
 POOL = "bench"
+#: What was measured since the start.
+FIGURES: list[Figure] = []
 
 
 class Instant:
@@ -78,4 +81,5 @@ def process_runtime(command: str, limit: int | None = None) -> Iterator[Ports]:
 
 def figure(name: str, value: str, mark: str, was: str) -> None:
     """Print what was measured, beside its mark and what it was with the state in an emulator."""
+    FIGURES.append(Figure("", name, value, mark, was))
     print(f"  {name:<44} {value:>10}   (mark {mark}; was {was})")
