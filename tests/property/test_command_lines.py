@@ -1,7 +1,8 @@
-"""Does every command line end with a documented code, in time, and without a traceback?
+"""Does every command line end with a documented code, in time and memory, and without a traceback?
 
 The lines are made of the program's own commands and options; values are right, nearly right, and
 anything at all. Nothing is executed: the platform of the runtime that they meet starts nothing.
+A secret that they can name is in none of their answers, and in nothing that is kept.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from push_dispatch.cli.app import app
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Pool
 from push_dispatch.local.runtime import LocalRuntime
+from tests.bounded import bounded
 from tests.fakes.memory_platform import MemoryPlatform
 from tests.local import Cli, environment
 
@@ -34,6 +36,7 @@ WAITING = {"--wait", "--follow", "--watch"}
 #: Done, refused or failed, and a wrong command line.
 DOCUMENTED = {0, 1, 2}
 
+CANARY = "S3cr3t-C4n4ry"
 ID = "etl.0199c1f0-0000-7000-8000-000000000001"
 _RIGHT = ["etl", "default", "process", "ecs", ID, "1", "10/1h", "5m", "0", "name=value", "UTC"]
 _TIMES = ["2026-12-01T08:00Z", "9999-12-31T23:59:59-23:59", "* * * * *", "0 0 30 2 *", "Mars/X"]
@@ -92,15 +95,18 @@ def lines(draw: st.DrawFn) -> Sequence[str]:
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     home: Path = tmp_path_factory.mktemp("home")
-    cli, here = Cli(home), Path.cwd()
+    secrets = {"PUSH_DISPATCH_SECRETS": "env", "PUSH_DISPATCH_SECRET_x": CANARY}
+    cli, here = Cli(home, secrets), Path.cwd()
     template: dict[str, Any] = {"job_configuration": {"command": "true"}, "variables": {}}
     with environment(cli.env):
         runtime = LocalRuntime("default", home / "data", platforms={"process": MemoryPlatform()})
         runtime.start()
     os.chdir(home)  # Whatever a name of a file leads to.
     try:
-        create_pool(runtime.ports, Pool("etl", "process", limit=2), template)
+        create_pool(runtime.ports, Pool("etl", "process", limit=2, secrets=("*",)), template)
         yield cli
+        kept = [file for file in home.rglob("*") if file.is_file()]
+        assert [file for file in kept if CANARY.encode() in file.read_bytes()] == []
     finally:
         os.chdir(here)
         runtime.stop()
@@ -122,6 +128,8 @@ def test_the_commands_are_found() -> None:
 @given(line=lines())
 def test_any_command_line_ends_as_documented(cli: Cli, line: Sequence[str]) -> None:
     """`Cli` fails for a traceback and for an internal error."""
-    done = cli(*line)
+    with bounded(30):
+        done = cli(*line)
+    assert CANARY not in done.out + done.err
     assert done.code in DOCUMENTED, done.err
     assert done.code == 0 or done.err.strip(), "it does not say why"

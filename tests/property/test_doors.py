@@ -1,4 +1,7 @@
-"""Does every door answer whatever is said to it, and keep what is refused from its neighbours?"""
+"""Does every door answer whatever is said to it, and keep what is refused from its neighbours?
+
+In bounded time and memory, and without the value of a secret that it can read.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import base64
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -17,15 +22,21 @@ from push_dispatch.core.model import Observation, RunState, Status
 from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import finish
 from push_dispatch.engine.submit import submit
-from push_dispatch.handlers import dispatch, report, submit as submission
+from push_dispatch.handlers import dispatch, finish as ends, report, submit as submission
 from push_dispatch.insight.views import run_view
+from push_dispatch.platforms.ecs.adapter import Ecs
+from push_dispatch.platforms.ecs.handle import Handle
+from push_dispatch.ports import Ports
 from push_dispatch.ports.reporter import Reporter
+from tests.bounded import bounded
 from tests.fakes.world import POOL, World
 
+CANARY = "S3cr3t-C4n4ry"
 ID = f"{POOL}.0199c1f0-0000-7000-8000-000000000001"
 SCALARS = st.one_of(
     *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
     st.sampled_from(["\ud800", POOL, ID, "x" * 600, "claim", "end", 10**4299, float("inf"), -1]),
+    st.sampled_from(["{{ secrets.x }}", "{{ secrets.push-dispatch/report-key }}"]),
     st.sampled_from(["9999-12-31T23:59:59-23:59", "2026-12-01T08:00Z", "0001-01-01T00:00+14:00"]),
 )
 VALUES = st.recursive(
@@ -58,21 +69,27 @@ def test_the_api_answers_with_no_5xx(body: str, content: str) -> None:
     headers = {"content-type": content} if content else {}
     http = {"http": {"method": "POST", "path": "/runs"}, "stage": "$default"}
     event = {"rawPath": "/runs", "requestContext": http, "headers": headers, "body": body}
-    answer = asked(World().ports, event, None)
+    world = World()
+    with bounded():
+        answer = asked(_with_secrets(world), event, None)
     assert answer["statusCode"] < 500, answer
     json.loads(answer["body"])
+    assert CANARY not in answer["body"] + repr(world.runs())
 
 
 @settings(max_examples=150)
 @given(BODIES, st.sampled_from(["", "Bearer x", "Bearer \ud800", "Basic x"]), st.booleans())
 def test_the_report_function_refuses_and_never_raises(body: str, token: str, encoded: bool) -> None:
     world = World()
-    world.ports = _with_reporter(world)
+    world.ports = _with_secrets(world)
     if encoded:
         body = base64.b64encode(body.encode("utf-8", "replace")).decode()
     headers = {"Authorization": token}
     event = {"headers": headers, "body": body, "isBase64Encoded": encoded}
-    assert report.handle(world.ports, event)["statusCode"] in (400, 401)
+    with bounded():
+        answer = report.handle(world.ports, event)
+    assert answer["statusCode"] in (400, 401)
+    assert CANARY not in repr(answer)
 
 
 @settings(max_examples=100)
@@ -82,9 +99,11 @@ def test_a_request_that_is_refused_is_not_delivered_again(bodies: list[str]) -> 
     good = json.dumps({"pool": POOL, "job_variables": {"command": "true"}})
     records = [{"messageId": str(n), "body": b} for n, b in enumerate([*bodies, good])]
     world = World()
-    answer = submission.handle(world.ports, {"Records": records})
+    with bounded():
+        answer = submission.handle(_with_secrets(world), {"Records": records})
     assert answer == {"batchItemFailures": []}
     assert world.runs()
+    assert CANARY not in repr(world.runs())
 
 
 @settings(max_examples=100)
@@ -98,8 +117,58 @@ def test_a_malformed_wake_costs_no_other(bodies: list[str]) -> None:
         {"eventSource": "aws:sqs", "messageId": str(n), "body": body}
         for n, body in enumerate(wakes)
     ]
-    dispatch.handle(world.ports, {"Records": records})
+    with bounded():
+        dispatch.handle(world.ports, {"Records": records})
     assert [holder.run for holder in world.store.ledger(POOL).holders] == [run.uuid]
+
+
+TASK: dict[str, Any] = {
+    "taskArn": "arn:aws:ecs:eu-west-1:1:task/c/1",
+    "startedBy": "",
+    "lastStatus": "STOPPED",
+    "desiredStatus": "STOPPED",
+    "clusterArn": "arn:aws:ecs:eu-west-1:1:cluster/c",
+    "containers": [{"name": "prefect", "exitCode": 0, "lastStatus": "STOPPED", "reason": "x"}],
+    "overrides": {"containerOverrides": [{"name": "prefect", "environment": [{"name": "A"}]}]},
+    "startedAt": "2026-11-26T08:00:00Z",
+    "stoppedAt": "2026-11-26T08:01:00Z",
+    "stoppedReason": "Essential container in task exited",
+    "stopCode": "EssentialContainerExited",
+}
+INNER = st.sampled_from(["name", "exitCode", "reason", "lastStatus", "environment", "value"])
+SPOILED = VALUES | st.lists(st.dictionaries(INNER, VALUES, max_size=3) | VALUES, max_size=2)
+
+
+@settings(max_examples=150)
+@given(
+    detail=VALUES,
+    spoiled=st.dictionaries(st.sampled_from(list(TASK)), SPOILED, max_size=3),
+    body=BODIES,
+)
+def test_an_event_of_ecs_ends_its_own_run_whatever_stands_beside_it(
+    detail: Any, spoiled: dict[str, Any], body: str
+) -> None:
+    world = World()
+    run = submit(world.ports, Request(POOL)).run
+    task = TASK | {"startedBy": f"pd/{POOL}/{UUID(run.uuid).hex}/1"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world.platform, "push", lambda _job: str(Handle.of(task)))
+        world.deliver_all()
+    events = [
+        {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": each}
+        for each in (detail, task | spoiled, task)
+    ]
+    bodies = [body, *map(json.dumps, events)]
+    records = [{"messageId": str(n), "body": each} for n, each in enumerate(bodies)]
+    ecs = Ecs({"AWS_REGION": "eu-west-1"})
+    ports = replace(_with_secrets(world), platform=lambda _name: ecs)
+    with bounded():
+        answer = ends.handle(ports, {"Records": records})
+    assert {"itemIdentifier": "3"} not in answer["batchItemFailures"]
+    [after] = world.runs()
+    assert after.uuid == run.uuid
+    assert after.state.ended
+    json.dumps(run_view(after, None), allow_nan=False).encode()
 
 
 @settings(max_examples=100)
@@ -129,11 +198,10 @@ def test_whatever_a_platform_says_can_be_kept_and_shown(
     assert len(json.dumps(run_view(after, None)).encode()) < 10_000
 
 
-def _with_reporter(world: World) -> Any:
-    from dataclasses import replace
-
-    secrets = secrets_from({"PUSH_DISPATCH_SECRETS": "env"})
-    reporter = Reporter("https://127.0.0.1:1", lambda: "key")
+def _with_secrets(world: World) -> Ports:
+    """It can read a secret, and the key of its reporter: both are the same, to be searched for."""
+    secrets = secrets_from({"PUSH_DISPATCH_SECRETS": "env", "PUSH_DISPATCH_SECRET_x": CANARY})
+    reporter = Reporter("https://127.0.0.1:1", lambda: CANARY)
     return replace(world.ports, reporter=reporter, secrets=secrets)
 
 

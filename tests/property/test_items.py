@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.bounds import LAST_TIME
+from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Unreadable
 from push_dispatch.core.lifecycle import end_malformed
 from push_dispatch.core.model import Attempt, Holder, Ledger, Pool, Queue, Ready, Run, RunState
@@ -20,6 +21,7 @@ from push_dispatch.handlers.stream import change_of
 from push_dispatch.insight.views import pool_view, run_view
 from push_dispatch.ports.notification import notification_of
 from push_dispatch.ports.store import Change
+from tests.bounded import bounded
 
 ID = "0199c1f0-0000-7000-8000-000000000001"
 NOW = 1_800_000_000_000
@@ -145,6 +147,53 @@ def test_a_pool_is_sound_or_unreadable(document: dict[str, Any], typed: bool) ->
 def test_a_configuration_that_is_none_is_unreadable(document: str) -> None:
     with pytest.raises(Unreadable, match="pool 'p' in the table is malformed"):
         items.read_pool({"PK": {"S": keys.pool("p")}, "document": {"S": document}})
+
+
+READY = Ready.of(items.read_run(sound()))
+HELD = Holder(ID, 1, "default", NOW, "key", "deployment")
+#: How each of the other items is written, read and written again, and what its reader may raise.
+#: Who reads places, deployments and marks skips the malformed one, and starts from nothing.
+KINDS: dict[str, tuple[dict[str, Any], Callable[[Any], Any], tuple[type[Exception], ...]]] = {
+    "ledger": (
+        items.ledger_item(Ledger("p", 3, (HELD,), starts={"": ((NOW, 2),)}, paced=NOW)),
+        lambda item: items.ledger_item(items.read_ledger("p", item)),
+        (Unreadable,),
+    ),
+    "place": (
+        items.ready_item("p", READY, NOW),
+        lambda item: items.ready_item("p", items.read_ready(item), NOW),
+        (ValueError, KeyError, TypeError),
+    ),
+    "circuit": (
+        items.circuit_item(Circuit(failures=2, failed_at=NOW, reason="throttled")),
+        lambda item: items.circuit_item(items.read_circuit(item)),
+        (),
+    ),
+}
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(sorted(KINDS)),
+    st.lists(st.tuples(st.integers(0, 20), ATTRIBUTES), max_size=3),
+    st.booleans(),
+)
+def test_any_other_item_is_sound_or_refused(
+    kind: str, changes: list[tuple[int, dict[str, Any]]], without: bool
+) -> None:
+    written, again, raises = KINDS[kind]
+    item, names = dict(written), [*written, "of_a_newer_version"]
+    for place, value in changes:
+        item[names[place % len(names)]] = value
+    if without and changes:
+        item.pop(names[changes[0][0] % len(names)], None)
+    with bounded():
+        try:
+            written_again = again(item)
+        except raises:
+            return
+        json.dumps(written_again, default=repr).encode()
+        assert items.size_of(written_again) > 0
 
 
 def test_fields_of_a_newer_version_are_dropped() -> None:
