@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import signal
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -82,11 +81,11 @@ def _unusable(part: Any, path: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def within(seconds: float, message: str, reason: str) -> Iterator[None]:
-    """Raise Invalid if the body takes longer than this.
+    """Raise Invalid if the body takes more time of the CPU than this.
 
-    By an alarm signal, which also stops a regular expression that backtracks. Signals reach the
-    main thread only, where functions and the command line run: elsewhere there is no bound. An
-    alarm that somebody else has set goes off when it would have, or right afterwards.
+    By a timer's signal, which also stops a regular expression that backtracks. It counts what this
+    process uses, so that a busy machine refuses nothing. Signals reach the main thread only, where
+    functions and the command line run: elsewhere there is no bound.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or not hasattr(signal, "setitimer"):
@@ -96,14 +95,10 @@ def within(seconds: float, message: str, reason: str) -> Iterator[None]:
     def expire(*_: object) -> None:
         raise Invalid(message, reason=reason)
 
-    began = time.monotonic()
-    before = signal.signal(signal.SIGALRM, expire)
-    others, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGVTALRM, expire)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        if others:
-            left = others - (time.monotonic() - began)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from push_dispatch.core.bounds import MAX_DEPTH, check_document, parse_json, printable, short
 from push_dispatch.core.errors import Invalid
-from push_dispatch.core.schemas import misfits, schema_problems
+from push_dispatch.core.schemas import misfits, schema_problems, within
 from push_dispatch.core.template import Layer
 from push_dispatch.core.validation import check, check_template
 
@@ -148,6 +148,12 @@ def test_a_check_that_takes_too_long_is_refused(schema: Any, value: Any) -> None
     assert threading.current_thread() is threading.main_thread()
     with pytest.raises(Invalid, match="takes too long"):
         misfits(schema, value, "the variables")
+
+
+def test_what_a_busy_machine_does_meanwhile_does_not_count() -> None:
+    """A function that got no CPU for a second refused sound requests for good."""
+    with within(0.01, "it takes too long", "invalid_input"):
+        threading.Event().wait(0.1)
 
 
 def test_twenty_thousand_unknown_variables_are_refused_at_once() -> None:
