@@ -176,7 +176,7 @@ def _step(folder: Path, role: str) -> Callable[[], object]:
         case "finish":
             return lambda: _finish(ports)
         case _:
-            return lambda: (sweep.handle(ports), time.sleep(0.2))
+            return lambda: sweep.handle(ports)
 
 
 def _pump(
