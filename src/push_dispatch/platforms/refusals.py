@@ -132,25 +132,27 @@ class Answer:
     after_seconds: float | None = None
 
 
+def wording(text: str) -> str:
+    """Return a message without the names in it: what a table looks for is never found in a project
+    called `classroom`, an image called `secret-etl` or a link."""
+    for names, instead in _NAMES:
+        text = names.sub(instead, text)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
 class Refusals(Generic[E]):
     """A platform's table, and how its answers (or the errors of its SDK) are read by it."""
 
-    def __init__(
-        self,
-        table: Sequence[Row],
-        read: Callable[[E], Answer],
-        clean: Callable[[str], str] | None = None,
-    ) -> None:
-        """`clean` takes out of a text what must not be looked at: by default what `wording` does,
-        for tables that look for words anywhere."""
-        self.rows = table
-        self.read = read
-        self._clean = clean or wording
+    rows: Sequence[Row]
+    read: Callable[[E], Answer]
+    #: Takes out of a text what must not be looked at, in tables that look for words anywhere.
+    clean: Callable[[str], str] = wording
 
     def row(self, said: E) -> Row:
         """Return the row of an answer."""
         answer = self.read(said)
-        return judge(self.rows, answer.status, self._clean(answer.text))
+        return judge(self.rows, answer.status, self.clean(answer.text))
 
     def gone(self, said: E) -> bool:
         """Return whether what was asked about is not there (any more)."""
@@ -257,11 +259,3 @@ _UNKNOWN = _row(
     reason=Reason.PUSH_UNCERTAIN,
     remedy="It is looked up by its name before it is sent again.",
 )
-
-
-def wording(text: str) -> str:
-    """Return a message without the names in it: what a table looks for is never found in a project
-    called `classroom`, an image called `secret-etl` or a link."""
-    for names, instead in _NAMES:
-        text = names.sub(instead, text)
-    return text

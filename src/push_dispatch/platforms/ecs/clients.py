@@ -7,6 +7,7 @@ from threading import RLock
 from typing import Any
 
 from push_dispatch.platforms.aws import client_of, region_in, session_of
+from push_dispatch.platforms.shared import Remembered
 
 __all__ = ["Clients"]
 
@@ -20,7 +21,7 @@ class Clients:
     def __init__(self, environ: Mapping[str, str], read_seconds: float) -> None:
         self._environ = environ
         self._read_seconds = read_seconds
-        self._clients: dict[tuple[str, str, str], Any] = {}
+        self._clients = Remembered(self._client)
 
     @property
     def region(self) -> str:
@@ -31,19 +32,15 @@ class Clients:
         """The client, as `role` (an ARN) if there is one. Making the first one of a service costs
         some 100 ms; the role is assumed at its first request."""
         with _LOCK:
-            key = (service, region, role)
-            if key not in self._clients:
-                session = session_of(self._environ)
-                if role:
-                    session = _assumed(session, role, self.get("sts", region))
-                self._clients[key] = client_of(
-                    session,
-                    service,
-                    region,
-                    environ=self._environ,
-                    read_seconds=self._read_seconds,
-                )
-            return self._clients[key]
+            return self._clients[service, region, role]
+
+    def _client(self, key: tuple[str, str, str]) -> Any:
+        service, region, role = key
+        session = session_of(self._environ)
+        if role:
+            session = _assumed(session, role, self.get("sts", region))
+        wait = self._read_seconds
+        return client_of(session, service, region, environ=self._environ, read_seconds=wait)
 
 
 def _assumed(session: Any, role: str, sts: Any) -> Any:

@@ -98,7 +98,9 @@ def access_to(reference: str, environ: Mapping[str, str]) -> Access:
     match kind:
         case "eks" if rest.count(":") == 1:
             region, _, name = rest.partition(":")
-            return _eks(region, name, environ)
+            server, authority = cluster_of(environ, region, name)
+            bearer = _eks_bearer(environ, region, name)
+            return Access(server, bearer, _tls(server, authority))
         case "context" if rest:
             return _context(rest, environ)
         case "in-cluster":
@@ -117,11 +119,6 @@ def _normal(named: str) -> str:
 
 
 # -- Amazon EKS -------------------------------------------------------------------------------
-
-
-def _eks(region: str, name: str, environ: Mapping[str, str]) -> Access:
-    server, authority = cluster_of(environ, region, name)
-    return Access(server, _eks_bearer(environ, region, name), _tls(server, authority))
 
 
 def _eks_bearer(environ: Mapping[str, str], region: str, name: str) -> Callable[[], str]:
