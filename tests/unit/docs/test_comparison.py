@@ -21,7 +21,7 @@ UNSOURCED = ("Not ", "Open source; the cluster", "Open source; the machines")
 
 @pytest.mark.parametrize("title", TABLES)
 def test_a_table_has_every_system_and_each_cell_its_source(title: str) -> None:
-    rows = TABLES[title]
+    _, *rows = TABLES[title]  # without the head
     assert rows[0][0] == "push-dispatch"
     for system in OTHERS:
         assert any(name.startswith(system) for name, _ in rows), system
