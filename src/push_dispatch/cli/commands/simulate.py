@@ -151,7 +151,8 @@ def _declared(file: Path, name: str | None) -> Pool:
     from push_dispatch.control.declaration import read_file
     from push_dispatch.platforms.templates import default_template
 
-    found: dict[str, Any] = dict(read_file(file, default_template).pools)
+    declared = read_file(file, default_template)
+    found: dict[str, Any] = dict(declared.pools)
     if name is None and len(found) == 1:
         name = next(iter(found))
     if name is None:
@@ -159,7 +160,15 @@ def _declared(file: Path, name: str | None) -> Pool:
     if name not in found:
         raise NotFound(f"{file} declares no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
     pool: Pool = found[name].pool
-    return replace(pool, paused=False)
+    of_pool = [each for each in declared.deployments.values() if each.pool == name]
+    return replace(
+        pool,
+        paused=False,
+        deployment_limits={d.name: d.limit for d in of_pool if d.limit is not None},
+        deployment_max_waiting={
+            d.name: d.max_waiting for d in of_pool if d.max_waiting is not None
+        },
+    )
 
 
 def _check_queues(pool: Pool, arrivals: Sequence[Arrival]) -> None:
