@@ -107,7 +107,7 @@ class SharingEngine(Engine):
         requests=st.lists(SHARED, max_size=8),
         strikes=st.lists(STRIKES, max_size=6),
     )
-    def begin(  # type: ignore[override]
+    def begin(
         self,
         high: int | None,
         shared: dict[str, Any],
