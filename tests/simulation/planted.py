@@ -64,13 +64,16 @@ BUGS = tuple(map(_bug, sorted((_HERE / "planted").glob("*.toml"))))
 
 
 def plant(bug: Bug, folder: Path) -> None:
-    """Copy the package and template.yaml into the folder, with the bug in them. Raises ValueError
-    if a text to replace is not there exactly once."""
-    shutil.copytree(
-        _ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
-    )
-    shutil.copy(_ROOT / "template.yaml", folder)
-    files = [folder / "template.yaml", *sorted((folder / "src").rglob("*.py"))]
+    """Copy the package, the store in memory and template.yaml into the folder, with the bug in
+    them. Raises ValueError if a text to replace is not there exactly once."""
+    leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for part in ("src", "tests/fakes", "tests/simulation"):
+        shutil.copytree(_ROOT / part, folder / part, ignore=leave_out)
+    for file in ("template.yaml", "tests/__init__.py"):
+        shutil.copy(_ROOT / file, folder / file)
+    files = [folder / "template.yaml"]
+    for part in ("src", "tests/fakes/memory"):
+        files += sorted((folder / part).rglob("*.py"))
     for find, replacement in bug.edits:
         where = [(file, file.read_text().count(find)) for file in files]
         found = [(file, count) for file, count in where if count]
@@ -89,8 +92,8 @@ def search(bug: Bug) -> Search:
         arguments += ["--seconds", str(_SECONDS)]
         done = subprocess.run(
             [sys.executable, "-m", "tests.simulation.hunt", *arguments],
-            cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": f"{made}/src{os.pathsep}{_ROOT}"},
+            cwd=made,
+            env={**os.environ, "PYTHONPATH": f"{made}/src{os.pathsep}{made}"},
             capture_output=True,
             text=True,
             check=False,
