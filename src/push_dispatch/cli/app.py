@@ -52,6 +52,11 @@ app.command(
     help="Show pools in a browser.",
 )
 app.command(
+    "push_dispatch.cli.commands.top:top",
+    name="top",
+    help="Show how busy pools and queues are, live.",
+)
+app.command(
     "push_dispatch.cli.commands.doctor:doctor",
     name="doctor",
     help="Check that everything works that runs need.",

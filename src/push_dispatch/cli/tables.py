@@ -109,13 +109,10 @@ def runs_table(runs: Sequence[View]) -> RenderableType:
 
 
 def watch_runs(read: Callable[[], Sequence[View]]) -> None:
-    """Show the runs that `read` returns, read every two seconds, until it is interrupted."""
-    from rich.live import Live
+    """Show the runs that `read` returns, read every two seconds, until q or Ctrl-C."""
+    from push_dispatch.cli.live import show_live
 
-    with Live(console=console(), auto_refresh=False, screen=False) as live:
-        while True:
-            live.update(runs_table(read()), refresh=True)
-            time.sleep(_WATCH_SECONDS)
+    show_live(lambda: runs_table(read()), _WATCH_SECONDS, screen=False)
 
 
 def _run_cells(run: View) -> Sequence[RenderableType]:

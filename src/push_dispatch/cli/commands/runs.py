@@ -137,11 +137,12 @@ def ls(
 
     if limit < 1:
         raise Invalid(f"--limit {limit} is not valid: an integer of at least 1")
-    if watch and (common.json or not sys.stdout.isatty()):
+    if watch and (common.json or not (sys.stdout.isatty() and sys.stdin.isatty())):
         raise Invalid("--watch is for a terminal; programs call `run ls --json` again")
     ports = connect(common)
     if watch:
         watch_runs(lambda: _listed(ports, selected, limit))
+        return
     views = _listed(ports, selected, limit)
     print_json(views) if common.json else show_runs(views)
 
