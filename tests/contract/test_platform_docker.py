@@ -101,6 +101,26 @@ class TestDocker(DockerSuite):
         end = self.see(platform, job, handle)
         assert (end.status, end.reason) == (Status.ENDED, "out_of_memory")
 
+    @pytest.mark.parametrize("ask", ["push", "sign_in"])
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"DOCKER_HOST": "nonsense://engine"},
+            {
+                "DOCKER_HOST": "tcp://127.0.0.1:1",
+                "DOCKER_TLS_VERIFY": "1",
+                "DOCKER_CERT_PATH": "/no",
+            },
+        ],
+    )
+    def test_an_environment_that_names_no_engine_is_what_is_wrong(
+        self, environ: dict[str, str], ask: str
+    ) -> None:
+        docker = Docker(environ)
+        with pytest.raises(Rejected, match="DOCKER_") as caught:
+            docker.push(self.make_job(1)) if ask == "push" else docker.sign_in()
+        assert caught.value.reason == "credentials_missing"
+
     def test_sign_in_asks_for_the_version(self, platform: Platform, fake: FakeDocker) -> None:
         assert isinstance(platform, Docker)
         assert platform.sign_in() == f"the engine 27.0 answers at unix://{fake.socket}"

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from docker import APIClient, DockerClient, from_env
-from docker.errors import APIError, DockerException, TLSParameterError
+from docker.errors import APIError, DockerException
 from requests.exceptions import ReadTimeout, RequestException
 
 from push_dispatch.core.errors import PlatformError, Rejected, Uncertain
@@ -239,8 +239,10 @@ class Docker:
     def _connect(self, seconds: int) -> DockerClient:
         try:
             return from_env(environment=dict(self._environ), timeout=seconds)
-        except TLSParameterError as error:
-            raise no_credentials(f"DOCKER_TLS_VERIFY, DOCKER_CERT_PATH: {error}") from error
+        except DockerException as error:
+            if error.__cause__ is not None:  # the engine was asked for its version
+                raise
+            raise no_credentials(f"DOCKER_HOST, DOCKER_TLS_VERIFY: {error}") from error
 
     def _inspect(self, name: str) -> Mapping[str, Any] | None:
         return REFUSALS.found(APIError, lambda: self._api.inspect_container(name))
