@@ -180,16 +180,19 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
 
 _RUN_DEFAULTS = _defaults(Run)
 _ATTEMPT_DEFAULTS = _defaults(Attempt)
+_ATTEMPT_NAMES = tuple(entry.name for entry in fields(Attempt))
 _POOL_DEFAULTS = _defaults(Pool)
 _QUEUE_DEFAULTS = _defaults(Queue)
 
 
 def _without_defaults(attempt: Attempt) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in asdict(attempt).items()
-        if name not in _ATTEMPT_DEFAULTS or value != _ATTEMPT_DEFAULTS[name]
-    }
+    found: dict[str, Any] = {}
+    # Not `asdict`: it copies each value, deeply, and took two thirds of the time of a write.
+    for name in _ATTEMPT_NAMES:
+        value = getattr(attempt, name)
+        if name not in _ATTEMPT_DEFAULTS or value != _ATTEMPT_DEFAULTS[name]:
+            found[name] = value
+    return found
 
 
 # -- places in line ---------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
@@ -27,6 +26,7 @@ __all__ = ["ledger_item", "read_ledger"]
 #: One holder: run id, attempt, since, and where its queue, key and deployment are in `names`. Four
 #: bytes for the attempt: a run that finds no capacity makes one a minute, for weeks if need be.
 _HOLDER = struct.Struct(">16sIQHHH")
+_UUID_BYTES = 16
 
 
 def ledger_item(ledger: Ledger) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def ledger_item(ledger: Ledger) -> dict[str, Any]:
     names = _Names([""])
     packed = b"".join(
         _HOLDER.pack(
-            UUID(h.run).bytes,
+            _packed(h.run),
             h.attempt,
             h.since,
             names.index(h.queue),
@@ -80,7 +80,7 @@ def _ledger(pool: str, item: Item) -> Ledger:
     more = parse_json(item["more"]["S"]) if "more" in item else {}
     holders = tuple(
         Holder(
-            str(UUID(bytes=run)),
+            _uuid(run),
             attempt,
             names[queue],
             since,
@@ -100,6 +100,20 @@ def _ledger(pool: str, item: Item) -> Ledger:
         configuration=int(item["configuration"]["N"]) if "configuration" in item else 0,
         paced=int(item["paced"]["N"]) if "paced" in item else 0,
     )
+
+
+def _packed(uuid: str) -> bytes:
+    """The 16 bytes of a dashed uuid; raises ValueError. Without an object of `uuid.UUID` for each
+    holder, which costs more than the decision about it."""
+    packed = bytes.fromhex(uuid.replace("-", ""))
+    if len(packed) != _UUID_BYTES:
+        raise ValueError(f"{uuid!r} is not a uuid")
+    return packed
+
+
+def _uuid(packed: bytes) -> str:
+    text = packed.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _more_of(holders: Sequence[Holder]) -> dict[str, list[Any]]:
