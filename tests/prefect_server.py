@@ -11,10 +11,11 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -157,10 +158,13 @@ class PrefectServer:
             self.child = None
 
     def copy_database(self, to: Path) -> None:
-        """A backup, while the server is stopped."""
+        """A backup, while the server goes on."""
         to.mkdir(exist_ok=True)
-        for file in self.home.glob("prefect.db*"):
-            shutil.copy(file, to / file.name)
+        with (
+            closing(sqlite3.connect(self.home / "prefect.db")) as live,
+            closing(sqlite3.connect(to / "prefect.db")) as backup,
+        ):
+            live.backup(backup)
 
     def restore_database(self, source: Path) -> None:
         """Put a backup back, while the server is stopped."""

@@ -17,12 +17,12 @@ VERSION = list(VERSIONS)[-1]
 
 
 @pytest.fixture
-def real(tmp_path: Path) -> Iterator[Engine]:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     if why := missing():
         pytest.skip(why)
     if environment(VERSION) is None:
         pytest.skip(f"Prefect {VERSION} is not installed: make env-{VERSIONS[VERSION]}")
-    with engine(tmp_path / "engine") as found:
+    with engine(tmp_path_factory.mktemp("engine")) as found:
         yield found
 
 
@@ -48,12 +48,13 @@ def test_a_flow_runs_in_a_container_and_a_dead_one_is_crashed(real: Engine, tmp_
             "volumes": mounts(server),
             "env": {"HOME": "/tmp", "PREFECT_HOME": "/tmp/prefect"},
         }
+        flow = f"{server.programs}/prefect flow-run execute"
         runs = [
-            server.run(server.deploy(flow, "box", flow=flow, job_variables=variables))
-            for flow in ("quick", "dies")
+            server.run(server.deploy(name, "box", command=command, job_variables=variables))
+            for name, command in (("lives", flow), ("dies", "sh -c 'exit 137'"))
         ]
         cli.ok("prefect", "attach", "box", "--api-url", server.url)
         ends = ["COMPLETED", "CRASHED"]
         eventually(lambda: [server.flow_run(run)["state_type"] for run in runs] == ends, 400)
-        assert "push-dispatch" in server.flow_run(runs[1])["state"]["message"]
+        assert "137" in server.flow_run(runs[1])["state"]["message"]
         assert all(server.flow_run(run)["infrastructure_pid"] for run in runs)
