@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from push_dispatch.adapters.secret_stores import FileSecrets
+from push_dispatch.control.pools import create_pool
 from push_dispatch.core.errors import Rejected
-from push_dispatch.core.model import Attempt, Run
+from push_dispatch.core.model import Attempt, Pool, Run
+from push_dispatch.core.request import Request
 from push_dispatch.core.secret_references import resolve_secrets, split
 from push_dispatch.engine.job import job_for
+from push_dispatch.engine.submit import submit
+from push_dispatch.platforms.base import Capabilities
+from tests.fakes.memory_platform import MemoryPlatform
+from tests.fakes.world import World
 
 STORED = {"PW": "hunter2 it's", "SP": "two words", "OBJ": {"user": "ä"}, "YES": True, "NONE": None}
 
@@ -96,3 +103,40 @@ def test_an_environment_that_is_no_object_is_final_and_named(secrets: FileSecret
     with pytest.raises(Rejected, match="env is not an object") as caught:
         job(secrets, "true", env=["A=1"])
     assert caught.value.reason == "template_invalid"
+
+
+class Asked(FileSecrets):
+    """As the stores of AWS: of what it does not have, it has no ARN either."""
+
+    def arn(self, name: str) -> str:
+        return f"arn:{self.read(name)[:0]}"
+
+
+class ReadsItsOwn(MemoryPlatform):
+    """Has a store of its own, as Cloud Run has."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        finds_by_name=True, cleans_up=True, passes_secrets=True, own_secrets=r"projects/\w+"
+    )
+
+
+def test_the_push_leaves_a_secret_of_the_platform_s_own_store_to_it(tmp_path: Path) -> None:
+    world = World(platform=ReadsItsOwn())
+    path = tmp_path / "secrets.json"
+    path.write_text(json.dumps(STORED))
+    world.ports = replace(world.ports, secrets=Asked(path))
+    properties: dict[str, Any] = {"command": {}, "env": {}}
+    template = {
+        "job_configuration": {"command": "true", "env": "{{ env }}"},
+        "variables": {"type": "object", "properties": properties},
+    }
+    create_pool(world.ports, Pool("q", "process", secrets=("*",)), template)
+    env = {"OWN": "{{ secrets.projects/db }}", "URL": "u:{{ secrets.PW }}@h", "A": "1"}
+    submit(world.ports, Request("q", variables={"env": env}))
+    world.deliver_all()
+    [container] = world.platform.containers.values()
+    secrets = container.job.secrets
+    assert (secrets["OWN"].name, secrets["OWN"].arn) == ("projects/db", "")
+    assert secrets["URL"].read() == "u:hunter2 it's@h"
+    assert set(secrets) == {"OWN", "URL"}
+    assert "hunter2" not in json.dumps(dict(container.job.configuration))
