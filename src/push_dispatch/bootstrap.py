@@ -12,7 +12,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import uuid_utils
-from botocore.config import Config
 
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.prefect.blocks import BlockSecrets
@@ -29,6 +28,7 @@ from push_dispatch.ports.settings import Settings
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
     from push_dispatch.adapters.event_bus import EventBus
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _Made = TypeVar("_Made")
 
 __all__ = [
-    "CLIENT",
+    "client_config",
     "embedded_ports",
     "event_bus_for",
     "new_id",
@@ -55,17 +55,26 @@ __all__ = [
     "webhooks_for",
 ]
 
-#: Short time-outs: every write is idempotent, so trying again beats waiting.
-CLIENT = Config(
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=32,
-    # A fifth of a call's CPU time. Our own requests are checked by the tests, whose clients do it.
-    parameter_validation=False,
-    # Ours instead of the SDK's, which is put together anew for each call: another tenth.
-    user_agent="push-dispatch",
-)
+
+@cache
+def client_config() -> Config:
+    """What all clients of AWS have in common.
+
+    Short time-outs: every write is idempotent, so trying again beats waiting.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - as boto3 in `ports_for`
+
+    return Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=32,
+        # A fifth of a call's CPU time. Our own requests are checked by the tests, whose clients
+        # do it.
+        parameter_validation=False,
+        # Ours instead of the SDK's, which is put together anew for each call: another tenth.
+        user_agent="push-dispatch",
+    )
 
 
 @cache
@@ -81,7 +90,7 @@ def streams() -> DynamoDBStreamsClient:
     """What reads the table's stream again where Lambda gave up."""
     import boto3  # noqa: PLC0415 - as in `ports_for`
 
-    return boto3.client("dynamodbstreams", config=CLIENT)
+    return boto3.client("dynamodbstreams", config=client_config())
 
 
 @cache
@@ -99,8 +108,8 @@ def ports_for(
         import boto3  # noqa: PLC0415 - half a second that commands for a local runtime do not need
 
         session = boto3.Session()
-    dynamodb = session.client("dynamodb", config=CLIENT, endpoint_url=endpoint)
-    make_sqs = partial(session.client, "sqs", config=CLIENT, endpoint_url=endpoint)
+    dynamodb = session.client("dynamodb", config=client_config(), endpoint_url=endpoint)
+    make_sqs = partial(session.client, "sqs", config=client_config(), endpoint_url=endpoint)
     return _ports(
         settings,
         DynamoStore(dynamodb, settings.table, retention_days=settings.retention_days),
@@ -116,6 +125,7 @@ def event_bus_for(settings: Settings) -> EventBus | None:
     if not settings.event_bus:
         return None
     import boto3  # noqa: PLC0415 - as in `ports_for`
+    from botocore.config import Config  # noqa: PLC0415
 
     config = Config(connect_timeout=2, read_timeout=5)
     return EventBus(settings.event_bus, boto3.client("events", config=config))
@@ -180,7 +190,7 @@ def new_id() -> str:
 def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
     if not settings.schedule_group:
         return UnknownSchedules()
-    client = session.client("scheduler", config=CLIENT)
+    client = session.client("scheduler", config=client_config())
     return EventBridgeSchedules(
         client, settings.schedule_group, settings.schedule_target, settings.schedule_role
     )

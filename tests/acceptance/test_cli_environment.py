@@ -224,3 +224,41 @@ def test_a_command_that_needs_more_says_what_to_install(tmp_path: Path) -> None:
     assert "psutil" in done.stderr
     assert "pip install 'push-dispatch[cli,local]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+#: What `pool ls` of a local runtime does not need, and what is slow to load.
+HEAVY = {
+    *("boto3", "botocore.client", "botocore.config", "botocore.session", "urllib3", "requests"),
+    *(
+        "jsonschema",
+        "msgspec",
+        "pydantic",
+        "yaml",
+        "aws_lambda_powertools",
+        "asyncio",
+        "http.server",
+    ),
+    *("rich.markdown", "rich.live", "push_dispatch.api", "push_dispatch.local.runtime"),
+    *("push_dispatch.insight.explain", "push_dispatch.cli.commands.runs"),
+}
+
+
+def test_a_command_loads_only_what_it_needs(cli: Cli, pool: str) -> None:
+    program = f"""
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+{PROGRAM}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "pool", "ls"],
+        env=cli.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert pool in done.stdout
+    loaded = set(done.stderr.split())
+    assert "push_dispatch.local.connect" in loaded
+    assert not HEAVY & loaded
+    assert len(loaded) < 500

@@ -97,4 +97,4 @@ def _reject(queue: str, event: Any, error: Invalid | NotFound | Refused) -> None
 
 @cache
 def _sqs() -> SQSClient:
-    return boto3.client("sqs", config=bootstrap.CLIENT)
+    return boto3.client("sqs", config=bootstrap.client_config())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from push_dispatch.adapters.dynamodb.schema import create_table
-from push_dispatch.bootstrap import CLIENT
+from push_dispatch.bootstrap import client_config
 from push_dispatch.engine.recount import put_right, recount
 from push_dispatch.handlers import push
 from push_dispatch.handlers.stream import STREAM_FILTERS
@@ -109,5 +109,5 @@ class Emulated:
 
     def _client(self, service: Any) -> Any:
         return session(self._ministack.key).client(
-            service, config=CLIENT, endpoint_url=self._ministack.endpoint
+            service, config=client_config(), endpoint_url=self._ministack.endpoint
         )
