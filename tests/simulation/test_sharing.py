@@ -1,4 +1,5 @@
-"""Do limits by name, capacity, ageing, backfill and lanes hold while everything goes wrong?
+"""Do limits, capacity, ageing, backfill, lanes, collisions, debouncing and times to start by hold
+while everything goes wrong?
 
 The simulator's own stories, in pools that have all of it. What is counted here is counted from the
 runs, not from what the ledger says of them.
@@ -14,7 +15,16 @@ from typing import Any
 
 import pytest
 
-from push_dispatch.core.model import Backfill, Holder, Ledger, NamedLimit, Pool, Run
+from push_dispatch.core.model import (
+    Backfill,
+    Collision,
+    Edge,
+    Holder,
+    Ledger,
+    NamedLimit,
+    Pool,
+    Run,
+)
 from push_dispatch.core.usage import Used
 from push_dispatch.engine import snapshot
 from tests.simulation.oracle import Oracle
@@ -28,7 +38,8 @@ CAPACITY = 4
 
 
 def story(seed: int) -> Plan:
-    """One of the simulator's, with weights, and a pool with limits, a capacity and ageing."""
+    """One of the simulator's, with weights, collisions, debouncing and times to start by, in a pool
+    that has limits, a capacity and ageing."""
     dice, plan = Random(seed), plan_of(seed)
     pool = replace(
         plan.pool,
@@ -47,6 +58,12 @@ def _shared(part: Any, dice: Random) -> Any:
     more: dict[str, Any] = {"parameters": {"w": dice.choice((0.5, 1, 2, CAPACITY))}}
     if dice.random() < 0.6:
         more["tags"] = (f"team:{dice.choice('xy')}",)
+    if dice.random() < 0.3:
+        more["start_by_seconds"] = dice.choice((30, 600, 86_400))
+    if not part.by_queue:
+        more["collision"] = dice.choice((*[Collision.ENQUEUE] * 3, *Collision))
+        more["debounce_seconds"] = dice.choice((None, None, 5, 60))
+        more["debounce_edge"] = dice.choice(tuple(Edge))
     return replace(part, fields={**part.fields, **more})
 
 

@@ -59,5 +59,9 @@ def _may_be_cancelled(run: Run) -> bool:
     if run.reason == "expired":
         return run.expires is not None
     if run.reason == "cancelled_by_collision":
-        return bool(run.deployment)
+        return bool(run.deployment or run.concurrency_key)
+    if run.reason in ("superseded", "replaced"):
+        return bool(run.deployment or run.concurrency_key)
+    if run.reason == "debounced":
+        return run.debounce_seconds is not None
     return run.reason in ("cancelled_by_user", "invalid_input")
