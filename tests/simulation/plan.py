@@ -99,7 +99,7 @@ THINGS = ("record", "record", "push", "wake", "event", "event", "stop", "look")
 def plan_of(seed: int, profile: str = "") -> Plan:
     """The story of this seed."""
     rng = Random(seed)
-    name = profile or rng.choice(tuple(PROFILES))
+    name = profile or rng.choice(tuple(name for name in PROFILES if name not in _NAMED))
     return PROFILES[name](_Draft(seed, name, rng))
 
 
@@ -266,6 +266,18 @@ def _later(draft: _Draft) -> Plan:
     return draft.plan(pool, horizon, room=room)
 
 
+def _waits(draft: _Draft) -> Plan:
+    """The platform answers each call, and has no room for an hour and longer; a reply is lost."""
+    rng, horizon = draft.rng, 4 * HOUR
+    pool = draft.pool(hold_seconds=rng.choice((120, 1800, 14_400)))
+    draft.submits(pool, rng.randint(5, 20), HOUR)
+    kind = rng.choice(("platform_throttles", "platform_full"))
+    draft.window(kind, horizon, 70 * MINUTE, 2 * HOUR, 3 * HOUR)
+    for _ in range(rng.randint(5, 20)):
+        draft.parts.append(Fault(rng.randrange(horizon), "lost_reply", "push", after=True))
+    return draft.plan(pool, horizon)
+
+
 def _outage(draft: _Draft) -> Plan:
     """The table throttles, the account is full, the sweep is off, dead letters are refused."""
     rng, horizon = draft.rng, HOUR
@@ -351,11 +363,14 @@ def _everything(draft: _Draft) -> Plan:
     return draft.plan(pool, horizon, concurrency=rng.choice((10, 1000)), mixed=rng.random() < 0.3)
 
 
+#: Played when they are asked for: others contain what goes wrong in them.
+_NAMED = ("waits",)
 PROFILES: dict[str, Callable[[_Draft], Plan]] = {
     "calm": _calm,
     "crashes": _crashes,
     "losses": _losses,
     "later": _later,
+    "waits": _waits,
     "outage": _outage,
     "rates": _rates,
     "clock": _clock,
