@@ -1,6 +1,7 @@
-"""Do memory, file descriptors and disk stay flat while runs go through a local runtime?
+"""Do memory, file descriptors, disk and latency stay flat while runs go through a local runtime?
 
 python -m benchmarks soak         1,000 runs in 100 pools; RUNS=10000 changes that
+SECONDS=3600 python -m benchmarks soak         rounds of 1,000 runs for an hour
 """
 
 from __future__ import annotations
@@ -9,26 +10,31 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 import psutil
 
 from push_dispatch.control.pools import create_pool
-from push_dispatch.core.model import Pool
+from push_dispatch.core.model import Pool, Run
 from push_dispatch.core.request import Request
-from push_dispatch.engine.submit import submit_many
+from push_dispatch.engine.submit import submit, submit_many
 from push_dispatch.local.runtime import LocalRuntime
 from push_dispatch.ports import Ports
 
 __all__ = ["main"]
 
-POOLS, ROUNDS = 100, 10
+POOLS, ROUNDS, SINGLE = 100, 10, 9
 
 
 def main() -> None:
-    """Print what the process and its directory hold after each tenth of the runs."""
-    runs = int(os.environ.get("RUNS", "1000"))
-    print(f"{runs} processes in {POOLS} pools, in {ROUNDS} rounds")
-    print("    ended    memory  descriptors  threads  files a run  KB a run  seconds")
+    """Print what the process and its directory hold after each round, and how long one run took
+    from due to pushed while nothing else was under way."""
+    runs, seconds = int(os.environ.get("RUNS", "1000")), int(os.environ.get("SECONDS", "0"))
+    each = 1000 if seconds else runs // ROUNDS
+    print(f"processes in {POOLS} pools, in rounds of {each}")
+    print(
+        "    ended    memory  descriptors  threads  files a run  KB a run  seconds  due to pushed"
+    )
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         LocalRuntime("soak", Path(folder)) as runtime,
@@ -36,26 +42,42 @@ def main() -> None:
         template = {"job_configuration": {"command": "true"}, "variables": {}}
         for number in range(POOLS):
             create_pool(runtime.ports, Pool(f"pool-{number}", "process", limit=4), template)
-        for turn in range(1, ROUNDS + 1):
-            seconds = _round(runtime.ports, runs // ROUNDS)
-            _show(Path(folder), turn * (runs // ROUNDS), seconds)
+        until, turn = time.monotonic() + seconds, 0
+        while time.monotonic() < until if seconds else turn < ROUNDS:
+            turn += 1
+            taken = _round(runtime.ports, each)
+            _show(Path(folder), turn * each, taken, _latency(runtime.ports))
 
 
 def _round(ports: Ports, runs: int) -> float:
     began = time.monotonic()
-    submit_many(ports, [Request(f"pool-{n % POOLS}") for n in range(runs)])
-    for number in range(POOLS):
-        while not all(run.state.ended for run in ports.store.list_runs(f"pool-{number}")):
-            time.sleep(0.05)
+    submitted = submit_many(ports, [Request(f"pool-{n % POOLS}") for n in range(runs)])
+    for one in submitted:
+        _ended(ports, one.run)
     return time.monotonic() - began
 
 
-def _show(folder: Path, runs: int, seconds: float) -> None:
+def _latency(ports: Ports) -> float:
+    """The median of a few runs, one after the other, in milliseconds."""
+    waits = []
+    for _ in range(SINGLE):
+        run = _ended(ports, submit(ports, Request("pool-0")).run)
+        waits.append((run.attempts[0].pushed_at or run.due) - run.due)
+    return median(waits)
+
+
+def _ended(ports: Ports, run: Run) -> Run:
+    while (after := ports.store.run(run.pool, run.uuid)) is None or not after.state.ended:
+        time.sleep(0.02)
+    return after
+
+
+def _show(folder: Path, runs: int, seconds: float, latency: float) -> None:
     me = psutil.Process()
     files = [file for file in folder.rglob("*") if file.is_file()]
     kilobytes = sum(file.stat().st_blocks for file in files) / 2
     memory = me.memory_info().rss / 1e6
     print(
         f"  {runs:>7} {memory:>6.0f} MB {me.num_fds():>12} {me.num_threads():>8}"
-        f" {len(files) / runs:>12.1f} {kilobytes / runs:>9.1f} {seconds:>8.1f}"
+        f" {len(files) / runs:>12.1f} {kilobytes / runs:>9.1f} {seconds:>8.1f} {latency:>8.0f} ms"
     )
