@@ -69,8 +69,8 @@ def plant(bug: Bug, folder: Path) -> None:
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
     for part in ("src", "tests/fakes", "tests/simulation"):
         shutil.copytree(_ROOT / part, folder / part, ignore=leave_out)
-    for file in ("template.yaml", "tests/__init__.py"):
-        shutil.copy(_ROOT / file, folder / file)
+    for name in ("template.yaml", "tests/__init__.py"):
+        shutil.copy(_ROOT / name, folder / name)
     files = [folder / "template.yaml"]
     for part in ("src", "tests/fakes/memory"):
         files += sorted((folder / part).rglob("*.py"))
