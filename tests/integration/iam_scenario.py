@@ -33,7 +33,7 @@ from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.shards import StreamPump
 from push_dispatch.local.stream import Delivery
 from push_dispatch.platforms.templates import default_template
-from push_dispatch.ports.messages import Look, Push, StopAttempt, Wake, Watch, encode
+from push_dispatch.ports.messages import Poll, Push, StopAttempt, Wake, Watch, encode
 from push_dispatch.ports.prefect import Address
 from push_dispatch.ports.reporter import token_for
 from tests.fakes.aci import variables as aci_variables
@@ -220,7 +220,7 @@ def _push(system: System, kind: str) -> Run:
     run = _run(system, kind, variables=secret)
     function.take(_order(system, run))
     attempt, watch = _pushed(system, run)
-    function.take(Look(attempt.platform, (watch,)))
+    function.take(Poll(attempt.platform, (watch,)))
     cancelled = _run(system, kind)
     _cancel(system, cancelled)
     function.take(_order(system, cancelled))
@@ -290,11 +290,11 @@ def _report(system: System, runs: Mapping[str, Run]) -> None:
         if (fake := clouds.get(kind)) is not None:
             attempt, watch = _pushed(system, run)
             function, name = system[PUSHES[kind]], name_of(run.uuid, 1)
-            function.take(Look(attempt.platform, (watch,)))
+            function.take(Poll(attempt.platform, (watch,)))
             fake.begin(name)
             fake.write_log(name, "hello")
             fake.finish(name, 0)
-            function.take(Look(attempt.platform, (watch,)))
+            function.take(Poll(attempt.platform, (watch,)))
 
 
 _DB = {"PUSH_DISPATCH_SECRET_db": "hunter2"}
@@ -415,5 +415,5 @@ def _sweep(system: System) -> None:
     system.wait(600)
     second = system["Sweep"]({})
     assert (first["failed"], second["failed"]) == ([], [])
-    for what in ("expired", "looked_at", "moved", "pushed_again", "stopped", "woken"):
+    for what in ("expired", "polled", "moved", "pushed_again", "stopped", "woken"):
         assert first[what] + second[what] > 0, what

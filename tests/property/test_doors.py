@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.api.routes import asked
+from push_dispatch.api.routes import respond
 from push_dispatch.core.model import Observation, RunState, Status
 from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import finish
@@ -71,7 +71,7 @@ def test_the_api_answers_with_no_5xx(body: str, content: str) -> None:
     event = {"rawPath": "/runs", "requestContext": http, "headers": headers, "body": body}
     world = World()
     with bounded():
-        answer = asked(_with_secrets(world), event, None)
+        answer = respond(_with_secrets(world), event, None)
     assert answer["statusCode"] < 500, answer
     json.loads(answer["body"])
     assert CANARY not in answer["body"] + repr(world.runs())

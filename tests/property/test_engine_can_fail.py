@@ -110,7 +110,7 @@ WAITS = "_Desk.reason_to_wait"
         (model, "Run.has_ended", "self.state.ended", "self.stop", "slot"),
         # What a crash has left half-done stays so.
         (sweep, "push_again", "in held", "in ()", r"not \[(Run|Ready)"),
-        (sweep, "look_at_silent", "in held", "in ()", r"not \[(Run|Ready)"),
+        (sweep, "poll_silent", "in held", "in ()", r"not \[(Run|Ready)"),
     ],
 )
 def test_an_engine_without_a_condition_is_found_out(

@@ -25,7 +25,7 @@ from push_dispatch.core.retry import longest_rest
 from push_dispatch.handlers import dispatch, finish, push, submit, sweep
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Look, Message as Order, Push, StopAttempt, Wake, encode
+from push_dispatch.ports.messages import Message as Order, Poll, Push, StopAttempt, Wake, encode
 from push_dispatch.ports.store import Change
 from tests.fakes.memory.store import MemoryStore
 from tests.simulation.aws import Account, Function, Handler, Message, SimQueue
@@ -50,7 +50,7 @@ _TEMPLATE = {
     "job_configuration": {"command": "{{ command }}"},
     "variables": {"properties": {"command": {"type": "string"}}},
 }
-_THINGS = {Push: "push", Wake: "wake", StopAttempt: "stop", Look: "look"}
+_THINGS = {Push: "push", Wake: "wake", StopAttempt: "stop", Poll: "look"}
 
 
 @dataclass

@@ -21,9 +21,9 @@ def answered(ports: Ports, event: Mapping[str, Any], context: Any) -> dict[str, 
     """Answer one request; never raises. Paths below `/v1` are those of version 1; others are those
     that were there before it."""
     if not _path(event).startswith("/v1/"):
-        from push_dispatch.api.routes import asked  # noqa: PLC0415 - loads pydantic
+        from push_dispatch.api.routes import respond  # noqa: PLC0415 - loads pydantic
 
-        return asked(ports, dict(event), context)
+        return respond(ports, dict(event), context)
     return _event_of(reply_to(ports, _request_of(event)))
 
 

@@ -42,7 +42,7 @@ from push_dispatch.insight.views import (
 )
 from push_dispatch.ports import Ports
 
-__all__ = ["asked", "openapi"]
+__all__ = ["openapi", "respond"]
 
 _CONTENT = "content-type"
 
@@ -53,7 +53,7 @@ States = Annotated[list[RunState] | None, Query(description="In one of these sta
 app = LambdaFunctionUrlResolver(enable_validation=True)
 
 
-def asked(ports: Ports, event: Document, context: Any) -> Document:
+def respond(ports: Ports, event: Document, context: Any) -> Document:
     """The answer to one request, in the payload format 2.0. What goes wrong has a body with
     `reason` and `message`."""
     app.context["ports"] = ports
@@ -214,13 +214,13 @@ _STATUSES = (
 
 
 @app.exception_handler(PushDispatchError)  # type: ignore[untyped-decorator]
-def _told(error: PushDispatchError) -> Response[Document]:
+def _problem(error: PushDispatchError) -> Response[Document]:
     status = next((code for kind, code in _STATUSES if isinstance(error, kind)), 503)
     return _error(status, error.reason, error.message)
 
 
 @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
-def _told_of_parameters(error: RequestValidationError) -> Response[Document]:
+def _invalid_parameters(error: RequestValidationError) -> Response[Document]:
     wrong = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
     return _error(400, Reason.INVALID_INPUT, f"the request is not valid: {wrong}")
 

@@ -29,7 +29,7 @@ CodeFrom = Literal["state", "run"]
 #: Between two looks, in seconds; doubled with every quiet look up to the second.
 _SOONEST, _LATEST = 0.1, 2.0
 #: Runs that did not complete and are named one by one.
-_TOLD = 10
+_SHOWN = 10
 
 
 # -- waiting ----------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def _interruptible(ids: Sequence[str]) -> Iterator[None]:
     except KeyboardInterrupt:
         one = len(ids) == 1
         what = f"run {ids[0]} goes" if one else f"the {len(ids)} runs go"
-        named = " ".join(ids) if len(ids) <= _TOLD else "ID…"
+        named = " ".join(ids) if len(ids) <= _SHOWN else "ID…"
         report(
             Failure(
                 f"interrupted: only the waiting has ended, {what} on",
@@ -136,12 +136,12 @@ def _tell(runs: Mapping[str, Run], *, as_json: bool) -> int:
         views = [run_view(run, run.reason) for run in runs.values()]
         print_json(views[0] if len(views) == 1 else views)
     bad = [run for run in runs.values() if run.state is not RunState.COMPLETED]
-    for run in bad[:_TOLD]:
+    for run in bad[:_SHOWN]:
         more = f": {run.message}" if run.message else ""
         remedy = describe(run.reason or "").remedy.replace(" ID", f" {run.id}")
         report(Failure(f"run {run.id} is {run.state.value}{more}", run.reason or "", remedy=remedy))
-    if len(bad) > _TOLD:
-        dim(f"… and {len(bad) - _TOLD} more that did not complete")
+    if len(bad) > _SHOWN:
+        dim(f"… and {len(bad) - _SHOWN} more that did not complete")
     return 1 if bad else 0
 
 

@@ -103,10 +103,10 @@ def stray_references(template: Mapping[str, Any], overrides: Sequence[Layer]) ->
     a run could read it there without running anything.
     """
     declared = template.get("variables", {}).get("properties", {})
-    asked = merge_variables({}, overrides)
+    values = merge_variables({}, overrides)
     return sorted(
         name
-        for name, value in asked.items()
+        for name, value in values.items()
         if secret_references(value)
         and not (name == "env" and isinstance(value, Mapping))
         and not (name in _COMMANDS or _takes_secrets(declared.get(name)))

@@ -131,7 +131,7 @@ def _merge(template: Mapping[str, Any], overrides: Sequence[Layer]) -> _Merged:
     merged = _Merged(
         values, dict.fromkeys(values, "pool"), dict.fromkeys(pool_env, "pool"), bool(pool_env)
     )
-    for name, value in _asked(overrides, merged).items():
+    for name, value in _overridden(overrides, merged).items():
         if name == "env" and isinstance(value, Mapping):
             values["env"] = {**pool_env, **copy.deepcopy(value)}
         elif name != "env" or value is not None or not pool_env:
@@ -147,31 +147,33 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _asked(overrides: Sequence[Layer], merged: _Merged) -> dict[str, Any]:
+def _overridden(overrides: Sequence[Layer], merged: _Merged) -> dict[str, Any]:
     """What the layers ask for together; notes in `merged` who asked last."""
-    asked: dict[str, Any] = {}
+    overridden: dict[str, Any] = {}
     parts: dict[str, Any] = {}
     for layer in overrides:
         named_in_part = _expanded(layer.variables)
         whole = {name: value for name, value in layer.variables.items() if "." not in name}
         for name, value in named_in_part.items():
             parts[name] = _over(parts.get(name), value)
-            asked[name] = _over(asked.get(name), value)
+            overridden[name] = _over(overridden.get(name), value)
         for name, value in whole.items():
-            asked[name] = _replaced(name, value, asked, parts)
+            overridden[name] = _replaced(name, value, overridden, parts)
         for variables in (named_in_part, whole):
             merged.sources |= dict.fromkeys(variables, layer.source)
             merged.env_sources |= dict.fromkeys(_object(variables.get("env")), layer.source)
-    return asked
+    return overridden
 
 
-def _replaced(name: str, value: Any, asked: Mapping[str, Any], parts: Mapping[str, Any]) -> Any:
+def _replaced(
+    name: str, value: Any, overridden: Mapping[str, Any], parts: Mapping[str, Any]
+) -> Any:
     """A whole value over those below it: only what was named in part shines through, and `env`."""
     if name != "env":
         return _over(parts.get(name), value)
-    if value is None and isinstance(asked.get("env"), Mapping):
-        return asked["env"]
-    return _over(asked.get("env"), value)
+    if value is None and isinstance(overridden.get("env"), Mapping):
+        return overridden["env"]
+    return _over(overridden.get("env"), value)
 
 
 def _expanded(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,11 +95,11 @@ def violations(
         merged = merge_variables(template, layers)
     except (TypeError, ValueError) as error:
         return [Violation("", str(error))]
-    asked = {layer.source: merge_variables({}, [layer]) for layer in layers}
+    overrides = {layer.source: merge_variables({}, [layer]) for layer in layers}
     found = [
-        *_unknown(template, asked),
-        *_overridden(schema, asked),
-        *_blocks(asked, merged),
+        *_unknown(template, overrides),
+        *_overridden(schema, overrides),
+        *_blocks(overrides, merged),
         *_strays(template, layers),
         *_misfits(schema, {k: v for k, v in merged.items() if not _is_block(v)}),
         *_command(template, merged, needed=needs_command),
@@ -203,7 +203,7 @@ def _dangling(template: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterato
 
 
 def _unknown(
-    template: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]
+    template: Mapping[str, Any], overrides: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Violation]:
     schema = _schema(template)
     configuration = template.get("job_configuration", {})
@@ -212,7 +212,7 @@ def _unknown(
     known = set(schema.get("properties", {}))
     known |= {re.split(r"[.\[]", name)[0] for name in placeholders(configuration)}
     known |= {"env"} & set(configuration)
-    names = dict.fromkeys(name for values in asked.values() for name in values)
+    names = dict.fromkeys(name for values in overrides.values() for name in values)
     unknown = [name for name in names if name not in known]
     for name in unknown[:_SHOWN]:
         allowed = _nearest(name, known) or f"; it knows: {', '.join(sorted(known)) or 'none'}"
@@ -222,10 +222,10 @@ def _unknown(
 
 
 def _overridden(
-    schema: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]
+    schema: Mapping[str, Any], overrides: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Violation]:
     for path, locked in _enforced(schema, ""):
-        for source, values in asked.items():
+        for source, values in overrides.items():
             given, value = _at(values, path.split("."))
             if not given or value == _default(schema, path.split(".")):
                 continue
@@ -265,11 +265,11 @@ def _default(schema: Mapping[str, Any], path: Sequence[str]) -> Any:
 
 
 def _blocks(
-    asked: Mapping[str, Mapping[str, Any]], merged: Mapping[str, Any]
+    overrides: Mapping[str, Mapping[str, Any]], merged: Mapping[str, Any]
 ) -> Iterator[Violation]:
     """What only Prefect's own server could fill in. A block that the pool has by default is left
     to the platform, which may have no use for it: credentials, for instance."""
-    blocks = {n for values in asked.values() for n, value in values.items() if _is_block(value)}
+    blocks = {n for values in overrides.values() for n, value in values.items() if _is_block(value)}
     for name, value in merged.items():
         if name in blocks or any(p.startswith(_PREFECTS) for p in placeholders(value)):
             text = "lives in Prefect's own server: use {{ secrets.NAME }}, or the value itself"

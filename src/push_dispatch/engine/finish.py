@@ -20,9 +20,9 @@ from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.capabilities import capabilities_of, cleaner, log_reader
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Look
+from push_dispatch.ports.messages import Poll
 
-__all__ = ["finish", "look"]
+__all__ = ["finish", "poll"]
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def _moment(at: int | None) -> int | None:
     return at if at is not None and 0 < at <= LAST_TIME else None
 
 
-def look(ports: Ports, message: Look) -> list[Run]:
+def poll(ports: Ports, message: Poll) -> list[Run]:
     """Ask the platform about attempts of which nothing was heard, and apply what it says. Those
     that are still alive after their time are stopped."""
     watched = [Watched(w.handle, w.run, w.attempt) for w in message.attempts]
@@ -73,7 +73,7 @@ def look(ports: Ports, message: Look) -> list[Run]:
     with ports.timed(message.platform, "observe"):
         seen = list(platform.observe(watched))
     runs = [(observation, _apply(ports, observation)) for observation in seen]
-    _look_again(ports, message, [o for o, run in runs if run and _is_ending(run, o)])
+    _poll_again(ports, message, [o for o, run in runs if run and _is_ending(run, o)])
     return [run for _, run in runs if run]
 
 
@@ -93,7 +93,7 @@ def _is_ending(run: Run, seen: Observation) -> bool:
     return run.has_ended(seen.attempt) and seen.status in _ALIVE
 
 
-def _look_again(ports: Ports, message: Look, ending: Sequence[Observation]) -> None:
+def _poll_again(ports: Ports, message: Poll, ending: Sequence[Observation]) -> None:
     """There is still something to clean up."""
     wanted = {(seen.run_id, seen.attempt) for seen in ending}
     again = tuple(watch for watch in message.attempts if (watch.run, watch.attempt) in wanted)

@@ -61,8 +61,8 @@ class Redactor:
 
     def masked(self, error: Exception) -> str:
         """What an error says, without the values."""
-        said = error.message if isinstance(error, PushDispatchError) else str(error)
-        return short(self.mask(said))
+        text = error.message if isinstance(error, PushDispatchError) else str(error)
+        return short(self.mask(text))
 
     def trace(self, error: Exception) -> str:
         """Where an error was raised, and what it and its causes say, without the values."""

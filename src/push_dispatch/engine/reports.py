@@ -17,7 +17,7 @@ from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.finish import finish
 from push_dispatch.engine.transition import readable
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Look, Watch
+from push_dispatch.ports.messages import Poll, Watch
 from push_dispatch.ports.reporter import token_for
 
 __all__ = ["Answer", "Report", "report"]
@@ -46,7 +46,7 @@ class Answer:
     stop: bool
 
 
-def report(ports: Ports, said: Report, token: str) -> Answer:
+def report(ports: Ports, sent: Report, token: str) -> Answer:
     """Take a report. Idempotent: said again, the answer is the same.
 
     Raises Refused (`access_denied`) for a token of anything else, NotFound (`run_not_found`),
@@ -55,48 +55,48 @@ def report(ports: Ports, said: Report, token: str) -> Answer:
     reporter = ports.reporter
     if reporter is None:
         raise Refused("this deployment has no reporter", reason=Reason.PLATFORM_NOT_CONFIGURED)
-    wanted = token_for(reporter.key(), said.run, said.attempt)
+    wanted = token_for(reporter.key(), sent.run, sent.attempt)
     if not hmac.compare_digest(wanted.encode(), token.encode()):
         raise Refused("the token is not that of this attempt", reason=Reason.ACCESS_DENIED)
-    pool, uuid = parse_run_id(said.run)
+    pool, uuid = parse_run_id(sent.run)
     run = readable(ports, pool, uuid)
     if run is None:
-        raise NotFound(f"there is no run {said.run}", reason=Reason.RUN_NOT_FOUND)
-    match said.what:
+        raise NotFound(f"there is no run {sent.run}", reason=Reason.RUN_NOT_FOUND)
+    match sent.what:
         case "claim":
-            return _claim(ports, run, said)
+            return _claim(ports, run, sent)
         case "beat":
-            return Answer(go=True, stop=_is_to_stop(run, said))
+            return Answer(go=True, stop=_is_to_stop(run, sent))
         case "end":
-            return _end(ports, run, said)
+            return _end(ports, run, sent)
 
 
-def _claim(ports: Ports, run: Run, said: Report) -> Answer:
-    if run.has_ended(said.attempt) or _is_to_stop(run, said):
+def _claim(ports: Ports, run: Run, sent: Report) -> Answer:
+    if run.has_ended(sent.attempt) or _is_to_stop(run, sent):
         return Answer(go=False, stop=True)
-    if not ports.store.take_attempt(run.pool, run.instance, said.attempt, said.by):
+    if not ports.store.take_attempt(run.pool, run.instance, sent.attempt, sent.by):
         return Answer(go=False, stop=False)
-    seen = Observation(run.id, said.attempt, Status.RUNNING, started_at=ports.clock())
+    seen = Observation(run.id, sent.attempt, Status.RUNNING, started_at=ports.clock())
     after = finish(ports, seen)
-    return Answer(go=True, stop=after is None or _is_to_stop(after, said))
+    return Answer(go=True, stop=after is None or _is_to_stop(after, sent))
 
 
-def _end(ports: Ports, run: Run, said: Report) -> Answer:
+def _end(ports: Ports, run: Run, sent: Report) -> Answer:
     """Only the copy that runs can tell the end. What the platform keeps of the attempt still exists
     at this moment, and is cleaned up later."""
-    if said.exit_code is None:
+    if sent.exit_code is None:
         raise Invalid("an end needs an exit_code")
-    if not ports.store.take_attempt(run.pool, run.instance, said.attempt, said.by):
+    if not ports.store.take_attempt(run.pool, run.instance, sent.attempt, sent.by):
         return Answer(go=False, stop=False)
     now = ports.clock()
-    seen = Observation(run.id, said.attempt, Status.ENDED, exit_code=said.exit_code, ended_at=now)
+    seen = Observation(run.id, sent.attempt, Status.ENDED, exit_code=sent.exit_code, ended_at=now)
     after = finish(ports, seen, clean_up=False)
-    attempt = next((a for a in (after or run).attempts if a.number == said.attempt), None)
+    attempt = next((a for a in (after or run).attempts if a.number == sent.attempt), None)
     if attempt is not None and attempt.handle is not None:
-        look = Look(attempt.platform, (Watch(attempt.handle, run.id, said.attempt),))
-        ports.messages.send(attempt.platform, [look], _CLEAN_UP_SECONDS)
+        poll = Poll(attempt.platform, (Watch(attempt.handle, run.id, sent.attempt),))
+        ports.messages.send(attempt.platform, [poll], _CLEAN_UP_SECONDS)
     return Answer(go=False, stop=False)
 
 
-def _is_to_stop(run: Run, said: Report) -> bool:
-    return run.attempt != said.attempt or run.state not in (RunState.PENDING, RunState.RUNNING)
+def _is_to_stop(run: Run, sent: Report) -> bool:
+    return run.attempt != sent.attempt or run.state not in (RunState.PENDING, RunState.RUNNING)

@@ -36,10 +36,10 @@ def sign_in(ports: Ports, platform_name: str) -> SignedIn:
     try:
         platform = signer_in(ports.platform(platform_name))
         if platform is None:
-            told = (
+            message = (
                 f"{platform_name} cannot be asked: it has no credentials, or no way to check them"
             )
-            return SignedIn(platform_name, None, told)
+            return SignedIn(platform_name, None, message)
         return SignedIn(platform_name, ok=True, message=platform.sign_in())
     except PushDispatchError as error:
         # Of a push it would be in doubt; nothing was started here, it just was not answered.
@@ -48,5 +48,5 @@ def sign_in(ports: Ports, platform_name: str) -> SignedIn:
         return SignedIn(platform_name, ok=False, message=error.message, reason=reason)
     except Exception as error:
         log.exception("%s cannot be asked for its credentials", platform_name)
-        told = f"{type(error).__name__}: {error}"
-        return SignedIn(platform_name, ok=False, message=told, reason=Reason.INTERNAL_ERROR)
+        message = f"{type(error).__name__}: {error}"
+        return SignedIn(platform_name, ok=False, message=message, reason=Reason.INTERNAL_ERROR)

@@ -31,7 +31,7 @@ from push_dispatch.engine.overtime import overtime
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.engine.waiting import leave, tidy_seats
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Watch
+from push_dispatch.ports.messages import Message, Poll, Push, StopAttempt, Watch
 
 __all__ = ["Swept", "sweep", "sweep_pool"]
 
@@ -49,7 +49,7 @@ UNSEEN_SECONDS = 150
 DRIFT_SECONDS = 60
 #: Places that one sweep wakes or expires per pool; the next one goes on.
 _TICKS = 1000
-_LOOK_BATCH = 100
+_POLL_BATCH = 100
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Swept:
     pools: int = 0
     woken: int = 0
     pushed_again: int = 0
-    looked_at: int = 0
+    polled: int = 0
     stopped: int = 0
     #: Slots held by attempts that had ended a minute before: should be 0.
     drifted: int = 0
@@ -111,7 +111,7 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     push_again(ports, pool, held, swept)
     stop_overdue(ports, held, swept)
     repeat_stops(ports, held, swept)
-    look_at_silent(ports, held, swept)
+    poll_silent(ports, held, swept)
     late = audit(ports, name)
     swept.enqueued_late += late
     move_retired(ports, pool, swept)
@@ -196,7 +196,7 @@ def repeat_stops(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept:
             swept.stopped += 1
 
 
-def look_at_silent(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
+def poll_silent(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
     """Attempts of which nothing was heard: the event may be lost, or the platform sends none."""
     silent: dict[str, list[Watch]] = defaultdict(list)
     for holder, run in held:
@@ -206,9 +206,9 @@ def look_at_silent(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swep
         if attempt.handle and not run.has_ended(attempt.number) and _is_silent(ports, attempt):
             silent[attempt.platform].append(Watch(attempt.handle, run.id, attempt.number))
     for platform, watches in silent.items():
-        looks = [Look(platform, tuple(batch)) for batch in _batches(watches)]
-        _send(ports, platform, looks)
-        swept.looked_at += len(watches)
+        polls = [Poll(platform, tuple(batch)) for batch in _batches(watches)]
+        _send(ports, platform, polls)
+        swept.polled += len(watches)
 
 
 def move_retired(ports: Ports, pool: Pool, swept: Swept) -> None:
@@ -312,5 +312,5 @@ def _send(ports: Ports, platform: str, messages: Sequence[Message]) -> None:
 
 
 def _batches(watches: Sequence[Watch]) -> Iterator[Sequence[Watch]]:
-    for start in range(0, len(watches), _LOOK_BATCH):
-        yield watches[start : start + _LOOK_BATCH]
+    for start in range(0, len(watches), _POLL_BATCH):
+        yield watches[start : start + _POLL_BATCH]

@@ -68,9 +68,9 @@ def _kubernetes(configuration: Mapping[str, Any]) -> dict[str, float]:
     for container in containers:
         resources = container.get("resources") or {}
         limits = resources.get("limits") or {}
-        asked = {**limits, **(resources.get("requests") or {})}
-        found["vcpu"] += cores(asked.get("cpu") or 0)
-        found["memory"] += mebibytes(asked.get("memory") or 0)
+        requested = {**limits, **(resources.get("requests") or {})}
+        found["vcpu"] += cores(requested.get("cpu") or 0)
+        found["memory"] += mebibytes(requested.get("memory") or 0)
         found["gpu"] += float(limits.get("nvidia.com/gpu") or 0)
     return found
 

@@ -26,7 +26,7 @@ from push_dispatch.control.prefect.tick import Ticked, tick
 from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.model import Run, parse_run_id
-from push_dispatch.ports.messages import Look, Message, Push, Wake, decode
+from push_dispatch.ports.messages import Message, Poll, Push, Wake, decode
 
 __all__ = ["HEADER", "followed", "handle", "handler", "trusted"]
 
@@ -51,7 +51,7 @@ def handle(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
         return _messages(bridge, event["Records"])
     if "rawPath" in event:
         return _door(bridge, event)
-    return _told(tick(bridge))
+    return _logged(tick(bridge))
 
 
 # -- its queue --------------------------------------------------------------------------------
@@ -59,26 +59,26 @@ def handle(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _messages(bridge: Bridge, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     pushes: dict[str, Push] = {}
-    looks: list[str] = []
-    told: list[str] = []
+    polls: list[str] = []
+    ended: list[str] = []
     for record in records:
         match _decoded(record):
             case str() as run:
-                told.append(run)
+                ended.append(run)
             case Push() as push:
                 pushes[record["messageId"]] = push
-            case Look():
-                looks.append(record["messageId"])
+            case Poll():
+                polls.append(record["messageId"])
             case _:
                 logger.error("unreadable message", extra={"body": record["body"]})
     failed: list[str] = []
     if pushes and not _claimed(bridge, list(pushes.values())):
         failed += pushes
-    if told:
+    if ended:
         # What a server cannot be told now, the next tick does.
-        settle(bridge, _runs(bridge, told))
-    if looks:
-        _told(tick(bridge))
+        settle(bridge, _runs(bridge, ended))
+    if polls:
+        _logged(tick(bridge))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
@@ -111,10 +111,10 @@ def _runs(bridge: Bridge, ids: Iterable[str]) -> list[Run]:
     return [run for run in found if run is not None]
 
 
-def _told(ticked: Ticked) -> dict[str, Any]:
-    told = asdict(ticked)
-    logger.info("ticked", extra=told)
-    return told
+def _logged(ticked: Ticked) -> dict[str, Any]:
+    fields = asdict(ticked)
+    logger.info("ticked", extra=fields)
+    return fields
 
 
 # -- its URL ----------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _door(bridge: Bridge, event: Mapping[str, Any]) -> dict[str, Any]:
         return _answer(401, "this is not one of our servers")
     if not followed(bridge, some, event):
         # By the queue: a thousand hints that need a look are a hundred looks.
-        bridge.ports.messages.send(GATEWAY, [Look(GATEWAY, ())])
+        bridge.ports.messages.send(GATEWAY, [Poll(GATEWAY, ())])
     return _answer(200, "ok")
 
 

@@ -11,12 +11,12 @@ from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.core.errors import Invalid, Unavailable
 from push_dispatch.core.model import parse_run_id
-from push_dispatch.engine.finish import look
+from push_dispatch.engine.finish import poll
 from push_dispatch.engine.push import give_up, push
 from push_dispatch.engine.sign_in import sign_in
 from push_dispatch.engine.stop import stop
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Look, Message, Push, StopAttempt, Wake, decode
+from push_dispatch.ports.messages import Message, Poll, Push, StopAttempt, Wake, decode
 
 __all__ = ["handle", "handler"]
 
@@ -93,8 +93,8 @@ def _carry_out(ports: Ports, message: Message | Wake) -> None:
             ports.meter({"Pushes": 1}, pool=pool, outcome=outcome.name.lower())
         case StopAttempt():
             stop(ports, message)
-        case Look():
-            look(ports, message)
+        case Poll():
+            poll(ports, message)
         case Wake():
             raise ValueError("a wake is for dispatch, not for a platform")
 

@@ -33,18 +33,18 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to one request: 200, or an error that says what is wrong."""
     try:
-        said, token = _read(event)
-        answer = report(ports, said, token)
+        sent, token = _read(event)
+        answer = report(ports, sent, token)
     except Invalid as error:
-        return _answer(400, _told(error))
+        return _answer(400, _problem(error))
     except Refused as error:
-        return _answer(401, _told(error))
+        return _answer(401, _problem(error))
     except NotFound as error:
-        return _answer(404, _told(error))
+        return _answer(404, _problem(error))
     except PushDispatchError as error:
         logger.warning("report not taken", extra={"reason": error.reason, "error": error.message})
-        return _answer(503, _told(error))
-    logger.info("report", extra={"run": said.run, "attempt": said.attempt, "what": said.what})
+        return _answer(503, _problem(error))
+    logger.info("report", extra={"run": sent.run, "attempt": sent.attempt, "what": sent.what})
     return _answer(200, {"go": answer.go, "stop": answer.stop})
 
 
@@ -56,15 +56,15 @@ def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
         raise Invalid(f"the body has more than {_MOST_BYTES} bytes: a report is short")
     try:
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body
-        said = parse_json(raw)
+        sent = parse_json(raw)
         given = Report(
-            run=str(said["run"]),
-            attempt=int(said["attempt"]),
-            what=said["what"],
-            by=str(said["by"])[:100],
-            exit_code=None if said.get("exit_code") is None else int(said["exit_code"]),
+            run=str(sent["run"]),
+            attempt=int(sent["attempt"]),
+            what=sent["what"],
+            by=str(sent["by"])[:100],
+            exit_code=None if sent.get("exit_code") is None else int(sent["exit_code"]),
         )
-        token = token if scheme.lower() == "bearer" else str(said.get("token", ""))
+        token = token if scheme.lower() == "bearer" else str(sent.get("token", ""))
         f"{given.run}{given.by}{token}".encode()
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise Invalid(f"the body must be a report as JSON: {error!r:.200}") from error
@@ -73,7 +73,7 @@ def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
     return given, token
 
 
-def _told(error: PushDispatchError) -> dict[str, str]:
+def _problem(error: PushDispatchError) -> dict[str, str]:
     return {"reason": error.reason, "message": error.message}
 
 

@@ -67,8 +67,8 @@ def _one(ports: Ports, event: Any, rejected_queue: str) -> dict[str, Any]:
         logger.warning("request refused", extra={"reason": error.reason, "error": error.message})
         _reject(rejected_queue, event, error)
         return {"run": None, "reason": error.reason, "message": error.message}
-    told = {"run": submitted.run.id, "is_new": submitted.created, "differs": submitted.differs}
-    logger.info("submitted", extra=told)
+    fields = {"run": submitted.run.id, "is_new": submitted.created, "differs": submitted.differs}
+    logger.info("submitted", extra=fields)
     return {"run": submitted.run.id, "created": submitted.created}
 
 

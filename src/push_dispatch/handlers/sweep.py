@@ -45,16 +45,16 @@ def handle_alone(ports: Ports, seconds: int) -> dict[str, Any]:
     if swept.failed or swept.left:
         logger.error("incomplete sweep", extra=asdict(swept))
         raise Incomplete(f"{len(swept.failed)} pools failed, {len(swept.left)} were not swept")
-    return _told(swept)
+    return _logged(swept)
 
 
 def handle(ports: Ports) -> dict[str, Any]:
     """Sweep every pool, and say what was done."""
-    return _told(sweep(ports))
+    return _logged(sweep(ports))
 
 
-def _told(swept: Swept) -> dict[str, Any]:
-    told = asdict(swept)
-    if any(told.values()):
-        logger.debug("swept", extra=told)
-    return told
+def _logged(swept: Swept) -> dict[str, Any]:
+    fields = asdict(swept)
+    if any(fields.values()):
+        logger.debug("swept", extra=fields)
+    return fields

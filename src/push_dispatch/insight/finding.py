@@ -36,7 +36,7 @@ def run_id_of(ports: Ports, text: str) -> str:
         problem = f"no run has {text!r} as its name, or as the beginning or end of its id, among"
         raise NotFound(f"{problem} the latest runs of each pool", reason=Reason.RUN_NOT_FOUND)
     if len(found) > 1:
-        shown = [f"- {_told(run)}" for run in found[:_CANDIDATES]]
+        shown = [f"- {_described(run)}" for run in found[:_CANDIDATES]]
         more = len(found) - _CANDIDATES
         rest = [f"- and {more} more"] if more > 0 else []
         first = f"{text!r} is the name or part of the id of {len(found)} runs; name one of them:"
@@ -44,7 +44,7 @@ def run_id_of(ports: Ports, text: str) -> str:
     return found[0].id
 
 
-def _told(run: Run) -> str:
+def _described(run: Run) -> str:
     return f"{run.id} {run.state.value}{f' ({run.name})' if run.name else ''}"
 
 

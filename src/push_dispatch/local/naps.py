@@ -51,7 +51,7 @@ class Naps:
             self._compare()
             return sum(min(took, at - began) for at, took in self._naps if at > began)
 
-    def look(self) -> None:
+    def measure(self) -> None:
         """Notice a nap soon after its end; who looks too rarely takes what began after it for older
         than it is."""
         with self._lock:

@@ -51,7 +51,7 @@ from push_dispatch.local.loops import Loop
 from push_dispatch.local.naps import Naps
 from push_dispatch.local.reports import ReportServer
 from push_dispatch.local.tidy import Tidy
-from push_dispatch.local.timers import TOLD_SECONDS, UNTOLD_SECONDS, ScheduleTimer
+from push_dispatch.local.timers import POLLING_SECONDS, SIGNALLED_SECONDS, ScheduleTimer
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.ports import Ports
@@ -226,7 +226,7 @@ class LocalRuntime:
         logs = (self.log, self._data_dir / "ministack.log")
         tidy = Tidy(kept, logs, retention_days)
         changed = self._backing.deployments()
-        longest = UNTOLD_SECONDS if changed is None else TOLD_SECONDS
+        longest = POLLING_SECONDS if changed is None else SIGNALLED_SECONDS
         timer = ScheduleTimer(ports, lambda event: submit.handle(ports, event), longest)
         loops = [Loop(each.name, each.step, each.signal) for each in work]
         self._loops = [
@@ -240,7 +240,7 @@ class LocalRuntime:
             loop.start()
 
     def _sweep(self) -> float:
-        self._naps.look()
+        self._naps.measure()
         sweep.handle(self.ports)
         return SWEEP_SECONDS
 

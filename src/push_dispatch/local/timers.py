@@ -15,14 +15,14 @@ from push_dispatch.core.errors import Misconfigured, Unavailable
 from push_dispatch.core.schedule import Schedule
 from push_dispatch.ports import Ports
 
-__all__ = ["TOLD_SECONDS", "UNTOLD_SECONDS", "ScheduleTimer"]
+__all__ = ["POLLING_SECONDS", "SIGNALLED_SECONDS", "ScheduleTimer"]
 
 log = logging.getLogger(__name__)
 
 #: Firings of one schedule in one step: a laptop that slept does not make up for a whole night.
 _MOST = 10
 #: Until the deployments are read again, if nobody tells of a change and if somebody does.
-UNTOLD_SECONDS, TOLD_SECONDS = 1.0, 30.0
+POLLING_SECONDS, SIGNALLED_SECONDS = 1.0, 30.0
 #: What has become due for so long fires of a deployment that is new to us; not what came before it.
 _NEW_MS = 1000
 
@@ -34,7 +34,7 @@ class ScheduleTimer:
         self,
         ports: Ports,
         fire: Callable[[Mapping[str, Any]], object],
-        longest: float = UNTOLD_SECONDS,
+        longest: float = POLLING_SECONDS,
     ) -> None:
         """`longest` is for how many seconds a step may let us sleep."""
         self._ports = ports

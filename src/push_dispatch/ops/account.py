@@ -77,14 +77,18 @@ class Account:
     def recovery(self, table: str) -> bool:
         """Whether the table can be restored as of any second."""
         reply = self.client("dynamodb").describe_continuous_backups(TableName=table)
-        told = reply["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-        return bool(told.get("PointInTimeRecoveryStatus") == "ENABLED")
+        answered = reply["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        return bool(answered.get("PointInTimeRecoveryStatus") == "ENABLED")
 
     def expiry(self, table: str) -> str:
         """The attribute by which items are deleted; empty if none are."""
         reply = self.client("dynamodb").describe_time_to_live(TableName=table)
-        told = reply["TimeToLiveDescription"]
-        return str(told.get("AttributeName", "")) if told["TimeToLiveStatus"] == "ENABLED" else ""
+        answered = reply["TimeToLiveDescription"]
+        return (
+            str(answered.get("AttributeName", ""))
+            if answered["TimeToLiveStatus"] == "ENABLED"
+            else ""
+        )
 
     def key_policy(self, key: str) -> dict[str, Any]:
         """The policy of a key of KMS."""
@@ -132,8 +136,8 @@ class Account:
             handler=handler.removeprefix(_HANDLER).removesuffix(".handler"),
             timeout_seconds=shown["Timeout"],
             environ=environ,
-            state=_told(shown, "State", "Active"),
-            update=_told(shown, "LastUpdateStatus", "Successful"),
+            state=_state(shown, "State", "Active"),
+            update=_state(shown, "LastUpdateStatus", "Successful"),
             sources=tuple(self._sources(name)),
         )
 
@@ -212,8 +216,8 @@ class Account:
         )
         answer = json.loads(reply["Payload"].read() or b"null")
         if reply.get("FunctionError"):
-            told = answer.get("errorMessage") if isinstance(answer, dict) else None
-            raise FunctionFailed(f"{function} failed: {told or answer}")
+            answered = answer.get("errorMessage") if isinstance(answer, dict) else None
+            raise FunctionFailed(f"{function} failed: {answered or answer}")
         return answer
 
 
@@ -228,7 +232,7 @@ def _is_gone(error: ClientError) -> bool:
     return code_of(error) in ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 
-def _told(shown: Mapping[str, Any], what: str, well: str) -> str:
+def _state(shown: Mapping[str, Any], what: str, well: str) -> str:
     """A status, with its reason if it is not well."""
     status = str(shown.get(what) or well)
     return status if status == well else f"{status}: {shown.get(f'{what}Reason', 'no reason')}"

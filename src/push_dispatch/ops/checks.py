@@ -55,24 +55,24 @@ _FILTERS = {"dispatch": STREAM_FILTERS, "notify": NOTIFY_FILTERS}
 def check_clock(here: int, there: int) -> Finding:
     """Two times in epoch milliseconds: this machine's and that of AWS, which tells seconds."""
     skew = max(0, abs(here - there) / 1000 - 1)
-    told = f"this machine and AWS differ by {skew:.0f} s"
+    message = f"this machine and AWS differ by {skew:.0f} s"
     remedy = "Synchronise the clock: what is submitted here with --at or --in is due by it."
     if skew > _WRONG_SECONDS:
-        return problem("clock", "", told, remedy)
+        return problem("clock", "", message, remedy)
     if skew > _SKEW_SECONDS:
-        return warning("clock", "", told, remedy)
-    return fine("clock", "", told)
+        return warning("clock", "", message, remedy)
+    return fine("clock", "", message)
 
 
 def check_concurrency(limit: int) -> Finding:
     """How many functions of the account and region may run at once."""
-    told = f"{limit:,} functions of this account may run at once"
+    message = f"{limit:,} functions of this account may run at once"
     if limit >= _CONCURRENCY:
-        return fine("concurrency", "", told)
+        return fine("concurrency", "", message)
     return warning(
         "concurrency",
         "",
-        f"{told}: a burst of runs is throttled, and late",
+        f"{message}: a burst of runs is throttled, and late",
         "aws service-quotas request-service-quota-increase --service-code lambda"
         " --quota-code L-B99A9384 --desired-value 1000",
     )
@@ -214,11 +214,11 @@ def _stream(function: Function, source: Source, filters: Sequence[Mapping[str, A
     if not source.on_failure:
         message = "what it fails to handle ten times is lost: there is no on-failure queue"
         return warning("stream", function.name, message, _DEPLOY)
-    return fine("stream", function.name, _last_look(source))
+    return fine("stream", function.name, _last_read(source))
 
 
 def check_queues(system: System) -> Iterator[Finding]:
-    """Whether each queue that a function is told of is there, and feeds somebody."""
+    """Whether each queue that a function is given is there, and feeds somebody."""
     for function in system.functions:
         wake = function.environ.get("PUSH_DISPATCH_WAKE_QUEUE", "")
         if function.handler == "dispatch" and system.queue_at(wake) is None:
@@ -268,7 +268,7 @@ def _remedy(source: Source) -> str:
     return _DEPLOY
 
 
-def _last_look(source: Source) -> str:
+def _last_read(source: Source) -> str:
     return f"last look: {source.last_result}" if source.last_result else "enabled"
 
 
@@ -333,15 +333,17 @@ def check_pool(name: str, platforms: Sequence[str], deployed: Container[str]) ->
         yield problem("pool", name, message, remedy)
 
 
-def check_sign_in(told: SignedIn) -> Finding:
+def check_sign_in(signed_in: SignedIn) -> Finding:
     """What a platform says of our credentials."""
-    if told.ok is None:
+    if signed_in.ok is None:
         remedy = "Cannot be checked without a run: submit one to test."
-        return warning("credentials", told.platform, told.message, remedy)
-    if told.ok:
-        return fine("credentials", told.platform, told.message)
-    message = f"{told.message} [{told.reason}]"
-    return problem("credentials", told.platform, message, describe(told.reason or "").remedy)
+        return warning("credentials", signed_in.platform, signed_in.message, remedy)
+    if signed_in.ok:
+        return fine("credentials", signed_in.platform, signed_in.message)
+    message = f"{signed_in.message} [{signed_in.reason}]"
+    return problem(
+        "credentials", signed_in.platform, message, describe(signed_in.reason or "").remedy
+    )
 
 
 def check_permissions(function: str, wanted: Sequence[str], denied: Sequence[str]) -> Finding:

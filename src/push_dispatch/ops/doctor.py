@@ -105,10 +105,10 @@ def examine_pools(ports: Ports, *, repair: bool) -> Iterator[Finding]:
 def _table(
     ports: Ports, account: Account, table: str
 ) -> Generator[Finding, None, dict[str, Any] | None]:
-    told = yield from _ask("table", table, lambda: account.table(table))
-    if told is None:
+    answered = yield from _ask("table", table, lambda: account.table(table))
+    if answered is None:
         return None
-    described, there = told
+    described, there = answered
     yield check_clock(ports.clock(), there)
     yield from check_table(described)
     return described
@@ -135,16 +135,16 @@ def _rules(account: Account, system: System) -> Iterator[Finding]:
 
 def _permissions(account: Account, system: System, table_arn: str) -> Iterator[Finding]:
     for function in system.functions:
-        asked: list[str] = []
+        needed: list[str] = []
         denied: list[str] = []
         for actions, resources in _grants(system, function, table_arn):
             ask = partial(account.denied, function.role, actions, resources)
             refused = yield from _ask("permissions", function.name, ask)
             if refused is not None:
-                asked += actions
+                needed += actions
                 denied += refused
-        if asked:
-            yield check_permissions(function.name, asked, denied)
+        if needed:
+            yield check_permissions(function.name, needed, denied)
 
 
 def _grants(
@@ -153,8 +153,8 @@ def _grants(
     """Actions with the resources on which the function needs them. What it needs of a platform is
     seen when it signs in."""
     needed = NEEDED.get(function.handler, ())
-    told = _sends_to(system, function)
-    queues = {queue.arn for url in told if (queue := system.queue_at(url))}
+    answered = _sends_to(system, function)
+    queues = {queue.arn for url in answered if (queue := system.queue_at(url))}
     bus = function.environ.get("PUSH_DISPATCH_EVENT_BUS", "")
     _, partition, _, region, owner, *_ = function.arn.split(":")
     for service, resources in (
@@ -185,8 +185,10 @@ def _sign_ins(account: Account, system: System) -> Iterator[Finding]:
         if platforms:
             ask = partial(account.invoke, function.name, {"sign_in": platforms})
             answer = yield from _ask("credentials", function.name, ask)
-            for platform, told in (answer or {}).items():
-                yield check_sign_in(SignedIn(platform, told["ok"], told["message"], told["reason"]))
+            for platform, answered in (answer or {}).items():
+                yield check_sign_in(
+                    SignedIn(platform, answered["ok"], answered["message"], answered["reason"])
+                )
 
 
 def _schedules(ports: Ports, *, repair: bool) -> Iterator[Finding]:
@@ -252,7 +254,7 @@ def _counted(pool: Pool, found: Recount) -> Finding:
     if found.right:
         over = f", {found.held - pool.slots} above the limit" if found.held > pool.slots else ""
         return fine("ledger", pool.name, f"{found.held} slots held{over}")
-    return problem("ledger", pool.name, _told(found), "push-dispatch doctor --repair")
+    return problem("ledger", pool.name, _text(found), "push-dispatch doctor --repair")
 
 
 def _repaired(ports: Ports, found: Recount) -> Iterator[Finding]:
@@ -262,10 +264,10 @@ def _repaired(ports: Ports, found: Recount) -> Iterator[Finding]:
 
     if (yield from _ask("ledger", found.pool, repair)):
         remedy = "Nothing to do: the next sweep starts what can start."
-        yield warning("ledger", found.pool, f"repaired: {_told(found)}", remedy)
+        yield warning("ledger", found.pool, f"repaired: {_text(found)}", remedy)
 
 
-def _told(found: Recount) -> str:
+def _text(found: Recount) -> str:
     parts = (
         (len(found.drifted), "held by attempts that are over"),
         (len(found.missing), "in flight without a slot"),

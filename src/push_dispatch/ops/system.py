@@ -137,10 +137,10 @@ class System:
         """The queue of requests that were refused, and the one that they had come by."""
         for function in self.having("submit"):
             url = function.environ.get("PUSH_DISPATCH_REJECTED_QUEUE", "")
-            asked = [self.queues.get(source.arn) for source in function.sources]
+            sources = [self.queues.get(source.arn) for source in function.sources]
             refused = next((q for q in self.queues.values() if _same_url(q.url, url)), None)
-            if refused is not None and asked and asked[0] is not None:
-                return refused, asked[0]
+            if refused is not None and sources and sources[0] is not None:
+                return refused, sources[0]
         return None
 
     @property

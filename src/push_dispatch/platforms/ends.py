@@ -49,8 +49,8 @@ def ends(module: str, name: str = "ends") -> tuple[End, ...]:
 
 def explained(known: Sequence[End], text: str) -> End | None:
     """Return the end that a text explains, the names in it left out."""
-    told = wording(text)
-    return next((end for end in known if end.matches(told)), None)
+    words = wording(text)
+    return next((end for end in known if end.matches(words)), None)
 
 
 def ended(seen: Observation, end: End, text: str | None = None, **fields: Any) -> Observation:

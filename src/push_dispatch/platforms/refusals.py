@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from push_dispatch.core.errors import NoCapacity, PlatformError, Rejected, Throttled, Uncertain
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.packaged import packaged
-from push_dispatch.platforms.shared import asked
+from push_dispatch.platforms.shared import uncertain
 
 __all__ = [
     "Answer",
@@ -101,17 +101,17 @@ class Row:
         What a request needs and is GONE does not come back by itself: that is final. EXISTS, where
         nothing can be adopted, is uncertain.
         """
-        told = f"{message.strip().rstrip('.')}. {self.remedy}"
+        text = f"{message.strip().rstrip('.')}. {self.remedy}"
         match self.reaction:
             case Reaction.RETRY:
                 after = self.after_seconds if after_seconds is None else after_seconds
-                return Throttled(told, reason=self.reason, after_seconds=after)
+                return Throttled(text, reason=self.reason, after_seconds=after)
             case Reaction.CAPACITY:
-                return NoCapacity(told, reason=self.reason)
+                return NoCapacity(text, reason=self.reason)
             case Reaction.PERMANENT | Reaction.GONE:
-                return Rejected(told, reason=self.reason)
+                return Rejected(text, reason=self.reason)
             case _:
-                return Uncertain(told, reason=self.reason)
+                return Uncertain(text, reason=self.reason)
 
     def unstarted(self, message: str, after_seconds: float | None = None) -> PlatformError:
         """The error to raise of a question that starts nothing, so that nothing is in doubt and
@@ -149,32 +149,32 @@ class Refusals(Generic[E]):
     #: Takes out of a text what must not be looked at, in tables that look for words anywhere.
     clean: Callable[[str], str] = wording
 
-    def row(self, said: E) -> Row:
+    def row(self, error_body: E) -> Row:
         """Return the row of an answer."""
-        answer = self.read(said)
+        answer = self.read(error_body)
         return judge(self.rows, answer.status, self.clean(answer.text))
 
-    def gone(self, said: E) -> bool:
+    def gone(self, error_body: E) -> bool:
         """Return whether what was asked about is not there (any more)."""
-        return self.row(said).reaction is Reaction.GONE
+        return self.row(error_body).reaction is Reaction.GONE
 
-    def exists(self, said: E) -> bool:
+    def exists(self, error_body: E) -> bool:
         """Return whether something of that name is there already."""
-        return self.row(said).reaction is Reaction.EXISTS
+        return self.row(error_body).reaction is Reaction.EXISTS
 
-    def error(self, said: E, what: str = "") -> PlatformError:
+    def error(self, error_body: E, what: str = "") -> PlatformError:
         """Return the error of a request that was refused; `what` says which."""
-        answer = self.read(said)
-        return self.row(said).error(what + answer.text, answer.after_seconds)
+        answer = self.read(error_body)
+        return self.row(error_body).error(what + answer.text, answer.after_seconds)
 
-    def asked(self, said: E, what: str = "") -> PlatformError:
+    def uncertain(self, error_body: E, what: str = "") -> PlatformError:
         """Return the error of a question that was refused: Throttled or Uncertain."""
-        return asked(self.error(said, what))
+        return uncertain(self.error(error_body, what))
 
-    def unstarted(self, said: E, what: str = "") -> PlatformError:
+    def unstarted(self, error_body: E, what: str = "") -> PlatformError:
         """Return the error of a question that starts nothing: see `Row.unstarted`."""
-        answer = self.read(said)
-        return self.row(said).unstarted(what + answer.text, answer.after_seconds)
+        answer = self.read(error_body)
+        return self.row(error_body).unstarted(what + answer.text, answer.after_seconds)
 
     @contextmanager
     def translated(self, kinds: Kinds, what: str = "", *, harmless: bool = False) -> Iterator[None]:
@@ -183,8 +183,8 @@ class Refusals(Generic[E]):
         try:
             yield
         except kinds as error:
-            said: Any = error
-            raise (self.unstarted if harmless else self.error)(said, what) from error
+            error_body: Any = error
+            raise (self.unstarted if harmless else self.error)(error_body, what) from error
 
     def found(self, kinds: Kinds, ask: Callable[[], T]) -> T | None:
         """Return what `ask` does; None if what it is about is not there (any more). Other errors of
@@ -192,8 +192,8 @@ class Refusals(Generic[E]):
         try:
             return ask()
         except kinds as error:
-            said: Any = error
-            if not self.gone(said):
+            error_body: Any = error
+            if not self.gone(error_body):
                 raise
             return None
 

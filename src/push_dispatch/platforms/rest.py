@@ -58,8 +58,8 @@ class Reply:
     @property
     def retry_after(self) -> float | None:
         """How many seconds the server wants us to wait, if it said so in seconds."""
-        said = self.headers.get("Retry-After", "")
-        return float(said) if said.isdigit() else None
+        after = self.headers.get("Retry-After", "")
+        return float(after) if after.isdigit() else None
 
 
 def found(reply: Reply, refusals: Refusals[Reply], what: str = "") -> Any:
@@ -69,7 +69,7 @@ def found(reply: Reply, refusals: Refusals[Reply], what: str = "") -> Any:
         return reply.json
     if refusals.gone(reply):
         return None
-    raise refusals.asked(reply, what)
+    raise refusals.uncertain(reply, what)
 
 
 def answered(reply: Reply, fail: Callable[[Reply], PlatformError]) -> Any:

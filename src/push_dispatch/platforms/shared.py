@@ -25,7 +25,6 @@ from push_dispatch.ports.secrets import Secrets
 __all__ = [
     "Place",
     "Remembered",
-    "asked",
     "asking",
     "building",
     "inner",
@@ -48,6 +47,7 @@ __all__ = [
     "several",
     "text_of",
     "texts",
+    "uncertain",
     "unknown",
     "words",
 ]
@@ -190,8 +190,8 @@ def _entries(env: Any, field: str) -> dict[str, dict[str, Any]]:
         if isinstance(entry, Mapping) and not entry.keys() & _OF_AN_ENTRY:
             found |= _entries(entry, field)
         elif isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
-            told = {} if entry.get("value") is None else {"value": text_of(entry["value"])}
-            found[entry["name"]] = {**entry, **told}
+            content = {} if entry.get("value") is None else {"value": text_of(entry["value"])}
+            found[entry["name"]] = {**entry, **content}
         else:
             raise invalid(f"{field}[{index}] is not an object with name and value")
     return found
@@ -237,7 +237,7 @@ def secret_values(job: Job) -> dict[str, str]:
 # -- questions --------------------------------------------------------------------------------
 
 
-def asked(error: PlatformError) -> PlatformError:
+def uncertain(error: PlatformError) -> PlatformError:
     """Return the error of a refused question: nothing can be concluded, whatever the refusal."""
     if isinstance(error, Throttled | Uncertain):
         return error
@@ -250,7 +250,7 @@ def asking() -> Iterator[None]:
     try:
         yield
     except PlatformError as error:
-        raise asked(error) from error
+        raise uncertain(error) from error
 
 
 class Remembered(dict[K, V]):

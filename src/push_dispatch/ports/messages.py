@@ -15,9 +15,9 @@ from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.model import Slot
 
 __all__ = [
-    "Look",
     "Message",
     "Messages",
+    "Poll",
     "Push",
     "StopAttempt",
     "Wake",
@@ -73,7 +73,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Poll:
     """Ask the platform about these attempts; nothing was heard of them for a while."""
 
     platform: str
@@ -92,7 +92,7 @@ class Wake:
     due: tuple[str, ...] = ()
 
 
-Message = Push | StopAttempt | Look
+Message = Push | StopAttempt | Poll
 
 
 class Messages(Protocol):
@@ -108,7 +108,7 @@ class Messages(Protocol):
         ...
 
 
-_VERBS = {"push": Push, "stop": StopAttempt, "look": Look, "wake": Wake}
+_VERBS = {"push": Push, "stop": StopAttempt, "look": Poll, "wake": Wake}
 _NAMES = {cls: name for name, cls in _VERBS.items()}
 
 
@@ -125,7 +125,7 @@ def decode(body: str) -> Message | Wake:
     match document.pop("verb"):
         case "look":
             watches = tuple(Watch(**w) for w in document["attempts"])
-            return Look(document["platform"], watches, document.get("tries", 0))
+            return Poll(document["platform"], watches, document.get("tries", 0))
         case "wake":
             ended = tuple(Slot(str(run), int(n)) for run, n in document.get("ended", ()))
             due = tuple(map(str, document.get("due", ())))

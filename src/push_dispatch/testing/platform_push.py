@@ -76,8 +76,8 @@ class PushContract(PlatformSuite):
         platform.push(job)
         self.connect(fake).push(job)
         assert job.configuration == before
-        asked = {json.dumps(request, sort_keys=True) for request in fake.requests(job.name)}
-        assert len(asked) == 1
+        sent = {json.dumps(request, sort_keys=True) for request in fake.requests(job.name)}
+        assert len(sent) == 1
 
     def test_environment_reaches_the_job(self, platform: Platform, fake: PlatformFake) -> None:
         wanted = {

@@ -36,9 +36,9 @@ class SignInContract(PlatformSuite):
     ) -> None:
         if signer_in(platform) is None:
             pytest.skip("signs in nowhere")
-        told = _asked(self.with_credentials(fake))
-        assert 0 < len(told) <= 300
-        assert told.isprintable()
+        message = _check(self.with_credentials(fake))
+        assert 0 < len(message) <= 300
+        assert message.isprintable()
         assert fake.leftovers() == []
 
     def test_sign_in_with_credentials_that_are_refused_is_final(
@@ -49,11 +49,11 @@ class SignInContract(PlatformSuite):
             pytest.skip("signs in nowhere")
         assert isinstance(fake, ChecksCredentials)
         warm = self.with_credentials(fake)
-        _asked(warm)
+        _check(warm)
         fake.revoke()
         for instance in (warm, self.with_credentials(fake)):
             with pytest.raises(Rejected) as caught:
-                _asked(instance)
+                _check(instance)
             assert caught.value.reason == Reason.ACCESS_DENIED
         assert fake.leftovers() == []
 
@@ -63,7 +63,7 @@ class SignInContract(PlatformSuite):
         if signer_in(platform) is None:
             pytest.skip("signs in nowhere")
         with pytest.raises(Rejected) as caught:
-            _asked(self.without_credentials(fake))
+            _check(self.without_credentials(fake))
         assert caught.value.reason == Reason.CREDENTIALS_MISSING
         assert fake.leftovers() == []
 
@@ -82,8 +82,8 @@ class SignInContract(PlatformSuite):
         platform = self.with_credentials(fake)
         fake.throttle_next()
         with pytest.raises((Throttled, Uncertain)):
-            _asked(platform)
-        _asked(platform)
+            _check(platform)
+        _check(platform)
 
     def test_sign_in_that_is_not_answered_is_never_final(
         self, platform: Platform, fake: PlatformFake
@@ -93,11 +93,11 @@ class SignInContract(PlatformSuite):
         platform = self.with_credentials(fake)
         fake.lose_reply()
         with pytest.raises((Throttled, Uncertain)):
-            _asked(platform)
+            _check(platform)
         assert fake.leftovers() == []
 
 
-def _asked(platform: Platform) -> str:
+def _check(platform: Platform) -> str:
     signs_in = signer_in(platform)
     assert signs_in is not None
     return signs_in.sign_in()

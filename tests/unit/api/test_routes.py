@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from push_dispatch.api.routes import asked, openapi
+from push_dispatch.api.routes import openapi, respond
 from push_dispatch.control.documents import schema
 from tests.fakes.world import POOL, World
 
@@ -38,7 +38,7 @@ class Api:
             "body": body if body is None or isinstance(body, str) else json.dumps(body),
             "isBase64Encoded": False,
         }
-        answer = asked(self.world.ports, event, None)
+        answer = respond(self.world.ports, event, None)
         assert answer["headers"]["Content-Type"] == "application/json"
         return answer["statusCode"], json.loads(answer["body"])
 

@@ -19,7 +19,7 @@ from push_dispatch.engine.job import job_for
 from push_dispatch.engine.submit import submit
 from push_dispatch.engine.transition import transition
 from push_dispatch.handlers.report import handle
-from push_dispatch.ports.messages import Look
+from push_dispatch.ports.messages import Poll
 from push_dispatch.ports.reporter import Reporter, token_for
 from tests.fakes.world import POOL, World
 
@@ -93,13 +93,13 @@ def test_what_the_platform_keeps_is_cleaned_up_once_it_has_ended(world: World) -
         world.now += 60_000
         world.deliver_all()
         assert world.platform.containers, "it has not ended"
-        assert any(isinstance(d.message, Look) for d in world.mail.waiting)
+        assert any(isinstance(d.message, Poll) for d in world.mail.waiting)
     world.platform.end(container, 3)
     world.platform.events.clear()
     world.now += 60_000
     world.deliver_all()
     assert world.platform.containers == {}
-    assert not any(isinstance(d.message, Look) for d in world.mail.waiting)
+    assert not any(isinstance(d.message, Poll) for d in world.mail.waiting)
     assert the_run(world).attempts[0].exit_code == 3
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from push_dispatch.handlers.prefect import handle
-from push_dispatch.ports.messages import Look, Push, encode
+from push_dispatch.ports.messages import Poll, Push, encode
 from tests.fakes.bridged import Bridged, Clock
 from tests.fakes.prefect import FakePrefect
 
@@ -76,7 +76,7 @@ def test_a_message_may_ask_for_a_look(server: FakePrefect, ours: Bridged) -> Non
     deployment = server.deployment("d", server.pool("etl"))
     ours.attach("etl")
     server.flow_run(deployment)
-    handle(ours.bridge, {"Records": [message(encode(Look("prefect", ())))]})
+    handle(ours.bridge, {"Records": [message(encode(Poll("prefect", ())))]})
     assert len(ours.runs("etl")) == 1
 
 

@@ -76,5 +76,5 @@ def test_a_clock_that_is_set_back_or_corrected_is_no_nap(tmp_path: Path, clocks:
     assert naps.since(START - 60 * MINUTE) == 0
     for _ in range(100):
         clocks.sleep(900)
-        naps.look()
+        naps.measure()
     assert naps.since(START - 60 * MINUTE) == 0

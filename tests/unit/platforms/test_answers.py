@@ -64,7 +64,7 @@ def test_what_a_request_needs_and_is_gone_is_final_and_a_question_concludes_noth
     [gone] = [r for r in rows(f"{PACKAGE}.vertex.refusal") if r.reaction is Reaction.GONE]
     refusals = Refusals((gone,), _plain)
     assert type(refusals.error((404, "NOT_FOUND: x"))).__name__ == "Rejected"
-    assert type(refusals.asked((404, "NOT_FOUND: x"))).__name__ == "Uncertain"
+    assert type(refusals.uncertain((404, "NOT_FOUND: x"))).__name__ == "Uncertain"
     assert type(refusals.unstarted((404, "NOT_FOUND: x"))).__name__ == "Rejected"
     assert refusals.gone((404, "NOT_FOUND: x"))
 

@@ -10,7 +10,6 @@ import pytest
 from push_dispatch.core.errors import NoCapacity, Rejected, Throttled, Uncertain
 from push_dispatch.platforms.base import Job, Observation, Status, Watched
 from push_dispatch.platforms.shared import (
-    asked,
     building,
     lines,
     milliseconds,
@@ -21,6 +20,7 @@ from push_dispatch.platforms.shared import (
     several,
     text_of,
     texts,
+    uncertain,
     words,
 )
 from push_dispatch.ports.secrets import Secret
@@ -109,10 +109,10 @@ def test_a_secret_that_cannot_be_read_is_final() -> None:
 
 
 def test_a_refused_question_proves_nothing() -> None:
-    throttled, uncertain = Throttled(), Uncertain()
-    assert asked(throttled) is throttled
-    assert asked(uncertain) is uncertain
-    refused = asked(Rejected("no", reason="access_denied"))
+    throttled, doubt = Throttled(), Uncertain()
+    assert uncertain(throttled) is throttled
+    assert uncertain(doubt) is doubt
+    refused = uncertain(Rejected("no", reason="access_denied"))
     assert (type(refused), refused.reason) == (Uncertain, "access_denied")
 
 

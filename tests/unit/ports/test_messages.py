@@ -7,18 +7,18 @@ import json
 import pytest
 
 from push_dispatch.core.model import Slot
-from push_dispatch.ports.messages import Look, Push, StopAttempt, Wake, Watch, decode, encode
+from push_dispatch.ports.messages import Poll, Push, StopAttempt, Wake, Watch, decode, encode
 
-MESSAGES: list[Push | StopAttempt | Look | Wake] = [
+MESSAGES: list[Push | StopAttempt | Poll | Wake] = [
     Push("p.u", 1, "ecs", "t", claim="c", fallback=1, gated=True, tries=3, uncertain=True),
     StopAttempt("p.u", 1),
-    Look("ecs", (Watch("h", "p.u", 1), Watch("i", "p.v", 2))),
+    Poll("ecs", (Watch("h", "p.u", 1), Watch("i", "p.v", 2))),
     Wake("p", (Slot("u", 1),)),
 ]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_what_arrives_is_what_was_sent(message: Push | StopAttempt | Look | Wake) -> None:
+def test_what_arrives_is_what_was_sent(message: Push | StopAttempt | Poll | Wake) -> None:
     assert decode(encode(message)) == message
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from push_dispatch.core.bounds import LAST_TIME, parse_json
 from push_dispatch.core.model import MAX_SLOTS
 
-__all__ = ["LARGEST", "MALFORMED", "json_object", "number", "plain", "said", "text", "within"]
+__all__ = ["LARGEST", "MALFORMED", "json_object", "number", "plain", "text", "within", "wording"]
 
 #: What a reader may raise for an item that is malformed.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
@@ -52,7 +52,7 @@ def within(digits: str, most: int) -> int:
     return found
 
 
-def said(error: Exception) -> str:
+def wording(error: Exception) -> str:
     """One of `MALFORMED` in words."""
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 

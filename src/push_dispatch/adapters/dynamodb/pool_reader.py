@@ -13,7 +13,7 @@ from push_dispatch.adapters.dynamodb.kinds import (
     json_object,
     number,
     plain,
-    said,
+    wording,
 )
 from push_dispatch.core.errors import Unreadable
 from push_dispatch.core.model import (
@@ -44,7 +44,7 @@ def read_pool(item: Item) -> Pool:
         return pool_from_document(name, read_json(item, "document"), version)
     except MALFORMED as error:
         raise Unreadable(
-            f"the configuration of pool {name!r} in the table is malformed: {said(error)}; "
+            f"the configuration of pool {name!r} in the table is malformed: {wording(error)}; "
             "correct the item, or delete it and create the pool again"
         ) from error
 

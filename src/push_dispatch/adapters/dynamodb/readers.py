@@ -18,9 +18,9 @@ from push_dispatch.adapters.dynamodb.kinds import (
     json_object,
     number,
     plain,
-    said,
     text,
     within,
+    wording,
 )
 from push_dispatch.core.bounds import LAST_TIME, parse_json
 from push_dispatch.core.model import (
@@ -69,7 +69,7 @@ def read_run(item: Item) -> Run:
             try:
                 values[name] = read(item[name])
             except MALFORMED as error:
-                problems.append(f"{name}: {said(error)}")
+                problems.append(f"{name}: {wording(error)}")
     if "state" not in item:
         problems.append("state: missing")
     values.setdefault("queue", DEFAULT_QUEUE)

@@ -158,14 +158,14 @@ class Rest:
 
 def _after(headers: Mapping[str, str], wall: float) -> float | None:
     """How many seconds the server wants us to wait: it may say so in seconds or as a date."""
-    said = headers.get("Retry-After", "").strip()
-    if not said:
+    after = headers.get("Retry-After", "").strip()
+    if not after:
         return None
     try:
-        return max(0.0, float(said))
+        return max(0.0, float(after))
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - wall)
+        return max(0.0, parsedate_to_datetime(after).timestamp() - wall)
     except (ValueError, TypeError):
         return None

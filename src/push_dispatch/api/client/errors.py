@@ -41,9 +41,9 @@ class TimedOut(PushDispatchError, TimeoutError):
 
 def error_of(status: int, problem: Any) -> PushDispatchError:
     """The error that a reply is; the same class as where the API runs in this process."""
-    told: Mapping[str, Any] = problem if isinstance(problem, Mapping) else {}
-    message = str(told.get("detail") or f"the API answered with status {status}")
-    reason = told.get("reason")
+    fields: Mapping[str, Any] = problem if isinstance(problem, Mapping) else {}
+    message = str(fields.get("detail") or f"the API answered with status {status}")
+    reason = fields.get("reason")
     kind = _KINDS.get(status, Refused if 400 <= status < 500 else Unavailable)
     return (Conflict if reason == Reason.CONFLICT else kind)(message, reason=reason)
 

@@ -27,7 +27,7 @@ _NAME = "demo"
 #: A demo that takes longer has failed.
 _SECONDS = 90
 
-Look = Callable[[Ledger, dict[str, Run]], None]
+Draw = Callable[[Ledger, dict[str, Run]], None]
 
 
 def demo() -> int:
@@ -54,9 +54,9 @@ def demo() -> int:
             deadline = time.monotonic() + _SECONDS
             while not show.in_line() and not stopped.is_set():
                 time.sleep(0.05)
-            with _view() as look:
+            with _view() as draw:
                 for ledger, runs in show.watch():
-                    look(ledger, runs)
+                    draw(ledger, runs)
                     if stopped.wait(0.05):
                         raise KeyboardInterrupt
                     if time.monotonic() > deadline:
@@ -73,10 +73,10 @@ def demo() -> int:
 
 
 @contextmanager
-def _view() -> Iterator[Look]:
+def _view() -> Iterator[Draw]:
     """A live picture on a terminal; elsewhere a line for each start and each end."""
     if not console().is_terminal:
-        yield _Lines().look
+        yield _Lines().draw
         return
     from rich.live import Live
 
@@ -89,11 +89,11 @@ class _Lines:
         self._known: dict[str, RunState] = {}
         self._began = time.monotonic()
 
-    def look(self, ledger: Ledger, runs: dict[str, Run]) -> None:
+    def draw(self, ledger: Ledger, runs: dict[str, Run]) -> None:
         for uuid, run in runs.items():
             before, self._known[uuid] = self._known.get(uuid), run.state
-            told = run.state is RunState.RUNNING or run.state.ended
-            if told and run.state is not before:
+            progressed = run.state is RunState.RUNNING or run.state.ended
+            if progressed and run.state is not before:
                 slots = f"{len(ledger.holders)} slots in use"
                 passed = time.monotonic() - self._began
                 say(f"{passed:6.2f}s  {run.name:<12} {run.state.value:<10} {slots}")

@@ -72,9 +72,9 @@ def _print_key_policy(chosen: Backend) -> None:
 
     if chosen.local is not None:
         raise Refused("a local runtime has no key: name a deployment with --profile or --region")
-    asked = chosen.session.client("sts").get_caller_identity()
-    partition = asked["Arn"].split(":")[1]
-    print_json(key_policy(partition, chosen.session.region_name, asked["Account"]))
+    identity = chosen.session.client("sts").get_caller_identity()
+    partition = identity["Arn"].split(":")[1]
+    print_json(key_policy(partition, chosen.session.region_name, identity["Account"]))
 
 
 def _findings(chosen: Backend, *, repair: bool) -> Iterator[Finding]:
@@ -96,17 +96,17 @@ def _show(check: str, found: Sequence[Finding]) -> None:
     """A line for what is well, and one for each thing that is not, with its remedy below."""
     well = [finding for finding in found if finding.verdict.value == "ok"]
     if len(well) == 1:
-        _line("ok", check, _told(well[0]))
+        _line("ok", check, _text(well[0]))
     elif well:
         _line("ok", check, f"all {len(well)}" if len(well) == len(found) else f"{len(well)} others")
     for finding in found:
         if finding not in well:
-            _line(finding.verdict.value, check, _told(finding))
+            _line(finding.verdict.value, check, _text(finding))
             if finding.remedy:
                 _line("", "", f"→ {finding.remedy}")
 
 
-def _told(finding: Finding) -> str:
+def _text(finding: Finding) -> str:
     return f"{finding.subject}: {finding.message}" if finding.subject else finding.message
 
 

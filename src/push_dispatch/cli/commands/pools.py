@@ -72,7 +72,7 @@ def create(
     common: Common = Common(),
 ) -> None:
     """Create a pool with its default queue."""
-    from push_dispatch.cli.commands.provision import Asked, provisioned
+    from push_dispatch.cli.commands.provision import Needs, provisioned
     from push_dispatch.cli.times import rate_of
     from push_dispatch.control.pools import check_new_pool, create_pool
     from push_dispatch.core.model import Pool
@@ -94,8 +94,8 @@ def create(
     ports = connect(common)
     check_new_pool(ports, pool, template)
     if provision:
-        asked = Asked(subnet or (), security_group or (), base_job_template, variables)
-        completed = provisioned(pool, template, asked, common)
+        needs = Needs(subnet or (), security_group or (), base_job_template, variables)
+        completed = provisioned(pool, template, needs, common)
         if completed is None:
             return
         template = completed

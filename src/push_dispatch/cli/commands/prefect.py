@@ -154,7 +154,7 @@ def shadow(
     if common.json:
         print_json(asdict(report) | {"saved_seconds": report.saved_seconds})
         return
-    for line in _told(report):
+    for line in _lines(report):
         say(line)
 
 
@@ -199,7 +199,7 @@ def _watch(
             stopped.wait(pause)
 
 
-def _told(report: Report) -> list[str]:
+def _lines(report: Report) -> list[str]:
     late, ours = report.worker_late_seconds, report.our_late_seconds
     saved, over = report.saved_seconds / 60, report.over_admitted_looks
     refused = [f"  {each}" for each in report.refused]

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from push_dispatch.core.model import Pool
     from push_dispatch.ops.provision.needs import Found
 
-__all__ = ["Asked", "provisioned"]
+__all__ = ["Needs", "provisioned"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Needs:
     """What the command line says of it."""
 
     #: Where tasks in ECS are, if not in the default VPC.
@@ -34,7 +34,7 @@ class Asked:
 
 
 def provisioned(
-    pool: Pool, template: Mapping[str, Any], asked: Asked, common: Common
+    pool: Pool, template: Mapping[str, Any], needs: Needs, common: Common
 ) -> Mapping[str, Any] | None:
     """The pool's template with what was found or made; None if the pool is not to be created, as
     the Terraform that was printed declares it."""
@@ -43,19 +43,19 @@ def provisioned(
     from push_dispatch.platforms.registry import entry_for
 
     if entry_for(pool.type).platform == "ecs":
-        return _in_ecs(template, asked, common)
-    if asked.subnets or asked.groups:
+        return _in_ecs(template, needs, common)
+    if needs.subnets or needs.groups:
         raise Invalid("--subnet and --security-group are for pools of type ecs")
     if declared_by_terraform(pool.type):
-        names = {name.partition(".")[0] for name in asked.variables}
+        names = {name.partition(".")[0] for name in needs.variables}
         properties = template["variables"]["properties"] if names else {}
-        _print_terraform(pool, asked, {n: properties[n]["default"] for n in names}, common)
+        _print_terraform(pool, needs, {n: properties[n]["default"] for n in names}, common)
         return None
     dim(guidance(pool.type) or f"What a pool of type {pool.type} needs is not known here.")
     return template
 
 
-def _in_ecs(template: Mapping[str, Any], asked: Asked, common: Common) -> dict[str, Any]:
+def _in_ecs(template: Mapping[str, Any], needs: Needs, common: Common) -> dict[str, Any]:
     import boto3
 
     from push_dispatch.ops.provision.account import Account
@@ -72,7 +72,7 @@ def _in_ecs(template: Mapping[str, Any], asked: Asked, common: Common) -> dict[s
         if found.kind is Kind.EXECUTION_ROLE:
             roles.append(found.shown)
 
-    where = {"subnets": asked.subnets, "groups": asked.groups}
+    where = {"subnets": needs.subnets, "groups": needs.groups}
     completed = provision_ecs(Account(session), template, **where, tell=tell)
     for arn in roles:
         dim("The system passes no roles but those that it is told of. Unless it is there already,")
@@ -80,7 +80,7 @@ def _in_ecs(template: Mapping[str, Any], asked: Asked, common: Common) -> dict[s
     return completed
 
 
-def _print_terraform(pool: Pool, asked: Asked, defaults: Mapping[str, Any], common: Common) -> None:
+def _print_terraform(pool: Pool, needs: Needs, defaults: Mapping[str, Any], common: Common) -> None:
     from push_dispatch.ops.provision.terraform import terraform
 
     if pool.rate or pool.key_limit is not None:
@@ -88,6 +88,6 @@ def _print_terraform(pool: Pool, asked: Asked, defaults: Mapping[str, Any], comm
             "Terraform's pools know neither --rate nor --key-limit: set them with pool update"
         )
     system = os.environ.get("PUSH_DISPATCH_TABLE") or DEFAULT_TABLE
-    text = terraform(pool, system, str(asked.file or ""), defaults)
+    text = terraform(pool, system, str(needs.file or ""), defaults)
     print_json({"terraform": text}) if common.json else say(text)
     dim("Nothing was made: apply this beside the system, and it declares the pool, too.")

@@ -27,12 +27,12 @@ def restore(table: str, /, *, common: Common = Common()) -> None:
     chosen = backend(common)
     if chosen.local is not None:
         raise Refused("a local runtime is not restored: its --data-dir is all of it")
-    told = 0
+    printed = 0
 
     def tell(items: int) -> None:
-        nonlocal told
-        if items - told >= _EVERY:
-            told = items
+        nonlocal printed
+        if items - printed >= _EVERY:
+            printed = items
             dim(f"{items:,} items")
 
     account = Account(chosen.session)

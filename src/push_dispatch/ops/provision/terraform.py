@@ -103,7 +103,7 @@ def _platform(cloud: _Cloud, system: str) -> list[str]:
 
 
 def _pool(cloud: _Cloud, pool: Pool, template: str, variables: Mapping[str, Any]) -> list[str]:
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "name": pool.name,
         "type": pool.type,
         "description": pool.description or None,
@@ -112,7 +112,7 @@ def _pool(cloud: _Cloud, pool: Pool, template: str, variables: Mapping[str, Any]
     }
     given = {
         "table_name": "module.push_dispatch.table_name",
-        **{name: _text(value) for name, value in told.items() if value is not None},
+        **{name: _text(value) for name, value in values.items() if value is not None},
         "base_job_template": f"file({_text(template)})",
     }
     lines = _block(f'module "pool_{pool.name}"', {"source": f'"{_MODULES}/pool"'}, given)

@@ -39,8 +39,8 @@ def _read(error: Any) -> Answer:
     elif error.error is not None and error.error.code:
         text = f"{error.error.code}: {error.error.message}"
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    said = headers.get("Retry-After", "")
-    return Answer(error.status_code or 0, text, float(said) if said.isdigit() else None)
+    after = headers.get("Retry-After", "")
+    return Answer(error.status_code or 0, text, float(after) if after.isdigit() else None)
 
 
 REFUSALS = Refusals(rows(__name__, "sign_in") + ERRORS, _read)

@@ -66,19 +66,19 @@ def read(group: Mapping[str, Any], watched: Watched, now: float) -> Seen:
 
 def _stopped(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
     """By a person, or by us because it would never have started, which its events still tell."""
-    told = _told(group)
+    words = _words_of(group)
     end = End(Reason.STOPPED_ON_REQUEST)
-    if told and not state.get("startTime"):
-        end = explained(ENDS, told) or BROKEN
+    if words and not state.get("startTime"):
+        end = explained(ENDS, words) or BROKEN
     at = milliseconds(state.get("finishTime"))
-    return _failed(seen, end, told, exit_code=state.get("exitCode"), ended_at=at)
+    return _failed(seen, end, words, exit_code=state.get("exitCode"), ended_at=at)
 
 
 def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]) -> Observation:
     """A process that ran, or could not be executed."""
     code, detail = state.get("exitCode"), state.get("detailStatus") or ""
-    told = _told(group, detail)
-    end = explained(ENDS, told)
+    words = _words_of(group, detail)
+    end = explained(ENDS, words)
     if code is None:
         end = end or BROKEN
     elif end is not None and end.reason not in _CAUSES.get(code, ()):
@@ -86,7 +86,7 @@ def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]
     return _failed(
         seen,
         end or End(),
-        told if end else detail,
+        words if end else detail,
         exit_code=code,
         started_at=milliseconds(state.get("startTime")),
         ended_at=milliseconds(state.get("finishTime")),
@@ -95,22 +95,22 @@ def _ended(seen: Observation, state: Mapping[str, Any], group: Mapping[str, Any]
 
 def _not_started(seen: Observation, group: Mapping[str, Any], now: float) -> Seen:
     """Waiting, perhaps for ever: a creation that has failed goes on trying all the same."""
-    told = _told(group)
-    end = explained(ENDS, told)
+    words = _words_of(group)
+    end = explained(ENDS, words)
     provisioning = (group.get("properties") or {}).get("provisioningState")
     if "Failed" in {provisioning, _view(group).get("state")}:
-        told = told or _words(_events(group))
-        end = end or explained(ENDS, told) or BROKEN
-        return Seen(_failed(seen, end, told or "the creation failed"), restless=True)
+        words = words or _words(_events(group))
+        end = end or explained(ENDS, words) or BROKEN
+        return Seen(_failed(seen, end, words or "the creation failed"), restless=True)
     patience = (group.get("tags") or {}).get(START_SECONDS) or _START_SECONDS
-    if told and now - _first_trouble(group, now) > float(patience):
-        return Seen(_failed(seen, end or BROKEN, told), restless=True)
-    return Seen(replace(seen, message=told[-MESSAGE_LENGTH:] or None))
+    if words and now - _first_trouble(group, now) > float(patience):
+        return Seen(_failed(seen, end or BROKEN, words), restless=True)
+    return Seen(replace(seen, message=words[-MESSAGE_LENGTH:] or None))
 
 
-def _failed(seen: Observation, end: End, told: str, **fields: Any) -> Observation:
+def _failed(seen: Observation, end: End, words: str, **fields: Any) -> Observation:
     """With the last words: what went wrong at first may have been mended."""
-    return ended(seen, end, told[-MESSAGE_LENGTH:], **fields)
+    return ended(seen, end, words[-MESSAGE_LENGTH:], **fields)
 
 
 # -- parts of the description -----------------------------------------------------------------
@@ -130,7 +130,7 @@ def _has_ended(state: Mapping[str, Any]) -> bool:
     return state.get("state") == "Terminated"
 
 
-def _told(group: Mapping[str, Any], detail: str = "") -> str:
+def _words_of(group: Mapping[str, Any], detail: str = "") -> str:
     """Everything that went wrong, in the platform's own words."""
     return _words([event for event in _events(group) if _is_bad(event)], detail)
 
@@ -146,8 +146,8 @@ def _events(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _is_bad(event: Mapping[str, Any]) -> bool:
     """Azure calls some bad news normal."""
-    told = f"{event.get('name')} {event.get('message')}"
-    return event.get("type") == "Warning" or re.search(_TROUBLE, told) is not None
+    words = f"{event.get('name')} {event.get('message')}"
+    return event.get("type") == "Warning" or re.search(_TROUBLE, words) is not None
 
 
 #: How bad news begin: the event's name, or its message.

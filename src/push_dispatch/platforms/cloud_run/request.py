@@ -193,8 +193,8 @@ def _surround(task: dict[str, Any], container: dict[str, Any], job: Job) -> None
 
 def _seconds(task: Mapping[str, Any], job: Job) -> int:
     """The run's own timeout wins over the template's."""
-    said = job.timeout_seconds or job.configuration.get("timeout") or task.get("timeout") or 600
-    seconds = str(said).removesuffix("s")
+    timeout = job.timeout_seconds or job.configuration.get("timeout") or task.get("timeout") or 600
+    seconds = str(timeout).removesuffix("s")
     if not re.fullmatch(r"[0-9]+(\.0+)?", seconds) or not float(seconds):
-        raise shared.invalid(f"timeout is {said!r}: it must be a number of seconds")
+        raise shared.invalid(f"timeout is {timeout!r}: it must be a number of seconds")
     return min(int(float(seconds)), _LONGEST_SECONDS)

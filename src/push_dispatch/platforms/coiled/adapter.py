@@ -93,7 +93,7 @@ class Coiled:
             return str(_Place(workspace, str(running["id"])))
         query = {"workspace": workspace, "limit": _RECENT}
         mark = f"{MARK}={job.name}"
-        for item in self._asked("/api/v2/jobs/", query).get("items", []):
+        for item in self._get("/api/v2/jobs/", query).get("items", []):
             if item.get("cluster_id") and mark in str(item.get("user_command")).split():
                 return str(_Place(workspace, str(item["cluster_id"])))
         return None
@@ -125,8 +125,8 @@ class Coiled:
 
     def _listed(self, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         for page in range(1, _PAGES + 1):
-            asked_for = {**query, "page": str(page)}
-            listed = self._asked("/api/v1/vm-types/", asked_for)
+            parameters = {**query, "page": str(page)}
+            listed = self._get("/api/v1/vm-types/", parameters)
             yield from listed.get("results", [])
             if not listed.get("next"):
                 return
@@ -168,7 +168,7 @@ class Coiled:
             for job in jobs.json[:1]:
                 mark = f"__BATCH {job['id']}.0__"
                 query = {"filter_pattern": mark}
-                for event in _events(self._asked(f"{place.path}/better-logs", query)):
+                for event in _events(self._get(f"{place.path}/better-logs", query)):
                     yield str(event.get("message", "")).replace(mark, "", 1).strip("\r\n ")
 
     # -- signing in ------------------------------------------------------------------------------
@@ -220,15 +220,17 @@ class Coiled:
         with shared.asking():
             return self._api.call(method, path, query=query)
 
-    def _asked(self, path: str, query: Mapping[str, str]) -> Any:
-        return answered(self._call("GET", path, query=query), REFUSALS.asked)
+    def _get(self, path: str, query: Mapping[str, str]) -> Any:
+        return answered(self._call("GET", path, query=query), REFUSALS.uncertain)
 
 
 def _clusters(workspace: str) -> str:
     return f"/api/v2/clusters/account/{quote(workspace)}/"
 
 
-def _events(said: Any) -> list[Mapping[str, Any]]:
+def _events(reply: Any) -> list[Mapping[str, Any]]:
     """In the order of their time."""
-    found: Any = said.get("events") or said.get("logs") or () if isinstance(said, dict) else said
+    found: Any = (
+        reply.get("events") or reply.get("logs") or () if isinstance(reply, dict) else reply
+    )
     return sorted(found, key=lambda event: event.get("timestamp", 0))

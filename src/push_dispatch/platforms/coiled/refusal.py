@@ -12,9 +12,9 @@ ERRORS = rows(__name__)
 
 def _read(reply: Reply) -> Answer:
     """The code and the platform's own words."""
-    said = reply.json if isinstance(reply.json, dict) else {}
-    message = said.get("message") or said.get("detail")
-    text = f"{said.get('code') or reply.status}: {message}" if message else reply.text
+    body = reply.json if isinstance(reply.json, dict) else {}
+    message = body.get("message") or body.get("detail")
+    text = f"{body.get('code') or reply.status}: {message}" if message else reply.text
     return Answer(reply.status, text, reply.retry_after)
 
 

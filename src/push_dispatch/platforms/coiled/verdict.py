@@ -32,11 +32,11 @@ def read(jobs: Sequence[Mapping[str, Any]], seen: Observation) -> Observation:
     seen = replace(
         seen, started_at=milliseconds(task.get("start")), ended_at=milliseconds(task.get("stop"))
     )
-    cluster, told = str(job.get("cluster_state") or ""), str(job.get("state") or "")
+    cluster, job_state = str(job.get("cluster_state") or ""), str(job.get("state") or "")
     state, code = task.get("state"), task.get("exit_code")
     if code is not None and (task.get("stop") or code or state == "done"):
         return ended(seen, End(), exit_code=int(code))
-    if cluster in _OVER or state == "error" or "done" in told:
+    if cluster in _OVER or state == "error" or "done" in job_state:
         why = str(job.get("cluster_state_reason") or "")
         return _without_code(seen, cluster, why or f"the cluster is {cluster}, the task {state}")
     return replace(seen, status=Status.RUNNING if task.get("start") else Status.STARTING)

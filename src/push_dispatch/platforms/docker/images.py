@@ -67,12 +67,12 @@ class _Pull(threading.Thread):
         try:
             for step in self._progress():
                 # A refusal of the registry comes in the middle of an answer that began well.
-                if said := step.get("error"):
-                    self.failure = self._refused(said)
+                if failure := step.get("error"):
+                    self.failure = self._refused(failure)
         except PlatformError as error:
             self.failure = error
         except Exception as error:  # noqa: BLE001 - it must reach whoever asked
             self.failure = self._refused(error)
 
-    def _refused(self, said: object) -> PlatformError:
-        return PULLS.error(said, f"image {self._image} cannot be pulled: ")
+    def _refused(self, failure: object) -> PlatformError:
+        return PULLS.error(failure, f"image {self._image} cannot be pulled: ")

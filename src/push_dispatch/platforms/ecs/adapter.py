@@ -187,7 +187,7 @@ class Ecs:
         except (ClientError, BotoCoreError) as error:
             # These two mean that it is gone.
             if code_of(error) not in {"InvalidParameterException", "ClusterNotFoundException"}:
-                raise REFUSALS.asked(error) from error
+                raise REFUSALS.uncertain(error) from error
 
     # -- optional capabilities -------------------------------------------------------------------
 

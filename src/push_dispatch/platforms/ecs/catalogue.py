@@ -30,7 +30,7 @@ class Catalogue:
         #: ARN of a revision by region and family.
         self._remembered = remembered
         self._described: dict[str, Mapping[str, Any]] = {}
-        self._subnets = Remembered(self._look_for_subnets)
+        self._subnets = Remembered(self._discover_subnets)
 
     def definition(self, plan: Plan) -> str:
         """The ARN of the definition with the plan's content, registered if need be.
@@ -94,7 +94,7 @@ class Catalogue:
         made = ecs.register_task_definition(family=plan.family, **(plan.definition or {}))
         return str(made["taskDefinition"]["taskDefinitionArn"])
 
-    def _look_for_subnets(self, where: tuple[str, str, str | None]) -> list[str]:
+    def _discover_subnets(self, where: tuple[str, str, str | None]) -> list[str]:
         role, region, named = where
         ec2 = self._clients.get("ec2", region, role)
         vpc = named or self._default_vpc(ec2)

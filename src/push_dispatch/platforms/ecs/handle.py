@@ -60,8 +60,8 @@ class Handle:
         shown = own_container(task)
         name = container or (shown.get("name", "") if shown else "")
         arn = task.get("taskDefinitionArn") or definition
-        asked_by = role.partition(":role/")[2] or _role_of(task)
-        return cls(task["taskArn"], arn.rpartition("/")[2], name, asked_by)
+        role_name = role.partition(":role/")[2] or _role_of(task)
+        return cls(task["taskArn"], arn.rpartition("/")[2], name, role_name)
 
     def on(self, task: Mapping[str, Any]) -> Handle:
         """Return the handle for a poll of its task. An old one may name no container; then it is

@@ -54,8 +54,8 @@ def _text(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _refused(reply: Reply) -> PlatformError:
-    said = (reply.json.get("error") or {}).get("message") or reply.text
+    message = (reply.json.get("error") or {}).get("message") or reply.text
     if reply.status == 429:
-        return Throttled(f"Cloud Logging: {said}", after_seconds=reply.retry_after)
+        return Throttled(f"Cloud Logging: {message}", after_seconds=reply.retry_after)
     reason = Reason.ACCESS_DENIED if reply.status in {401, 403} else Reason.PLATFORM_UNAVAILABLE
-    return Uncertain(f"Cloud Logging: {said}", reason=reason)
+    return Uncertain(f"Cloud Logging: {message}", reason=reason)

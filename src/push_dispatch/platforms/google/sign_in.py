@@ -191,13 +191,13 @@ def _not_signed_in(error: Any) -> PlatformError:
     """The library says itself what may succeed later: no answer, a 5xx, a 429."""
     from google.auth.exceptions import OAuthError, RefreshError  # noqa: PLC0415
 
-    said = str(error.args[0] if error.args else error)
+    text = str(error.args[0] if error.args else error)
     # A token exchange that is refused is not said to be final: its code tells.
-    refused = isinstance(error, OAuthError) and _REFUSED.search(said)
+    refused = isinstance(error, OAuthError) and _REFUSED.search(text)
     if not refused and (not isinstance(error, RefreshError) or error.retryable):
-        return Uncertain(f"no access token from Google: {said}", reason=Reason.PLATFORM_UNAVAILABLE)
+        return Uncertain(f"no access token from Google: {text}", reason=Reason.PLATFORM_UNAVAILABLE)
     remedy = (
         "Check the audience, the provider's conditions and, if one is named, that the pool's "
         "principal has roles/iam.workloadIdentityUser on the service account."
     )
-    return Rejected(f"Google issues no access token: {said}. {remedy}", reason=Reason.ACCESS_DENIED)
+    return Rejected(f"Google issues no access token: {text}. {remedy}", reason=Reason.ACCESS_DENIED)

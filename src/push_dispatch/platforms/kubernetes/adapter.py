@@ -235,7 +235,7 @@ class Kubernetes:
         if not isinstance(lines, Reply):
             yield from lines
         elif lines.status not in {400, 404}:  # 400: it waits to start
-            raise REFUSALS.asked(lines, f"{place}: ")
+            raise REFUSALS.uncertain(lines, f"{place}: ")
 
     # -- clusters --------------------------------------------------------------------------------
 
@@ -298,7 +298,7 @@ def _list(cluster: Rest, path: str, **selector: str) -> list[dict[str, Any]]:
     while True:
         reply = cluster.call("GET", path, query=query)
         if not reply.ok:
-            raise REFUSALS.asked(reply, f"{path}: ")
+            raise REFUSALS.uncertain(reply, f"{path}: ")
         items += reply.json.get("items") or []
         following = (reply.json.get("metadata") or {}).get("continue")
         if not following:

@@ -245,12 +245,12 @@ def _run_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
     """
     command = [str(plugin["command"]), *(str(argument) for argument in plugin.get("args") or [])]
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "apiVersion": plugin.get("apiVersion"),
         "kind": "ExecCredential",
         "spec": {},
     }
-    env = _with_env(plugin, environ) | {"KUBERNETES_EXEC_INFO": json.dumps(asked)}
+    env = _with_env(plugin, environ) | {"KUBERNETES_EXEC_INFO": json.dumps(request)}
     try:
         done = subprocess.run(  # noqa: S603 - the kubeconfig's owner says what is run
             command, env=env, capture_output=True, timeout=_EXEC_SECONDS, check=True

@@ -12,8 +12,10 @@ ERRORS = rows(__name__)
 
 def _read(reply: Reply) -> Answer:
     """The word for the status, such as `AlreadyExists`, and the message; a proxy has neither."""
-    told = str(reply.json.get("message") or reply.text or f"HTTP {reply.status}")
-    return Answer(reply.status, f"{reply.json.get('reason', '')} {told}".strip(), reply.retry_after)
+    message = str(reply.json.get("message") or reply.text or f"HTTP {reply.status}")
+    return Answer(
+        reply.status, f"{reply.json.get('reason', '')} {message}".strip(), reply.retry_after
+    )
 
 
 REFUSALS = Refusals(ERRORS, _read, clean=str)

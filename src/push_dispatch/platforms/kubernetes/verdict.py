@@ -147,8 +147,8 @@ def _stuck_by(seen: Observation, events: Sequence[Mapping[str, Any]]) -> Stuck |
     warnings = [event for event in events if event.get("type") == "Warning"]
     if not warnings:
         return None
-    told = str(max(warnings, key=event_time).get("message") or "")
-    return Stuck(ended(seen, next(end for end in EVENTS if end.matches(told)), told))
+    text = str(max(warnings, key=event_time).get("message") or "")
+    return Stuck(ended(seen, next(end for end in EVENTS if end.matches(text)), text))
 
 
 def _failed(seen: Observation, condition: Mapping[str, Any], pod: Pod | None) -> Observation:
@@ -174,11 +174,11 @@ def _ended_with(
 ) -> Observation:
     """Return the end as the pod shows it; `silent` and `message` are for a pod that shows none."""
     why = _why(pod, silent or End())
-    told = pod.status.get("message") or pod.end.get("message")
+    text = pod.status.get("message") or pod.end.get("message")
     return ended(
         seen,
         why,
-        told or (why.reason and (message or pod.disruption)),
+        text or (why.reason and (message or pod.disruption)),
         exit_code=None if why is _NO_COMMAND else pod.end.get("exitCode"),
         started_at=pod.started_at,
         ended_at=pod.ended_at or seen.ended_at,

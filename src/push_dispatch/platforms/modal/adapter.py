@@ -103,14 +103,14 @@ class Modal:
             values = shared.secret_values(job)
         with _translated():
             app = self._apps[app_of(job)]
-            if (found := self._look(job, app)) is not None:
+            if (found := self._existing(job, app)) is not None:
                 return found
             image_id = image.id or self._images[app, image]
             named = [self._secrets[str(n)] for n in job.configuration.get("secrets") or ()]
             try:
                 return self._create(job, app, image_id, named, [values, environment])
             except grpc.RpcError as error:
-                if REFUSALS.exists(error) and (found := self._look(job, app)):
+                if REFUSALS.exists(error) and (found := self._existing(job, app)):
                     return found
                 raise
 
@@ -146,9 +146,9 @@ class Modal:
     def find(self, job: Job) -> str | None:
         """See `FindsByName`."""
         with shared.asking(), _translated():
-            return self._look(job, self._apps[app_of(job)])
+            return self._existing(job, self._apps[app_of(job)])
 
-    def _look(self, job: Job, app: str) -> str | None:
+    def _existing(self, job: Job, app: str) -> str | None:
         version = "" if needs_v1(job.configuration) else "V2"
         request = api_pb2.SandboxGetFromNameRequest(
             sandbox_name=job.name,

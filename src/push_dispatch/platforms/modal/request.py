@@ -125,8 +125,8 @@ def _resources(configuration: Mapping[str, Any]) -> api_pb2.Resources:
 
 
 def _seconds(job: Job) -> int:
-    said = job.timeout_seconds or job.configuration.get("timeout") or _SECONDS
-    return max(1, min(int(said), _LONGEST_SECONDS))
+    timeout = job.timeout_seconds or job.configuration.get("timeout") or _SECONDS
+    return max(1, min(int(timeout), _LONGEST_SECONDS))
 
 
 def _workdir(configuration: Mapping[str, Any]) -> str | None:

@@ -31,10 +31,10 @@ def status_of(result: Any) -> str:
 
 def ended_with(seen: Observation, result: Any) -> Observation:
     """Return `seen`, ended with this result."""
-    name, code, told = status_of(result), result.exitcode, result.exception
+    name, code, message = status_of(result), result.exitcode, result.exception
     if name == "SUCCESS":
-        return ended(seen, End(), told, exit_code=0)
+        return ended(seen, End(), message, exit_code=0)
     end = next((end for end in ENDS if end.matches(name)), None)
     if end and end.reason == Reason.OUT_OF_MEMORY and code not in _KILLED:
         end = None  # a child was killed: the process itself went on, and said how it ended
-    return ended(seen, end or (End() if code else BROKEN), told, exit_code=code or None)
+    return ended(seen, end or (End() if code else BROKEN), message, exit_code=code or None)

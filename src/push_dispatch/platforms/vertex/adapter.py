@@ -78,23 +78,23 @@ class Vertex:
         """See `Platform.push`. Two requests: a look, and the job."""
         with building("job_spec is no job of Vertex AI"):
             region, body = region_of(job, self._project), body_for(job)
-        if (there := self._look(region, job)) is not None:
+        if (there := self._existing(region, job)) is not None:
             return there
         reply = self._apis[region.location].call("POST", f"/v1/{region}/customJobs", body=body)
         return str(Place.parse(answered(reply, REFUSALS.error)["name"]))
 
     def find(self, job: Job) -> str | None:
         """See `FindsByName`. Uncertain while a list may lag behind."""
-        there = self._look(region_of(job, self._project), job)
+        there = self._existing(region_of(job, self._project), job)
         if there is None and self._clock() - job.claimed_at / 1000 < SETTLE_SECONDS:
             raise Uncertain(f"{job.name} is not listed yet; lists lag behind")
         return there
 
-    def _look(self, region: Region, job: Job) -> str | None:
+    def _existing(self, region: Region, job: Job) -> str | None:
         wanted = " AND ".join(f'labels.{key}="{value}"' for key, value in labels_of(job).items())
         query = {"filter": wanted, "pageSize": "100"}
         reply = self._apis[region.location].call("GET", f"/v1/{region}/customJobs", query=query)
-        listed = answered(reply, REFUSALS.asked).get("customJobs", [])
+        listed = answered(reply, REFUSALS.uncertain).get("customJobs", [])
         return next((str(item["name"]) for item in listed), None)
 
     # -- observe, cancel -------------------------------------------------------------------------
