@@ -28,7 +28,7 @@ from push_dispatch.engine.push import push
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Message, Push, Wake
-from push_dispatch.ports.store import Change
+from push_dispatch.ports.store import Change, Overview
 from tests import ministack as stack
 from tests.integration.race_check import Commit, Limits
 
@@ -71,9 +71,12 @@ def dispatcher(race: Race, number: int) -> None:
     while race.is_on:
         hints = _batch(race)
         try:
-            dispatch(ports, race.pool, hints)
+            passed = dispatch(ports, race.pool, hints)
         except PushDispatchError:
             race.hints.put(hints)
+            continue
+        for _ in range(passed.expired):
+            race.ended.release()
     (race.folder / f"dispatcher-{number}").write_bytes(pickle.dumps(store.commits))
 
 
@@ -129,11 +132,13 @@ class Recorder(DynamoStore):
         self._pass = Commit(0, Ledger(""), Ledger(""))
         self._dice = random.Random(id(self))
 
-    def ledger(self, pool: str) -> Ledger:
+    def overview(self, pool: str) -> Overview:
         """A pass begins with this read."""
-        ledger = super().ledger(pool)
-        self._pass = Commit(0, _plain(ledger), ledger)
-        return ledger
+        seen = super().overview(pool)
+        self._pass = Commit(0, _plain(seen.ledger), seen.ledger)
+        for queue, heads in seen.heads.items():
+            self._pass.seen.setdefault(queue, []).extend(heads.places)
+        return seen
 
     def line(self, pool: str, queue: str, limit: int, **bounds: Any) -> list[Ready]:
         """Places that the pass knows."""
@@ -185,7 +190,7 @@ class _ToQueue:
 
     def wake(self, wakes: Sequence[Wake], delay_seconds: int = 0) -> None:
         for wake in wakes:
-            self._hints.put(Hints(ended=set(wake.ended)))
+            self._hints.put(Hints(ended=set(wake.ended), due=set(wake.due)))
 
 
 class _AtOnce:
@@ -235,9 +240,7 @@ def _batch(race: Race) -> Hints:
     batch = Hints()
     hints = _next(race.hints, 0.2)
     while hints is not None:
-        batch.ended |= hints.ended
-        batch.waiting += hints.waiting
-        batch.gone += hints.gone
+        batch.add(hints)
         hints = _next(race.hints, 0) if len(batch.ended) + len(batch.waiting) < 25 else None
     return batch
 
