@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from push_dispatch.core import durations
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.limits import check_limits
 from push_dispatch.core.model import MAX_GIVE_UP_SECONDS, Backfill, NamedLimit, Pool, Rate
@@ -44,9 +45,15 @@ def limit_of(name: str, entry: Mapping[str, Any]) -> NamedLimit:
         name,
         entry.get("key") or "",
         entry.get("limit"),
-        Rate(**rate) if rate else None,
+        _rate(rate, f"limit {name!r}"),
         entry.get("max_waiting"),
     )
+
+
+def _rate(given: Mapping[str, int] | str | None, where: str) -> Rate | None:
+    if isinstance(given, str):
+        return durations.rate(given, where)
+    return Rate(**given) if given else None
 
 
 def check_sharing(pool: Pool) -> None:

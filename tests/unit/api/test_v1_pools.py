@@ -221,3 +221,18 @@ def test_a_submission_beyond_max_waiting_is_refused_with_its_number(api: Api) ->
     assert "1 runs of queue 'default' wait" in got.json["detail"]
     got = api("PUT", "/pools/p", {"type": "process", "key_max_waiting": 10_001})
     assert got.status in (400, 422)
+
+
+def test_a_rate_is_written_as_on_the_command_line(api: Api) -> None:
+    limits = {"tenant": {"key": "{{ parameters.t }}", "rate": "1/m"}}
+    got = api("PATCH", "/pools/p", {"rate": "100/h", "platform_rate": "5/10s", "limits": limits})
+    assert got.json["rate"] == {"starts": 100, "period_seconds": 3600}
+    assert got.json["platform_rate"] == {"starts": 5, "period_seconds": 10}
+    assert got.json["limits"][0]["rate"] == {"starts": 1, "period_seconds": 60}
+    for wrong in ("100", "0/h", "1/hm", "1/", "often"):
+        assert api("PATCH", "/pools/p", {"rate": wrong}).status == 400, wrong
+    for wrong in ("9999/1s", "1/32d"):  # as in numbers, what fits the schema is refused with 422
+        assert api("PATCH", "/pools/p", {"rate": wrong}).status == 422, wrong
+        assert api("PUT", "/pools/p/queues/q", {"rate": wrong}).status == 422, wrong
+        limits = {"tenant": {"rate": wrong}}
+        assert api("PATCH", "/pools/p", {"limits": limits}).status == 422, wrong

@@ -12,6 +12,7 @@ from push_dispatch.api.v1 import declarations
 from push_dispatch.control.pools import queue_named, with_priority
 from push_dispatch.control.sharing import sharing_of
 from push_dispatch.core.canonical import digest_of
+from push_dispatch.core.durations import rate
 from push_dispatch.core.errors import Refused
 from push_dispatch.core.model import Fallback, Pool, Queue, Rate, check_rate
 from push_dispatch.core.reasons import Reason
@@ -51,15 +52,20 @@ def creates_only(headers: Mapping[str, str]) -> bool:
     return headers.get("if-none-match", "").strip() == "*"
 
 
+_RATES = ("rate", "platform_rate")
+
+
 def fields_of(settings: Any) -> dict[str, Any]:
     """The fields that are given, as the model has them."""
     given = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    return {name: _value(value) for name, value in given.items() if value is not UNSET}
+    return {name: _value(name, value) for name, value in given.items() if value is not UNSET}
 
 
-def _value(value: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
     if isinstance(value, declarations.RateSettings):
         return Rate(value.starts, value.period_seconds)
+    if name in _RATES and isinstance(value, str):
+        return rate(value, name)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -145,5 +151,5 @@ def whole(pool: Pool, change: declarations.Change) -> Pool:
 
 
 def _check_rates(fields: Mapping[str, Any], what: str) -> None:
-    for name in ("rate", "platform_rate"):
+    for name in _RATES:
         check_rate(fields.get(name), what)

@@ -23,6 +23,7 @@ from push_dispatch.api.v1.values import (
     MaxWaiting,
     Name,
     Priority,
+    RateText,
     Seconds,
     Secret,
     StartBy,
@@ -62,12 +63,16 @@ class RateSettings(Input, frozen=True):
     period_seconds: Annotated[int, Meta(ge=1, le=MAX_PERIOD_SECONDS)]
 
 
+#: As on the command line and in files, or in numbers.
+AnyRate = RateSettings | RateText
+
+
 class LimitSettings(Input, frozen=True):
     """A limit of all runs that have the same key: a number, a rate, `max_waiting`."""
 
     key: Annotated[str, Meta(max_length=200)] = ""
     limit: Limit | None = None
-    rate: RateSettings | None = None
+    rate: AnyRate | None = None
     max_waiting: MaxWaiting | None = None
 
 
@@ -86,8 +91,8 @@ class PoolSettings(Input, frozen=True):
     job_variables: dict[str, Any] = {}
     limit: Limit | None = None
     key_limit: Limit | None = None
-    rate: RateSettings | None = None
-    platform_rate: RateSettings | None = None
+    rate: AnyRate | None = None
+    platform_rate: AnyRate | None = None
     hold_seconds: Hold = HOLD_SECONDS
     give_up_seconds: GiveUp | None = None
     paused: bool = False
@@ -113,8 +118,8 @@ class PoolChange(Input, frozen=True):
 
     limit: Limit | UnsetType | None = UNSET
     key_limit: Limit | UnsetType | None = UNSET
-    rate: RateSettings | UnsetType | None = UNSET
-    platform_rate: RateSettings | UnsetType | None = UNSET
+    rate: AnyRate | UnsetType | None = UNSET
+    platform_rate: AnyRate | UnsetType | None = UNSET
     hold_seconds: Hold | UnsetType = UNSET
     give_up_seconds: GiveUp | UnsetType | None = UNSET
     paused: bool | UnsetType = UNSET
@@ -136,7 +141,7 @@ class QueueSettings(Input, frozen=True):
     priority: Priority | None = None
     limit: Limit | None = None
     key_limit: Limit | None = None
-    rate: RateSettings | None = None
+    rate: AnyRate | None = None
     max_waiting: MaxWaiting | None = None
     paused: bool = False
     description: Description = ""
@@ -148,7 +153,7 @@ class QueueChange(Input, frozen=True):
     priority: Priority | UnsetType = UNSET
     limit: Limit | UnsetType | None = UNSET
     key_limit: Limit | UnsetType | None = UNSET
-    rate: RateSettings | UnsetType | None = UNSET
+    rate: AnyRate | UnsetType | None = UNSET
     max_waiting: MaxWaiting | UnsetType | None = UNSET
     paused: bool | UnsetType = UNSET
     description: Description | UnsetType = UNSET

@@ -37,6 +37,7 @@ __all__ = [
     "Name",
     "PageSize",
     "Priority",
+    "RateText",
     "RunName",
     "Seconds",
     "Secret",
@@ -56,6 +57,13 @@ MaxWaiting = Annotated[
     int, Meta(ge=0, le=MAX_WAITING, description="Runs that may wait for their first start.")
 ]
 Priority = Annotated[int, Meta(ge=1, le=bounds.LARGEST, description="1 is served first.")]
+RateText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,5}/([1-9][0-9]{0,6})?[dhms]$",
+        description="Starts per period, such as 100/h or 5/10s.",
+    ),
+]
 Hold = Annotated[int, Meta(ge=0, le=MAX_HOLD_SECONDS)]
 GiveUp = Annotated[int, Meta(ge=1, le=MAX_GIVE_UP_SECONDS)]
 Ageing = Annotated[int, Meta(ge=1, le=MAX_GIVE_UP_SECONDS)]
