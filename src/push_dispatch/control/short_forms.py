@@ -21,7 +21,7 @@ Path = tuple[str | int, ...]
 _RATES = ("rate", "platform_rate")
 #: Names whose long form ends in `_seconds`, by the kind of object that has them.
 _POOL = ("hold", "give_up", "ageing")
-_DEPLOYMENT = ("timeout", "retry_delay")
+_DEPLOYMENT = ("timeout", "retry_delay", "start_by", "debounce")
 _SCHEDULE = ("every", "jitter")
 #: Always in seconds, without saying so in its name.
 _START_WITHIN = "start_within"

@@ -33,6 +33,10 @@ SHORT: dict[str, Any] = {
             "timeout": "1h30m",
             "retry_delay": "30s",
             "start_within": "15m",
+            "start_by": "10m",
+            "debounce": "2m",
+            "collision": "LATEST",
+            "concurrency_key": "k",
             "schedules": [{"every": "1h", "jitter": "5m"}],
         }
     },
@@ -62,6 +66,10 @@ LONG: dict[str, Any] = {
             "timeout_seconds": 5400,
             "retry_delay_seconds": 30,
             "start_within": 900,
+            "start_by_seconds": 600,
+            "debounce_seconds": 120,
+            "collision": "LATEST",
+            "concurrency_key": "k",
             "schedules": [{"every_seconds": 3600, "jitter_seconds": 300}],
         }
     },
@@ -128,3 +136,11 @@ def test_everything_that_is_wrong_is_listed() -> None:
 @pytest.mark.parametrize("document", [None, [], {"pools": []}, {"pools": {"etl": "x"}}, 5])
 def test_what_has_another_shape_stays_as_it_is(document: Any) -> None:
     assert expand(document).document == document
+
+
+def test_each_field_of_seconds_has_a_short_form() -> None:
+    for name, kind in schema()["$defs"].items():
+        if name != "rate":
+            fields = kind.get("properties", {})
+            long = [field for field in fields if field.endswith("_seconds")]
+            assert {field.removesuffix("_seconds") for field in long} <= fields.keys()
