@@ -7,6 +7,7 @@ write. The stream carries an end to dispatch, whose next commit gives the slot t
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.capabilities import capabilities_of, cleaner, log_reader
 from push_dispatch.ports import Ports
-from push_dispatch.ports.messages import Poll
+from push_dispatch.ports.messages import Poll, Watch
 
 __all__ = ["finish", "poll"]
 
@@ -112,6 +113,12 @@ def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:
     try:
         platform = ports.platform(attempt.platform)
         if cleans := cleaner(platform):
+            if (left := attempt.lease_until - ports.clock()) > 0 and not attempt.pushed_at:
+                # A push is still looking for it: what it does not find it would start again.
+                watch = Watch(attempt.handle, run.id, attempt.number)
+                later = Poll(attempt.platform, (watch,))
+                ports.messages.send(attempt.platform, [later], math.ceil(left / 1000))
+                return
             logs = log_reader(platform)
             if logs and capabilities_of(platform).logs_go_too:
                 _keep_log(ports, run, attempt.number, logs.logs(attempt.handle))

@@ -194,3 +194,24 @@ def test_an_order_that_comes_again_does_not_lose_the_retry() -> None:
 
     assert not world.left()
     assert (the_run(world).state, the_run(world).attempt) == (RunState.COMPLETED, 2)
+
+
+def test_what_a_push_is_looking_for_is_not_cleaned_up_meanwhile(world: World) -> None:
+    """The reply of the first push was lost; the attempt ends while the second one looks it up."""
+    world.platform.failures += ["lost"]
+    deliver_when_due(world, the_push(world))
+
+    def end() -> None:
+        [container] = world.platform.live()
+        world.platform.end(container, 0)
+        finish(world.ports, world.platform.events.pop())
+
+    world.faults.arm(Point("find"), end)
+    deliver_when_due(world, the_push(world))
+    world.drain()
+
+    assert list(world.platform.starts.values()) == [1]
+    assert the_run(world).state is RunState.COMPLETED
+    world.now += 61_000
+    world.deliver_all()
+    assert world.platform.containers == {}, "it is cleaned up in the end"
