@@ -15,10 +15,8 @@ import uuid_utils
 
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.prefect.blocks import BlockSecrets
-from push_dispatch.adapters.scheduler import EventBridgeSchedules
 from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
-from push_dispatch.control.prefect.attachment import Bridge
 from push_dispatch.core.retry import longest_rest
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from push_dispatch.adapters.event_bus import EventBus
     from push_dispatch.adapters.sqlite.database import Database
     from push_dispatch.adapters.webhooks import Webhooks
+    from push_dispatch.control.prefect.attachment import Bridge
     from push_dispatch.platforms.base import Platform
     from push_dispatch.ports.messages import Messages
     from push_dispatch.ports.secrets import Secrets
@@ -168,6 +167,7 @@ def _ports(settings: Settings, store: Store, messages: Messages, schedules: Sche
 def prefect_bridge(ports: Ports) -> Bridge:
     """The use cases' view of Prefect servers, with the credentials that these ports can read."""
     from push_dispatch.adapters.prefect.server import connect  # noqa: PLC0415 - few functions call
+    from push_dispatch.control.prefect.attachment import Bridge  # noqa: PLC0415 - as above
 
     return Bridge(ports, lambda address: connect(address, ports.secrets))
 
@@ -190,6 +190,8 @@ def new_id() -> str:
 def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
     if not settings.schedule_group:
         return UnknownSchedules()
+    from push_dispatch.adapters.scheduler import EventBridgeSchedules  # noqa: PLC0415 - few write them
+
     client = session.client("scheduler", config=client_config())
     return EventBridgeSchedules(
         client, settings.schedule_group, settings.schedule_target, settings.schedule_role

@@ -15,7 +15,6 @@ from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.reasons import Reason
 
 __all__ = [
-    "BLOCKS",
     "Address",
     "Answer",
     "Connect",
@@ -30,9 +29,6 @@ __all__ = [
     "WorkQueue",
     "Worker",
 ]
-
-#: Secrets whose names begin with that are blocks of a server.
-BLOCKS = "prefect-blocks/"
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from push_dispatch.core.errors import Refused
 from push_dispatch.core.reasons import Reason
-from push_dispatch.core.schedule import Schedule
+
+if TYPE_CHECKING:
+    from push_dispatch.core.schedule import Schedule  # with cron: the path of a run reads neither
 
 __all__ = ["NoSchedules", "Schedules", "UnknownSchedules"]
 

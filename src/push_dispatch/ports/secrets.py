@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["NO_SECRETS", "WEBHOOKS", "Secret", "Secrets"]
+__all__ = ["BLOCKS", "NO_SECRETS", "WEBHOOKS", "Secret", "Secrets"]
 
 #: Below it are the system's secrets that sign webhooks.
 WEBHOOKS = "webhooks/"
+
+#: Secrets whose names begin with that are blocks of a server.
+BLOCKS = "prefect-blocks/"
 
 
 @dataclass(frozen=True, slots=True)

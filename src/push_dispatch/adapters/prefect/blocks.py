@@ -11,8 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from push_dispatch.ports.prefect import BLOCKS, Address
-from push_dispatch.ports.secrets import Secrets
+from push_dispatch.ports.secrets import BLOCKS, Secrets
 
 __all__ = ["BlockSecrets"]
 
@@ -35,6 +34,7 @@ class BlockSecrets:
             raise KeyError(name)
         # Few pushes need it, and every function has this module.
         from push_dispatch.adapters.prefect.server import connect  # noqa: PLC0415
+        from push_dispatch.ports.prefect import Address  # noqa: PLC0415
 
         server = connect(Address.read(document["address"]), self._own)
         return _text(_inside(server.block(slug, block), path, name))

@@ -32,7 +32,8 @@ from push_dispatch.core.template import Layer
 from push_dispatch.core.validation import check_template, violations
 from push_dispatch.engine.transition import transition_all
 from push_dispatch.platforms.registry import entry_for, needs_command
-from push_dispatch.ports.prefect import BLOCKS, Address, Deployment, Server, WorkPool, WorkQueue
+from push_dispatch.ports.prefect import Address, Deployment, Server, WorkPool, WorkQueue
+from push_dispatch.ports.secrets import BLOCKS
 
 __all__ = ["Attached", "Wanted", "attach", "detach", "refusals"]
 

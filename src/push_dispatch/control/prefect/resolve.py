@@ -14,7 +14,7 @@ from typing import Any
 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.reasons import Reason
-from push_dispatch.ports.prefect import BLOCKS
+from push_dispatch.ports.secrets import BLOCKS
 
 __all__ = ["needs_server", "resolve", "resolved_defaults"]
 
