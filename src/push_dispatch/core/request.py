@@ -22,7 +22,16 @@ from push_dispatch.core.reasons import Reason
 if TYPE_CHECKING:
     from push_dispatch.core.template import Layer
 
-__all__ = ["Check", "Request", "check_request", "copies", "differences", "keyed_id", "run_of"]
+__all__ = [
+    "Check",
+    "Request",
+    "check_request",
+    "copies",
+    "differences",
+    "keyed_id",
+    "request_like",
+    "run_of",
+]
 
 #: Raises Invalid if job variables, weakest layer first, do not fit a base job template, or if a
 #: command is needed (the third argument) and there is none. Handed over by those who submit
@@ -98,6 +107,12 @@ def run_of(request: Request, *, now: int, order: str) -> Run:
         expires=_expiry(due, request.start_within),
         start_by=_expiry(due, request.start_by_seconds),
     )
+
+
+def request_like(run: Run) -> Request:
+    """The request that created a run but for its times, with its key and its trace."""
+    same: dict[str, Any] = {name: getattr(run, name) for name in _SAME}
+    return Request(**same)
 
 
 def copies(request: Request, count: int) -> list[Request]:

@@ -302,14 +302,7 @@ def _settle_lanes(
     if parked:
         # Another pass may have freed their key, and have looked for them before they were here.
         ledger = ports.store.ledger(snapshot.pool.name)
-    left = (
-        *decision.admit,
-        *decision.resend,
-        *decision.expire,
-        *decision.collide,
-        *read.stale,
-        *parked,
-    )
+    left = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
     surfaced = surface(ports, snapshot.pool, ledger, (*touched, *left, *read.stale, *parked))
     return bool(parked or surfaced)
 

@@ -47,11 +47,8 @@ class Answer:
 
 
 def report(ports: Ports, sent: Report, token: str) -> Answer:
-    """Take a report. Idempotent: said again, the answer is the same.
-
-    Raises Refused (`access_denied`) for a token of anything else, NotFound (`run_not_found`),
-    Invalid.
-    """
+    """Take a report. Idempotent: sent again, it has the same answer. Raises Refused
+    (`access_denied`) for a token of anything else, NotFound (`run_not_found`), Invalid."""
     reporter = ports.reporter
     if reporter is None:
         raise Refused("this deployment has no reporter", reason=Reason.PLATFORM_NOT_CONFIGURED)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from push_dispatch.core.errors import NotFound, Refused
 from push_dispatch.core.model import DEFAULT_QUEUE, Run, parse_run_id
 from push_dispatch.core.reasons import Reason
-from push_dispatch.core.request import Check, Request
+from push_dispatch.core.request import Check, Request, request_like
 from push_dispatch.engine.submit import Submitted, pool_named, submit
 from push_dispatch.ports import Ports
 
@@ -31,21 +33,8 @@ def again(ports: Ports, run: Run) -> Request:
     if not run.state.ended:
         raise Refused(f"run {run.id} has not ended: {run.state.value}", reason=Reason.NOT_ENDED)
     there = pool_named(ports, run.pool).queue(run.queue)
-    return Request(
-        pool=run.pool,
-        # A deleted queue's runs go to the default queue.
-        queue=run.queue if there else DEFAULT_QUEUE,
-        variables=run.variables,
-        name=run.name,
-        tags=run.tags,
-        timeout_seconds=run.timeout_seconds,
-        retries=run.retries,
-        crash_retries=run.crash_retries,
-        retry_delay_seconds=run.retry_delay_seconds,
-        idempotency_key=f"retry of {run.pool}.{run.instance}",
-        concurrency_key=run.concurrency_key,
-        deployment=run.deployment,
-        deployment_variables=run.deployment_variables,
-        collision=run.collision,
-        parameters=run.parameters,
-    )
+    # A deleted queue's runs go to the default queue.
+    queue = run.queue if there else DEFAULT_QUEUE
+    key = f"retry of {run.pool}.{run.instance}"
+    fresh = replace(request_like(run), traceparent="", debounce_seconds=None)
+    return replace(fresh, queue=queue, idempotency_key=key)

@@ -76,10 +76,8 @@ class Swept:
 
 def sweep(ports: Ports, *, first: str = "", until: int | None = None) -> Swept:
     """Sweep every unsettled pool in the order of names, beginning with `first` and going round.
-
     A pool that fails is reported in `failed` and does not hold up the others. No pool is begun
-    after `until`, in epoch milliseconds; at least one is swept.
-    """
+    after `until`, in epoch milliseconds; at least one is swept."""
     swept = Swept()
     names = ports.store.unsettled_pools()
     turn = bisect_left(names, first) if first else 0

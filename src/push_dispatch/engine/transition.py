@@ -25,7 +25,6 @@ _PARALLEL = 8
 def transition(ports: Ports, pool: str, uuid: str, event: Event, *, run: Run | None = None) -> Run:
     """Apply `event` to the run and return the run as stored afterwards: unchanged if the event
     does not apply (any more). Idempotent. A run that is malformed in the table is ended first.
-
     `run` is the run as last seen by the caller, which saves a read. Raises NotFound
     (`run_not_found`), Unavailable.
     """

@@ -71,9 +71,7 @@ def _messages(bridge: Bridge, records: Iterable[Mapping[str, Any]]) -> dict[str,
                 polls.append(record["messageId"])
             case _:
                 logger.error("unreadable message", extra={"body": record["body"]})
-    failed: list[str] = []
-    if pushes and not _claimed(bridge, list(pushes.values())):
-        failed += pushes
+    failed = pushes if pushes and not _claimed(bridge, list(pushes.values())) else ()
     if ended:
         # What a server cannot be told now, the next tick does.
         settle(bridge, _runs(bridge, ended))

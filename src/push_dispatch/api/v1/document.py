@@ -47,9 +47,8 @@ def document() -> dict[str, Any]:
     by_kind = dict(zip(map(str, kinds), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in TABLE.routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
-            route, by_kind, components
-        )
+        operation = _operation(route, by_kind, components)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {

@@ -264,13 +264,8 @@ def preview(
         raise Invalid(f"--hours {hours} is not valid: more than 0, at most a year")
     ports = connect(common)
     found = forecast(ports, name, ports.clock() + int(hours * 3_600_000))
-    show_simulation(
-        found.pool,
-        found.arrivals,
-        ledger=found.ledger,
-        remaining=found.ends,
-        as_json=common.json,
-    )
+    ledger, ends = found.ledger, found.ends
+    show_simulation(found.pool, found.arrivals, ledger=ledger, remaining=ends, as_json=common.json)
 
 
 @app.command

@@ -93,9 +93,9 @@ def attach(bridge: Bridge, wanted: Wanted) -> Attached:
     Nothing is changed then.
     """
     _check_url(wanted.address.api_url)
-    found = _look(bridge, wanted)
+    found = _read(bridge, wanted)
     attachment = _attachment(bridge, wanted, found)
-    _check(bridge, attachment, found)
+    _check(attachment, found)
     attachment = _saved(bridge, attachment, found)
     found.server.beat(found.pool.name, 600)
     if wanted.hint_url and wanted.hint_url != "local":
@@ -145,7 +145,7 @@ def _check_url(url: str) -> None:
         )
 
 
-def _look(bridge: Bridge, wanted: Wanted) -> _Found:
+def _read(bridge: Bridge, wanted: Wanted) -> _Found:
     """Read what there is on the server, and whether it is one that we can serve."""
     server = bridge.server(wanted.address)
     version = _checked_version(server, wanted.address.api_url)
@@ -155,10 +155,9 @@ def _look(bridge: Bridge, wanted: Wanted) -> _Found:
             f"the Prefect server at {wanted.address.api_url} has no work pool {wanted.work_pool!r}",
             reason=Reason.WORK_POOL_NOT_FOUND,
         )
+    text = ".".join(map(str, version))
     queues = server.queues([pool.id])[pool.id]
-    warnings = []
-    if version[:2] not in TESTED:
-        warnings.append(f"version {'.'.join(map(str, version))} of Prefect was not tried")
+    warnings = [] if version[:2] in TESTED else [f"version {text} of Prefect was not tried"]
     online = [w.name for w in server.workers(pool.name) if w.online and w.name != _WORKER]
     if online and not wanted.shadow:
         names = ", ".join(repr(name) for name in online)
@@ -166,7 +165,6 @@ def _look(bridge: Bridge, wanted: Wanted) -> _Found:
             f"the work pool is served by {names} now: no run starts twice, but both take runs; "
             "stop the worker"
         )
-    text = ".".join(map(str, version))
     return _Found(server, text, pool, queues, tuple(warnings))
 
 
@@ -230,10 +228,9 @@ def _attachment(bridge: Bridge, wanted: Wanted, found: _Found) -> Attachment:
     )
 
 
-def _check(bridge: Bridge, attachment: Attachment, found: _Found) -> None:
+def _check(attachment: Attachment, found: _Found) -> None:
     """Raise Invalid, with everything that is wrong, if our platform cannot take the template or a
     deployment."""
-    del bridge
     type_ = attachment.type or found.pool.type
     try:
         entry_for(type_)
@@ -267,9 +264,9 @@ def refusals(bridge: Bridge, address: Address, work_pool: str) -> tuple[str, ...
     """What would keep the work pool, or deployments of it, from being served by us. Raises as
     `attach` does if the server or the pool is not there."""
     wanted = Wanted(work_pool, address, shadow=True)
-    found = _look(bridge, wanted)
+    found = _read(bridge, wanted)
     try:
-        _check(bridge, _attachment(bridge, wanted, found), found)
+        _check(_attachment(bridge, wanted, found), found)
     except (Invalid, Refused) as error:
         return tuple(error.message.splitlines())
     return ()

@@ -127,8 +127,7 @@ def _fill(
         container["image"] = image
     if not container.get("image"):
         raise shared.invalid("no image is given: set the job variable `image`")
-    command = _command(configuration, container.pop("command", None))
-    if command:
+    if command := _command(configuration, container.pop("command", None)):
         container["command"] = command
     own, env = container.get("environmentVariables"), configuration.get("env")
     container["environmentVariables"] = _environment(own, env, secrets)

@@ -28,11 +28,9 @@ _BYTES = {"": 1.0, "mb": 1e6, "mib": 2**20, "gb": 1e9, "gib": 2**30, "tb": 1e12,
 
 
 def query_for(configuration: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the question for machines; None if the template names machines, or wants nothing
-    particular. Memory may differ by a tenth, as in Coiled's client.
-
-    Raises Rejected (`template_invalid`).
-    """
+    """Return the query for machines; None if the template names machines, or wants nothing
+    particular. Memory may differ by a tenth, as in Coiled's client. Raises Rejected
+    (`template_invalid`)."""
     cpu, memory, gpu = (configuration.get(key) for key in ("cpu", "memory", "gpu"))
     if configuration.get("vm_types") or not (cpu or memory or gpu):
         return None
