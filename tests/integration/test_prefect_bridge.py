@@ -356,7 +356,7 @@ def test_what_the_commands_say(server: PrefectServer, cli: Cli) -> None:
     server.deploy("said", "said")
     watched = ("prefect", "shadow", "said", "--api-url", server.url, "--during", "3s")
     report = cli.ok(*watched, "--every", "1s", "--json").json
-    assert report["looks"] >= 2
+    assert report["polls"] >= 2
     assert report["refused"] == []
     missing = cli("prefect", "attach", "nowhere", "--api-url", server.url)
     assert missing.code == 1

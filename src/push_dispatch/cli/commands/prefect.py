@@ -132,7 +132,7 @@ def shadow(
     during: Annotated[
         str, Parameter(metavar="DURATION", help="How long to watch; Ctrl-C ends it before.")
     ] = "1h",
-    every: Annotated[str, Parameter(metavar="DURATION", help="Between two looks.")] = "5s",
+    every: Annotated[str, Parameter(metavar="DURATION", help="Between two polls.")] = "5s",
     common: Common = Common(),
 ) -> None:
     """Watch what a worker does with a work pool, and compare: nothing is changed.
@@ -185,7 +185,7 @@ def _watch(
 ) -> None:
     from push_dispatch.cli.commands.local import stop_signals
     from push_dispatch.cli.times import duration
-    from push_dispatch.control.prefect.shadow import look
+    from push_dispatch.control.prefect.shadow import poll
     from push_dispatch.core.errors import Unavailable
 
     until = bridge.ports.clock() + duration(during, "--during") * 1000
@@ -193,7 +193,7 @@ def _watch(
     with stop_signals() as stopped:
         while bridge.ports.clock() < until and not stopped.is_set():
             try:
-                look(bridge.server(address), work_pool, played, bridge.ports.clock())
+                poll(bridge.server(address), work_pool, played, bridge.ports.clock())
             except Unavailable as error:
                 dim(f"not seen: {error.message}")
             stopped.wait(pause)
@@ -201,13 +201,13 @@ def _watch(
 
 def _lines(report: Report) -> list[str]:
     late, ours = report.worker_late_seconds, report.our_late_seconds
-    saved, over = report.saved_seconds / 60, report.over_admitted_looks
+    saved, over = report.saved_seconds / 60, report.over_admitted_polls
     refused = [f"  {each}" for each in report.refused]
     return [
-        f"{report.runs} runs seen in {report.looks} looks, {report.started} of them started",
+        f"{report.runs} runs seen in {report.polls} polls, {report.started} of them started",
         f"late in all, the worker        {late:.1f} s (one run: {report.worst_late_seconds:.1f} s)",
         f"late in all, push-dispatch     {ours:.1f} s ({saved:.1f} minutes saved)",
-        f"limits exceeded, the worker    at {over} looks, by {report.most_over} at most",
+        f"limits exceeded, the worker    at {over} polls, by {report.most_over} at most",
         f"passed over, the worker        {report.inversions} runs of a higher priority",
         f"would have been refused        {'' if refused else 'nothing'}",
         *refused,

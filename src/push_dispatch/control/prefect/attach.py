@@ -171,22 +171,22 @@ def _read(bridge: Bridge, wanted: Wanted) -> _Found:
 def _checked_version(server: Server, url: str) -> tuple[int, ...]:
     wrong = f"is that Prefect's API? Its URL ends with /api, such as {_with_api(url)}"
     try:
-        said = server.version()
+        reported = server.version()
     except Invalid as error:
         raise Invalid(
             f"{url} does not say its version ({error.message}): {wrong}",
             reason=Reason.PREFECT_VERSION,
         ) from error
-    parts = re.findall(r"\d+", said)[:3]
+    parts = re.findall(r"\d+", reported)[:3]
     version = tuple(map(int, parts))
     if len(version) < 2:
         raise Invalid(
-            f"{url} says that its version is {said[:50]!r}: {wrong}",
+            f"{url} says that its version is {reported[:50]!r}: {wrong}",
             reason=Reason.PREFECT_VERSION,
         )
     if version < OLDEST:
         raise Refused(
-            f"the server at {url} is Prefect {said}: 3.4 is the oldest that can be attached",
+            f"the server at {url} is Prefect {reported}: 3.4 is the oldest that can be attached",
             reason=Reason.PREFECT_VERSION,
         )
     return version

@@ -93,12 +93,12 @@ def ending(run: Run) -> str:
     code = attempt.exit_code if attempt else None
     if known is None or reason == Reason.COMPLETED:
         text = "The infrastructure ended without reporting the end of the flow run"
-        said = f"{text} (exit code {code})." if code is not None else f"{text}."
+        sentence = f"{text} (exit code {code})." if code is not None else f"{text}."
     else:
-        said = known.sentence + (f" (exit code {code})" if code is not None else "")
+        sentence = known.sentence + (f" (exit code {code})" if code is not None else "")
     details = f" {run.message}" if run.message else ""
     remedy = f" {known.remedy}" if known and known.remedy != "See the message." else ""
-    return f"push-dispatch: {said}{details}{remedy}"[:2000]
+    return f"push-dispatch: {sentence}{details}{remedy}"[:2000]
 
 
 # -- one function for each state of the flow run ------------------------------------------------

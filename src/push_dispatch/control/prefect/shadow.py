@@ -1,8 +1,8 @@
 """What would we have done where a worker serves a pool? Watch, decide, compare; change nothing.
 
-Each observation is a look at the server. Between two of them the pool is played with the same
+Each observation is a poll of the server. Between two of them the pool is played with the same
 `decide()` that admits runs: each run is due when it was, and takes as long as it took. Times are
-exact where the server says them, and as fine as the looks elsewhere.
+exact where the server says them, and as fine as the polls elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from push_dispatch.core.model import Ledger, Pool, Queue, Ready, Slot
 from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.prefect import FlowRun, Server, WorkPool, WorkQueue
 
-__all__ = ["Report", "Shadow", "look"]
+__all__ = ["Report", "Shadow", "poll"]
 
 _HOLD = ("PENDING", "RUNNING")
 _POOL = "shadow"
@@ -52,13 +52,13 @@ class Report:
     our_late_seconds: float = 0.0
     worst_late_seconds: float = 0.0
     #: Looks at which more runs were under way than the pool or a queue may have, and by how many.
-    over_admitted_looks: int = 0
+    over_admitted_polls: int = 0
     most_over: int = 0
     #: Claims while a run of a queue that is served first was due, and its queue had room.
     inversions: int = 0
     #: What could not have been started by us, each with the reason.
     refused: tuple[str, ...] = ()
-    looks: int = 0
+    polls: int = 0
 
     @property
     def saved_seconds(self) -> float:
@@ -75,20 +75,20 @@ class Shadow:
     _ledger: Ledger = field(default_factory=lambda: Ledger(_POOL))
     _pool: Pool | None = None
     _last: int = 0
-    _looks: int = 0
+    _polls: int = 0
     _over: list[int] = field(default_factory=list)
     _inversions: int = 0
 
     def observe(
         self, now: int, pool: WorkPool, queues: Sequence[WorkQueue], runs: Mapping[str, FlowRun]
     ) -> None:
-        """Take one look at the server: its pool, and every run that is due or under way, or that
-        was at an earlier look. Times in epoch milliseconds, looks in their order."""
+        """Take one poll of the server: its pool, and every run that is due or under way, or that
+        was at an earlier poll. Times in epoch milliseconds, polls in their order."""
         names = queue_names(pool, queues, {})
         self._pool = Pool(
             _POOL, "ecs", limit=pool.limit, paused=pool.paused, queues=our_queues(queues, names)
         )
-        self._looks += 1
+        self._polls += 1
         for run in runs.values():
             self._note(run, names.get(run.queue_id, ""), now)
         self._count_over(runs.values(), names)
@@ -98,7 +98,7 @@ class Shadow:
 
     @property
     def waited_for(self) -> list[str]:
-        """The runs whose end was not seen so far: the next look is to have them."""
+        """The runs whose end was not seen so far: the next poll is to have them."""
         return [seen.id for seen in self._seen.values() if seen.ended is None and not seen.gone]
 
     def report(self) -> Report:
@@ -111,11 +111,11 @@ class Shadow:
             worker_late_seconds=sum(late),
             our_late_seconds=sum(_seconds(s.ours, s.due) for s in both),
             worst_late_seconds=max(late, default=0.0),
-            over_admitted_looks=len(self._over),
+            over_admitted_polls=len(self._over),
             most_over=max(self._over, default=0),
             inversions=self._inversions,
             refused=self.refused,
-            looks=self._looks,
+            polls=self._polls,
         )
 
     # -- what the worker did -----------------------------------------------------------------
@@ -169,7 +169,7 @@ class Shadow:
     # -- what we would have done -------------------------------------------------------------
 
     def _moments(self, now: int) -> Iterator[int]:
-        """The times since the last look at which something would have changed."""
+        """The times since the last poll at which something would have changed."""
         times = {now}
         for seen in self._seen.values():
             times |= {t for t in (seen.due, seen.free) if t is not None and self._last < t <= now}
@@ -194,7 +194,7 @@ class Shadow:
             self._seen[entry.run].ours = at
 
 
-def look(server: Server, pool: str, shadow: Shadow, now: int, ahead_seconds: int = 60) -> None:
+def poll(server: Server, pool: str, shadow: Shadow, now: int, ahead_seconds: int = 60) -> None:
     """Have `shadow` observe the pool of that name as it is now. Raises Unavailable, and NotFound
     if there is no such pool (any more)."""
     found = server.pool(pool)

@@ -34,10 +34,10 @@ def _causes(error: Any) -> Iterator[BaseException]:
         error = inner[-1] if inner else error.__cause__ or error.__context__
 
 
-def _said(error: Any) -> Answer:
+def _text_of(error: Any) -> Answer:
     return Answer(getattr(error, "status_code", None) or 0, str(error))
 
 
 REFUSALS = Refusals(ERRORS, _read, clean=str)
 #: Of errors, and of the words that come in the middle of an answer that began well.
-PULLS = Refusals(PULL_ERRORS, _said, clean=str)
+PULLS = Refusals(PULL_ERRORS, _text_of, clean=str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from push_dispatch.control.prefect.attach import refusals
-from push_dispatch.control.prefect.shadow import Shadow, look
+from push_dispatch.control.prefect.shadow import Shadow, poll
 from push_dispatch.ports.prefect import Address
 from tests.fakes.bridged import START, Bridged, Clock
 from tests.fakes.prefect import FakePrefect
@@ -16,7 +16,7 @@ def claim(server: FakePrefect, run: str) -> None:
 
 
 def seen(ours: Bridged, server: FakePrefect, shadow: Shadow) -> None:
-    look(ours.bridge.server(Address(server.api)), "etl", shadow, ours.clock.now)
+    poll(ours.bridge.server(Address(server.api)), "etl", shadow, ours.clock.now)
 
 
 def test_what_a_worker_is_late_with_is_saved(
@@ -41,7 +41,7 @@ def test_what_a_worker_is_late_with_is_saved(
     # The first at its second; the second when that has taken its ten seconds.
     assert report.our_late_seconds == pytest.approx(0 + 9, abs=0.1)
     assert report.saved_seconds == pytest.approx(30, abs=0.1)
-    assert report.over_admitted_looks == 0
+    assert report.over_admitted_polls == 0
 
 
 def test_limits_that_are_exceeded_are_counted(
@@ -52,7 +52,7 @@ def test_limits_that_are_exceeded_are_counted(
     for _ in range(3):
         claim(server, server.flow_run(deployment))
     seen(ours, server, shadow)
-    assert (shadow.report().over_admitted_looks, shadow.report().most_over) == (1, 2)
+    assert (shadow.report().over_admitted_polls, shadow.report().most_over) == (1, 2)
 
 
 def test_who_is_served_first_and_was_passed_over_is_counted(
