@@ -41,7 +41,7 @@ def against(value: Any, kind: str, path: str) -> Iterator[str]:
 
 def _object(value: Any, model: Any, path: str) -> Iterator[str]:
     if not isinstance(value, Mapping):
-        yield f"{path}: {value!r} is no object"
+        yield f"{path}: {value!r} is not an object"
         return
     known = {entry["key"]: (name, entry["type"]) for name, entry in model._attribute_map.items()}
     nested = any(key.startswith("properties.") for key in known)

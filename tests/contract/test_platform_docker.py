@@ -90,7 +90,7 @@ class TestDocker(DockerSuite):
         job = self.make_job(1)
         platform.push(job)
         fake._named(job.name).body["Labels"] = {}
-        with pytest.raises(Rejected, match="somebody else's"):
+        with pytest.raises(Rejected, match="another owner's"):
             platform.push(job)
 
     def test_killed_for_its_memory(self, platform: Platform, fake: FakeDocker) -> None:

@@ -74,7 +74,7 @@ def render(
 def merge_variables(template: Mapping[str, Any], overrides: Sequence[Layer]) -> dict[str, Any]:
     """The pool's defaults with the layers over them. Values replace each other as a whole, but
     for `env`, which is merged key by key. A name with dots, such as `labels.team`, says one part
-    of an object. Raises TypeError if a part of something is named that is no object."""
+    of an object. Raises TypeError if a part of something is named that is not an object."""
     return _merge(template, overrides).values
 
 

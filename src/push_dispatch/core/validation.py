@@ -143,14 +143,14 @@ def _schema(template: Mapping[str, Any]) -> Mapping[str, Any]:
 def _shape(template: Mapping[str, Any]) -> Iterator[Violation]:
     for key in ("job_configuration", "variables"):
         if not isinstance(template.get(key, {} if key == "variables" else None), Mapping):
-            yield Violation(key, "is missing, or is no object")
+            yield Violation(key, "is missing, or is not an object")
     for key in template:
         if key not in ("job_configuration", "variables"):
             yield Violation(key, "is not known: job_configuration and variables are")
     schema = _schema(template)
     properties = schema.get("properties", {})
     if not isinstance(properties, Mapping):
-        yield Violation("variables.properties", "is no object")
+        yield Violation("variables.properties", "is not an object")
         return
     yield from _schema_errors(schema)
     known = dict(_enforced(schema, ""))

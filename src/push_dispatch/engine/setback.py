@@ -168,7 +168,7 @@ def unprepared(sending: Sending, error: Exception) -> Outcome:
     message = sending.message
     _warn(sending, error)
     if message.tries >= _FAULTY_TRIES and (sending.fresh or sending.is_late):
-        text = f"given up after {message.tries} tries: {sending.redactor.masked(error)}"
+        text = f"failed {message.tries} times: {sending.redactor.masked(error)}"
         return sending.reject(Reason.PUSH_FAILED, text)
     return _try_again(sending, pause(message.tries), sending.words(error))
 

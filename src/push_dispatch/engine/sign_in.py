@@ -37,7 +37,7 @@ def sign_in(ports: Ports, platform_name: str) -> SignedIn:
         platform = signer_in(ports.platform(platform_name))
         if platform is None:
             message = (
-                f"{platform_name} cannot be asked: it has no credentials, or no way to check them"
+                f"{platform_name} cannot be checked: it has no credentials, or no way to check them"
             )
             return SignedIn(platform_name, None, message)
         return SignedIn(platform_name, ok=True, message=platform.sign_in())
@@ -47,6 +47,6 @@ def sign_in(ports: Ports, platform_name: str) -> SignedIn:
         reason = Reason.PLATFORM_UNAVAILABLE if unanswered else error.reason
         return SignedIn(platform_name, ok=False, message=error.message, reason=reason)
     except Exception as error:
-        log.exception("%s cannot be asked for its credentials", platform_name)
+        log.exception("%s cannot check its credentials", platform_name)
         message = f"{type(error).__name__}: {error}"
         return SignedIn(platform_name, ok=False, message=message, reason=Reason.INTERNAL_ERROR)

@@ -118,4 +118,4 @@ class FeedPump:
 def log_failed(records: Records) -> None:
     """The on-failure destination: `doctor --repair` finds what these records would have led to."""
     for record in records:
-        log.error("stream record given up: %s", record["dynamodb"].get("Keys"))
+        log.error("stream record not delivered: %s", record["dynamodb"].get("Keys"))

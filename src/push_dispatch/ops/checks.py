@@ -181,7 +181,7 @@ def check_functions(system: System) -> Iterator[Finding]:
         ]
         if wrong and all(state.startswith(_CHANGING) for state in wrong):
             message = "it is being made or changed just now"
-            yield warning("function", function.name, message, "Look again in a minute.")
+            yield warning("function", function.name, message, "Run doctor again in a minute.")
         elif wrong:
             yield problem("function", function.name, "; ".join(wrong), _DEPLOY)
         elif queues_of(function.environ) is None:
@@ -229,7 +229,7 @@ def check_queues(system: System) -> Iterator[Finding]:
     for platform in system.platforms:
         if not system.pushing_to(platform):
             url = system.platform_queues[platform]
-            yield problem("queue", url, f"nobody takes what is sent to {platform}", _DEPLOY)
+            yield problem("queue", url, f"no function takes what is sent to {platform}", _DEPLOY)
 
 
 def _fed(system: System, function: Function, source: Source) -> Finding:
@@ -300,7 +300,7 @@ def check_dead_letters(system: System) -> Iterator[Finding]:
             yield problem(
                 "dead_letters",
                 queue.name,
-                f"{_messages(queue)} given up, of {', '.join(sources)}",
+                f"{_messages(queue)} dead-lettered, of {', '.join(sources)}",
                 "Correct the cause, then: push-dispatch dead-letters redrive",
             )
         else:

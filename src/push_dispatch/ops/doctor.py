@@ -295,10 +295,11 @@ def _ask(
             remedy = "Choose another --region or --profile, or set PUSH_DISPATCH_TABLE."
             yield problem(check, subject, message, remedy)
         else:
-            remedy = "Ask somebody who may." if "AccessDenied" in code else "Try again."
-            yield unknown(check, subject, f"could not be looked at: {error}", remedy)
+            denied = "AccessDenied" in code
+            remedy = "Ask an administrator for the permission." if denied else "Try again."
+            yield unknown(check, subject, f"could not be read: {error}", remedy)
     except Unreadable as error:
         yield problem(check, subject, error.message, "Correct the item in the table.")
     except (BotoCoreError, PushDispatchError) as error:
-        yield unknown(check, subject, f"could not be looked at: {error}", "Try again.")
+        yield unknown(check, subject, f"could not be read: {error}", "Try again.")
     return None

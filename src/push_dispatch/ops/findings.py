@@ -16,7 +16,7 @@ class Verdict(StrEnum):
     WARNING = "warning"
     #: Runs do not start, or something would get lost.
     PROBLEM = "problem"
-    #: It could not be looked at: neither well nor ill.
+    #: It could not be read: neither well nor ill.
     UNKNOWN = "unknown"
 
 

@@ -122,7 +122,7 @@ def _write(
                 break
             pause(min(5.0, 0.05 * 2**attempt))
         else:
-            raise Unavailable(f"table {table} does not take writes: it is throttling; begin anew")
+            raise Unavailable(f"table {table} does not take writes: it is throttling; begin again")
 
 
 def _write_together(account: Account, table: str, wanted: Sequence[Item]) -> None:

@@ -99,7 +99,7 @@ def building(
 def inner(holder: dict[str, Any], key: str, path: str) -> dict[str, Any]:
     """Return the object under `key`, made if unset. `path` is where the holder is.
 
-    Raises Rejected (`template_invalid`) if it is no object.
+    Raises Rejected (`template_invalid`) if it is not an object.
     """
     if holder.get(key) is None:
         holder[key] = {}
@@ -151,7 +151,7 @@ def words(command: Any, field: str = "command") -> list[str]:
 def texts(values: Any, field: str = "env") -> dict[str, str]:
     """Return the texts of an object such as `env` or `labels`, without what is null.
 
-    Raises Rejected (`template_invalid`) if it is no object.
+    Raises Rejected (`template_invalid`) if it is not an object.
     """
     if values is None:
         return {}

@@ -90,7 +90,7 @@ def _against(value, kind, path):
             yield from _against(item, kind[5:-1], f"{path}[{index}]")
     elif kind.startswith("dict("):
         if not isinstance(value, dict):
-            yield f"{path}: {value!r} is no object"
+            yield f"{path}: {value!r} is not an object"
             return
         for key, item in value.items():
             yield from _against(item, kind[5:-1].partition(", ")[2], f"{path}.{key}")

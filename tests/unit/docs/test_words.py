@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,9 @@ BETTER = {
     r"\bwhose turn\b": "the next in order",
     r"\btold (of|by|apart|that)\b": "reported, identified by",
     r"\bthe queue of the\b": "name the queue",
+    r"\bcould not be looked at\b": "could not be read",
+    r"\bcannot be asked\b": "cannot be reached, cannot be checked",
+    r"\blook again\b": "name the command",
 }
 #: History, and other people's words.
 ELSEWHERE = ("docs/decisions/", "docs/reference/variables.json")
@@ -45,7 +49,20 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"metric {metric.name}", metric.sentence
 
 
-TEXTS = dict(pages())
+def messages() -> Iterator[tuple[str, str]]:
+    """Each text of more than a word in the code that is no documentation: errors, help, logs."""
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        inner = [n.body[0] for n in ast.walk(tree) if isinstance(n, kinds) and n.body]
+        documentation = {id(first.value) for first in inner if isinstance(first, ast.Expr)}
+        texts = [n for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+        for node in texts:
+            if " " in str(node.value).strip() and id(node) not in documentation:
+                yield f"{file.relative_to(ROOT)}:{node.lineno}", str(node.value)
+
+
+TEXTS = dict(pages()) | dict(messages())
 
 
 @pytest.mark.parametrize("word", BETTER)

@@ -75,7 +75,7 @@ def _in_ecs(template: Mapping[str, Any], needs: Needs, common: Common) -> dict[s
     where = {"subnets": needs.subnets, "groups": needs.groups}
     completed = provision_ecs(Account(session), template, **where, tell=tell)
     for arn in roles:
-        dim("The system passes no roles but those that it is told of. Unless it is there already,")
+        dim("The system passes only the roles that it is configured with. Unless it is there,")
         dim(f"add to EcsTaskRoles with SAM, to ecs_task_roles with Terraform: {arn}")
     return completed
 

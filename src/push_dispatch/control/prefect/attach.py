@@ -121,7 +121,7 @@ def detach(bridge: Bridge, name: str, *, force: bool = False) -> int:
     if busy and not force:
         raise Refused(
             f"{busy} runs of pool {name!r} are under way; no further ones are started. Type it "
-            "again when they have ended, or add --force: then nobody reports it if they crash",
+            "again when they have ended, or add --force: then a crash of one is not reported",
             reason=Reason.POOL_NOT_EMPTY,
         )
     server = bridge.server(attachment.address)

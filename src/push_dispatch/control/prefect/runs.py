@@ -136,7 +136,7 @@ def _labelled(
     if not isinstance(declared, Mapping):
         return {}
     given = own.get("labels", inherited.get("labels", declared.get("default"))) or {}
-    # What is no object is refused as it stands.
+    # What is not an object is refused as it stands.
     return {"labels": {**labels, **given}} if isinstance(given, Mapping) else {}
 
 

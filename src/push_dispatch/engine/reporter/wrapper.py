@@ -78,7 +78,7 @@ def main(command):
         signal.signal(number, stop)
     claimed = insist("claim")
     if claimed is None:
-        leave(75, "nobody answers, so the command was not run")
+        leave(75, "no answer, so the command was not run")
     if not claimed.get("go"):
         leave(76, "this attempt was taken by another copy, or is over: the command was not run")
     try:

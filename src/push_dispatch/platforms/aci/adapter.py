@@ -109,7 +109,7 @@ class Aci:
             return None
         tags = found.get("tags") or {}
         if (tags.get(RUN), tags.get(ATTEMPT)) != (job.run_id, str(job.attempt)):
-            raise Rejected(f"{place} is somebody else's container group: delete or rename it")
+            raise Rejected(f"{place} is another owner's container group: delete or rename it")
         return str(place)
 
     def _get(self, place: Place) -> Mapping[str, Any] | None:

@@ -94,7 +94,7 @@ class CloudRun:
             job.run_id,
             str(job.attempt),
         ):
-            raise Rejected(f"{place.job} is somebody else's job: delete or rename it")
+            raise Rejected(f"{place.job} is another owner's job: delete or rename it")
         return str(place)
 
     def _job(self, place: Place) -> run_v2.Job | None:

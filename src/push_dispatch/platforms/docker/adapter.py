@@ -120,7 +120,7 @@ class Docker:
         if container is None:
             return None
         if not is_ours(container, job):
-            raise Rejected(f"container {job.name} is somebody else's: remove or rename it")
+            raise Rejected(f"container {job.name} is another owner's: remove or rename it")
         if container["State"]["Status"] in STARTING:
             return self._start(container, order)
         return str(container["Id"])

@@ -95,7 +95,7 @@ class Kubernetes:
         if there is None:
             return None
         if not is_ours(there, job):
-            raise Rejected(f"{where} is somebody else's Job: delete or rename it")
+            raise Rejected(f"{where} is another owner's Job: delete or rename it")
         if not ends_of(there):
             self._bring(where, job, there, values)
         return str(where)
