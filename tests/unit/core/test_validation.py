@@ -132,7 +132,7 @@ def test_what_only_prefects_server_knows_is_refused_wherever_it_stands(name: str
     [
         ({"variables": {}}, "job_configuration: is missing"),
         ({"job_configuration": {}, "extra": 1}, "extra: is not known"),
-        ({"job_configuration": {}, "variables": {"properties": []}}, "properties: is not an object"),
+        ({"job_configuration": {}, "variables": {"properties": []}}, "is not an object"),
         (
             {"job_configuration": {}, "variables": {"properties": {"a": {"type": "strnig"}}}},
             "variables.properties.a.type",

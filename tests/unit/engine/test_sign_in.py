@@ -83,7 +83,7 @@ def test_what_nobody_expects_is_told_and_logged(caplog: pytest.LogCaptureFixture
 def test_one_that_cannot_be_asked_is_neither_good_nor_bad() -> None:
     told = sign_in(ports(lambda name: object()), "process")
     assert (told.ok, told.reason) == (None, None)
-    assert "process cannot be asked" in told.message
+    assert "process cannot be checked" in told.message
 
 
 def test_one_that_does_not_exist_is_not_good() -> None:

@@ -42,7 +42,7 @@ def post(what, **more):
 
 
 def insist(what, **more):
-    """The answer, asked for again while nobody answers; None if that takes too long."""
+    """The answer, asked for again while no answer; None if that takes too long."""
     pause, end = 0.2, time.monotonic() + PATIENCE
     while True:
         try:

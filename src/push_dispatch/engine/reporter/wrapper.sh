@@ -41,7 +41,7 @@ child= asked= woken=
 stop() { asked=1 woken=1; [ -n "$child" ] && kill "-$1" "$child" 2>/dev/null; }
 trap 'stop TERM' TERM INT USR1
 trap 'stop KILL' USR2
-insist claim || leave 75 "nobody answers: the command was not run"
+insist claim || leave 75 "no answer: the command was not run"
 case $answer in *'"go":true'*|*'"go": true'*) ;; *) leave 76 "another copy took the attempt, or it is over: the command was not run" ;; esac
 code=143
 # Beats for as long as this very shell lives; in short naps, because a nap outlives whoever is killed.
