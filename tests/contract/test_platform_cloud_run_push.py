@@ -87,9 +87,9 @@ class BothVersions(PushSuite):
         job = self.make_job(1)
         cloud_run.push(job)
         other = replace(job, run_id="other.0199")
-        with pytest.raises(Rejected, match="somebody else"):
+        with pytest.raises(Rejected, match="another owner"):
             cloud_run.push(other)
-        with pytest.raises(Uncertain, match="somebody else"):
+        with pytest.raises(Uncertain, match="another owner"):
             cloud_run.find(other)
 
     def test_secrets_of_secret_manager_win(self, fake: FakeCloudRun) -> None:

@@ -292,10 +292,6 @@ class Server(Protocol):
         """The data of a block, its secrets in clear. Raises KeyError if there is none."""
         ...
 
-    def block_by_id(self, id: str) -> Any:
-        """The same for a block that is named by its id."""
-        ...
-
 
 #: Opens a server. Raises Rejected (`secret_unavailable`) if a credential cannot be read.
 Connect = Callable[[Address], Server]

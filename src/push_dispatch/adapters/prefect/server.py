@@ -268,9 +268,6 @@ class PrefectServer:
         path = f"/block_types/slug/{slug}/block_documents/name/{named}?include_secrets=true"
         return self._named(path)["data"]
 
-    def block_by_id(self, id: str) -> Any:
-        return self._named(f"/block_documents/{quote(id, safe='')}?include_secrets=true")["data"]
-
     # -- details ---------------------------------------------------------------------------
 
     def _runs(self, pool_ids: Sequence[str], wanted: Mapping[str, Any], **more: Any) -> list[Any]:
