@@ -122,6 +122,7 @@ module "push_cloud_run" {
     local.may.use_key,
     local.may.read_secrets,
     local.may.read_report_key,
+    local.may.name_secrets,
     # A token knows no resource, only for whom it is.
     {
       Effect    = "Allow"

@@ -10,6 +10,8 @@ import pytest
 
 from push_dispatch.adapters.telemetry import NAMESPACE, meter
 from push_dispatch.control.pools import change_pool
+from push_dispatch.core.errors import Refused
+from push_dispatch.core.model import Queue
 from push_dispatch.core.request import Request
 from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit
@@ -171,10 +173,27 @@ def test_each_metric_of_the_table_is_told_with_its_dimensions(world: Metered) ->
     world.changes[:0] = lost
     world.drain()
     world.deliver_changes(100)
-    told = {(name, frozenset(d)) for values, d in world.book.entries for name in values}
+    entries = world.book.entries + full_line().book.entries
+    told = {(name, frozenset(d)) for values, d in entries for name in values}
     assert told == {(m.name, frozenset(m.dimensions)) for m in METRICS.values()}
     calls = {d["call"] for _, d in world.book.entries if "call" in d}
     assert calls == {"push", "find", "observe", "cancel"}
+
+
+def full_line() -> Metered:
+    """One slot: the run that waits for it may start too late, and a third one may not wait."""
+    world = Metered()
+    queue = Queue("default", 1, max_waiting=1)
+    change_pool(world.ports, POOL, lambda pool: replace(pool, limit=1, queues=(queue,)))
+    request = Request(POOL, start_by_seconds=60)
+    for _ in range(2):
+        submit(world.ports, request)
+        for _ in range(3):
+            world.deliver_all()
+    with pytest.raises(Refused):
+        submit(world.ports, request)
+    world.sweep()
+    return world
 
 
 def test_the_same_end_is_told_by_one_change_only() -> None:

@@ -39,18 +39,5 @@ def ls(*, json: bool = False) -> None:
     )
 
 
-#: How a capability is shown to people; programs get its own name.
-_SHOWN = {
-    "finds_by_name": "find",
-    "reads_logs": "logs",
-    "reports_events": "events",
-    "cleans_up": "clean-up",
-    "estimates_cost": "cost",
-    "signs_in": "sign-in",
-    "passes_secrets": "secrets",
-    "logs_go_too": "keeps-logs",
-}
-
-
 def _short(names: list[str] | None) -> str:
-    return "unknown" if names is None else ", ".join(_SHOWN[name] for name in names)
+    return "unknown" if names is None else ", ".join(name.replace("_", " ") for name in names)
