@@ -15,12 +15,12 @@ module "api" {
   environment = local.environment
   statements = [
     local.may.use_runs,
+    local.may.use_line,
     local.may.change_items,
-    local.may.enqueue,
     local.may.use_key,
     {
       Effect   = "Allow"
-      Action   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"]
+      Action   = ["dynamodb:DeleteItem"]
       Resource = aws_dynamodb_table.table.arn
     },
   ]

@@ -126,7 +126,7 @@ module "submit" {
   environment = merge(local.environment, { PUSH_DISPATCH_REJECTED_QUEUE = aws_sqs_queue.rejected.url })
   statements = [
     local.may.use_runs,
-    local.may.enqueue,
+    local.may.use_line,
     {
       Effect   = "Allow"
       Action   = ["sqs:SendMessage"]

@@ -14,11 +14,6 @@ locals {
       Action   = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"]
       Resource = aws_dynamodb_table.table.arn
     }
-    enqueue = {
-      Effect   = "Allow"
-      Action   = ["dynamodb:BatchWriteItem"]
-      Resource = aws_dynamodb_table.table.arn
-    }
     change_items = {
       Effect   = "Allow"
       Action   = ["dynamodb:UpdateItem"]

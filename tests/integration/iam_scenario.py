@@ -97,13 +97,16 @@ def everything(system: System) -> None:
 
 
 def _declare(system: System) -> None:
-    """A pool of each type, one with fallbacks, and a deployment with a schedule."""
+    """A pool of each type, one with fallbacks, one whose line is bounded, and a deployment with a schedule."""
     for kind in PUSHES:
         template = default_template(kind)
         if kind == "ecs":
             tags = [{"key": "made-by", "value": "push-dispatch"}]
             template["job_configuration"]["task_definition"]["tags"] = tags
         create_pool(system.ports, Pool(kind, kind, secrets=("db",)), template)
+    line = (Queue("default", 1, max_waiting=2),)
+    bounded = Pool("bounded", "modal", queues=line, paused=True, key_max_waiting=9)
+    create_pool(system.ports, bounded, default_template("modal"))
     busy = Pool("busy", "ecs", platform_rate=Rate(100, 60), key_limit=1)
     create_pool(system.ports, busy, default_template("ecs"))
     kept = {k: keep_template(system.ports, "busy", default_template(k)) for k in PLATFORMS}
@@ -168,6 +171,10 @@ def _submit(system: System) -> None:
     assert function(firing)["created"]
     refused = function({"id": "e-3", "detail": {"pool": "modal", "job_variables": {"imagge": 1}}})
     assert refused["reason"] == "invalid_variables"
+    for number, reason in (1, None), (2, None), (3, "too_many_waiting"):
+        asked = {"pool": "bounded", "concurrency_key": "k", "job_variables": VARIABLES["modal"]}
+        answer = function({"id": f"e-bounded-{number}", "detail": asked})
+        assert answer.get("reason") == reason
 
 
 def _dispatch(system: System, changes: StreamPump) -> None:

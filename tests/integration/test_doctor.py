@@ -82,7 +82,7 @@ def test_everything_that_is_wrong_is_found_at_once(deployed: Deployed) -> None:
     assert "dynamodb:GetItem on arn:" in told["permissions", "problem"]["message"]
     assert told["queue", "problem"]["subject"] == "http://localhost/0/gone"
     assert "some are handled twice" in told["queue", "warning"]["message"]
-    assert "1 message was given up" in told["dead_letters", "problem"]["message"]
+    assert "1 message was dead-lettered" in told["dead_letters", "problem"]["message"]
     assert deployed.findings() == (0, [])
 
 

@@ -40,9 +40,16 @@ ON_ALL = {
 
 #: Methods that the source names and a function never comes to call: why.
 UNREACHED = {
+    ("Dispatch", "store.pool"): "what is older than its ledger, by the call that reads a run",
+    ("Finish", "messages.send"): "only platforms with something to clean up look again",
     ("Finish", "store.keep_log"): "only ECS reports ends by events, and keeps its logs itself",
+    ("Prefect", "store.dequeue"): "seats, by the call that lines up",
+    ("PushAci", "store.enqueue"): "one place, which is put as a run is",
+    ("PushCloudRun", "store.enqueue"): "one place, which is put as a run is",
     ("PushCloudRun", "store.keep_log"): "Cloud Logging keeps them",
+    ("PushEcs", "store.enqueue"): "one place, which is put as a run is",
     ("PushEcs", "store.keep_log"): "CloudWatch Logs keeps them",
+    ("PushModal", "store.enqueue"): "one place, which is put as a run is",
     ("PushModal", "store.keep_log"): "Modal keeps them",
     ("Report", "store.keep_log"): "an end that a job reports is not cleaned up after yet",
 }
@@ -51,6 +58,7 @@ UNREACHED = {
 #: Methods that ask for nothing that others do not ask for: which.
 LIKE_OTHERS = {
     "store.in_line": "store.runs",
+    "store.lead": "store.commit",
     "store.template": "store.pool",
     "store.mend_run": "store.run and store.save_run",
     "store.lanes": "store.line",

@@ -54,9 +54,11 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "sqs:SendMessage",
         ),
         "submit": (
+            "dynamodb:BatchGetItem",
             "dynamodb:BatchWriteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
+            "dynamodb:Query",
             "sqs:SendMessage",
         ),
         "sweep": (

@@ -156,7 +156,7 @@ def test_the_list_shows_what_platforms_of_others_can_do_and_survives_broken_ones
         [theirs] = [e for e in json.loads(capsys.readouterr().out) if e["platform"] == "theirs"]
         assert theirs["capabilities"] == expected
         ls()
-        assert ("find, logs" if expected else "unknown") in capsys.readouterr().out
+        assert ("finds by name, reads logs" if expected else "unknown") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("wrap", [lambda it: it, Wrapped], ids=["as it is", "wrapped"])
