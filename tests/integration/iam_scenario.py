@@ -97,7 +97,7 @@ def everything(system: System) -> None:
 
 
 def _declare(system: System) -> None:
-    """A pool of each type, one with fallbacks, one whose line is bounded, and a deployment with a schedule."""
+    """A pool of each type, one with fallbacks, one with a bounded line, a scheduled deployment."""
     for kind in PUSHES:
         template = default_template(kind)
         if kind == "ecs":
