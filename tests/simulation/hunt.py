@@ -30,11 +30,14 @@ class Found:
     seed: int
     profile: str
     broken: tuple[str, ...]
+    #: Whether the profile was given. One that the seed draws makes another story if it is given.
+    named: bool
 
     @property
     def command(self) -> str:
         """What replays it."""
-        return f"python -m tests.simulation.replay {self.seed} --profile {self.profile}"
+        more = f" --profile {self.profile}" if self.named else ""
+        return f"python -m tests.simulation.replay {self.seed}{more}"
 
 
 @dataclass
@@ -57,7 +60,7 @@ class Tally:
         self.calls += other.calls
         self.found += other.found
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome, *, named: bool) -> None:
         """Count a story."""
         self.stories += 1
         self.faults.update(outcome.faults)
@@ -66,7 +69,7 @@ class Tally:
         self.calls += outcome.calls
         if outcome.broken:
             plan = outcome.plan
-            self.found.append(Found(plan.seed, plan.profile, tuple(outcome.broken)))
+            self.found.append(Found(plan.seed, plan.profile, tuple(outcome.broken), named))
 
 
 def hunt(
@@ -78,7 +81,7 @@ def hunt(
     for seed in seeds:
         if until is not None and time.time() > until:
             break
-        tally.note(simulate(plan_of(seed, profile)))
+        tally.note(simulate(plan_of(seed, profile)), named=bool(profile))
         if first and tally.found:
             break
     return tally
