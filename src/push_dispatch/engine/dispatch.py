@@ -21,13 +21,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from push_dispatch.core.admission import Decision, Snapshot, apply, next_turn
-from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Invalid, NotFound
 from push_dispatch.core.events import Expire, Reject
 from push_dispatch.core.model import DELETED, Collision, Holder, Pool, Ready, Run
 from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.collide import settle_collisions, stop_replaced
-from push_dispatch.engine.gate import CALM
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import has_lanes, park, park_new, surface
 from push_dispatch.engine.newcomers import newcomers, send_again
@@ -331,9 +329,7 @@ def _carry_out(
             transition(ports, pool.name, entry.run, Expire(reason))
         leave(ports, pool, entries)
         passed.expired += len(entries)
-    entries = (*decision.admit, *decision.resend)
-    calm = snapshot.circuit == Circuit() and not pool.fallbacks and len(entries) <= CALM
-    hand_over(ports, pool, entries, unplaced=unplaced, calm=calm)
+    hand_over(ports, pool, (*decision.admit, *decision.resend), unplaced=unplaced)
     passed.admitted += decision.admit
     passed.resent += len(decision.resend)
     passed.waiting = dict(Counter(wait.reason for wait in decision.wait))
@@ -348,11 +344,10 @@ def hand_over(
     *,
     since: int | None = None,
     unplaced: Collection[Ready] = (),
-    calm: bool = False,
 ) -> None:
     """Send admitted runs to their platform's function, and only then forget their places, but for
     those of `unplaced`, which have none. They have held their slots `since` then, in epoch
-    milliseconds; None is now. `calm` pushes need not ask whether their platform refuses."""
+    milliseconds; None is now."""
     if not entries:
         return
     gated = bool(pool.fallbacks)
@@ -364,7 +359,6 @@ def hand_over(
             pool.template,
             gated=gated,
             since=ports.clock() if since is None else since,
-            calm=calm,
         )
         for e in entries
     ]

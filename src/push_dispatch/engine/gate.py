@@ -18,11 +18,7 @@ from push_dispatch.core.reasons import Reason
 from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, Wake
 
-__all__ = ["CALM", "CALM_SECONDS", "Gate", "gate_of", "next_fallback"]
-
-#: Runs of one commit whose pushes may rely on what the commit has read of the circuit, and for how
-#: long: so many may call a platform that has begun to refuse since.
-CALM, CALM_SECONDS = 3, 5
+__all__ = ["Gate", "gate_of", "next_fallback"]
 
 
 def next_fallback(pool: Pool | None, message: Push) -> Fallback | None:
@@ -32,10 +28,7 @@ def next_fallback(pool: Pool | None, message: Push) -> Fallback | None:
 
 
 def gate_of(ports: Ports, pool: str, message: Push) -> Gate:
-    """The gate before the platform to which `message` goes. Right after an admission that found
-    the circuit at rest it is not read again."""
-    if message.calm and 0 <= ports.clock() - message.since < CALM_SECONDS * 1000:
-        return Gate(ports, pool, message, None, Circuit())
+    """The gate before the platform to which `message` goes."""
     found = ports.store.pool(pool) if message.gated else None
     circuit = ports.store.circuit(pool, message.type)
     return Gate(ports, pool, message, next_fallback(found, message), circuit)

@@ -148,7 +148,7 @@ def wait(ports: Ports, run: Run, message: Push, gate: Gate, milliseconds: int) -
 
 def later(ports: Ports, message: Push, seconds: float, *, failed: bool = True) -> Outcome:
     """Send the message again after a pause; `failed` counts it as a try."""
-    again = replace(message, tries=message.tries + failed, calm=False)
+    again = replace(message, tries=message.tries + failed)
     try:
         platform = entry_for(message.type).platform
         ports.messages.send(platform, [again], math.ceil(seconds))

@@ -49,8 +49,6 @@ class Push:
     uncertain: bool = False
     #: Since when the run has held its slot without being started, in epoch milliseconds.
     since: int = 0
-    #: No push of the pool had failed then, and few were admitted with it: see `engine.gate`.
-    calm: bool = False
     #: What the last try failed of, if that was no answer of the platform but a fault in code.
     fault: str = ""
 
