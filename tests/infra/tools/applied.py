@@ -98,7 +98,11 @@ def _apply_and_destroy(example: Path, endpoint: str, ecs: FakeEcs, folder: Path)
         "runs were dispatched and finished by the applied functions; the doctor finds nothing wrong"
     )
     _the_declared_pool_works(terraform, stack)
-    terraform("destroy", "-auto-approve")
+    try:
+        terraform("destroy", "-auto-approve")
+    except AssertionError:
+        # An emulator that removes dozens of things at once answers late. What is gone is gone.
+        terraform("destroy", "-auto-approve")
     _check_nothing_is_left(stack)
     _say("destroyed, and nothing is left")
 
