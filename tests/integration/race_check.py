@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, Slot
+from push_dispatch.core.model import Holder, Ledger, Pool, Ready, Run, RunState, Slot
 
 
 @dataclass
@@ -49,9 +49,16 @@ class Limits:
 
 
 def violations(
-    commits: Sequence[Commit], limits: Mapping[int, Limits], runs: Mapping[str, Run]
+    commits: Sequence[Commit],
+    limits: Mapping[int, Limits],
+    runs: Mapping[str, Run],
+    capacity: int | None = None,
 ) -> list[str]:
-    """Everything that is wrong with a history whose runs have all ended; empty if it is right."""
+    """Everything that is wrong with a history whose runs have all ended; empty if it is right.
+
+    With a `capacity`, runs take of it what their parameter `w` says, and one run of each tag may
+    run at once; then what holds one of them back lets others pass.
+    """
     found: list[str] = []
     ordered = sorted(commits, key=lambda commit: commit.after.version)
     chain = ordered[:1]
@@ -68,7 +75,11 @@ def violations(
         problems = [
             *_changes(before, commit, runs),
             *_above_limits(before, commit, decided_under),
-            *_out_of_turn(commit, decided_under),
+            *(
+                _out_of_turn(commit, decided_under)
+                if capacity is None
+                else _exceeded(before, commit, runs, capacity)
+            ),
         ]
         found += [where + problem for problem in problems]
         before = commit.after
@@ -112,6 +123,21 @@ def _above_limits(before: Ledger, commit: Commit, limits: Limits) -> Iterator[st
             yield f"{used[queue]} slots of {limit} in queue {queue}, paused: {paused}"
 
 
+def _exceeded(
+    before: Ledger, commit: Commit, runs: Mapping[str, Run], capacity: int
+) -> Iterator[str]:
+    """Nothing that runs share is exceeded, counted from the runs themselves."""
+    if _slots(commit.after) <= _slots(before):
+        return
+    held = [runs[holder.run] for holder in commit.after.holders]
+    taken = sum(run.parameters["w"] for run in held)
+    if taken > capacity:
+        yield f"{taken} taken of {capacity}"
+    for tag, count in Counter(tag for run in held for tag in run.tags).items():
+        if count > 1:
+            yield f"{count} runs of {tag}, of which one may run at once"
+
+
 def _out_of_turn(commit: Commit, limits: Limits) -> Iterator[str]:
     """Whoever waits while somebody behind them starts is held back by their own queue."""
     used = Counter(holder.queue for holder in commit.after.holders)
@@ -146,6 +172,8 @@ def _admissions(ordered: Sequence[Commit], runs: Mapping[str, Run]) -> Iterator[
         if times > 1:
             yield f"{run} was admitted {times} times"
     for run in runs.keys() - admitted.keys():
+        if not runs[run].attempts and runs[run].state is RunState.CANCELLED:
+            continue  # It collided with others.
         yield f"{run} has run without a slot"
 
 

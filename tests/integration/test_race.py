@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from push_dispatch.control.pools import create_pool
-from push_dispatch.core.model import Pool, Queue, Run
+from push_dispatch.core.model import Backfill, Collision, NamedLimit, Pool, Queue, Run
 from push_dispatch.core.request import Request
 from push_dispatch.engine.submit import submit_many
 from push_dispatch.ports import Ports
@@ -37,6 +38,9 @@ TEMPLATE = {"job_configuration": {"command": "true"}, "variables": {"properties"
 
 #: What becomes of a slot that two dispatchers wrote about.
 LOST = re.compile("gone before its end|held for ever")
+
+#: What the runs may take at once, in a race with everything switched on.
+CAPACITY = 6
 
 #: Runs submitted at a time: MiniStack reads a whole partition to find the head of a line.
 WAVE = 40
@@ -66,8 +70,9 @@ def test_without_the_condition_on_the_ledger_they_do(ministack: str, tmp_path: P
     pytest.fail(f"the store without the condition loses nothing: {found}")
 
 
-def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
-    found, runs = race(ministack, tmp_path, dispatchers=8, count=400, seconds=330)
+@pytest.mark.parametrize("shared", [False, True])
+def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path, *, shared: bool) -> None:
+    found, runs = race(ministack, tmp_path, dispatchers=8, count=200, seconds=165, shared=shared)
     assert all(run.state.ended for run in runs)
     assert found == []
 
@@ -80,8 +85,10 @@ def race(
     count: int,
     seconds: float,
     careless: bool = False,
+    shared: bool = False,
 ) -> tuple[list[str], list[Run]]:
-    """What went wrong, and the runs: when all slots are free again, or the time is over."""
+    """What went wrong, and the runs: when all slots are free again, or the time is over. With
+    `shared`, everything that runs can share is switched on, at random."""
     # With eight that import at once, the first would be through before the last has begun.
     PROCESSES.set_forkserver_preload(["tests.integration.race_workers"])
     table = f"race-{uuid.uuid4().hex[:8]}"
@@ -100,13 +107,21 @@ def race(
     )
     ports = ports_of(contest)
     queues = tuple(Queue(name, number) for number, name in enumerate(QUEUES, start=1))
-    pool = create_pool(ports, Pool(contest.pool, "process", limit=8, queues=queues), TEMPLATE)
     dice = random.Random(count)
+    more = _shares(dice) if shared else {}
+    pool = create_pool(
+        ports, Pool(contest.pool, "process", limit=8, queues=queues, **more), TEMPLATE
+    )
 
     deadline = time.monotonic() + seconds
     with processes(contest, dispatchers):
         for _ in range(0, count, WAVE):
-            asked = [Request(contest.pool, queue=dice.choice(QUEUES)) for _ in range(WAVE)]
+            asked = [
+                Request(
+                    contest.pool, queue=dice.choice(QUEUES), **(_shared(dice) if shared else {})
+                )
+                for _ in range(WAVE)
+            ]
             runs = [submitted.run for submitted in submit_many(ports, asked)]
             tell_of_submission(contest, runs, dice)
             # The next wave comes when most of this one is through.
@@ -116,7 +131,32 @@ def race(
             time.sleep(0.2)
     limits = {**read_limits(folder), pool.version: Limits.of(pool)}
     after = list(ports.store.list_runs(contest.pool))
-    return violations(read_commits(folder), limits, {run.uuid: run for run in after}), after
+    known = {run.uuid: run for run in after}
+    return violations(read_commits(folder), limits, known, CAPACITY if shared else None), after
+
+
+def _shares(dice: random.Random) -> dict[str, Any]:
+    """What a pool has that its runs share."""
+    return {
+        "limits": (NamedLimit("team", "{{ tags.team }}", limit=1, max_waiting=1000),),
+        "capacity": {"w": CAPACITY * 1000},
+        "weights": {"w": "{{ parameters.w }}"},
+        "backfill": dice.choice(list(Backfill)),
+        "ageing_seconds": dice.choice((None, 1, 60)),
+        "key_limit": 1,
+    }
+
+
+def _shared(dice: random.Random) -> dict[str, Any]:
+    """What a run has of it."""
+    return {
+        "parameters": {"w": dice.choice((0.5, 1, 2, CAPACITY))},
+        "tags": dice.choice(((), (), ("team:x",), ("team:y",))),
+        "concurrency_key": dice.choice(("", "", "", "k")),
+        "collision": dice.choice((*[Collision.ENQUEUE] * 6, *Collision)),
+        "start_by_seconds": dice.choice((None, None, 60, 3600)),
+        "timeout_seconds": dice.choice((None, 60)),
+    }
 
 
 def _is_drained(ports: Ports, pool: str) -> bool:
