@@ -13,7 +13,8 @@ from push_dispatch.bootstrap import embedded_ports
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Pool, Ready
 from push_dispatch.core.request import Request, copies
-from push_dispatch.engine.dispatch import Hints, dispatch
+from push_dispatch.engine.dispatch import dispatch
+from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.submit import submit_many
 from push_dispatch.ports import Ports
 

@@ -19,6 +19,7 @@ from push_dispatch.core.model import Pool, Ready, Run, Slot
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.hints import Hints
 from push_dispatch.ports import Ports
+from push_dispatch.ports.store import Overview
 from tests.fakes.memory.store import MemoryStore
 
 __all__ = ["main"]
@@ -40,11 +41,11 @@ class Deep(MemoryStore):
     #: Slots that this dispatch is told of.
     ended: set[Slot] = field(default_factory=set)
 
-    def circuit(self, pool: str, type: str) -> Any:
-        """The last of the reads with which a pass begins."""
+    def overview(self, pool: str) -> Overview:
+        """The read with which a pass begins."""
         held = {holder.slot for holder in self.ledger(pool).holders}
         self.passes.append([SLOTS - len(held - self.ended), 0])
-        return super().circuit(pool, type)
+        return super().overview(pool)  # It reads the heads by `line`.
 
     def line(self, *arguments: Any, **named: Any) -> list[Ready]:
         found = super().line(*arguments, **named)
