@@ -53,7 +53,8 @@ DEPTH = 1000
 #: Entries read at first beyond the free slots: some are being handed over, or are stale.
 _SLACK = 10
 #: Entries that a pass reads beyond the free slots before it parks who is in the way. With those
-#: that come back from lanes it is twice the free slots and so many.
+#: that come back from lanes it is twice the free slots and so many, beside the heads that came with
+#: the pool: after lanes have put places in line those are read again.
 _BUDGET = 25
 
 _NOTHING: Mapping[str, Heads] = MappingProxyType({})
