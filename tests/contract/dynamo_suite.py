@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from push_dispatch.adapters.dynamodb import items, keys
+from push_dispatch.adapters.dynamodb.overviews import LIMIT
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.core.errors import Conflict, Invalid, Misconfigured
 from push_dispatch.core.lifecycle import end_malformed
@@ -36,6 +38,19 @@ class DynamoContract(FaultContract, StoreContract):
     @pytest.fixture
     def store(self, client: Any, table: str) -> Store:
         return DynamoStore(client, table, sleep=lambda seconds: None)
+
+    def test_lanes_before_a_ledger_are_read_once(
+        self, store: Store, client: Any, pool: str, ids: Iterator[str]
+    ) -> None:
+        store.create_pool(Pool(pool, "process"))
+        store.enqueue(pool, [values.place(next(ids), lane=f"{n:04d}") for n in range(60)], 0)
+        counts: list[int] = []
+        client.meta.events.register(
+            "after-call.dynamodb.Query", lambda parsed, **_: counts.append(parsed["Count"])
+        )
+        seen = [store.overview(pool) for _ in range(3)]
+        assert seen[0] == seen[1] == seen[2]
+        assert counts == [LIMIT, 1, 1]
 
     # -- items that we have not written --------------------------------------------------------
 

@@ -27,7 +27,7 @@ from push_dispatch.core.model import DELETED, Collision, Holder, Pool, Ready, Ru
 from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.collide import settle_collisions, stop_replaced
 from push_dispatch.engine.hints import Hints
-from push_dispatch.engine.lanes import has_lanes, park, park_new, surface
+from push_dispatch.engine.lanes import park, park_new, surface
 from push_dispatch.engine.newcomers import newcomers, send_again
 from push_dispatch.engine.snapshot import BATCH, Read, decided, overview, snapshot_in
 from push_dispatch.engine.transition import end_unreadable, move, transition
@@ -238,14 +238,14 @@ def _decide(work: _Work, found: Snapshot, seen: Overview) -> tuple[Read, list[Ho
     freed = [h for h in found.ledger.holders if h.slot not in kept]
     # Before the commit, so that it may admit them; and after it, as they may come meanwhile.
     touched: list[Ready | Holder] = [*work.hints.touched, *freed]
-    surface(ports, pool, ledger, touched, unlimited=work.thorough, blindly=True)
+    back = surface(ports, pool, ledger, touched, unlimited=work.thorough, blindly=True)
     read = decided(
         ports,
         replace(found, ledger=ledger),
         ports.clock(),
         thorough=work.thorough,
-        # Lanes may have put places in line just now.
-        heads={} if work.thorough or has_lanes(pool) else seen.heads,
+        heads={} if work.thorough else seen.heads,
+        back=back,
         new=work.arrived,
     )
     return read, freed

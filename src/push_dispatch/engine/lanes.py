@@ -92,23 +92,23 @@ def surface(
     *,
     unlimited: bool = False,
     blindly: bool = False,
-) -> int:
+) -> list[Ready]:
     """Put the first places of the lanes of these runs into line, as many as each lane has room for;
-    return how many were not there. `unlimited` also looks at lanes that have lost their limit;
-    `blindly` does not ask which are in line, and counts none."""
+    return those that were not there. `unlimited` also looks at lanes that have lost their limit;
+    `blindly` does not ask which are in line: it puts, and returns, them all."""
     used = Used.of(pool, ledger, ports.clock())
     rooms: dict[tuple[str, str], int] = {}
     for run in touched:
         for queue in pool.queues:
             for lane, room in room_in(pool, queue, used, run, unlimited=unlimited):
                 rooms[queue.name, lane] = min(room, BATCH)
-    moved = 0
+    moved: list[Ready] = []
     for (queue_name, lane), room in rooms.items():
         entries = ports.store.line(pool.name, queue_name, room, lane=lane)
         there = set() if blindly else ports.store.in_line(pool.name, entries, lanes=False)
         missing = [replace(e, lane="", also_in=lane) for e in entries if e not in there]
         ports.store.enqueue(pool.name, missing, ports.clock())
-        moved += 0 if blindly else len(missing)
+        moved += missing
     return moved
 
 

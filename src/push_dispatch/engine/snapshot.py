@@ -53,8 +53,7 @@ DEPTH = 1000
 #: Entries read at first beyond the free slots: some are being handed over, or are stale.
 _SLACK = 10
 #: Entries that a pass reads beyond the free slots before it parks who is in the way. With those
-#: that come back from lanes it is twice the free slots and so many, beside the heads that came with
-#: the pool: after lanes have put places in line those are read again.
+#: that come back from lanes it is twice the free slots and so many.
 _BUDGET = 25
 
 _NOTHING: Mapping[str, Heads] = MappingProxyType({})
@@ -104,11 +103,13 @@ def decided(
     *,
     thorough: bool,
     heads: Mapping[str, Heads] | None = None,
+    back: Sequence[Ready] = (),
     new: Sequence[Ready] = (),
 ) -> Read:
     """Read the line as far as the decision needs, and decide. What is decided about was confirmed
-    by the runs themselves; stale entries are removed. `heads` were read with the snapshot, and
-    `new` are runs that have just been submitted: they need no place in line to be admitted.
+    by the runs themselves; stale entries are removed. `heads` were read with the snapshot; `back`
+    are places that lanes have put in line since, and `new` are runs that have just been submitted:
+    they need no place in line to be admitted.
 
     Where no run can be admitted, whoever it is, only a `thorough` pass reads the line.
     """
@@ -116,6 +117,7 @@ def decided(
     unplaced: frozenset[Ready] = frozenset()
     if thorough or _may_admit(snapshot, now):
         line.read_heads(heads or {})
+        line.bring_back(back)
         unplaced = line.join(new)
     while True:
         snapshot = replace(snapshot, ready=line.ready, unread=line.unread)
@@ -218,17 +220,24 @@ class _Line:
             else:
                 self._read(name, None)
 
+    def bring_back(self, places: Iterable[Ready]) -> None:
+        """Insert what lanes have put in line since the heads were read. Who stands behind them is
+        read in turn."""
+        back = list(places)
+        for place in renewed(self._ports, self._declared, back):
+            line = self.ready[place.queue]
+            if place.placed <= self._now and self._is_read(place):
+                # This one names its lane, which has to be left as well.
+                line[:] = [other for other in line if other != place]
+                insort(line, place, key=lambda p: p.place[1:])
+
     def join(self, new: Iterable[Ready]) -> frozenset[Ready]:
         """Have these served where they would stand if they were in line; return those that are
         not. Where more stands before them than was read, they are not served: they wait."""
         in_line = {place.slot for line in self.ready.values() for place in line}
-        joined: set[Ready] = set()
-        for place in new:
-            last = self._last.get(place.queue)
-            if place.slot in in_line or (last is not None and place.place[1:] > last.place[1:]):
-                continue
+        joined = {p for p in new if p.slot not in in_line and self._is_read(p)}
+        for place in joined:
             insort(self.ready[place.queue], place, key=lambda p: p.place[1:])
-            joined.add(place)
         # What is read from here on may have another place of the same run, which has moved since.
         self._joined = {place.slot for place in joined}
         self._verified |= self._joined
@@ -272,6 +281,11 @@ class _Line:
         self._store.enqueue(self._pool, written, self._now)
         self._store.dequeue(self._pool, [e for e, place in fresh.items() if place is None])
         return bool(stale)
+
+    def _is_read(self, place: Ready) -> bool:
+        """Whether all that stands before this place was read."""
+        last = self._last.get(place.queue)
+        return last is None or place.place[1:] <= last.place[1:]
 
     def _end_unreadable(self, run: Run) -> None:
         """Without its entry nobody would come across it again, if the change that spoiled it is

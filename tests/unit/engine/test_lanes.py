@@ -11,6 +11,7 @@ from push_dispatch.control.pools import change_pool, delete_queue
 from push_dispatch.core.model import NamedLimit, Pool, Queue, Ready, RunState
 from push_dispatch.core.request import Request
 from push_dispatch.engine.dispatch import dispatch
+from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import park, surface
 from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import submit_many
@@ -31,10 +32,11 @@ class Counted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def ledger(self, pool: str) -> Any:
+    def overview(self, pool: str) -> Any:
         """A pass begins with this read."""
-        self.passes.append(0)
-        return self._store.ledger(pool)
+        seen = self._store.overview(pool)
+        self.passes.append(sum(len(heads.places) for heads in seen.heads.values()))
+        return seen
 
     def line(self, *arguments: Any, **named: Any) -> list[Ready]:
         found: list[Ready] = self._store.line(*arguments, **named)
@@ -131,6 +133,23 @@ def test_a_pass_reads_a_bounded_number_whatever_lies_ahead() -> None:
 
     assert held(made) == {*blocker, *(entry.run.uuid for entry in free[:4])}
     assert max(counted.passes) <= 2 * 4 + 25
+
+
+def test_places_that_come_back_from_lanes_have_no_head_read_twice() -> None:
+    made = world(key_limit=1, limit=20)
+    requests = [Request(POOL, concurrency_key=f"k{n // 10}") for n in range(400)]
+    runs = submit_many(made.ports, requests)
+    made.store.enqueue(POOL, [Ready.of(entry.run) for entry in runs], made.now)
+    dispatch(made.ports, POOL)
+    counted, before = Counted(made.store), held(made)
+    [first, *_] = made.store.ledger(POOL).holders
+    assert len(parked(made)) > 20
+
+    dispatch(replace(made.ports, store=counted), POOL, Hints(ended={first.slot}))
+
+    of_its_key = [e.run.uuid for e in runs if e.run.concurrency_key == first.concurrency_key]
+    assert held(made) == before - {first.run} | {of_its_key[1]}
+    assert max(counted.passes) <= 2 * 1 + 25
 
 
 def test_a_lower_queue_waits_until_all_that_goes_first_was_read() -> None:

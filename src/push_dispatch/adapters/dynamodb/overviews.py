@@ -1,7 +1,7 @@
 """What do the first items of a pool's partition say? Nearly all that a pass has to know.
 
-By their sort keys a pool's circuits, configuration and ledger come one after the other, and then
-its line: one query reads them all. Lanes lie in between, so a pool with many has more to read.
+By their sort keys a pool's circuits and configuration come first, then its lanes, its ledger and
+its line: one query reads them all. Where many lanes lie in between, the ledger is read by its key.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.model import Ledger, Pool, Ready
 from push_dispatch.ports.store import Heads, Overview
 
-__all__ = ["BETWEEN", "LIMIT", "overview_of"]
+__all__ = ["BEFORE_LANES", "BETWEEN", "LIMIT", "overview_of"]
 
 #: The first sort key that is read, and one behind the last.
 BETWEEN = (keys.circuit(""), "READY$")
+#: The same without lanes, and what comes after them.
+BEFORE_LANES = (keys.circuit(""), keys.CONFIG)
 #: Items of one read: with their ledger they are one read unit where few slots are held.
 LIMIT = 20
 
@@ -24,13 +26,15 @@ def overview_of(
     name: str,
     found: Sequence[items.Item],
     places: Callable[[Iterable[items.Item]], Sequence[Ready]],
+    *,
+    whole: bool,
 ) -> tuple[Overview, bool]:
-    """The overview in what was found, `LIMIT` items at most, and whether they reach beyond the
-    ledger: otherwise it, and the configuration, are still to be read."""
+    """The overview in what was found, whether that was the `whole` of what is `BETWEEN` or as much
+    as one read takes, and whether the ledger was reached: otherwise it is still to be read."""
     by_kind: dict[str, list[items.Item]] = {}
     for item in found:
         by_kind.setdefault(item["SK"]["S"].partition("#")[0], []).append(item)
-    last = found[-1]["SK"]["S"] if len(found) >= LIMIT else None
+    last = None if whole else found[-1]["SK"]["S"] if found else ""
     pool = items.read_pool(by_kind[keys.CONFIG][0]) if keys.CONFIG in by_kind else None
     stored = by_kind[keys.LEDGER][0] if keys.LEDGER in by_kind else None
     circuits = {

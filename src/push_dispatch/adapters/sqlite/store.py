@@ -161,10 +161,15 @@ class SqliteStore(Configuration, Line):
     def overview(self, pool: str) -> Overview:
         """See `Store.overview`."""
         found = list(self._db.between(keys.pool(pool), *BETWEEN, limit=LIMIT))
-        seen, reached = overview_of(pool, found, lambda line: [items.read_ready(i) for i in line])
+        seen, reached = overview_of(
+            pool,
+            found,
+            lambda line: [items.read_ready(i) for i in line],
+            whole=len(found) < LIMIT,
+        )
         if reached:
             return seen
-        return replace(seen, ledger=self.ledger(pool), pool=self.pool(pool))
+        return replace(seen, ledger=self.ledger(pool), pool=seen.pool or self.pool(pool))
 
     def commit(self, ledger: Ledger) -> None:
         item = items.ledger_item(ledger)
