@@ -115,9 +115,21 @@ class Used:
             scope = scope_of(limit.name, keys[limit.name])
             if limit.limit is not None and self.named[scope] >= limit.limit:
                 return Reason.NAMED_LIMIT
-            if limit.rate is not None:
-                spent |= self.starts[scope] >= limit.rate.starts or self._too_many_keys(scope)
+            spent |= self.is_spent(pool, scope)
         return Reason.NAMED_RATE if spent else None
+
+    def is_spent(self, pool: Pool, scope: str) -> bool:
+        """Whether a key of a named limit has started as many runs as its period allows."""
+        left = self.starts_left(pool, scope)
+        return left is not None and left <= 0
+
+    def starts_left(self, pool: Pool, scope: str) -> int | None:
+        """How many more starts the rate of a named limit allows; None if it has none."""
+        name = scope.partition(":")[0]
+        rate = next((each.rate for each in pool.limits if each.name == name), None)
+        if rate is None:
+            return None
+        return 0 if self._too_many_keys(scope) else rate.starts - self.starts[scope]
 
     def fits(
         self, capacity: Mapping[str, int], needed: Weights, *, beside_kept: bool = True

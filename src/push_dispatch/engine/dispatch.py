@@ -158,7 +158,7 @@ def _line_up(ports: Ports, pool: Pool, hints: Hints) -> None:
     if not entries:
         return
     # Where a lane was chosen by a ledger that another pass replaces, the pass to come finds it.
-    hints.touched += park_new(ports, pool, entries)
+    hints.parked += park_new(ports, pool, entries)
     soon = now + WAKE_WITHIN_SECONDS * 1000
     wake_when_due(ports, pool.name, [e for e in entries if now < e.due <= soon])
 
@@ -217,14 +217,12 @@ def _pass(work: _Work, seen: Overview | None) -> bool:
         passed.released += len(freed)
         passed.slots_used = len(snapshot.ledger.holders)
         _carry_out(work, snapshot, decision, read.unplaced)
-        more = _settle_lanes(ports, read, snapshot, (*hints.touched, *freed))
+        more = _settle_lanes(work, read, snapshot, freed)
         # Who gave a slot back before somebody was placed has not seen them in line.
         more |= placed or len(decision.admit) >= BATCH
-        # What has been told once need not be looked at again.
-        hints.touched = []
         # Only who has taken a turn, or brings somebody new, sees to the next one: a wake that
         # comes in vain begets no other.
-        if not more and (decision.admit or hints.waiting or work.thorough):
+        if not more and (passed.admitted or hints.waiting or work.thorough):
             _wake_for_turn(ports, snapshot, decision)
         return more
     raise Conflict(f"pool {work.pool!r}: lost {_RACES} races for the ledger")
@@ -237,7 +235,7 @@ def _decide(work: _Work, found: Snapshot, seen: Overview) -> tuple[Read, list[Ho
     kept = {holder.slot for holder in ledger.holders}
     freed = [h for h in found.ledger.holders if h.slot not in kept]
     # Before the commit, so that it may admit them; and after it, as they may come meanwhile.
-    touched: list[Ready | Holder] = [*work.hints.touched, *freed]
+    touched: list[Ready | Holder] = [*work.hints.touched, *work.hints.parked, *freed]
     back = surface(ports, pool, ledger, touched, unlimited=work.thorough, blindly=True)
     read = decided(
         ports,
@@ -257,7 +255,7 @@ def _place(work: _Work, pool: Pool, admitted: Collection[Ready]) -> bool:
     kept = set(admitted)
     left = [place for place in work.arrived if place not in kept]
     if left:
-        work.hints.touched += park_new(work.ports, pool, left)
+        work.hints.parked += park_new(work.ports, pool, left)
         work.hints.waiting += left
         work.arrived = [place for place in work.arrived if place in kept]
     return bool(left)
@@ -289,21 +287,22 @@ def _commit(ports: Ports, snapshot: Snapshot, decision: Decision) -> tuple[Snaps
     return replace(snapshot, ledger=ledger), decision
 
 
-def _settle_lanes(
-    ports: Ports, read: Read, snapshot: Snapshot, touched: Sequence[Ready | Holder]
-) -> bool:
+def _settle_lanes(work: _Work, read: Read, snapshot: Snapshot, freed: Sequence[Holder]) -> bool:
     """Park who is in the way, and bring back those whose turn it is now. True if either was done:
     then another pass may admit more."""
-    decision = read.decision
+    ports, hints, decision = work.ports, work.hints, read.decision
+    pool, ledger = snapshot.pool, snapshot.ledger
     # Whose record was lost on the way in.
-    stop_replaced(ports, snapshot.pool, snapshot.ledger, [w.ready for w in decision.wait])
-    parked = park(ports, snapshot.pool, snapshot.ledger, read.in_the_way)
-    ledger = snapshot.ledger
+    stop_replaced(ports, pool, ledger, [w.ready for w in decision.wait])
+    parked = park(ports, pool, ledger, read.in_the_way, read.before_them)
     if parked:
         # Another pass may have freed their key, and have looked for them before they were here.
-        ledger = ports.store.ledger(snapshot.pool.name)
-    left = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
-    surfaced = surface(ports, snapshot.pool, ledger, (*touched, *left, *read.stale, *parked))
+        ledger = ports.store.ledger(pool.name)
+    done = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
+    left = (*hints.gone, *hints.parked, *done, *read.stale, *parked)
+    surfaced = surface(ports, pool, ledger, (*hints.touched, *freed), left=left, but=read.empty)
+    # What has been told once need not be looked at again.
+    hints.touched, hints.gone, hints.parked = [], [], []
     return bool(parked or surfaced)
 
 

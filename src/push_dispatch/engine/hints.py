@@ -33,6 +33,8 @@ class Hints:
     due: set[str] = field(default_factory=set)
     #: Runs that have ended or left their place: others of their keys may start.
     touched: list[Ready] = field(default_factory=list)
+    #: Places in lanes: the first of a lane with a rate is to stand in line as well.
+    parked: list[Ready] = field(default_factory=list)
     #: Runs that have ended: they do not count as waiting any more.
     over: list[Ready] = field(default_factory=list)
     #: Runs that are malformed in the table.

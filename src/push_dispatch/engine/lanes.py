@@ -12,10 +12,10 @@ sweep.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from push_dispatch.core.lanes import full_lane, room_in
+from push_dispatch.core.lanes import full_lane, rated_lanes, room_in
 from push_dispatch.core.model import NOT_DUE_LANE, Holder, Ledger, Pool, Ready
 from push_dispatch.core.usage import Used
 from push_dispatch.engine.snapshot import BATCH
@@ -42,7 +42,7 @@ def has_lanes(pool: Pool) -> bool:
     return bool(
         pool.key_limit is not None
         or pool.deployment_limits
-        or any(limit.limit is not None for limit in pool.limits)
+        or pool.limits
         or any(queue.key_limit is not None for queue in pool.queues)
     )
 
@@ -69,15 +69,27 @@ def park_new(ports: Ports, pool: Pool, entries: Sequence[Ready]) -> list[Ready]:
     return parked
 
 
-def park(ports: Ports, pool: Pool, ledger: Ledger, entries: Sequence[Ready]) -> list[Ready]:
-    """Move these places into the lanes that are full by this ledger; return those that moved."""
+def park(
+    ports: Ports,
+    pool: Pool,
+    ledger: Ledger,
+    entries: Sequence[Ready],
+    staying: Sequence[Ready] = (),
+) -> list[Ready]:
+    """Move these places into the lanes that are full by this ledger; return those that moved.
+    Those that are `staying` in line get a place in their lane beside it: a lane whose first is in
+    line needs nobody else there."""
     now = ports.clock()
     used = Used.of(pool, ledger, now)
     lanes = [(entry, full_lane(pool, used, entry)) for entry in entries]
     parked = [(entry, replace(entry, lane=lane)) for entry, lane in lanes if lane]
     if not parked:
         return []
-    ports.store.enqueue(pool.name, [moved for _, moved in parked], now)
+    both = [(entry, full_lane(pool, used, entry)) for entry in staying]
+    new = [(entry, lane) for entry, lane in both if lane and lane != entry.also_in]
+    firsts = [replace(entry, lane=lane) for entry, lane in new]
+    firsts += [replace(entry, also_in=lane) for entry, lane in new]
+    ports.store.enqueue(pool.name, [*firsts, *(moved for _, moved in parked)], now)
     # Only from the line: it may be in another lane as well, which somebody may look into.
     gone = [replace(entry, also_in="") for entry, _ in parked]
     ports.store.dequeue(pool.name, gone)
@@ -88,20 +100,28 @@ def surface(
     ports: Ports,
     pool: Pool,
     ledger: Ledger,
-    touched: Iterable[Ready | Holder],
+    touched: Sequence[Ready | Holder],
     *,
+    left: Sequence[Ready] = (),
+    but: Collection[tuple[str, str]] = (),
     unlimited: bool = False,
     blindly: bool = False,
 ) -> list[Ready]:
     """Put the first places of the lanes of these runs into line, as many as each lane has room for;
-    return those that were not there. `unlimited` also looks at lanes that have lost their limit;
-    `blindly` does not ask which are in line: it puts, and returns, them all."""
+    return those that were not there. Of the runs that have `left` the line lanes with a rate are
+    among them, `but` for those that are known to be empty, by queue. `unlimited` also looks at
+    lanes that have lost their limit; `blindly` does not ask which are in line: it puts, and
+    returns, them all."""
     used = Used.of(pool, ledger, ports.clock())
     rooms: dict[tuple[str, str], int] = {}
-    for run in touched:
-        for queue in pool.queues:
+    for queue in pool.queues:
+        for run in (*touched, *left):
             for lane, room in room_in(pool, queue, used, run, unlimited=unlimited):
                 rooms[queue.name, lane] = min(room, BATCH)
+        for run in left:
+            for lane, room in rated_lanes(pool, queue, used, run):
+                if (queue.name, lane) not in but:
+                    rooms[queue.name, lane] = min(room, BATCH)
     moved: list[Ready] = []
     for (queue_name, lane), room in rooms.items():
         entries = ports.store.line(pool.name, queue_name, room, lane=lane)
@@ -116,8 +136,8 @@ def surface_all(ports: Ports, pool: Pool) -> None:
     """Where a limit is raised or removed: bring back what has room under it. The sweep goes on
     where there are more lanes."""
     ledger = ports.store.ledger(pool.name)
-    touched: list[Ready | Holder] = [*ledger.holders, *heads_of_lanes(ports, pool, "")]
-    surface(ports, pool, ledger, touched, unlimited=True)
+    heads = heads_of_lanes(ports, pool, "")
+    surface(ports, pool, ledger, ledger.holders, left=heads, unlimited=True)
 
 
 def is_looser(before: Pool, after: Pool) -> bool:
@@ -135,9 +155,12 @@ def _pairs_of_limits(before: Pool, after: Pool) -> Iterator[tuple[int | None, in
         yield queue.key_limit, same.key_limit if same else None
     for name, limit in before.deployment_limits.items():
         yield limit, after.deployment_limits.get(name)
-    named = {limit.name: limit.limit for limit in after.limits}
+    named = {limit.name: limit for limit in after.limits}
     for each in before.limits:
-        yield each.limit, named.get(each.name)
+        same_name = named.get(each.name)
+        yield each.limit, same_name.limit if same_name else None
+        if each.rate is not None and (same_name is None or same_name.rate != each.rate):
+            yield 0, None  # Those of a rate that is raised come one after the other by themselves.
 
 
 def heads_of_lanes(ports: Ports, pool: Pool, after: str) -> list[Ready]:

@@ -24,8 +24,9 @@ from push_dispatch.core.admission import Decision, Snapshot, decide
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.events import Expire
-from push_dispatch.core.lanes import PARKED
+from push_dispatch.core.lanes import parkable, rated_lanes
 from push_dispatch.core.model import DELETED, Ready, Run, Slot
+from push_dispatch.core.usage import Used
 from push_dispatch.engine.claims import renewed
 from push_dispatch.engine.collide import displaced
 from push_dispatch.engine.transition import end_unreadable, transition
@@ -66,8 +67,12 @@ class Read(NamedTuple):
     decision: Decision
     #: Places of runs that wait for their keys and keep the pass from reading on: to be parked.
     in_the_way: list[Ready]
+    #: Those that wait for the same rates as others that are in the way, and before them.
+    before_them: list[Ready]
     #: Places that were removed because their runs do not wait for them.
     stale: list[Ready]
+    #: Lanes of those that start now in which nobody waits, by queue.
+    empty: frozenset[tuple[str, str]]
     #: New runs that were decided about without a place in line.
     unplaced: frozenset[Ready] = frozenset()
 
@@ -125,12 +130,17 @@ def decided(
         chosen = (*decision.admit, *decision.resend, *decision.expire, *decision.collide)
         if line.drop_stale(chosen):
             continue
-        in_the_way = [w.ready for w in decision.wait if w.reason in PARKED]
+        in_the_way, before_them = parkable((w.ready, w.reason) for w in decision.wait)
+        if line.read_lanes(snapshot, decision.admit):
+            continue
         enough = len(in_the_way) > _SLACK and line.count >= line.most
         if enough and decision.hungry & line.unread:
-            return Read(snapshot, decision, in_the_way, line.stale, unplaced)
+            break
         if not line.read_more(decision.hungry):
-            return Read(snapshot, decision, [], line.stale, unplaced)
+            in_the_way = before_them = []
+            break
+    empty = frozenset(lane for lane, found in line.lanes.items() if not found)
+    return Read(snapshot, decision, in_the_way, before_them, line.stale, empty, unplaced)
 
 
 def with_heads(ports: Ports, snapshot: Snapshot, now: int, places: Iterable[Ready]) -> Snapshot:
@@ -205,6 +215,8 @@ class _Line:
         self.count = 0
         self.most = self._page - _SLACK + _BUDGET
         self.stale: list[Ready] = []
+        #: Lanes that were read, by queue: whether anybody waits there.
+        self.lanes: dict[tuple[str, str], bool] = {}
         self.ready: dict[str, list[Ready]] = {queue.name: [] for queue in pool.queues}
 
     @property
@@ -220,16 +232,39 @@ class _Line:
             else:
                 self._read(name, None)
 
-    def bring_back(self, places: Iterable[Ready]) -> None:
-        """Insert what lanes have put in line since the heads were read. Who stands behind them is
-        read in turn."""
-        back = list(places)
-        for place in renewed(self._ports, self._declared, back):
+    def bring_back(self, places: Sequence[Ready]) -> bool:
+        """Insert what has come from lanes since the heads were read; True if anybody was not in
+        line. Who stands behind all that was read comes in turn."""
+        new = False
+        for place in renewed(self._ports, self._declared, places):
             line = self.ready[place.queue]
             if place.placed <= self._now and self._is_read(place):
+                new |= place not in line
                 # This one names its lane, which has to be left as well.
                 line[:] = [other for other in line if other != place]
                 insort(line, place, key=lambda p: p.place[1:])
+        return new
+
+    def read_lanes(self, snapshot: Snapshot, admitted: Iterable[Ready]) -> bool:
+        """Insert who waits in lanes for the same rates as these that start now, as many as may
+        start: only the first of them stands in line, and others of their keys behind it. True if
+        there are any."""
+        pool = snapshot.pool
+        rated = [ready for ready in admitted if ready.keys]
+        if not rated or not any(limit.rate for limit in pool.limits):
+            return False
+        used = Used.of(pool, snapshot.ledger, self._now)
+        wanted: dict[tuple[str, str], int] = {}
+        for ready in rated:
+            if queue := pool.queue(ready.queue):
+                wanted |= {(queue.name, at): n for at, n in rated_lanes(pool, queue, used, ready)}
+        new = False
+        for (name, lane), starts in wanted.items():
+            if (name, lane) not in self.lanes:
+                found = self._store.line(self._pool, name, min(starts, BATCH), lane=lane)
+                self.lanes[name, lane] = bool(found)
+                new |= self.bring_back([replace(p, lane="", also_in=lane) for p in found])
+        return new
 
     def join(self, new: Iterable[Ready]) -> frozenset[Ready]:
         """Have these served where they would stand if they were in line; return those that are

@@ -119,7 +119,7 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     # Where one begins differs from minute to minute: the names of lanes are digests.
     after = digest_of({"at": ports.clock() // 60_000})
     if pool.laned or has_lanes(pool):
-        hints.touched += heads_of_lanes(ports, pool, after)
+        hints.parked += heads_of_lanes(ports, pool, after)
     if has_bounds(pool):
         tidy_seats(ports, pool, after)
     passed = dispatch(ports, name, hints, thorough=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from push_dispatch.control.pools import change_pool, delete_queue
-from push_dispatch.core.model import NamedLimit, Pool, Queue, Ready, RunState
+from push_dispatch.core.model import NamedLimit, Pool, Queue, Rate, Ready, RunState
 from push_dispatch.core.request import Request
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.hints import Hints
@@ -82,6 +82,29 @@ def test_a_free_key_starts_however_many_of_a_full_one_wait_before_it(ahead: int)
     [free] = submitted(made, 1, concurrency_key="free")
 
     assert held(made) == {busy[0], free}
+
+
+@pytest.mark.parametrize("ahead", [50, 1_100, 3_000])
+def test_a_key_whose_rate_is_spent_stands_in_nobodys_way(ahead: int) -> None:
+    made = world(limits=(NamedLimit("t", "{{ parameters.t }}", rate=Rate(2, 60)),))
+    busy = submitted(made, ahead, parameters={"t": "busy"})
+    [free] = submitted(made, 1, parameters={"t": "free"})
+    assert held(made) == {*busy[:2], free}
+    assert len(made.store.line(POOL, "default", 10_000)) < 50
+
+
+@pytest.mark.parametrize("period", [10, 600])
+def test_who_is_parked_for_a_rate_starts_when_time_lets_it_in(period: int) -> None:
+    """Each of them in its turn, by the wakes alone: no run ends, and nothing sweeps."""
+    made = world(limits=(NamedLimit("t", "{{ parameters.t }}", rate=Rate(2, period)),))
+    runs = submitted(made, 60, parameters={"t": "x"})
+    late = submitted(made, 3, parameters={"t": "x"})
+    assert set(late) <= set(parked(made))
+    for turn in range(1, 6):
+        assert held(made) == set(runs[: 2 * turn]), turn
+        made.now += period * 1000
+        for _ in range(3):
+            made.deliver_all()
 
 
 @pytest.mark.parametrize(
