@@ -13,7 +13,6 @@ from pathlib import Path
 from runpy import run_path
 from typing import Any
 
-from push_dispatch.api.routes import openapi
 from push_dispatch.api.v1 import TABLE, actions, declarations, queries
 from push_dispatch.api.v1.document import document
 from push_dispatch.api.v1.table import Nothing, Route
@@ -199,15 +198,6 @@ _AFTER_REQUESTS = """
 ## Queries and bodies
 """
 
-_OLD_API = """
-## Before version 1
-
-These remain as they were. An error is `{"reason", "message"}`; invalid input is 400.
-
-| request | what it does |
-|---|---|
-"""
-
 
 def api() -> Iterator[str]:
     """`api.md`."""
@@ -230,12 +220,6 @@ def api() -> Iterator[str]:
     inputs = {name for module in (actions, declarations, queries) for name in vars(module)}
     for kind in sorted(inputs & {n for n, s in schemas.items() if "properties" in s}):
         yield from _kind(kind, schemas[kind])
-    yield from _OLD_API.splitlines()
-    for path, methods in openapi()["paths"].items():
-        for method, operation in methods.items():
-            names = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
-            query = f"?{'&'.join(names)}" if names else ""
-            yield f"| `{method.upper()} {path}{query}` | {operation['summary']} |"
 
 
 def _order(route: Route) -> int:

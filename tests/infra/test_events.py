@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.api.routes import respond
+from push_dispatch.api.gateway import answered
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.deployment import Deployment
@@ -159,9 +159,9 @@ def test_an_upload_becomes_a_run_of_a_deployment(backend: Backend) -> None:
 
 
 def test_pools_and_a_run_by_http(backend: Backend) -> None:
-    shown = respond(backend.ports, event("http-list-pools"), None)
-    assert [pool["name"] for pool in json.loads(shown["body"])] == ["etl"]
-    answers = [respond(backend.ports, event("http-submit"), None) for _ in range(2)]
+    shown = answered(backend.ports, event("http-list-pools"))
+    assert [pool["name"] for pool in json.loads(shown["body"])["items"]] == ["etl"]
+    answers = [answered(backend.ports, event("http-submit")) for _ in range(2)]
     assert [answer["statusCode"] for answer in answers] == [201, 200]
     [run] = backend.runs
     assert (run.variables, run.tags) == ({"command": "python job.py"}, ("by-http",))

@@ -12,6 +12,7 @@ from typing import Any
 
 from push_dispatch.adapters.prefect.server import connect
 from push_dispatch.adapters.secret_stores import secrets_from
+from push_dispatch.api.v1 import TABLE
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool, create_pool, keep_template
 from push_dispatch.control.prefect.attach import Wanted, attach
@@ -357,20 +358,22 @@ def _finish(system: System, run: Run) -> None:
 
 
 def _ask(system: System) -> None:
-    """Every path of the API."""
-    api = system["Api"]
-    run = _http(api, "POST", "/runs", {"deployment": "nightly"}, **{"idempotency-key": "k"})["id"]
-    later = {"pool": "modal", "job_variables": VARIABLES["modal"], "in_seconds": 600}
-    waiting = _http(api, "POST", "/runs", later)["id"]
-    for path in ("/pools/modal", "/pools/modal/queues/default"):
+    """Every path of the API that only reads, and what concerns a run."""
+    api, runs = system["Api"], "/v1/pools/modal/runs"
+    nightly, key = {"deployment": "nightly"}, {"idempotency-key": "k"}
+    run = _http(api, "POST", runs, nightly, **key)["run"]["id"]
+    later = {"job_variables": VARIABLES["modal"], "in_seconds": 600}
+    waiting = _http(api, "POST", runs, later)["run"]["id"]
+    for path in ("/v1/pools/modal", "/v1/pools/modal/queues/default"):
         for verb in ("pause", "resume"):
             _http(api, "POST", f"{path}/{verb}")
-    for path in ("/pools", "/pools/modal", "/pools/modal/explain", "/runs", "/openapi.json"):
-        _http(api, "GET", path)
+    names = {"pool": "modal", "queue": "default", "deployment": "nightly", "type": "modal"}
     for named in (run, waiting):
-        for path in (f"/runs/{named}", f"/runs/{named}/explain"):
-            _http(api, "GET", path)
-    _http(api, "POST", f"/runs/{waiting}/cancel")
+        for route in TABLE.routes:
+            if route.method == "GET" and route.name != "show_log":  # It reads no platform's logs.
+                values = {**names, "run": named, "reason": "behind_others"}
+                _http(api, "GET", route.path.format(**values))
+    _http(api, "POST", f"{runs}/{waiting}/cancel")
 
 
 def _ask_to_change(system: System, changes: StreamPump) -> None:
@@ -386,6 +389,9 @@ def _ask_to_change(system: System, changes: StreamPump) -> None:
     _http(api, "POST", f"{pool}/runs/{moves}/move", {"queue": "slow"})
     _http(api, "POST", f"{pool}/runs/{moves}/boost", {})
     _http(api, "POST", f"{pool}/runs/{ends}/cancel")
+    _http(api, "DELETE", f"{pool}/queues/slow")
+    _http(api, "PUT", "/v1/deployments/brief", {"pool": "brief"})
+    _http(api, "DELETE", "/v1/deployments/brief")
     _http(api, "DELETE", pool, query="force=true")
 
 

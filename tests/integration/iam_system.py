@@ -177,7 +177,7 @@ class Function:
         with self._at_work():
             match self.declared.handler.split(".")[-2]:
                 case "api":
-                    return module.answered(self.ports, dict(event), None)
+                    return module.answered(self.ports, event)
                 case "notify":
                     return module.handle(bootstrap.event_bus_for(self._settings), event)
                 case "prefect":

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from push_dispatch.api.v1 import TABLE
 from push_dispatch.ops.permissions import NEEDED
 from push_dispatch.platforms.ecs import Ecs
 from tests.fakes.iam import Grant, Need, denied, is_needed
@@ -24,7 +25,7 @@ from tests.integration.iam_reachable import reachable
 from tests.integration.iam_scenario import everything
 from tests.integration.iam_system import KEY, PARAMETERS, Declared, functions_of, system
 
-TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/Table"
+DYNAMODB = "arn:aws:dynamodb:eu-west-1:123456789012:table/Table"
 
 #: What is granted and never asked for by a function: why.
 EXCEPTIONS = {
@@ -163,10 +164,10 @@ def test_whatever_is_taken_away_is_missed(record: Record) -> None:
 @pytest.mark.parametrize(
     ("name", "more"),
     [
-        ("Finish", Grant("dynamodb:DeleteItem", TABLE)),
-        ("Dispatch", Grant("dynamodb:Query", f"{TABLE}/index/ticks")),
+        ("Finish", Grant("dynamodb:DeleteItem", DYNAMODB)),
+        ("Dispatch", Grant("dynamodb:Query", f"{DYNAMODB}/index/ticks")),
         ("PushEcs", Grant("logs:GetLogEvents", "*")),
-        ("Submit", Grant("dynamodb:*", TABLE)),
+        ("Submit", Grant("dynamodb:*", DYNAMODB)),
         ("Report", Grant("sqs:SendMessage", "arn:aws:sqs:eu-west-1:123456789012:WakeQueue")),
     ],
 )
@@ -217,7 +218,8 @@ def _unneeded(grants: tuple[Grant, ...], asked: list[Need]) -> set[tuple[str, st
 def _can_call(name: str, function: Declared) -> frozenset[str]:
     """The API's paths are found by a table that no function names: all of them count."""
     if name == "Api":
-        return reachable("push_dispatch.api.routes", "*")
+        modules = {route.handle.__module__ for route in TABLE.routes}
+        return frozenset().union(*(reachable(module, "*") for module in modules))
     return reachable(function.handler.rpartition(".")[0], "handle")
 
 

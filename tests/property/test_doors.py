@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.api.routes import respond
+from push_dispatch.api.gateway import answered
 from push_dispatch.core.model import Observation, RunState, Status
 from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import finish
@@ -64,14 +64,16 @@ BODIES = st.one_of(
 
 @settings(max_examples=150)
 @given(BODIES, st.sampled_from(["", "application/json", "multipart/form-data", "text/plain"]))
-@example('{"pool": "p", "start_within": 5.0}', "")
+@example('{"start_within": 5.0}', "")
 def test_the_api_answers_with_no_5xx(body: str, content: str) -> None:
     headers = {"content-type": content} if content else {}
-    http = {"http": {"method": "POST", "path": "/runs"}, "stage": "$default"}
-    event = {"rawPath": "/runs", "requestContext": http, "headers": headers, "body": body}
+    body = body.replace(f'"pool": "{POOL}", ', "")  # It is in the path.
+    path = f"/v1/pools/{POOL}/runs"
+    http = {"http": {"method": "POST", "path": path}, "stage": "$default"}
+    event = {"rawPath": path, "requestContext": http, "headers": headers, "body": body}
     world = World()
     with bounded():
-        answer = respond(_with_secrets(world), event, None)
+        answer = answered(_with_secrets(world), event)
     assert answer["statusCode"] < 500, answer
     json.loads(answer["body"])
     assert CANARY not in answer["body"] + repr(world.runs())

@@ -1,1 +1,1 @@
-"""What does the HTTP API do? `routes` has its operations, `handlers.api` is its function."""
+"""What does the HTTP API do? `v1` has its operations, `handlers.api` is its function."""

@@ -17,18 +17,13 @@ from push_dispatch.ports import Ports
 __all__ = ["answered", "query_of", "reply_to"]
 
 
-def answered(ports: Ports, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one request; never raises. Paths below `/v1` are those of version 1; others are those
-    that were there before it."""
-    if not _path(event).startswith("/v1/"):
-        from push_dispatch.api.routes import respond  # noqa: PLC0415 - loads pydantic
-
-        return respond(ports, dict(event), context)
+def answered(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one request; never raises."""
     return _event_of(reply_to(ports, _request_of(event)))
 
 
 def reply_to(ports: Ports, request: Request) -> Reply:
-    """Answer one request of version 1; never raises."""
+    """Answer one request; never raises."""
     try:
         return v1.TABLE.answer(ports, request)
     except Exception:  # noqa: BLE001 - any failure still gets the caller a response

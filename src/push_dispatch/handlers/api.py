@@ -14,4 +14,4 @@ __all__ = ["handler"]
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda entry point for a function URL or an HTTP API (payload format 2.0)."""
-    return answered(bootstrap.ports(), event, context)
+    return answered(bootstrap.ports(), event)

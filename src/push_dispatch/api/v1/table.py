@@ -199,8 +199,18 @@ def _no_route(request: Request, methods: Sequence[str]) -> Reply:
         allow = ", ".join(sorted(set(methods)))
         detail = f"{request.path} takes {allow}, not {request.method}"
         return problem(405, Reason.INVALID_INPUT, detail, {"Allow": allow})
-    detail = f"there is no {request.path}; GET /v1/openapi.json lists all paths"
+    there = f", but {moved}" if (moved := _in_version_1(request.path)) else ""
+    detail = f"there is no {request.path}{there}; GET /v1/openapi.json lists all paths"
     return problem(404, Reason.NOT_FOUND, detail)
+
+
+def _in_version_1(path: str) -> str:
+    """Where to find what an API without versions had at this path; empty if it had nothing."""
+    first, _, rest = path.removeprefix("/").partition("/")
+    if first == "runs":
+        pool, dot, _ = rest.partition(".")
+        return f"/v1/pools/{pool if dot else '{pool}'}{path}"
+    return f"/v1{path}" if first in ("pools", "openapi.json") else ""
 
 
 def _call(
