@@ -24,11 +24,11 @@ from generated.api.pools import (  # noqa: E402
 from generated.models import (  # noqa: E402
     Explanation,
     Overview,
+    PageRun,
     Pool,
     PoolSettings,
     Problem,
     Run,
-    RunPage,
     Submission,
     Submitted,
 )
@@ -49,7 +49,7 @@ assert run.state == "COMPLETED", run.state
 assert run.attempts[0].exit_code == 0
 
 page = list_runs.sync("generated", client=api, tag="a", limit=1)
-assert isinstance(page, RunPage), page
+assert isinstance(page, PageRun), page
 assert [found.id for found in page.items] == [run.id]
 
 assert isinstance(explain_run.sync("generated", run.id, client=api), Explanation)

@@ -6,7 +6,7 @@ Every field is always there, and an absent value is null.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -17,26 +17,36 @@ __all__ = [
     "Applied",
     "Deleted",
     "Deployment",
-    "DeploymentPage",
+    "Firing",
     "Health",
+    "Items",
+    "Page",
     "Platform",
-    "Platforms",
     "Pool",
-    "PoolPage",
     "Problem",
     "Queue",
-    "Queues",
     "Reason",
-    "Reasons",
     "Schedule",
-    "Schedules",
     "Template",
-    "Times",
 ]
+
+T = TypeVar("T")
 
 
 class Answer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What all of them share."""
+
+
+class Items(Answer, Generic[T], frozen=True):
+    """A whole list."""
+
+    items: list[T]
+
+
+class Page(Items[T], Generic[T], frozen=True):
+    """A part of a list. It may have less than the limit, or nothing, and yet a next one."""
+
+    next: str | None
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -60,12 +70,6 @@ class Reason(Answer, frozen=True):
     retryable: bool
 
 
-class Reasons(Answer, frozen=True):
-    """All reasons."""
-
-    items: list[Reason]
-
-
 class Health(Answer, frozen=True):
     """Whether the API can reach its table."""
 
@@ -81,12 +85,6 @@ class Platform(Answer, frozen=True):
     installed: bool
     install: str | None
     capabilities: list[str] | None
-
-
-class Platforms(Answer, frozen=True):
-    """All platforms."""
-
-    items: list[Platform]
 
 
 class Template(Answer, frozen=True):
@@ -142,12 +140,6 @@ class Queue(Answer, frozen=True):
     max_waiting: int | None
 
 
-class Queues(Answer, frozen=True):
-    """The queues of a pool, first served first."""
-
-    items: list[Queue]
-
-
 class Pool(Answer, frozen=True):
     """A pool with its queues, and how many of its slots are held."""
 
@@ -176,13 +168,6 @@ class Pool(Answer, frozen=True):
     version: int
 
 
-class PoolPage(Answer, frozen=True):
-    """A part of the pools, in the order of names."""
-
-    items: list[Pool]
-    next: str | None
-
-
 class Schedule(Answer, frozen=True):
     """A schedule, and when it fires next; null if it never does."""
 
@@ -196,12 +181,6 @@ class Schedule(Answer, frozen=True):
     parameters: dict[str, Any]
     job_variables: dict[str, Any]
     next_time: datetime | None
-
-
-class Schedules(Answer, frozen=True):
-    """The schedules of a deployment."""
-
-    items: list[Schedule]
 
 
 class Deployment(Answer, frozen=True):
@@ -234,24 +213,11 @@ class Deployment(Answer, frozen=True):
     description: str
 
 
-class DeploymentPage(Answer, frozen=True):
-    """A part of the deployments, in the order of names."""
-
-    items: list[Deployment]
-    next: str | None
-
-
 class Firing(Answer, frozen=True):
     """When a schedule fires."""
 
     schedule: str
     time: datetime
-
-
-class Times(Answer, frozen=True):
-    """The next times of a deployment's schedules."""
-
-    items: list[Firing]
 
 
 class Step(Answer, frozen=True):

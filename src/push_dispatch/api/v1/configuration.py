@@ -80,10 +80,7 @@ def template_of(kind: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]
 
 def pool_of(name: str, settings: declarations.PoolSettings) -> Pool:
     """The pool that is described, but for its templates."""
-    fields = fields_of(settings)
-    fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
-    del fields["base_job_template"], fields["job_variables"], fields["fallbacks"]
-    return Pool(name, **{**fields, **_sharing(settings, name)})
+    return changed_pool(Pool(name, settings.type), settings)
 
 
 def keep_fallbacks(
@@ -101,24 +98,17 @@ def keep_fallbacks(
     return tuple(kept)
 
 
-_OF_THE_TEMPLATE = ("base_job_template", "job_variables")
+_OF_TEMPLATES = ("base_job_template", "job_variables", "fallbacks")
 
 
 def changed_pool(pool: Pool, change: declarations.PoolChange) -> Pool:
-    """The pool with what is to change of it, but for its template. Raises Invalid."""
-    fields = fields_of(change)
-    fields = {name: value for name, value in fields.items() if name not in _OF_THE_TEMPLATE}
+    """The pool with what is to change of it, but for its templates. Raises Invalid."""
+    fields = {name: v for name, v in fields_of(change).items() if name not in _OF_TEMPLATES}
     if "secrets" in fields:
         fields["secrets"] = tuple(dict.fromkeys(fields["secrets"]))
     _check_rates(fields, f"pool {pool.name!r}")
-    return replace(pool, **{**fields, **_sharing(change, pool.name)})
-
-
-def _sharing(
-    given: declarations.PoolSettings | declarations.PoolChange, name: str
-) -> dict[str, Any]:
-    """Limits by name, capacity, weights and ageing, as far as they are given. Raises Invalid."""
-    return sharing_of(to_builtins(given), f"pool {name!r}")
+    sharing = sharing_of(to_builtins(change), f"pool {pool.name!r}")
+    return replace(pool, **{**fields, **sharing})
 
 
 # -- queues -----------------------------------------------------------------------------------
@@ -129,15 +119,15 @@ def queue_of(name: str, settings: declarations.QueueSettings) -> Queue:
     return Queue(name, **{**fields_of(settings), "priority": 1})
 
 
-def changed_queue(
-    pool: Pool, name: str, change: declarations.QueueChange | declarations.QueueSettings
-) -> Pool:
+def changed_queue(pool: Pool, name: str, change: declarations.QueueChange) -> Pool:
     """The pool with what is to change of one queue. Raises NotFound (`queue_not_found`)."""
     queue = queue_named(pool, name)
+    if isinstance(change, declarations.QueueSettings):
+        queue = Queue(name, queue.priority)
     fields = fields_of(change)
     priority = fields.pop("priority", None)
     _check_rates(fields, f"queue {name!r}")
-    queues = tuple(replace(q, **fields) if q.name == name else q for q in pool.queues)
+    queues = tuple(replace(queue, **fields) if q.name == name else q for q in pool.queues)
     after = replace(pool, queues=queues)
     return after if priority in (None, queue.priority) else with_priority(after, name, priority)
 

@@ -1,6 +1,7 @@
 """What may a request declare, and what may it change? What does not fit is refused.
 
-In a change an absent field stays as it is and null clears it.
+In a change an absent field stays as it is, in settings it has the default of `core.model`; null
+clears it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from push_dispatch.api.v1.values import (
 )
 from push_dispatch.core import bounds
 from push_dispatch.core.model import (
-    HOLD_SECONDS,
     MAX_PERIOD_SECONDS,
     MAX_STARTS,
     Backfill,
@@ -83,30 +83,6 @@ class FallbackSettings(Input, frozen=True):
     base_job_template: dict[str, Any] | None = None
 
 
-class PoolSettings(Input, frozen=True):
-    """A whole pool but for its queues. What is left out has its default."""
-
-    type: Type
-    base_job_template: dict[str, Any] | None = None
-    job_variables: dict[str, Any] = {}
-    limit: Limit | None = None
-    key_limit: Limit | None = None
-    rate: AnyRate | None = None
-    platform_rate: AnyRate | None = None
-    hold_seconds: Hold = HOLD_SECONDS
-    give_up_seconds: GiveUp | None = None
-    paused: bool = False
-    description: Description = ""
-    secrets: list[Secret] = []
-    limits: dict[Name, LimitSettings] = {}
-    capacity: dict[str, Amount] = {}
-    weights: dict[str, str] = {}
-    backfill: Backfill = Backfill.NONE
-    ageing_seconds: Ageing | None = None
-    key_max_waiting: MaxWaiting | None = None
-    fallbacks: list[FallbackSettings] = []
-
-
 class TemplateSettings(Input, frozen=True):
     """A base job template."""
 
@@ -134,17 +110,18 @@ class PoolChange(Input, frozen=True):
     base_job_template: dict[str, Any] | UnsetType = UNSET
     job_variables: dict[str, Any] | UnsetType = UNSET
 
+    @property
+    def of_template(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """The base job template, if one is given, and the job variables."""
+        template, variables = self.base_job_template, self.job_variables
+        return None if template is UNSET else template, {} if variables is UNSET else variables
 
-class QueueSettings(Input, frozen=True):
-    """A whole queue. Without a priority a new one gets the first free one."""
 
-    priority: Priority | None = None
-    limit: Limit | None = None
-    key_limit: Limit | None = None
-    rate: AnyRate | None = None
-    max_waiting: MaxWaiting | None = None
-    paused: bool = False
-    description: Description = ""
+class PoolSettings(PoolChange, frozen=True, kw_only=True):
+    """A whole pool but for its queues. What is left out has its default."""
+
+    type: Type
+    fallbacks: list[FallbackSettings] = []
 
 
 class QueueChange(Input, frozen=True):
@@ -157,6 +134,10 @@ class QueueChange(Input, frozen=True):
     max_waiting: MaxWaiting | UnsetType | None = UNSET
     paused: bool | UnsetType = UNSET
     description: Description | UnsetType = UNSET
+
+
+class QueueSettings(QueueChange, frozen=True):
+    """A whole queue. Without a priority a new one gets the first free one."""
 
 
 class ScheduleSettings(Input, frozen=True):
@@ -176,35 +157,6 @@ class NamedSchedule(ScheduleSettings, frozen=True):
     """A rule with its name, unique in its deployment."""
 
     name: Name = "default"
-
-
-class DeploymentSettings(Input, frozen=True):
-    """A whole deployment. What is left out has its default."""
-
-    pool: Name
-    queue: Name = "default"
-    command: str = ""
-    entrypoint: str = ""
-    image: str = ""
-    job_variables: dict[str, Any] = {}
-    parameters: dict[str, Any] = {}
-    parameter_schema: dict[str, Any] = {}
-    tags: list[Tag] = []
-    retries: Count = 0
-    crash_retries: Count = 0
-    retry_delay_seconds: Count = 10
-    timeout_seconds: Seconds | None = None
-    start_within: Seconds | None = None
-    start_by_seconds: StartBy | None = None
-    concurrency_key: Key = ""
-    limit: Limit | None = None
-    max_waiting: MaxWaiting | None = None
-    collision: Collision = Collision.ENQUEUE
-    debounce_seconds: Seconds | None = None
-    debounce_edge: Edge = Edge.TRAILING
-    paused: bool = False
-    schedules: list[NamedSchedule] = []
-    description: Description = ""
 
 
 class DeploymentChange(Input, frozen=True):
@@ -229,6 +181,16 @@ class DeploymentChange(Input, frozen=True):
     timeout_seconds: Seconds | UnsetType | None = UNSET
     start_within: Seconds | UnsetType | None = UNSET
     start_by_seconds: StartBy | UnsetType | None = UNSET
+
+
+class DeploymentSettings(DeploymentChange, frozen=True, kw_only=True):
+    """A whole deployment. What is left out has its default."""
+
+    pool: Name
+    entrypoint: str = ""
+    parameter_schema: dict[str, Any] = {}
+    concurrency_key: Key = ""
+    schedules: list[NamedSchedule] = []
 
 
 class Apply(Input, frozen=True):

@@ -30,7 +30,7 @@ __all__: list[str] = []
 _CONDITIONS = ("If-Match", "If-None-Match")
 
 
-@TABLE.route("GET", "/v1/deployments", {200: answers.DeploymentPage})
+@TABLE.route("GET", "/v1/deployments", {200: answers.Page[answers.Deployment]})
 def list_deployments(call: Call[queries.Cursor, Nothing]) -> Answer:
     """List the deployments, in the order of names."""
     rest = [d for d in all_deployments(call.ports) if d.name > call.query.after]
@@ -89,20 +89,25 @@ def remove_deployment(call: Call[Nothing, Nothing]) -> Answer:
 
 @TABLE.route("POST", "/v1/deployments/{deployment}/pause", {200: answers.Deployment}, etag=True)
 def pause_deployment(call: Call[Nothing, Nothing]) -> Answer:
-    """Make no runs by schedule any more."""
+    """Stop submitting runs by schedule."""
     return _changed(call, paused=True)
 
 
 @TABLE.route("POST", "/v1/deployments/{deployment}/resume", {200: answers.Deployment}, etag=True)
 def resume_deployment(call: Call[Nothing, Nothing]) -> Answer:
-    """Make runs by schedule again."""
+    """Submit runs by schedule again."""
     return _changed(call, paused=False)
 
 
 # -- schedules --------------------------------------------------------------------------------
 
 
-@TABLE.route("GET", "/v1/deployments/{deployment}/schedules", {200: answers.Schedules}, etag=True)
+@TABLE.route(
+    "GET",
+    "/v1/deployments/{deployment}/schedules",
+    {200: answers.Items[answers.Schedule]},
+    etag=True,
+)
 def list_schedules(call: Call[Nothing, Nothing]) -> Answer:
     """List the schedules of a deployment."""
     deployment = deployment_named(call.ports, call.path["deployment"])
@@ -142,7 +147,7 @@ def remove_schedule(call: Call[Nothing, Nothing]) -> Answer:
     return _changed(call, schedules=kept)
 
 
-@TABLE.route("GET", "/v1/deployments/{deployment}/times", {200: answers.Times})
+@TABLE.route("GET", "/v1/deployments/{deployment}/times", {200: answers.Items[answers.Firing]})
 def list_times(call: Call[queries.TimesQuery, Nothing]) -> Answer:
     """List the next times at which the schedules of a deployment fire."""
     deployment = deployment_named(call.ports, call.path["deployment"])

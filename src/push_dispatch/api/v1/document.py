@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
@@ -150,5 +150,5 @@ def _responses(route: Route, by_kind: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def _described(kind: Any) -> str:
-    doc = getattr(kind, "__doc__", "") or "The reply."
+    doc = getattr(get_origin(kind) or kind, "__doc__", "") or "The reply."
     return " ".join(doc.split()).partition(". ")[0].removesuffix(".") + "."

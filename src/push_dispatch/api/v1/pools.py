@@ -6,14 +6,13 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from msgspec import UNSET
-
 from push_dispatch.api.v1 import answers, declarations, queries
 from push_dispatch.api.v1.configuration import (
     changed_pool,
     changed_queue,
     check_match,
     creates_only,
+    fields_of,
     keep_fallbacks,
     pool_of,
     queue_of,
@@ -47,7 +46,7 @@ log = logging.getLogger(__name__)
 _CONDITIONS = ("If-Match", "If-None-Match")
 
 
-@TABLE.route("GET", "/v1/pools", {200: answers.PoolPage})
+@TABLE.route("GET", "/v1/pools", {200: answers.Page[answers.Pool]})
 def list_pools(call: Call[queries.Cursor, Nothing]) -> Answer:
     """List the pools with their queues and the slots they hold, in the order of names."""
     names = [name for name in call.ports.store.pool_names() if name > call.query.after]
@@ -74,9 +73,8 @@ def put_pool(call: Call[Nothing, declarations.PoolSettings]) -> Answer:
     """Create a pool with its default queue, or replace its settings. Its queues stay, and what
     runs goes on."""
     name, settings = call.path["pool"], call.body
-    template = with_defaults(
-        template_of(settings.type, settings.base_job_template), settings.job_variables
-    )
+    given, variables = settings.of_template
+    template = with_defaults(template_of(settings.type, given), variables)
     wanted = pool_of(name, settings)
     check_pool(wanted, template)
     if call.ports.store.pool(name) is None:
@@ -188,7 +186,7 @@ def put_template(call: Call[Nothing, declarations.TemplateSettings]) -> Answer:
 # -- queues -----------------------------------------------------------------------------------
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/queues", {200: answers.Queues}, etag=True)
+@TABLE.route("GET", "/v1/pools/{pool}/queues", {200: answers.Items[answers.Queue]}, etag=True)
 def list_queues(call: Call[Nothing, Nothing]) -> Answer:
     """List the queues of a pool, first served first."""
     pool = pool_named(call.ports, call.path["pool"])
@@ -216,8 +214,8 @@ def put_queue(call: Call[Nothing, declarations.QueueSettings]) -> Answer:
     before = pool_named(call.ports, pool)
     if before.queue(name) is None:
         check_match(call.headers, None, f"queue {name!r}")
-        wanted = queue_of(name, settings)
-        after = create_queue(call.ports, pool, wanted, priority=settings.priority)
+        wanted, priority = queue_of(name, settings), fields_of(settings).get("priority")
+        after = create_queue(call.ports, pool, wanted, priority=priority)
         return _queue(call, after, 201)
     if creates_only(call.headers):
         problem = f"pool {pool!r} has a queue {name!r} already"
@@ -261,10 +259,7 @@ def resume_queue(call: Call[Nothing, Nothing]) -> Answer:
 
 def _template_after(ports: Ports, pool: Pool, change: declarations.PoolChange) -> str:
     """The digest of the pool's template after a change, which is kept."""
-    given, variables = change.base_job_template, change.job_variables
-    return keep_defaults(
-        ports, pool, None if given is UNSET else given, {} if variables is UNSET else variables
-    )
+    return keep_defaults(ports, pool, *change.of_template)
 
 
 def _pool(call: Call[Any, Any], pool: Pool, status: int = 200) -> Answer:
@@ -289,9 +284,7 @@ def _set_paused(call: Call[Any, Any], *, paused: bool) -> Pool:
     return change_pool(call.ports, call.path["pool"], lambda p: replace(p, paused=paused))
 
 
-def _changed(
-    call: Call[Any, Any], change: declarations.QueueChange | declarations.QueueSettings
-) -> Pool:
+def _changed(call: Call[Any, Any], change: declarations.QueueChange) -> Pool:
     pool, name = call.path["pool"], call.path["queue"]
 
     def changed(before: Pool) -> Pool:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from push_dispatch.api.v1.answers import Answer
+from push_dispatch.api.v1.answers import Answer, Page
 from push_dispatch.core.model import RunState
 
 __all__ = [
     "Attempt",
     "Bulk",
     "Event",
-    "Events",
     "Explanation",
     "Holder",
     "Log",
     "Rendered",
     "Run",
-    "RunPage",
     "Submitted",
-    "SubmittedMany",
 ]
 
 
@@ -74,13 +71,6 @@ class Run(Answer, frozen=True):
     revision: int
 
 
-class RunPage(Answer, frozen=True):
-    """A part of the runs. A page may have less than the limit, or nothing, and yet a next one."""
-
-    items: list[Run]
-    next: str | None
-
-
 class Submitted(Answer, frozen=True):
     """A run, and whether this request has created it. If not, `differs` names what the request has
     otherwise than the run that was there."""
@@ -88,12 +78,6 @@ class Submitted(Answer, frozen=True):
     run: Run
     created: bool
     differs: list[str]
-
-
-class SubmittedMany(Answer, frozen=True):
-    """The runs in the order of the requests."""
-
-    items: list[Submitted]
 
 
 class Failure(Answer, frozen=True):
@@ -104,13 +88,11 @@ class Failure(Answer, frozen=True):
     detail: str
 
 
-class Bulk(Answer, frozen=True):
+class Bulk(Page[Run], frozen=True):
     """The runs of one page with which something was done, or would be, and why not with others."""
 
     dry_run: bool
-    items: list[Run]
     failures: list[Failure]
-    next: str | None
 
 
 class Event(Answer, frozen=True):
@@ -121,12 +103,6 @@ class Event(Answer, frozen=True):
     attempt: int | None
     reason: str | None
     message: str | None
-
-
-class Events(Answer, frozen=True):
-    """The history of a run, oldest first, as far as its attempts are kept."""
-
-    items: list[Event]
 
 
 class Log(Answer, frozen=True):

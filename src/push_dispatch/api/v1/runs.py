@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from push_dispatch.api.v1 import actions, queries, run_answers
+from push_dispatch.api.v1 import actions, answers, queries, run_answers
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
 from push_dispatch.control.documents import requested
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
@@ -39,7 +39,7 @@ _SOONEST, _LATEST = 0.2, 1.0
 # -- many -------------------------------------------------------------------------------------
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs", {200: run_answers.RunPage})
+@TABLE.route("GET", "/v1/pools/{pool}/runs", {200: answers.Page[run_answers.Run]})
 def list_runs(call: Call[queries.RunsQuery, Nothing]) -> Answer:
     """List the runs of a pool that fit a filter, newest first. Those with an idempotency key come
     behind the others: their ids are not in the order of time."""
@@ -67,7 +67,9 @@ def submit_run(call: Call[Nothing, actions.Submission]) -> Answer:
     return Answer(view, status, location=_path(done.run))
 
 
-@TABLE.route("POST", "/v1/pools/{pool}/runs/batch", {200: run_answers.SubmittedMany}, headers=_KEY)
+@TABLE.route(
+    "POST", "/v1/pools/{pool}/runs/batch", {200: answers.Items[run_answers.Submitted]}, headers=_KEY
+)
 def submit_runs(call: Call[Nothing, actions.Submissions]) -> Answer:
     """Submit many runs. All are validated before the first is stored. The header's idempotency key
     gets a number for each; `differs` names what a run that was there has otherwise."""
@@ -156,7 +158,7 @@ def show_rendered_run(call: Call[Nothing, Nothing]) -> Answer:
     return Answer(rendered_run(call.ports, run_named(call.ports, _id(call))))
 
 
-@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/events", {200: run_answers.Events})
+@TABLE.route("GET", "/v1/pools/{pool}/runs/{run}/events", {200: answers.Items[run_answers.Event]})
 def list_events(call: Call[Nothing, Nothing]) -> Answer:
     """List what has happened to a run, oldest first."""
     return Answer({"items": history_of(run_named(call.ports, _id(call)))})

@@ -32,7 +32,7 @@ def show_document(call: Call[Nothing, Nothing]) -> Answer:  # noqa: ARG001 - a h
     return Answer(document())
 
 
-@TABLE.route("GET", "/v1/reasons", {200: answers.Reasons})
+@TABLE.route("GET", "/v1/reasons", {200: answers.Items[answers.Reason]})
 def list_reasons(call: Call[Nothing, Nothing]) -> Answer:  # noqa: ARG001 - a handler
     """List the reasons why runs wait, fail or end, and why requests are refused."""
     return Answer({"items": [reason._asdict() for reason in REASONS.values()]})
@@ -47,7 +47,7 @@ def show_reason(call: Call[Nothing, Nothing]) -> Answer:
     return Answer(reason._asdict())
 
 
-@TABLE.route("GET", "/v1/platforms", {200: answers.Platforms})
+@TABLE.route("GET", "/v1/platforms", {200: answers.Items[answers.Platform]})
 def list_platforms(call: Call[Nothing, Nothing]) -> Answer:
     """List the platforms, their types of pools and what they can."""
     return Answer({"items": platform_views(call.ports.platform)})
