@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uuid_utils
 
+from push_dispatch.adapters import aws
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.prefect.blocks import BlockSecrets
 from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
@@ -61,7 +62,7 @@ def client_config() -> Config:
 
     Short time-outs: every write is idempotent, so trying again beats waiting.
     """
-    from botocore.config import Config  # noqa: PLC0415 - as boto3 in `ports_for`
+    from botocore.config import Config  # noqa: PLC0415 - commands for a local runtime need no AWS
 
     return Config(
         connect_timeout=2,
@@ -87,9 +88,8 @@ def ports() -> Ports:
 @cache
 def streams() -> DynamoDBStreamsClient:
     """What reads the table's stream again where Lambda gave up."""
-    import boto3  # noqa: PLC0415 - as in `ports_for`
-
-    return boto3.client("dynamodbstreams", config=client_config())
+    client: DynamoDBStreamsClient = aws.client("dynamodbstreams", config=client_config())
+    return client
 
 
 @cache
@@ -102,18 +102,15 @@ def ports_for(
     settings: Settings, session: boto3.Session | None = None, endpoint: str | None = None
 ) -> Ports:
     """New ports for these settings; `endpoint` is where table and queues are, if not in AWS:
-    there schedules are read from the table."""
-    if session is None:
-        import boto3  # noqa: PLC0415 - half a second that commands for a local runtime do not need
-
-        session = boto3.Session()
-    dynamodb = session.client("dynamodb", config=client_config(), endpoint_url=endpoint)
-    make_sqs = partial(session.client, "sqs", config=client_config(), endpoint_url=endpoint)
+    there schedules are read from the table. Without a session, with the identity of the process."""
+    client = partial(session.client if session else aws.client, config=client_config())
+    dynamodb = client("dynamodb", endpoint_url=endpoint)
+    make_sqs = partial(client, "sqs", endpoint_url=endpoint)
     return _ports(
         settings,
         DynamoStore(dynamodb, settings.table, retention_days=settings.retention_days),
         SqsMessages(_once(make_sqs), settings.platform_queues, settings.wake_queue),
-        NoSchedules() if endpoint else _schedules(settings, session),
+        NoSchedules() if endpoint else _schedules(settings, client),
     )
 
 
@@ -123,11 +120,10 @@ def event_bus_for(settings: Settings) -> EventBus | None:
 
     if not settings.event_bus:
         return None
-    import boto3  # noqa: PLC0415 - as in `ports_for`
-    from botocore.config import Config  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415 - as in `client_config`
 
     config = Config(connect_timeout=2, read_timeout=5)
-    return EventBus(settings.event_bus, boto3.client("events", config=config))
+    return EventBus(settings.event_bus, aws.client("events", config=config))
 
 
 def webhooks_for(settings: Settings) -> Webhooks:
@@ -187,14 +183,16 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-def _schedules(settings: Settings, session: boto3.Session) -> Schedules:
+def _schedules(settings: Settings, client: Callable[[str], Any]) -> Schedules:
     if not settings.schedule_group:
         return UnknownSchedules()
     from push_dispatch.adapters.scheduler import EventBridgeSchedules  # noqa: PLC0415 - few write them
 
-    client = session.client("scheduler", config=client_config())
     return EventBridgeSchedules(
-        client, settings.schedule_group, settings.schedule_target, settings.schedule_role
+        client("scheduler"),
+        settings.schedule_group,
+        settings.schedule_target,
+        settings.schedule_role,
     )
 
 

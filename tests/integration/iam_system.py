@@ -22,6 +22,7 @@ import boto3
 import botocore.session
 
 from push_dispatch import bootstrap
+from push_dispatch.adapters import aws as sdk
 from push_dispatch.adapters.dynamodb.schema import create_table
 from push_dispatch.handlers import submit
 from push_dispatch.ports import Ports
@@ -221,7 +222,7 @@ class Function:
         """Also clients that are made without a session are this function's."""
         with (
             environment({**os.environ, **self.environ}),
-            patch.object(boto3, "DEFAULT_SESSION", self._session),
+            patch.object(sdk, "session", lambda: self._session._session),
         ):
             yield
 

@@ -109,6 +109,15 @@ def test_path_of_a_run_imports_nothing_heavy(module: str) -> None:
     assert platforms <= {f"push_dispatch.platforms.{name}" for name in light}
 
 
+def test_a_function_reaches_aws_without_boto3() -> None:
+    """Beside botocore it is a tenth of a function's start."""
+    names = ("AWS_REGION", "AWS_DEFAULT_REGION", "PUSH_DISPATCH_TABLE", "AWS_EC2_METADATA_DISABLED")
+    made = f"import os; os.environ |= dict.fromkeys({names}, 'true')"
+    modules = imported(f"{made}; from push_dispatch import bootstrap; bootstrap.ports()")
+    assert "botocore.client" in modules
+    assert roots(modules) & {"boto3", "s3transfer"} == set()
+
+
 @pytest.mark.parametrize("name", SDKS)
 def test_a_platform_imports_its_own_sdk_only(name: str) -> None:
     modules = imported(f"import push_dispatch.platforms.{name}")

@@ -1,16 +1,25 @@
-"""What does an error of AWS mean to the caller? The class says what to do next."""
+"""How do the adapters reach AWS, and what does an error mean to the caller?
+
+The class of the error says what to do next.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as sdk
 
 from push_dispatch.core.errors import Invalid, Misconfigured, PushDispatchError, Unavailable
 from push_dispatch.core.reasons import Reason
 
-__all__ = ["error_for", "translated"]
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+__all__ = ["client", "error_for", "session", "translated"]
 
 #: Codes that the same request meets again until a right is granted, or the sign-in changes.
 _DENIED = (
@@ -36,6 +45,22 @@ _UNSENT = (
     sdk.SSOError,
     sdk.TokenRetrievalError,
 )
+_LOCK = Lock()
+
+
+@cache
+def session() -> Session:
+    """The identity of this process. Without boto3, which takes a tenth of a function's start for
+    what no function uses: resources, and transfers to S3."""
+    from botocore.session import get_session  # noqa: PLC0415 - a local runtime has no use for it
+
+    return get_session()
+
+
+def client(service: str, **options: Any) -> Any:
+    """Make a client of this process, with the options of `boto3.client`."""
+    with _LOCK:  # A session makes clients for one thread at a time.
+        return session().create_client(service, **options)
 
 
 @contextmanager

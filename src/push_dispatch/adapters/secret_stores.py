@@ -234,9 +234,10 @@ def _ask(name: str, call: Callable[..., Any], **arguments: Any) -> Any:
 
 def _boto_client(service: str) -> Any:
     """A client of its own, made when the first secret is needed: most runs have none."""
-    import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
+
+    from push_dispatch.adapters.aws import client  # noqa: PLC0415
 
     retries: Any = {"mode": "standard", "total_max_attempts": 3}
     config = Config(connect_timeout=2, read_timeout=5, retries=retries)
-    return boto3.client(service, config=config)  # type: ignore[call-overload]
+    return client(service, config=config)

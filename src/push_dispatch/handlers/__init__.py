@@ -5,6 +5,6 @@ from __future__ import annotations
 import os
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    # `bootstrap` loads it when it is needed. In Lambda that is always, and best while a function
+    # `adapters.aws` loads it when it is needed. In Lambda that is always, and best while a function
     # starts: then it has a whole processor.
-    import boto3  # noqa: F401
+    import botocore.session  # noqa: F401

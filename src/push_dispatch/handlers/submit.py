@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from push_dispatch import bootstrap
+from push_dispatch.adapters import aws
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.control.documents import fired, requested
 from push_dispatch.core.bounds import parse_json
@@ -97,4 +96,5 @@ def _reject(queue: str, event: Any, error: Invalid | NotFound | Refused) -> None
 
 @cache
 def _sqs() -> SQSClient:
-    return boto3.client("sqs", config=bootstrap.client_config())
+    sqs: SQSClient = aws.client("sqs", config=bootstrap.client_config())
+    return sqs

@@ -9,24 +9,18 @@ from typing import TYPE_CHECKING, Any
 from push_dispatch.platforms.refusals import Answer
 
 if TYPE_CHECKING:
-    import boto3
+    from botocore.session import Session
 
 __all__ = ["answer_of", "client_of", "code_of", "region_in", "session_of"]
 
 _CONNECT_SECONDS = 2
-#: What boto3 calls it, and what the AWS CLI does.
-_IDENTITY = {
-    "aws_access_key_id": "AWS_ACCESS_KEY_ID",
-    "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
-    "aws_session_token": "AWS_SESSION_TOKEN",
-    "profile_name": "AWS_PROFILE",
-}
+_IDENTITY = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-def session_of(environ: Mapping[str, str]) -> boto3.session.Session:
-    """The identity that `environ` names as the AWS CLI does; what it does not name, boto3 looks for
-    in its usual places."""
-    return _session(*(environ.get(name) for name in _IDENTITY.values()))
+def session_of(environ: Mapping[str, str]) -> Session:
+    """The identity that `environ` names as the AWS CLI does; what it does not name, the SDK looks
+    for in its usual places."""
+    return _session(*(environ.get(name) for name in _IDENTITY))
 
 
 def region_in(environ: Mapping[str, str]) -> str:
@@ -35,7 +29,7 @@ def region_in(environ: Mapping[str, str]) -> str:
 
 
 def client_of(
-    session: boto3.session.Session,
+    session: Session,
     service: str,
     region: str,
     *,
@@ -53,7 +47,8 @@ def client_of(
     )
     name = {"logs": "CLOUDWATCH_LOGS"}.get(service, service.upper())
     endpoint = environ.get(f"AWS_ENDPOINT_URL_{name}") or environ.get("AWS_ENDPOINT_URL")
-    return session.client(service, region_name=region or None, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+    options: Any = {"region_name": region or None, "endpoint_url": endpoint, "config": config}
+    return session.create_client(service, **options)
 
 
 def code_of(error: BaseException | None) -> str:
@@ -71,9 +66,13 @@ def answer_of(error: Any) -> Answer:
 
 
 @lru_cache(maxsize=4)
-def _session(*identity: str | None) -> boto3.session.Session:
+def _session(profile: str | None, *key: Any) -> Session:
     """One per identity: it keeps the services' models, which take long to read."""
-    import boto3  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415 - as above
 
-    named: dict[str, Any] = dict(zip(_IDENTITY, identity, strict=True))
-    return boto3.session.Session(**named)
+    session = get_session()
+    if profile:
+        session.set_config_variable("profile", profile)
+    if any(key):
+        session.set_credentials(*key)
+    return session

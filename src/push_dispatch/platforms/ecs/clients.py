@@ -1,4 +1,4 @@
-"""How does the platform reach AWS? One boto3 client per service, region and role."""
+"""How does the platform reach AWS? One client per service, region and role."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOCK = RLock()
 
 
 class Clients:
-    """boto3 clients, made when they are needed."""
+    """Clients of AWS, made when they are needed."""
 
     def __init__(self, environ: Mapping[str, str], read_seconds: float) -> None:
         self._environ = environ
@@ -45,7 +45,6 @@ class Clients:
 
 def _assumed(session: Any, role: str, sts: Any) -> Any:
     """A session as that role, whose credentials are renewed before they expire."""
-    import boto3  # noqa: PLC0415
     from botocore import credentials, session as core  # noqa: PLC0415
 
     fetcher = credentials.AssumeRoleCredentialFetcher(
@@ -57,6 +56,6 @@ def _assumed(session: Any, role: str, sts: Any) -> Any:
     renewed = credentials.DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
-    assumed = core.Session()
+    assumed = core.get_session()
     setattr(assumed, "_credentials", renewed)  # noqa: B010 - the SDK has no door for it
-    return boto3.session.Session(botocore_session=assumed)
+    return assumed
