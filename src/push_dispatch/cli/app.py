@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import push_dispatch
 from push_dispatch.cli.environment import decoded, prepare
-from push_dispatch.cli.failures import Failure, failure_of, report
+from push_dispatch.cli.failures import Failure, failure_of, print_failure
 from push_dispatch.cli.opened import OPENED
 from push_dispatch.cli.output import MANNER
 from push_dispatch.core.reasons import Reason
@@ -59,10 +59,12 @@ app.command(
 app.command(
     "push_dispatch.cli.commands.doctor:doctor",
     name="doctor",
-    help="Check that everything works that runs need.",
+    help="Check everything that runs depend on.",
 )
 app.command(
-    "push_dispatch.cli.commands.restore:restore", name="restore", help="Copy a restored table back."
+    "push_dispatch.cli.commands.restore:restore",
+    name="restore",
+    help="Copy a restored table into this system.",
 )
 app.command(
     "push_dispatch.cli.commands.apply:apply",
@@ -77,7 +79,7 @@ app.command(
 app.command(
     "push_dispatch.cli.commands.completion:completion",
     name="completion",
-    help="Print what makes a shell complete commands and options.",
+    help="Print the script that completes commands and options in a shell.",
 )
 app.command(
     "push_dispatch.cli.commands.demo:demo",
@@ -97,11 +99,11 @@ def run(arguments: Sequence[str]) -> int:
         result = app(decoded(arguments))
         sys.stdout.flush()
     except CycloptsError as error:
-        return report(_usage(error))
+        return print_failure(_usage(error))
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a traceback is a bug
-        return report(failure_of(error))
+        return print_failure(failure_of(error))
     finally:
         OPENED.close()
     return result if isinstance(result, int) else 0

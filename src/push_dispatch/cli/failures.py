@@ -17,7 +17,7 @@ from push_dispatch.cli.output import MANNER, dim, error_line, json_text
 from push_dispatch.core.errors import PushDispatchError
 from push_dispatch.core.reasons import Reason, describe
 
-__all__ = ["Failure", "failure_of", "report"]
+__all__ = ["Failure", "failure_of", "print_failure"]
 
 #: What can be seen to be wrong without asking anybody.
 _USAGE = frozenset(
@@ -84,7 +84,7 @@ def _missing(error: BaseException | None) -> Failure | None:
     return None
 
 
-def report(failure: Failure) -> int:
+def print_failure(failure: Failure) -> int:
     """Tell on standard error; the exit code."""
     try:
         _tell(failure)

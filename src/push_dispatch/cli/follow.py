@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from push_dispatch.cli.failures import Failure, report
+from push_dispatch.cli.failures import Failure, print_failure
 from push_dispatch.cli.output import MANNER, aside, dim, json_text, print_json, say, stderr_console
 from push_dispatch.cli.times import span
 from push_dispatch.core.errors import NotFound, Refused
@@ -76,7 +76,7 @@ def _interruptible(ids: Sequence[str]) -> Iterator[None]:
         one = len(ids) == 1
         what = f"run {ids[0]} goes" if one else f"the {len(ids)} runs go"
         named = " ".join(ids) if len(ids) <= _SHOWN else "ID…"
-        report(
+        print_failure(
             Failure(
                 f"interrupted: only the waiting has ended, {what} on",
                 "",
@@ -139,7 +139,9 @@ def _tell(runs: Mapping[str, Run], *, as_json: bool) -> int:
     for run in bad[:_SHOWN]:
         more = f": {run.message}" if run.message else ""
         remedy = describe(run.reason or "").remedy.replace(" ID", f" {run.id}")
-        report(Failure(f"run {run.id} is {run.state.value}{more}", run.reason or "", remedy=remedy))
+        print_failure(
+            Failure(f"run {run.id} is {run.state.value}{more}", run.reason or "", remedy=remedy)
+        )
     if len(bad) > _SHOWN:
         dim(f"… and {len(bad) - _SHOWN} more that did not complete")
     return 1 if bad else 0

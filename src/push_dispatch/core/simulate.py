@@ -16,7 +16,7 @@ from push_dispatch.core.debounce import stands_for
 from push_dispatch.core.model import Collision, Ledger, Pool, Ready, Slot
 from push_dispatch.core.waiting import bounds_of
 
-__all__ = ["Arrival", "Report", "Simulated", "simulate", "summarize"]
+__all__ = ["Arrival", "Simulated", "Summary", "simulate", "summarize"]
 
 #: Places of each queue that a decision looks at first.
 _HEADS = 50
@@ -211,7 +211,7 @@ class _World:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Summary:
     """What a queue (or the whole pool, under the name `*`) has been through."""
 
     queue: str
@@ -228,18 +228,18 @@ class Report:
     late: int = 0
 
 
-def summarize(results: Sequence[Simulated]) -> list[Report]:
-    """One report per queue, in the order of names, and one of the pool first."""
+def summarize(results: Sequence[Simulated]) -> list[Summary]:
+    """One summary per queue, in the order of names, and one of the pool first."""
     names = sorted({result.arrival.queue for result in results})
-    queues = [_report(name, [r for r in results if r.arrival.queue == name]) for name in names]
-    return [_report("*", results), *queues]
+    queues = [_summary(name, [r for r in results if r.arrival.queue == name]) for name in names]
+    return [_summary("*", results), *queues]
 
 
-def _report(name: str, results: Sequence[Simulated]) -> Report:
+def _summary(name: str, results: Sequence[Simulated]) -> Summary:
     waits = sorted(r.waited / 1000 for r in results if r.waited is not None)
     p50, p95 = _percentiles(waits)
     mean, most = _occupancy(results)
-    return Report(
+    return Summary(
         queue=name,
         runs=len(results),
         never_started=len(results) - len(waits),

@@ -20,7 +20,7 @@ from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Poll, Watch
 from push_dispatch.ports.reporter import token_for
 
-__all__ = ["Answer", "Report", "report"]
+__all__ = ["Answer", "Report", "receive"]
 
 #: After this the platform is asked for what it keeps of the attempt, to clean it up.
 _CLEAN_UP_SECONDS = 60
@@ -46,7 +46,7 @@ class Answer:
     stop: bool
 
 
-def report(ports: Ports, sent: Report, token: str) -> Answer:
+def receive(ports: Ports, sent: Report, token: str) -> Answer:
     """Take a report. Idempotent: sent again, it has the same answer. Raises Refused
     (`access_denied`) for a token of anything else, NotFound (`run_not_found`), Invalid."""
     reporter = ports.reporter

@@ -21,7 +21,7 @@ from push_dispatch.ports.store import Change
 __all__ = ["handle", "handler"]
 
 Failures = dict[str, list[dict[str, str]]]
-#: Reads the records of a batch that Lambda has given up. Raises if they cannot be read.
+#: Reads the records of a batch that Lambda no longer retries. Raises if they cannot be read.
 Reread = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 
 
@@ -125,11 +125,11 @@ def _dispatch(ports: Ports, pool: str, hints: Hints, ids: list[str]) -> list[str
     except Exception:
         logger.exception("dispatch failed", extra={"pool": pool})
         return ids
-    _report(pool, passed)
+    _log_pass(pool, passed)
     return []
 
 
-def _report(pool: str, passed: Passed) -> None:
+def _log_pass(pool: str, passed: Passed) -> None:
     if passed.admitted or passed.released or passed.resent or passed.expired:
         logger.info(
             "dispatched",

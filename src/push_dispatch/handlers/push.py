@@ -20,9 +20,9 @@ from push_dispatch.ports.messages import Message, Poll, Push, StopAttempt, Wake,
 
 __all__ = ["handle", "handler"]
 
-#: Deliveries after which a message is given up; the queue's redrive policy says the same. Some of
-#: them are spent without a try: a function that runs out of time returns the rest of its batch, and
-#: a throttled one is given messages that it never sees.
+#: Deliveries after which a message is dead-lettered; the queue's redrive policy says the same. Some
+#: of them are spent without a try: a function that runs out of time returns the rest of its batch,
+#: and a throttled one is given messages that it never sees.
 MAX_RECEIVES = 10
 #: What one message may take: two calls of a platform that time out, and some of the table.
 RESERVE_MS = 12_000
@@ -41,7 +41,7 @@ def handle(
 
     {"sign_in": ["ecs", …]} instead of messages asks these platforms, whether this function is
     deployed for them or not, and returns {"ecs": {"ok": true, "message": "…", "reason": null}, …};
-    see `SignedIn`. Raises Invalid if that is no list of names.
+    see `SignedIn`. Raises Invalid if that is not a list of names.
     """
     if "sign_in" in event:
         return {name: _signed_in(ports, name) for name in _names(event["sign_in"])}

@@ -15,7 +15,7 @@ from push_dispatch import bootstrap
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.core.bounds import parse_json
 from push_dispatch.core.errors import Invalid, NotFound, PushDispatchError, Refused
-from push_dispatch.engine.reports import Report, report
+from push_dispatch.engine.reports import Report, receive
 from push_dispatch.ports import Ports
 
 __all__ = ["handle", "handler"]
@@ -34,7 +34,7 @@ def handle(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to one request: 200, or an error that says what is wrong."""
     try:
         sent, token = _read(event)
-        answer = report(ports, sent, token)
+        answer = receive(ports, sent, token)
     except Invalid as error:
         return _answer(400, _problem(error))
     except Refused as error:

@@ -24,7 +24,7 @@ from push_dispatch.local.discovery import Record
 from push_dispatch.platforms.templates import default_template
 from push_dispatch.ports import Ports
 
-__all__ = ["POOL", "Demo", "QueueReport", "Report"]
+__all__ = ["POOL", "Demo", "QueueSummary", "Summary"]
 
 POOL = "demo"
 LIMIT = 4
@@ -40,7 +40,7 @@ BEGIN INSERT INTO commits (item) VALUES (NEW.item); END
 
 
 @dataclass(frozen=True, slots=True)
-class QueueReport:
+class QueueSummary:
     """What one queue got."""
 
     name: str
@@ -56,10 +56,10 @@ class QueueReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Summary:
     """What the demo has shown."""
 
-    queues: tuple[QueueReport, ...]
+    queues: tuple[QueueSummary, ...]
     runs: tuple[Run, ...]
     most_slots: int
     commits: int
@@ -130,11 +130,11 @@ class Demo:
                 if all(run.state.ended for run in runs.values()):
                     return
 
-    def report(self) -> Report:
+    def summarize(self) -> Summary:
         """What was seen, after `watch`."""
         runs = self.ports.store.runs(POOL, self.runs)
         queues = [self._queue(runs, *queue) for queue in sorted(QUEUES, key=lambda q: q[1])]
-        return Report(
+        return Summary(
             queues=tuple(queues),
             runs=tuple(runs[uuid] for uuid in self.order if uuid in runs),
             most_slots=self.most[""],
@@ -181,10 +181,10 @@ class Demo:
 
     def _queue(
         self, runs: Mapping[str, Run], name: str, priority: int, limit: int | None, count: int
-    ) -> QueueReport:
+    ) -> QueueSummary:
         places = [n for n, uuid in enumerate(self.order, 1) if self.queue_of[uuid] == name]
         waits = [_wait(run) for run in runs.values() if run.queue == name]
-        return QueueReport(
+        return QueueSummary(
             name=name,
             priority=priority,
             limit=limit,

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from push_dispatch.cli.failures import Failure, failure_of, report
+from push_dispatch.cli.failures import Failure, failure_of, print_failure
 from push_dispatch.core.errors import (
     Conflict,
     Invalid,
@@ -79,12 +79,12 @@ def test_a_bug_of_ours_says_how_to_see_where(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_first_line_has_the_reason_and_the_last_the_remedy(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert report(Failure("two things\n- one\n- two", "pool_not_found", 1)) == 1
+    assert print_failure(Failure("two things\n- one\n- two", "pool_not_found", 1)) == 1
     assert capsys.readouterr().err.splitlines() == [
         "error: two things [pool_not_found]",
         "  - one",
         "  - two",
         "→ push-dispatch pool ls",
     ]
-    assert report(Failure("", "", 141)) == 141
+    assert print_failure(Failure("", "", 141)) == 141
     assert capsys.readouterr().err == ""

@@ -13,7 +13,7 @@ from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Observation, Pool, RunState, Status
 from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import finish
-from push_dispatch.engine.reports import Report, report
+from push_dispatch.engine.reports import Report, receive
 from push_dispatch.engine.stop import cancel
 from push_dispatch.engine.submit import prepare, submit
 from push_dispatch.ports.reporter import Reporter, token_for
@@ -103,9 +103,9 @@ def test_a_key_used_again_after_the_retention_can_execute(world: World) -> None:
         world.deliver_all()
         world.deliver_all()
         token = token_for("key", run.id, 1)
-        assert report(world.ports, Report(run.id, 1, "claim", copy), token).go, copy
-        assert not report(world.ports, Report(run.id, 1, "claim", "a copy of it"), token).go
-        report(world.ports, Report(run.id, 1, "end", copy, 0), token)
+        assert receive(world.ports, Report(run.id, 1, "claim", copy), token).go, copy
+        assert not receive(world.ports, Report(run.id, 1, "claim", "a copy of it"), token).go
+        receive(world.ports, Report(run.id, 1, "end", copy, 0), token)
         assert world.runs()[0].state is RunState.COMPLETED
         world.store.keep_log(POOL, world.runs()[0].instance, 1, copy)
         assert world.store.kept_log(POOL, world.runs()[0].instance, 1) == copy

@@ -39,7 +39,7 @@ class PoolExplanation(Answer, frozen=True):
     queues: list[QueueLine]
 
 
-class Report(Answer, frozen=True):
+class Summary(Answer, frozen=True):
     """What a queue, or the whole pool under the name `*`, goes through. Waits in seconds."""
 
     queue: str
@@ -73,7 +73,7 @@ class Start(Answer, frozen=True):
 class Forecast(Answer, frozen=True):
     """What will happen if runs take as long as the last ones did."""
 
-    reports: list[Report]
+    reports: list[Summary]
     occupancy: Series
     starts: list[Start]
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from push_dispatch.cli.backend import connect
 from push_dispatch.cli.commands.runs import RunId
-from push_dispatch.cli.failures import failure_of, report
+from push_dispatch.cli.failures import failure_of, print_failure
 from push_dispatch.cli.options import Common, whole
 from push_dispatch.cli.output import dim, print_json, say
 from push_dispatch.cli.selection import Selected, fitting_runs
@@ -161,7 +161,7 @@ def _each(
         try:
             run, text = act(each)
         except PushDispatchError as error:
-            code = max(code, report(failure_of(error)))
+            code = max(code, print_failure(failure_of(error)))
             continue
         done.append(run)
         if not common.json:

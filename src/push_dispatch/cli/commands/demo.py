@@ -19,7 +19,7 @@ from push_dispatch.core.model import Ledger, Run, RunState
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from push_dispatch.local.demo import Report
+    from push_dispatch.local.demo import Summary
 
 __all__ = ["demo"]
 
@@ -62,11 +62,11 @@ def demo() -> int:
                     if time.monotonic() > deadline:
                         say(f"Not done after {_SECONDS} s.")
                         break
-            report = show.report()
+            summary = show.summarize()
         finally:
             runtime.stop(processes=True)
-    _tell(report)
-    return 0 if report.good else 1
+    _tell(summary)
+    return 0 if summary.good else 1
 
 
 # -- while it runs ----------------------------------------------------------------------------
@@ -135,9 +135,9 @@ def _style(run: Run) -> str:
 # -- at the end -------------------------------------------------------------------------------
 
 
-def _tell(report: Report) -> None:
+def _tell(summary: Summary) -> None:
     say("")
-    say(f"Order of starts: {' '.join(run.name for run in report.runs)}")
+    say(f"Order of starts: {' '.join(run.name for run in summary.runs)}")
     say("")
     show_table(
         ("PRIORITY", "QUEUE", "RUNS", "STARTS", "MOST SLOTS", "MEDIAN WAIT", "LONGEST WAIT"),
@@ -151,15 +151,15 @@ def _tell(report: Report) -> None:
                 f"{queue.median_wait:.1f} s",
                 f"{queue.longest_wait:.1f} s",
             )
-            for queue in report.queues
+            for queue in summary.queues
         ],
     )
     say("")
-    states = Counter(run.state.value for run in report.runs)
+    states = Counter(run.state.value for run in summary.runs)
     ends = ", ".join(f"{count} {name}" for name, count in states.items())
-    say(f"{len(report.runs)} runs: {ends}. At most {report.most_slots} slots were held at once.")
-    say(f"{len(report.violations)} violations in {report.commits} commits of the pool's ledger.")
-    for violation in report.violations:
+    say(f"{len(summary.runs)} runs: {ends}. At most {summary.most_slots} slots were held at once.")
+    say(f"{len(summary.violations)} violations in {summary.commits} commits of the pool's ledger.")
+    for violation in summary.violations:
         say(f"  {violation}")
     say("")
     say("Now with your own commands:")

@@ -17,7 +17,7 @@ from push_dispatch.cli.output import dim, print_json, say
 if TYPE_CHECKING:
     from push_dispatch.cli.backend import Backend
     from push_dispatch.control.prefect.attachment import Attachment, Bridge
-    from push_dispatch.control.prefect.shadow import Report, Shadow
+    from push_dispatch.control.prefect.shadow import Comparison, Shadow
     from push_dispatch.ports.prefect import Address
 
 __all__ = ["app"]
@@ -68,7 +68,7 @@ def attach(
     no_hints: Annotated[bool, Parameter(help="Read the server once a minute only.")] = False,
     common: Common = Common(),
 ) -> None:
-    """Serve a work pool from now on; no worker is needed. Again, to change how.
+    """Serve a work pool without a worker. Repeat it to change its options.
 
     Everything is checked before anything is changed.
     """
@@ -110,7 +110,7 @@ def detach(
     force: Annotated[bool, Parameter(help="Leave runs that are under way to themselves.")] = False,
     common: Common = Common(),
 ) -> None:
-    """Serve a work pool no longer: what waits goes back to the server, for a worker."""
+    """Stop serving a work pool: waiting runs go back to the server, for a worker."""
     from push_dispatch.control.prefect.attach import detach as carry_out
 
     withdrawn = carry_out(_bridge(backend(common)), name, force=force)
@@ -150,11 +150,11 @@ def shadow(
     address = _address(api_url, auth_secret, key_secret)
     played = Shadow(refused=refusals(bridge, address, work_pool))
     _watch(bridge, address, work_pool, played, during=during, every=every)
-    report = played.report()
+    found = played.compare()
     if common.json:
-        print_json(asdict(report) | {"saved_seconds": report.saved_seconds})
+        print_json(asdict(found) | {"saved_seconds": found.saved_seconds})
         return
-    for line in _lines(report):
+    for line in _lines(found):
         say(line)
 
 
@@ -199,16 +199,16 @@ def _watch(
             stopped.wait(pause)
 
 
-def _lines(report: Report) -> list[str]:
-    late, ours = report.worker_late_seconds, report.our_late_seconds
-    saved, over = report.saved_seconds / 60, report.over_admitted_polls
-    refused = [f"  {each}" for each in report.refused]
+def _lines(found: Comparison) -> list[str]:
+    late, ours = found.worker_late_seconds, found.our_late_seconds
+    saved, over = found.saved_seconds / 60, found.over_admitted_polls
+    refused = [f"  {each}" for each in found.refused]
     return [
-        f"{report.runs} runs seen in {report.polls} polls, {report.started} of them started",
-        f"late in all, the worker        {late:.1f} s (one run: {report.worst_late_seconds:.1f} s)",
+        f"{found.runs} runs seen in {found.polls} polls, {found.started} of them started",
+        f"late in all, the worker        {late:.1f} s (one run: {found.worst_late_seconds:.1f} s)",
         f"late in all, push-dispatch     {ours:.1f} s ({saved:.1f} minutes saved)",
-        f"limits exceeded, the worker    at {over} polls, by {report.most_over} at most",
-        f"passed over, the worker        {report.inversions} runs of a higher priority",
+        f"limits exceeded, the worker    at {over} polls, by {found.most_over} at most",
+        f"passed over, the worker        {found.inversions} runs of a higher priority",
         f"would have been refused        {'' if refused else 'nothing'}",
         *refused,
     ]

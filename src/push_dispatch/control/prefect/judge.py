@@ -14,7 +14,7 @@ from push_dispatch.core.model import Run, RunState
 from push_dispatch.core.reasons import Reason, describe
 from push_dispatch.ports.prefect import FlowRun
 
-__all__ = ["CANCEL_GRACE_SECONDS", "Act", "Verdict", "ending", "judge", "judge_missing"]
+__all__ = ["CANCEL_GRACE_SECONDS", "Act", "Judgement", "ending", "judge", "judge_missing"]
 
 #: What a container needs to end itself after a cancellation: it polls the server, and runs the
 #: flow's own hooks. After that we stop it.
@@ -45,7 +45,7 @@ class Act(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What to do, and what to say to people."""
 
     act: Act
@@ -57,10 +57,10 @@ class Verdict:
     if_claimed: bool = False
 
 
-_NOTHING = Verdict(Act.NOTHING)
+_NOTHING = Judgement(Act.NOTHING)
 
 
-def judge(flow_run: FlowRun, turn: Turn, bridge: str, began: int) -> Verdict:
+def judge(flow_run: FlowRun, turn: Turn, bridge: str, began: int) -> Judgement:
     """What follows for a flow run that the server listed at `began`, and our newest turn of it,
     which was read after that. `bridge` is the transition id of our claims."""
     run = turn.run
@@ -78,11 +78,11 @@ def judge(flow_run: FlowRun, turn: Turn, bridge: str, began: int) -> Verdict:
     return _over(flow_run, run, began)
 
 
-def judge_missing(run: Run) -> Verdict:
+def judge_missing(run: Run) -> Judgement:
     """What follows for a run of ours whose flow run the server does not know any more."""
     if run.state is RunState.SCHEDULED:
-        return Verdict(Act.WITHDRAW)
-    return Verdict(Act.STOP) if _lives(run) else _NOTHING
+        return Judgement(Act.WITHDRAW)
+    return Judgement(Act.STOP) if _lives(run) else _NOTHING
 
 
 def ending(run: Run) -> str:
@@ -104,67 +104,67 @@ def ending(run: Run) -> str:
 # -- one function for each state of the flow run ------------------------------------------------
 
 
-def _scheduled(flow_run: FlowRun, run: Run | None) -> Verdict:
+def _scheduled(flow_run: FlowRun, run: Run | None) -> Judgement:
     if run is None:
-        return Verdict(Act.SUBMIT)
+        return Judgement(Act.SUBMIT)
     if run.state is RunState.SCHEDULED:
         moved = flow_run.due is not None and abs(flow_run.due - run.due) > _SAME_MS
         waits_since = run.due > run.submitted_at or (flow_run.due or 0) > run.submitted_at
-        return Verdict(Act.WITHDRAW) if moved and waits_since else _NOTHING
+        return Judgement(Act.WITHDRAW) if moved and waits_since else _NOTHING
     if not run.state.ended:
         return _NOTHING  # A retry inside of the container, or one that is about to exit.
     if flow_run.retries_in_process:
         # Nobody is ever offered a run whose retry only its dead container knows of.
-        return Verdict(Act.CRASHED, ending(run))
+        return Judgement(Act.CRASHED, ending(run))
     first = run.attempts[0].claimed_at if run.attempts else 0
     if first and flow_run.state.timestamp < first:
         # Scheduled before we started it: the server has forgotten that, as after a restore.
         why = "the server has lost what happened since it was started; it is not started twice."
-        return Verdict(Act.CRASHED, f"{ending(run)} (But {why} Run it again if it must be.)")
-    return Verdict(Act.SUBMIT)
+        return Judgement(Act.CRASHED, f"{ending(run)} (But {why} Run it again if it must be.)")
+    return Judgement(Act.SUBMIT)
 
 
-def _under_way(flow_run: FlowRun, run: Run | None, bridge: str, began: int) -> Verdict:
+def _under_way(flow_run: FlowRun, run: Run | None, bridge: str, began: int) -> Judgement:
     if run is None:
         # A claim of ours whose run is gone from the table, or the run of a worker.
         ours = flow_run.state.transition_id == bridge
         old = began - flow_run.state.timestamp > END_GRACE_SECONDS * 1000
         lost = "push-dispatch: The run that was claimed for it is not in the table any more."
-        return Verdict(Act.CRASHED, lost) if ours and old else _NOTHING
+        return Judgement(Act.CRASHED, lost) if ours and old else _NOTHING
     if run.state.ended:
         if flow_run.state.type == "PENDING" and flow_run.state.transition_id != bridge:
             return _NOTHING  # A worker's.
         act = Act.CANCELLED if run.state is RunState.CANCELLED else Act.CRASHED
-        return Verdict(act, ending(run), if_claimed=flow_run.state.type == "RUNNING")
+        return Judgement(act, ending(run), if_claimed=flow_run.state.type == "RUNNING")
     if flow_run.state.type == "PENDING" and run.state is RunState.SCHEDULED and run.attempts:
-        return Verdict(Act.RETURN)
+        return Judgement(Act.RETURN)
     return _NOTHING
 
 
-def _cancelling(flow_run: FlowRun, run: Run | None, began: int) -> Verdict:
+def _cancelling(flow_run: FlowRun, run: Run | None, began: int) -> Judgement:
     if run is None or run.state.ended:
-        return Verdict(Act.CANCELLED, "Stopped by push-dispatch.", if_claimed=True)
+        return Judgement(Act.CANCELLED, "Stopped by push-dispatch.", if_claimed=True)
     if run.state is RunState.CANCELLING:
         return _NOTHING
     if not _lives(run):
-        return Verdict(Act.WITHDRAW)  # The next look reports it, if the claim was ours.
+        return Judgement(Act.WITHDRAW)  # The next look reports it, if the claim was ours.
     left = CANCEL_GRACE_SECONDS - (began - flow_run.state.timestamp) / 1000
-    return Verdict(Act.WAIT, after_seconds=left) if left > 0 else Verdict(Act.STOP)
+    return Judgement(Act.WAIT, after_seconds=left) if left > 0 else Judgement(Act.STOP)
 
 
-def _paused(flow_run: FlowRun, run: Run | None) -> Verdict:
+def _paused(flow_run: FlowRun, run: Run | None) -> Judgement:
     """A suspended container exits and the resume is another turn; a blocking pause goes on."""
     waiting = run is not None and run.state is RunState.SCHEDULED
-    return Verdict(Act.WITHDRAW) if waiting and flow_run.state.reschedules else _NOTHING
+    return Judgement(Act.WITHDRAW) if waiting and flow_run.state.reschedules else _NOTHING
 
 
-def _over(flow_run: FlowRun, run: Run | None, began: int) -> Verdict:
+def _over(flow_run: FlowRun, run: Run | None, began: int) -> Judgement:
     if run is None or run.state.ended or run.state is RunState.CANCELLING:
         return _NOTHING
     if run.state is RunState.SCHEDULED:
-        return Verdict(Act.WITHDRAW)
+        return Judgement(Act.WITHDRAW)
     left = END_GRACE_SECONDS - (began - flow_run.state.timestamp) / 1000
-    return _NOTHING if left > 0 else Verdict(Act.STOP)
+    return _NOTHING if left > 0 else Judgement(Act.STOP)
 
 
 def _lives(run: Run) -> bool:

@@ -19,7 +19,7 @@ from push_dispatch.core.request import Request, keyed_id
 from push_dispatch.ports import Ports
 from push_dispatch.ports.prefect import Deployment, FlowRun
 
-__all__ = ["Turn", "flow_run_of", "key_of", "newest", "request_of", "turn_of"]
+__all__ = ["Turn", "flow_run_of", "key_of", "newest", "request_of"]
 
 _PREFIX = "prefect:"
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -45,23 +45,18 @@ def flow_run_of(run: Run) -> str:
     return run.idempotency_key.removeprefix(_PREFIX).rpartition(":")[0]
 
 
-def turn_of(run: Run) -> int:
-    """The number of the turn that a run of ours is."""
-    return int(run.idempotency_key.rpartition(":")[2])
-
-
 def newest(ports: Ports, pool: str, flow_runs: Iterable[str]) -> dict[str, Turn]:
     """The newest turn of each flow run. A turn follows only on one that has ended, so that the
     first that has not is the newest; reads one more than there are."""
     turns = dict.fromkeys(flow_runs, Turn())
-    asked, number = list(turns), 0
-    while asked:
+    unsettled, number = list(turns), 0
+    while unsettled:
         number += 1
-        uuids = {keyed_id(pool, key_of(flow_run, number)): flow_run for flow_run in asked}
+        uuids = {keyed_id(pool, key_of(flow_run, number)): flow_run for flow_run in unsettled}
         found = ports.store.runs(pool, uuids)
         for uuid, run in found.items():
             turns[uuids[uuid]] = Turn(number, run)
-        asked = [uuids[uuid] for uuid, run in found.items() if run.state.ended]
+        unsettled = [uuids[uuid] for uuid, run in found.items() if run.state.ended]
     return turns
 
 

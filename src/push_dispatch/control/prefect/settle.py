@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from push_dispatch.control.prefect import report
+from push_dispatch.control.prefect import proposals
 from push_dispatch.control.prefect.attachment import Attachment, Bridge, attachments
 from push_dispatch.control.prefect.judge import Act, judge
 from push_dispatch.control.prefect.runs import Turn, flow_run_of
@@ -61,12 +61,14 @@ def _settle(bridge: Bridge, attachment: Attachment, runs: Sequence[Run]) -> int:
     server = bridge.server(attachment.address)
     for run in runs:
         if not run.state.ended:
-            report.note_handle(server, flow_run_of(run), run)
+            proposals.note_handle(server, flow_run_of(run), run)
     ended = {flow_run_of(run): run for run in runs if run.state.ended}
-    return _report(bridge, server, attachment, ended) if ended else 0
+    return _propose_ends(bridge, server, attachment, ended) if ended else 0
 
 
-def _report(bridge: Bridge, server: Server, attachment: Attachment, ended: dict[str, Run]) -> int:
+def _propose_ends(
+    bridge: Bridge, server: Server, attachment: Attachment, ended: dict[str, Run]
+) -> int:
     reported, now = 0, bridge.ports.clock()
     for flow_run in server.runs(ended).values():
         run = ended[flow_run.id]
@@ -74,10 +76,10 @@ def _report(bridge: Bridge, server: Server, attachment: Attachment, ended: dict[
         if verdict.if_claimed and server.last_claim(flow_run.id) != attachment.bridge:
             continue
         if verdict.act is Act.CANCELLED:
-            report.cancelled(server, flow_run.id, verdict.message)
+            proposals.cancelled(server, flow_run.id, verdict.message)
             reported += 1
         elif verdict.act is Act.CRASHED:
             unstarted = flow_run.state.type != "RUNNING"
-            report.crashed(server, flow_run.id, verdict.message, now, failed_start=unstarted)
+            proposals.crashed(server, flow_run.id, verdict.message, now, failed_start=unstarted)
             reported += 1
     return reported

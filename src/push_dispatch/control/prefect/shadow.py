@@ -18,7 +18,7 @@ from push_dispatch.core.model import Ledger, Pool, Queue, Ready, Slot
 from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.prefect import FlowRun, Server, WorkPool, WorkQueue
 
-__all__ = ["Report", "Shadow", "poll"]
+__all__ = ["Comparison", "Shadow", "poll"]
 
 _HOLD = ("PENDING", "RUNNING")
 _POOL = "shadow"
@@ -43,7 +43,7 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Comparison:
     """What was seen. Seconds are summed up over the runs that both have started."""
 
     runs: int = 0
@@ -101,11 +101,11 @@ class Shadow:
         """The runs whose end was not seen so far: the next poll is to have them."""
         return [seen.id for seen in self._seen.values() if seen.ended is None and not seen.gone]
 
-    def report(self) -> Report:
+    def compare(self) -> Comparison:
         """What was seen so far."""
         both = [s for s in self._seen.values() if s.claimed is not None and s.ours is not None]
         late = [_seconds(s.claimed, s.due) for s in both]
-        return Report(
+        return Comparison(
             runs=len(self._seen),
             started=len(both),
             worker_late_seconds=sum(late),

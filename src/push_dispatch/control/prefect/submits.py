@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from push_dispatch.control.prefect import report
+from push_dispatch.control.prefect import proposals
 from push_dispatch.control.prefect.attachment import Attachment
 from push_dispatch.control.prefect.resolve import needs_server, resolve, resolved_defaults
 from push_dispatch.control.prefect.runs import request_of
@@ -93,7 +93,7 @@ class _Submits:
 
     def _refuse(self, flow_run: FlowRun, error: PushDispatchError) -> None:
         message = f"push-dispatch: {error.message}"
-        report.crashed(self.server, flow_run.id, message, self.ports.clock(), failed_start=True)
+        proposals.crashed(self.server, flow_run.id, message, self.ports.clock(), failed_start=True)
         self.done.refused += 1
 
 

@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from push_dispatch.control.prefect import report
+from push_dispatch.control.prefect import proposals
 from push_dispatch.control.prefect.attachment import (
     Attachment,
     Bridge,
     attachments,
     note,
 )
-from push_dispatch.control.prefect.judge import Act, Verdict, ending, judge, judge_missing
+from push_dispatch.control.prefect.judge import Act, Judgement, ending, judge, judge_missing
 from push_dispatch.control.prefect.mirror import mirror
 from push_dispatch.control.prefect.runs import Turn, flow_run_of, newest
 from push_dispatch.control.prefect.submits import New, submit_turns
@@ -206,9 +206,9 @@ class _Tick:
 
     def _noted(self, flow_run: FlowRun, run: Run | None) -> None:
         if run is not None and flow_run.state.type in ("PENDING", "RUNNING"):
-            report.note_handle(self.server, flow_run.id, run, flow_run.infrastructure_pid)
+            proposals.note_handle(self.server, flow_run.id, run, flow_run.infrastructure_pid)
 
-    def _act(self, bridge: str, flow_run: FlowRun, turn: Turn, verdict: Verdict) -> None:
+    def _act(self, bridge: str, flow_run: FlowRun, turn: Turn, verdict: Judgement) -> None:
         run, ticked = turn.run, self.ticked
         if verdict.if_claimed and self.server.last_claim(flow_run.id) != bridge:
             return
@@ -222,11 +222,11 @@ class _Tick:
             case Act.WAIT:
                 ticked.again_seconds = _sooner(ticked.again_seconds, verdict.after_seconds)
             case Act.CANCELLED:
-                report.cancelled(self.server, flow_run.id, verdict.message)
+                proposals.cancelled(self.server, flow_run.id, verdict.message)
                 ticked.reported += 1
             case Act.CRASHED:
                 unstarted = flow_run.state.type != "RUNNING"
-                report.crashed(
+                proposals.crashed(
                     self.server,
                     flow_run.id,
                     verdict.message,
@@ -235,7 +235,7 @@ class _Tick:
                 )
                 ticked.reported += 1
             case Act.RETURN if run is not None:
-                report.returned(self.server, flow_run.id, ending(run), run.due)
+                proposals.returned(self.server, flow_run.id, ending(run), run.due)
 
     def _withdraw(self, run: Run) -> None:
         transition(self.ports, run.pool, run.uuid, Expire(Reason.WITHDRAWN), run=run)
@@ -272,7 +272,7 @@ class _Tick:
                 self._withdraw(run)
             elif verdict.act is Act.STOP:
                 self._stop(run)
-        report.withdrawn_at_server(self.server, orphans, attachment)
+        proposals.withdrawn_at_server(self.server, orphans, attachment)
 
     def _submit(self, attachment: Attachment, new: Sequence[tuple[FlowRun, int]]) -> None:
         if not new:

@@ -66,11 +66,11 @@ def main(command):
     loopback = address.hostname in ("127.0.0.1", "localhost", "::1")
     if address.scheme != "https" and not (address.scheme == "http" and loopback):
         leave(78, "%r must be https" % URL)
-    asked = []
+    stops = []
     child = None
 
     def stop(*_):
-        asked.append(1)
+        stops.append(1)
         if child and child.poll() is None:
             child.terminate()
 
@@ -82,7 +82,7 @@ def main(command):
     if not claimed.get("go"):
         leave(76, "this attempt was taken by another copy, or is over: the command was not run")
     try:
-        if not asked:
+        if not stops:
             child = subprocess.Popen(command)
     except OSError as error:
         code = 127 if error.errno == 2 else 126
@@ -100,7 +100,7 @@ def main(command):
             except (OSError, ValueError):
                 pass
 
-    if asked:
+    if stops:
         stop()
     code = 143
     if child:

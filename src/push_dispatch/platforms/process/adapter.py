@@ -157,7 +157,7 @@ class Process:
                 self._kill_later(attempt)
             self._until_ended(attempt)
             ended = attempt.observe()
-            if ended is not None and self._reported(ended):
+            if ended is not None and self._announced(ended):
                 attempt.mark_reported(ended)
         finally:
             with self._lock:
@@ -172,7 +172,7 @@ class Process:
                 pause = min(0.2, pause * 2)
             _wait_for(child, pause)
         if seen is not None and seen.status is Status.RUNNING:
-            self._reported(seen)
+            self._announced(seen)
 
     def _until_ended(self, attempt: Attempt) -> None:
         child = self._children.get(attempt.name)
@@ -185,7 +185,7 @@ class Process:
             time.sleep(pause)
             pause = min(0.2, pause * 1.5)
 
-    def _reported(self, seen: Observation) -> bool:
+    def _announced(self, seen: Observation) -> bool:
         if self._tell is None:
             return False
         try:

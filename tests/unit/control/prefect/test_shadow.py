@@ -35,13 +35,13 @@ def test_what_a_worker_is_late_with_is_saved(
     clock.now = START + 35_000
     claim(server, second)
     seen(ours, server, shadow)
-    report = shadow.report()
-    assert (report.runs, report.started) == (2, 2)
-    assert report.worker_late_seconds == 10 + 29
+    found = shadow.compare()
+    assert (found.runs, found.started) == (2, 2)
+    assert found.worker_late_seconds == 10 + 29
     # The first at its second; the second when that has taken its ten seconds.
-    assert report.our_late_seconds == pytest.approx(0 + 9, abs=0.1)
-    assert report.saved_seconds == pytest.approx(30, abs=0.1)
-    assert report.over_admitted_polls == 0
+    assert found.our_late_seconds == pytest.approx(0 + 9, abs=0.1)
+    assert found.saved_seconds == pytest.approx(30, abs=0.1)
+    assert found.over_admitted_polls == 0
 
 
 def test_limits_that_are_exceeded_are_counted(
@@ -52,7 +52,7 @@ def test_limits_that_are_exceeded_are_counted(
     for _ in range(3):
         claim(server, server.flow_run(deployment))
     seen(ours, server, shadow)
-    assert (shadow.report().over_admitted_polls, shadow.report().most_over) == (1, 2)
+    assert (shadow.compare().over_admitted_polls, shadow.compare().most_over) == (1, 2)
 
 
 def test_who_is_served_first_and_was_passed_over_is_counted(
@@ -67,7 +67,7 @@ def test_who_is_served_first_and_was_passed_over_is_counted(
     clock.now += 5000
     claim(server, other)
     seen(ours, server, shadow)
-    assert shadow.report().inversions == 1
+    assert shadow.compare().inversions == 1
     assert server.state(high)[0] == "SCHEDULED"
 
 

@@ -1,6 +1,6 @@
 """How does the server hear of what became of a flow run? Never against what it knows meanwhile.
 
-Each report names the types of which the flow run must still be: a container that has reported its
+Each proposal names the types of which the flow run must still be: a container that has reported its
 own end, a person who has cancelled, a rerun are never written over. A crash is CRASHED and never
 FAILED, which the server would turn into a retry that nobody carries out.
 """
