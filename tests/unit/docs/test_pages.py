@@ -48,6 +48,28 @@ def test_every_link_between_our_pages_leads_somewhere() -> None:
     assert broken == []
 
 
+def _place(text: str) -> tuple[Path, str]:
+    """The file of a place such as `core/usage.py:Used`, and the name in it, if there is one."""
+    path, _, name = text.partition(":")
+    ours = DOCS.parent / "src/push_dispatch" / path
+    return ours if ours.exists() else DOCS.parent / path, name
+
+
+def test_every_place_that_answers_a_question_exists() -> None:
+    text = (DOCS / "questions.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \|(.*)\|(.*)\|(.*)\|$", text, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, 26))
+    for number, _, page, code in rows:
+        places = [_place(text) for text in re.findall("`([^`{]+)`", page + code)]
+        assert "](" in page or "`" in page, number
+        assert places, number
+        for path, name in places:
+            assert path.exists(), (number, path)
+            defined = rf"^(def|class) {name}\b|^{name}\b.*="
+            found = not name or re.search(defined, path.read_text("utf-8"), re.MULTILINE)
+            assert found, (number, path, name)
+
+
 #: Read by the emulator that the runtime starts, and by no user.
 INTERNAL = {"PUSH_DISPATCH_EMULATOR_KEY"}
 
