@@ -134,6 +134,14 @@ def test_no_reason_and_no_capability_is_written_as_a_string() -> None:
     assert found == []
 
 
+def test_the_dashboard_knows_reasons_that_exist() -> None:
+    """It reads them from the wire, in another language."""
+    scripts = "\n".join(path.read_text("utf-8") for path in ROOT.rglob("*.js"))
+    known = set(re.findall(r"\breason(?: ===|:) '(\w+)'", scripts))
+    assert {"pool_not_found", "admissible"} <= known
+    assert known <= set(REASONS)
+
+
 @pytest.mark.parametrize(
     "source",
     [
