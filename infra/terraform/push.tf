@@ -10,6 +10,17 @@ locals {
     )
     PUSH_DISPATCH_REPORT_KEY_NAME = local.has_reporter ? "${var.name}/report-key" : ""
   }
+
+  # What each of them may do on any platform.
+  may_push = [
+    local.may.use_runs,
+    local.may.wake,
+    local.may.give_orders,
+    local.may.use_key,
+    local.may.read_secrets,
+    local.may.read_report_key,
+    local.may.name_secrets,
+  ]
 }
 
 module "push_ecs" {
@@ -29,14 +40,7 @@ module "push_ecs" {
     PUSH_DISPATCH_MANAGED_TASK_ROLE_ARN      = local.has_managed ? aws_iam_role.task_role[0].arn : ""
     PUSH_DISPATCH_MANAGED_LOG_GROUP          = local.has_managed ? aws_cloudwatch_log_group.task_logs[0].name : ""
   })
-  statements = [
-    local.may.use_runs,
-    local.may.wake,
-    local.may.give_orders,
-    local.may.use_key,
-    local.may.read_secrets,
-    local.may.read_report_key,
-    local.may.name_secrets,
+  statements = concat(local.may_push, [
     {
       Effect    = "Allow"
       Action    = ["ecs:RunTask"]
@@ -90,7 +94,7 @@ module "push_ecs" {
       Action   = ["sts:AssumeRole"]
       Resource = var.ecs_assume_roles
     } : null,
-  ]
+  ])
 
   queues = {
     orders = { arn = aws_sqs_queue.queue["ecs"].arn, maximum_concurrency = var.platform_concurrency }
@@ -115,14 +119,7 @@ module "push_cloud_run" {
     PUSH_DISPATCH_GOOGLE_AUDIENCE        = var.cloud_run.audience
     PUSH_DISPATCH_GOOGLE_SERVICE_ACCOUNT = var.cloud_run.service_account
   })
-  statements = [
-    local.may.use_runs,
-    local.may.wake,
-    local.may.give_orders,
-    local.may.use_key,
-    local.may.read_secrets,
-    local.may.read_report_key,
-    local.may.name_secrets,
+  statements = concat(local.may_push, [
     # A token knows no resource, only for whom it is.
     {
       Effect    = "Allow"
@@ -130,7 +127,7 @@ module "push_cloud_run" {
       Resource  = "*"
       Condition = { "ForAllValues:StringEquals" = { "sts:IdentityTokenAudience" = "https:${var.cloud_run.audience}" } }
     },
-  ]
+  ])
 
   queues = {
     orders = { arn = aws_sqs_queue.queue["cloud_run"].arn, maximum_concurrency = var.platform_concurrency }
@@ -154,21 +151,14 @@ module "push_aci" {
     AZURE_TENANT_ID = var.aci.tenant_id
     AZURE_CLIENT_ID = var.aci.client_id
   })
-  statements = [
-    local.may.use_runs,
-    local.may.wake,
-    local.may.give_orders,
-    local.may.use_key,
-    local.may.read_secrets,
-    local.may.read_report_key,
-    local.may.name_secrets,
+  statements = concat(local.may_push, [
     {
       Effect    = "Allow"
       Action    = ["sts:GetWebIdentityToken"]
       Resource  = "*"
       Condition = { "ForAllValues:StringEquals" = { "sts:IdentityTokenAudience" = "api://AzureADTokenExchange" } }
     },
-  ]
+  ])
 
   queues = {
     orders = { arn = aws_sqs_queue.queue["aci"].arn, maximum_concurrency = var.platform_concurrency }
@@ -191,21 +181,14 @@ module "push_modal" {
   environment = merge(local.environment, local.reports, {
     PUSH_DISPATCH_MODAL_TOKEN_NAME = var.modal.token_secret
   })
-  statements = [
-    local.may.use_runs,
-    local.may.wake,
-    local.may.give_orders,
-    local.may.use_key,
-    local.may.read_secrets,
-    local.may.read_report_key,
-    local.may.name_secrets,
+  statements = concat(local.may_push, [
     # Secrets Manager appends six characters of its own.
     {
       Effect   = "Allow"
       Action   = ["secretsmanager:GetSecretValue"]
       Resource = "${local.system_secrets}${var.modal.token_secret}-??????"
     },
-  ]
+  ])
 
   queues = {
     orders = { arn = aws_sqs_queue.queue["modal"].arn, maximum_concurrency = var.platform_concurrency }
