@@ -1,11 +1,11 @@
 locals {
   # What each dead letter queue's alarm says.
   given_up = {
-    all       = "Something was given up. See docs/guides/operations.md, redrive."
-    ecs       = "A push to ECS was given up."
-    cloud_run = "A push to Cloud Run was given up."
-    aci       = "A push to Azure Container Instances was given up."
-    modal     = "A push to Modal was given up."
+    all       = "A message was dead-lettered. See docs/guides/operations.md, redrive."
+    ecs       = "A push to ECS was dead-lettered."
+    cloud_run = "A push to Cloud Run was dead-lettered."
+    aci       = "A push to Azure Container Instances was dead-lettered."
+    modal     = "A push to Modal was dead-lettered."
   }
 
   # Of our own metrics, for the whole system: docs/reference/metrics.md.

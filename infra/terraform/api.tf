@@ -1,4 +1,4 @@
-# Pools and runs over HTTP: docs/reference/api.md. Nobody gets in without a signature of this account.
+# Pools and runs over HTTP: docs/reference/api.md. Every request needs a signature of this account.
 locals {
   has_api      = var.api != "none"
   has_http_api = var.api == "http"

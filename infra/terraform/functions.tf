@@ -38,7 +38,7 @@ module "dispatch" {
   stream = {
     arn                    = aws_dynamodb_table.table.stream_arn
     parallelization_factor = var.stream_parallelization
-    # What is given up comes back by the queue that wakes, and is read again there.
+    # What is no longer retried comes back by the queue that wakes, and is read again in the stream.
     on_failure = aws_sqs_queue.queue["wake"].arn
     filters = [
       jsonencode({

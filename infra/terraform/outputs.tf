@@ -65,7 +65,7 @@ output "push_role_arns" {
 }
 
 output "queue_urls" {
-  description = "URLs of the queues: those that call functions, and, by NAME-dead-letters, what is given up."
+  description = "URLs of the queues: those that call functions, and, by NAME-dead-letters, dead letters."
   value = merge(
     { for name, queue in aws_sqs_queue.queue : replace(name, "_", "-") => queue.url },
     { for name, queue in aws_sqs_queue.dead_letters : "${replace(name, "_", "-")}-dead-letters" => queue.url },

@@ -1,4 +1,4 @@
-# Each queue, and which of the dead letter queues takes what is given up of it. A message stays
+# Each queue, and which of the dead letter queues takes what it dead-letters. A message stays
 # invisible for six times the functions' timeout, as Lambda's documentation wants it:
 # docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 locals {
@@ -14,7 +14,7 @@ locals {
     request = { enabled = true, dead_letters = "all", receives = 1000 }
     # What the bus tells of changes, on its way to the webhooks.
     webhook = { enabled = local.has_webhooks, dead_letters = "all", receives = 100 }
-    # Attempts that are claimed at a Prefect server before they are pushed, and what it is to hear of.
+    # Attempts that are claimed at a Prefect server before they are pushed, and the changes that it is sent.
     prefect = { enabled = local.has_prefect, dead_letters = "all", receives = 100 }
   }
 

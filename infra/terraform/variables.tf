@@ -240,7 +240,7 @@ variable "api" {
 }
 
 variable "webhooks" {
-  description = "Webhooks that hear of changes of state, each signed with a secret of the store; see docs/reference/events.md."
+  description = "Webhooks that receive changes of state, each signed with a secret of the store; see docs/reference/events.md."
   type = list(object({
     url    = string
     secret = string                     # its name in Secrets Manager, without system_secrets_prefix and webhooks/ before it
@@ -255,7 +255,7 @@ variable "webhooks" {
 }
 
 variable "alarm_topic_arn" {
-  description = "SNS topic that hears of alarms; null for none."
+  description = "SNS topic that receives alarms; null for none."
   type        = string
   default     = null
 }

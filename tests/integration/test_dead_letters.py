@@ -84,7 +84,7 @@ def test_what_the_stream_has_forgotten_is_found_by_a_recount(quiet: Deployed) ->
     [redriven] = done.json
     assert redriven["sent"] == {"a recount of every run: they are older than a day": 1}
     [why] = redriven["kept"]
-    assert "never hears of them" in why
+    assert "will not receive them" in why
     assert quiet.cli.ok("pool", "inspect", POOL, "--json").json["queues"][0]["waiting"] == 1
 
 

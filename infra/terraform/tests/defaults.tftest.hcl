@@ -47,7 +47,7 @@ run "each_dead_letter_queue_has_an_alarm" {
 
   assert {
     condition     = keys(aws_cloudwatch_metric_alarm.dead_letters) == keys(aws_sqs_queue.dead_letters)
-    error_message = "A queue of what was given up is not watched."
+    error_message = "A queue of dead letters is not watched."
   }
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letters : length(alarm.alarm_actions) == 0])

@@ -33,7 +33,7 @@ run "every_platform_has_its_function_role_queue_and_alarm" {
   }
   assert {
     condition     = keys(aws_cloudwatch_metric_alarm.dead_letters) == ["aci", "all", "cloud_run", "ecs", "modal"]
-    error_message = "A queue of what was given up is not watched."
+    error_message = "A queue of dead letters is not watched."
   }
 }
 

@@ -1,7 +1,7 @@
 """How do schedules fire in AWS? Each is a schedule of EventBridge Scheduler, in the stack's group.
 
 It sends `{"deployment", "schedule", "time"}` to the queue of requests, which keeps a firing until
-it could be submitted: an invocation of the function would be given up after three tries within
+it could be submitted: an invocation of the function would be dropped after three tries within
 three minutes. Scheduler delivers at least once; the time it was scheduled for is part of the run's
 idempotency key.
 """

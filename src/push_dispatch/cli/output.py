@@ -105,7 +105,7 @@ def console() -> Console:
     from rich.text import Text
 
     class Printable(Console):
-        """Text is shown as it is, and steers nothing; cells of tables see to it themselves."""
+        """Text is shown as it is, and steers nothing; cells of tables do so themselves."""
 
         def print(self, *objects: Any, **options: Any) -> None:
             for each in objects:

@@ -102,7 +102,7 @@ class Rejected(PlatformError):
 
 
 class Throttled(PlatformError):
-    """The platform asks for patience: keep the slot and send the same request again later."""
+    """The platform is rate-limiting: keep the slot and send the same request again later."""
 
     default_reason = Reason.PLATFORM_THROTTLED
 

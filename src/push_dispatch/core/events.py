@@ -92,7 +92,7 @@ class GiveBack:
     claim: str = ""
     #: The platform has taken others since it refused this run before.
     blamed: bool = False
-    #: When it is given up, unless an earlier refusal has set that.
+    #: When it ends as refused, unless an earlier refusal has set that.
     give_up_at: int | None = None
     #: Its new due time, if it is not to be admitted before.
     due: int | None = None

@@ -82,7 +82,7 @@ def full(pool: str, bound: Bound, waiting: int, more: int) -> Refused:
 
 
 def check_max_waiting(most: int | None, what: str) -> None:
-    """Raise Invalid (`invalid_limit`) if `most` is no number of runs that may wait."""
+    """Raise Invalid (`invalid_limit`) if `most` is not a number of runs that may wait."""
     if most is not None and not (type(most) is int and 0 <= most <= MAX_WAITING):
         raise Invalid(
             f"max_waiting {most} of {what} is not valid: an integer from 0 to {MAX_WAITING}, or "

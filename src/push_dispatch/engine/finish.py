@@ -129,7 +129,7 @@ def _clean_up(ports: Ports, run: Run, observation: Observation) -> None:
 
 def _keep_log(ports: Ports, run: Run, attempt: int, lines: Iterable[str]) -> None:
     """The last lines that fit. Told of the same end twice, what was kept the first time stays:
-    the platform may have nothing any more."""
+    the platform may have nothing left."""
     kept: deque[str] = deque()
     size = 0
     for whole in lines:

@@ -54,7 +54,7 @@ LEASE_SECONDS = 60
 #: A push whose fate stays unknown for this long ends as CRASHED (`push_uncertain`), unless the
 #: platform is sure that nothing was started.
 GIVE_UP_SECONDS = 3600
-#: Tries after which a push that fails by a fault in code, or before anything is sent, is given up:
+#: Tries after which a push that fails by a fault in code, or before anything is sent, ends its run:
 #: some four minutes.
 _FAULTY_TRIES = 6
 #: A fault in code meets each try again. What the network or a disk raises (OSError) may pass.

@@ -2,5 +2,5 @@
 
 `system` says what there is, looked up by `account` from the table's name alone: whatever deployed
 it, its functions name the table. `checks` judges it, `doctor` goes through all of it, and
-`dead_letters` sends again what was given up.
+`dead_letters` sends dead letters again.
 """

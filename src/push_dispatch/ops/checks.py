@@ -199,7 +199,7 @@ def check_streams(system: System, stream_arn: str) -> Iterator[Finding]:
             current = next((s for s in streams if s.arn == stream_arn), None)
             if current is None:
                 old = " any more: it listens to one that the table had before" if streams else ""
-                message = f"it does not hear of the table's changes{old}"
+                message = f"it does not receive the table's changes{old}"
                 yield problem("stream", function.name, message, _DEPLOY)
             else:
                 yield _stream(function, current, filters)
@@ -285,7 +285,7 @@ def check_rules(function: str, rules: Iterable[Rule], consequence: str) -> Findi
     return problem("rule", function, f"there is no rule: {consequence}", _DEPLOY)
 
 
-# -- what was given up ------------------------------------------------------------------------
+# -- dead letters -----------------------------------------------------------------------------
 
 
 def check_dead_letters(system: System) -> Iterator[Finding]:

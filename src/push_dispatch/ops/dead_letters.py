@@ -1,4 +1,4 @@
-"""What was given up, and how is it done after all?
+"""What was dead-lettered, and how is it sent again?
 
 Two kinds of dead letters are in one queue. A message that was received too often goes back to the
 queue that it comes from. For a batch of the table's changes that a function failed to handle,
@@ -37,7 +37,7 @@ _TRIMMED = ("TrimmedDataAccessException", "ResourceNotFoundException")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A queue of what was given up."""
+    """A queue of dead letters."""
 
     queue: Queue
     #: Names of what it comes from.
@@ -198,9 +198,9 @@ def _to_function(account: Account, system: System, note: Mapping[str, Any]) -> s
             raise
         if function.handler == "dispatch":
             raise _Trimmed from error
-        raise _Kept(f"older than the stream's 24 hours: {function.name} never hears of them") from (
-            error
-        )
+        raise _Kept(
+            f"older than the stream's 24 hours: {function.name} will not receive them"
+        ) from (error)
     for part in _parts(records):
         try:
             answer = account.invoke(function.name, {"Records": part})

@@ -39,7 +39,7 @@ class Source:
     filters: tuple[Mapping[str, Any], ...] = ()
     #: Whether the function may report single messages of a batch as failed.
     partial: bool = False
-    #: ARN of the queue that hears of batches that were given up.
+    #: ARN of the queue that gets a note of each batch that Lambda stopped retrying.
     on_failure: str = ""
 
     @property
@@ -119,7 +119,7 @@ class System:
 
     @property
     def dead_letter_queues(self) -> dict[str, list[str]]:
-        """ARNs of the queues of what was given up, each with the names of what it comes from. A
+        """ARNs of the queues of dead letters, each with the names of what it comes from. A
         queue that a function reads is none: what comes there is tried again."""
         found: dict[str, list[str]] = {}
         read = {source.arn for function in self.functions for source in function.sources}

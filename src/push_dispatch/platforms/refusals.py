@@ -54,7 +54,7 @@ _NAMES = (
 class Reaction(StrEnum):
     """What is done about an answer that is not a plain yes."""
 
-    #: The platform asks for patience, and has done nothing: Throttled.
+    #: The platform is rate-limiting, and has done nothing: Throttled.
     RETRY = "retry"
     #: There is no room now: NoCapacity.
     CAPACITY = "capacity"
@@ -115,7 +115,7 @@ class Row:
 
     def unstarted(self, message: str, after_seconds: float | None = None) -> PlatformError:
         """The error to raise of a question that starts nothing, so that nothing is in doubt and
-        nothing has to be looked up: what asks for patience or is refused for good is just that,
+        nothing has to be looked up: what is throttled or refused for good is just that,
         and everything else is a platform that cannot be asked."""
         if self.reaction in {Reaction.RETRY, Reaction.PERMANENT, Reaction.GONE}:
             return self.error(message, after_seconds)

@@ -112,7 +112,7 @@ def inner(holder: dict[str, Any], key: str, path: str) -> dict[str, Any]:
 def objects(holder: Mapping[str, Any], key: str, path: str) -> list[dict[str, Any]]:
     """Return the objects of the list under `key`, at least one.
 
-    Raises Rejected (`template_invalid`) if it is no list, empty, or has something else in it.
+    Raises Rejected (`template_invalid`) if it is not a list, empty, or has something else in it.
     """
     found = holder.get(key)
     if not isinstance(found, list) or not found:

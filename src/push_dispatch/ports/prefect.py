@@ -34,7 +34,7 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Overloaded(Unavailable):
-    """The server asks for patience: try again when it says so."""
+    """The server is rate-limiting: try again when it says so."""
 
     default_reason = Reason.PREFECT_UNAVAILABLE
 
@@ -201,7 +201,7 @@ class Answer:
 
 class Server(Protocol):
     """One Prefect server. Every verb raises Unavailable (`prefect_unavailable`; Overloaded if the
-    server asks for patience) and Refused (`prefect_denied`) for credentials that it refuses."""
+    server is rate-limiting) and Refused (`prefect_denied`) for credentials that it refuses."""
 
     @property
     def requests(self) -> int:

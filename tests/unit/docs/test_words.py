@@ -39,7 +39,10 @@ ELSEWHERE = ("docs/decisions/", "docs/reference/variables.json")
 
 def pages() -> Iterator[tuple[str, str]]:
     """Each text that a user reads, with its name."""
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+    ours = (ROOT / name for name in ("README.md", "CONTRIBUTING.md", "template.yaml"))
+    terraform = (file for ending in ("md", "tf") for file in ROOT.glob(f"infra/**/*.{ending}"))
+    remedies = (ROOT / "src").rglob("answers.toml")
+    for page in (*ours, *terraform, *remedies, *(ROOT / "docs").rglob("*.md")):
         name = str(page.relative_to(ROOT))
         if not name.startswith(ELSEWHERE):
             yield name, page.read_text("utf-8")

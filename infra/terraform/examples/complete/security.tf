@@ -1,4 +1,4 @@
-# One key for everything at rest, and who hears of alarms.
+# One key for everything at rest, and who receives alarms.
 
 data "aws_region" "current" {}
 

@@ -46,7 +46,7 @@ variable "public_ip" {
 }
 
 variable "alarm_email" {
-  description = "Who hears of alarms; null for nobody yet."
+  description = "Who receives alarms; null for none yet."
   type        = string
   default     = null
 }

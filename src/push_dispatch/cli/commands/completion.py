@@ -10,7 +10,7 @@ __all__ = ["completion"]
 
 
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
-    """Print what makes a shell complete commands and options.
+    """Print the script that completes commands and options in a shell.
 
     bash: source <(push-dispatch completion bash). zsh: save it as _push-dispatch in a folder of
     $fpath. fish: save it as ~/.config/fish/completions/push-dispatch.fish.

@@ -172,7 +172,7 @@ def run(
     ] = False,
     common: Common = Common(),
 ) -> int:
-    """Make a run of it now, or --at a time; what is given overrides the deployment."""
+    """Submit a run of a deployment, now or --at a time; options override the deployment's."""
     from push_dispatch.cli.commands.runs import submit_all
 
     ports = connect(common)
@@ -182,19 +182,19 @@ def run(
 
 @app.command
 def pause(name: str, /, *, common: Common = Common()) -> None:
-    """Make no runs by schedule any more."""
+    """Stop submitting runs by schedule."""
     _change(connect(common), name, f"Paused deployment {name}.", common, paused=True)
 
 
 @app.command
 def resume(name: str, /, *, common: Common = Common()) -> None:
-    """Make runs by schedule again."""
+    """Submit runs by schedule again."""
     _change(connect(common), name, f"Resumed deployment {name}.", common, paused=False)
 
 
 @app.command
 def delete(name: str, /, *, common: Common = Common()) -> None:
-    """Forget a deployment and its schedules; its runs stay."""
+    """Delete a deployment and its schedules; its runs stay."""
     from push_dispatch.control.deployments import delete_deployment
 
     delete_deployment(connect(common), name)

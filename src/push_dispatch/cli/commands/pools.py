@@ -38,7 +38,7 @@ __all__ = ["app", "confirm", "line_of", "tell", "view_of"]
 
 app = App(name="pool")
 for _name, _help in (
-    ("set_capacity", "Set how much its runs may take at once of each unit."),
+    ("set_capacity", "Set how much of each unit the pool's runs may take at once."),
     ("set_ageing", "Let runs of lower queues go first after they have waited long enough."),
     ("set_named_limit", "Add or replace a limit that all queues and deployments share."),
     ("clear_named_limit", "Remove a limit by name."),
@@ -153,7 +153,7 @@ def update(
     description: Description = None,
     common: Common = Common(),
 ) -> None:
-    """Change what is named, and leave the rest."""
+    """Change the settings that are given, and leave the rest."""
     from push_dispatch.cli.inputs import read_mapping
     from push_dispatch.cli.times import rate_of
     from push_dispatch.control.pools import change_pool, keep_defaults
@@ -196,7 +196,7 @@ def resume(name: str, /, *, common: Common = Common()) -> None:
 def set_limit(
     name: str, limit: Annotated[int, Parameter(converter=whole)], /, *, common: Common = Common()
 ) -> None:
-    """Set how many runs may run at once; 0 starts nothing. Stops nothing."""
+    """Set how many runs may run at once; 0 starts nothing. Running ones continue."""
     _change(connect(common), name, f"The limit of pool {name} is {limit}.", common, limit=limit)
 
 
@@ -239,7 +239,7 @@ def delete(
 
 @app.command
 def explain(name: str, /, *, common: Common = Common()) -> None:
-    """Who holds the slots, who waits, and why?"""
+    """Show who holds the slots, who waits, and why."""
     from push_dispatch.cli.commands.explanation import show_pool_explanation
     from push_dispatch.insight.explain import explain_pool
 
@@ -255,8 +255,8 @@ def preview(
     hours: Annotated[float, Parameter(metavar="N", help="How far to look ahead.")] = 12,
     common: Common = Common(),
 ) -> None:
-    """What will happen if runs take as long as the last ones did: those that wait or are due, and
-    those that schedules will make."""
+    """Show what will happen to runs that wait, are due or will be scheduled, if runs take as long
+    as the last ones did."""
     from push_dispatch.cli.commands.simulate import show_simulation
     from push_dispatch.insight.load import forecast
 

@@ -111,7 +111,7 @@ def update(
     description: Description = None,
     common: Common = Common(),
 ) -> None:
-    """Change what is named, and leave the rest."""
+    """Change the settings that are given, and leave the rest."""
     from push_dispatch.cli.times import rate_of
 
     changes: dict[str, Any] = {"limit": limit, "key_limit": key_limit, "description": description}
@@ -143,7 +143,7 @@ def set_limit(
     pool: PoolName,
     common: Common = Common(),
 ) -> None:
-    """Set how many runs of the queue may run at once; 0 starts nothing. Stops nothing."""
+    """Set how many runs of the queue may run at once; 0 starts nothing. Running ones continue."""
     _change(name, pool, f"The limit of queue {name} is {limit}.", common, limit=limit)
 
 

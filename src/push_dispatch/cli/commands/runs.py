@@ -74,7 +74,7 @@ def submit(
 ) -> int:
     """Schedule a run, and print its id.
 
-    Without --at and --in it starts as soon as it is its turn.
+    Without --at and --in it starts as soon as a slot is free for it.
     """
     ports = connect(common)
     request = request_for(ports, pool, None, wanted, command)
@@ -112,7 +112,7 @@ def render(
 
 @app.command
 def explain(id: RunId, /, *, common: Common = Common()) -> None:
-    """Why is it waiting, who holds the slots, and when will it start?"""
+    """Show why a run waits, who holds the slots, and when it will start."""
     from push_dispatch.cli.commands.explanation import show_explanation
     from push_dispatch.insight.explain import explain as explanation_of
 
@@ -206,7 +206,7 @@ def logs(
     ] = None,
     common: Common = Common(),
 ) -> None:
-    """Print what a run has written. With --json one object a line."""
+    """Print the output of a run; with --json one object per line."""
     from push_dispatch.cli.follow import print_logs
 
     ports = connect(common)
