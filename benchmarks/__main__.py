@@ -31,6 +31,7 @@ NAMES = (
     "units",
     "path",
     "depth",
+    "ends",
     "prefect",
 )
 

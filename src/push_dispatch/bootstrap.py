@@ -18,6 +18,7 @@ from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.prefect.blocks import BlockSecrets
 from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
+from push_dispatch.core.polling import IN_AWS
 from push_dispatch.core.retry import longest_rest
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
@@ -157,6 +158,7 @@ def _ports(settings: Settings, store: Store, messages: Messages, schedules: Sche
         reporter=_reporter(settings, system),
         template_env=settings.template_env,
         rest=rest,
+        pauses=IN_AWS,
     )
 
 

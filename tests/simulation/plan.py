@@ -78,6 +78,8 @@ class Plan:
     room: int | None = None
     #: Messages of the version before are on their way, too.
     mixed: bool = False
+    #: The platform reports nothing by itself.
+    silent: bool = False
 
     def only(self, numbers: Collection[int]) -> Plan:
         """The same story without the other parts."""
@@ -364,7 +366,26 @@ def _everything(draft: _Draft) -> Plan:
 
 
 #: Played when they are asked for: others contain what goes wrong in them.
-_NAMED = ("waits",)
+_NAMED = ("waits", "silent")
+
+
+def _silent(draft: _Draft) -> Plan:
+    """A platform that reports no ends; messages are lost, twice and late, functions are killed."""
+    rng, horizon = draft.rng, HOUR
+    pool = draft.pool()
+    draft.submits(pool, rng.randint(5, 40), horizon)
+    draft.acts(pool, rng.randint(0, 3), horizon)
+    for _ in range(rng.randint(0, 40)):
+        kind = rng.choice(("lose", "duplicate", "duplicate", "late"))
+        late = rng.choice((700, 5000, 40_000, 200_000))
+        draft.parts.append(Fault(rng.randrange(horizon), kind, "look", amount=late))
+    draft.strikes(rng.randint(0, 30), horizon, "kill", "unavailable", "slow", "half", "rival")
+    if rng.random() < 0.3:
+        draft.window("platform_down", horizon, 20 * SECOND, 10 * MINUTE)
+    skew = rng.choice((0, 0, 200, 1500))
+    return draft.plan(pool, horizon, silent=True, skew=skew, mixed=rng.random() < 0.2)
+
+
 PROFILES: dict[str, Callable[[_Draft], Plan]] = {
     "calm": _calm,
     "crashes": _crashes,
@@ -377,4 +398,5 @@ PROFILES: dict[str, Callable[[_Draft], Plan]] = {
     "quiet": _quiet_days,
     "storm": _storm,
     "everything": _everything,
+    "silent": _silent,
 }

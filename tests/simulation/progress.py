@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from push_dispatch.core.model import Holder, Pool, Run, RunState
-from push_dispatch.ports.messages import Push, Wake
+from push_dispatch.ports.messages import Poll, Push, Wake
 from tests.fakes.memory.store import MemoryStore
 from tests.simulation.aws import SimQueue
 from tests.simulation.cloud import Cloud
@@ -47,6 +47,7 @@ class Progress:
     disturbed_at: int = 0
     deliveries: Counter[tuple[str, int]] = field(default_factory=Counter)
     _first_seen: dict[object, int] = field(default_factory=dict)
+    _observations: list[tuple[int, int, int]] = field(default_factory=list)
     _refusals: list[tuple[int, int, int]] = field(default_factory=list)
 
     def check(self) -> None:
@@ -151,20 +152,34 @@ class Progress:
     def _count(self, pool: Pool, now: int) -> None:
         faults = sum(self.wire.fired.values())
         orders: Counter[tuple[str, int]] = Counter()
-        wakes = 0
+        wakes = polls = 0
         for message in self.push_queue.waiting:
             if isinstance(message.about, Push):
                 orders[message.about.run, message.about.attempt] += 1
+            polls += isinstance(message.about, Poll) and bool(message.about.pool)
         for message in self.wake_queue.waiting:
             wakes += isinstance(message.about, Wake)
         for (run, attempt), count in orders.items():
             if count > 3 + faults:
                 self.oracle.break_(f"orders multiply: {count} to start {run} attempt {attempt}")
+        if polls > 2 + faults:
+            self.oracle.break_(f"polls multiply: {polls} turns of one platform in the queue")
+        self._count_observations(now, faults)
         waiting = sum(r.state is RunState.SCHEDULED for r in self.store.list_runs(POOL))
         if wakes > 20 + 2 * waiting + 2 * faults:
             self.oracle.break_(f"wakes multiply: {wakes} while {waiting} runs wait")
         self._count_deliveries(pool, now, faults)
         self._count_refusals(pool, now, faults)
+
+    def _count_observations(self, now: int, faults: int) -> None:
+        """Twelve turns a minute, the sweep's poll, and what is polled until it is cleaned up."""
+        self._observations.append((now, self.wire.calls["observe"], faults))
+        del self._observations[:-11]
+        then, before, faults_before = self._observations[0]
+        minutes, more = (now - then) / MINUTE, faults - faults_before
+        observed = self.wire.calls["observe"] - before
+        if observed > 14 * (minutes + 1) + 5 * more + 10:
+            self.oracle.break_(f"the platform was observed {observed} times in {minutes:.0f} min")
 
     def _count_deliveries(self, pool: Pool, now: int, faults: int) -> None:
         for (run, number), count in self.deliveries.items():

@@ -21,6 +21,7 @@ from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import Run
+from push_dispatch.core.polling import IN_AWS
 from push_dispatch.core.retry import longest_rest
 from push_dispatch.handlers import dispatch, finish, push, submit, sweep
 from push_dispatch.platforms.base import Job
@@ -121,6 +122,8 @@ class Simulation:
         self._looked_at = 0
         self.store = MemoryStore()
         self.cloud = Cloud(timeline, self._script, self._tell, rng.random, room=plan.room)
+        if plan.silent:
+            self.cloud.fall_silent()
         self.oracle = Oracle(self.store, self.cloud, self.clock, plan.skew)
         self.oracle.note, self.oracle.changed = self.note, self.changed
         wire = self.wire = Wire(timeline, rng, self.oracle)
@@ -135,6 +138,7 @@ class Simulation:
             new_id=self._new_id,
             platform=lambda _name: platform,
             secrets=secrets_from({}),
+            pauses=IN_AWS,
             rest=lambda race: timeline.sleep(int(rng.random() * longest_rest(race) * 1000)),
         )
         self._connect()

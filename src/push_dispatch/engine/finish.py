@@ -17,6 +17,7 @@ from push_dispatch.core.errors import NotFound, PlatformError
 from push_dispatch.core.events import Observe, TimeOut
 from push_dispatch.core.model import Observation, Run, Status, parse_run_id
 from push_dispatch.engine.overtime import overtime
+from push_dispatch.engine.polls import take_turn
 from push_dispatch.engine.transition import transition
 from push_dispatch.platforms.base import Watched
 from push_dispatch.platforms.capabilities import capabilities_of, cleaner, log_reader
@@ -37,15 +38,17 @@ _AGAIN_SECONDS = 60
 _LONGEST_AGAIN_SECONDS = 900
 
 
-def finish(ports: Ports, observation: Observation, *, clean_up: bool = True) -> Run | None:
+def finish(
+    ports: Ports, observation: Observation, *, clean_up: bool = True, run: Run | None = None
+) -> Run | None:
     """Apply what was seen and return the run; None if there is no such run. Idempotent; late,
     repeated and reordered observations change nothing, and neither do those of something else that
     carries the attempt's name. Without `clean_up` what the platform keeps of an ended attempt is
-    left to a later look."""
+    left to a later look. `run` is the run as last seen by the caller, which saves a read."""
     pool, uuid = parse_run_id(observation.run_id)
     observation = _sound(observation)
     try:
-        run = transition(ports, pool, uuid, Observe(observation))
+        run = transition(ports, pool, uuid, Observe(observation), run=run)
     except NotFound:
         log.warning("an observation of the unknown run %s", observation.run_id)
         return None
@@ -69,19 +72,26 @@ def _moment(at: int | None) -> int | None:
 def poll(ports: Ports, message: Poll) -> list[Run]:
     """Ask the platform about attempts of which nothing was heard, and apply what it says. Those
     that are still alive after their time are stopped."""
-    watched = [Watched(w.handle, w.run, w.attempt) for w in message.attempts]
+    known = take_turn(ports, message) if message.pool else dict.fromkeys(message.attempts)
+    if not known:
+        return []
+    watched = [Watched(w.handle, w.run, w.attempt) for w in known]
     platform = ports.platform(message.platform)
     with ports.timed(message.platform, "observe"):
         seen = list(platform.observe(watched))
-    runs = [(observation, _apply(ports, observation)) for observation in seen]
+    at = {w.run: run for w, run in known.items()}
+    runs = [
+        (observation, _apply(ports, observation, at.get(observation.run_id)))
+        for observation in seen
+    ]
     _poll_again(ports, message, [o for o, run in runs if run and _is_ending(run, o)])
     return [run for _, run in runs if run]
 
 
-def _apply(ports: Ports, seen: Observation) -> Run | None:
+def _apply(ports: Ports, seen: Observation, known: Run | None) -> Run | None:
     """Only now it is known that it has not ended in time: the order to stop it comes after the
     poll, never before."""
-    run = finish(ports, seen)
+    run = finish(ports, seen, run=known)
     if run is None or run.attempt != seen.attempt or seen.status not in _ALIVE:
         return run
     if overtime(ports, run) is None:

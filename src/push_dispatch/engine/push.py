@@ -27,6 +27,7 @@ from push_dispatch.core.model import Ready, Run, RunState, Slot, parse_run_id
 from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.gate import Gate, gate_of
 from push_dispatch.engine.job import job_for
+from push_dispatch.engine.polls import begin
 from push_dispatch.engine.redactor import Redactor
 from push_dispatch.engine.setback import (
     GIVE_UP_SECONDS,
@@ -160,15 +161,18 @@ def _start(sending: Sending, platform: Platform, job: Job) -> _Step | Outcome:
         )
         sending.advance(stopped)
         return Outcome.NOTHING_TO_DO
-    return partial(_record, sending, handle)
+    return partial(_record, sending, handle, job)
 
 
-def _record(sending: Sending, handle: str) -> Outcome:
+def _record(sending: Sending, handle: str, job: Job) -> Outcome:
     after = sending.advance(Pushed(sending.message.attempt, handle))
     sending.gate.succeeded()
     if after.state is RunState.CANCELLING and after.attempt == sending.attempt.number:
         # Somebody cancelled while the request was under way: nobody else knows the handle.
         stop_attempt(sending.ports, after)
+    if not job.configuration["env"].get(TOKEN):
+        # After the handle: whoever polls finds it. One that reports its end needs no polls.
+        begin(sending.ports, after.pool, sending.attempt.platform)
     return Outcome.PUSHED
 
 

@@ -16,6 +16,7 @@ from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.errors import NotFound, PushDispatchError
 from push_dispatch.core.events import Expire, TimeOut, Warn
 from push_dispatch.core.model import NOT_DUE_LANE, Attempt, Holder, Pool, Ready, Run, RunState
+from push_dispatch.core.polling import AT_ONCE
 from push_dispatch.core.waiting import has_bounds
 from push_dispatch.engine.audit import audit
 from push_dispatch.engine.dispatch import (
@@ -28,6 +29,7 @@ from push_dispatch.engine.dispatch import (
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import has_lanes, heads_of_lanes, unpark_queue
 from push_dispatch.engine.overtime import overtime
+from push_dispatch.engine.polls import are_polled
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.engine.waiting import leave, tidy_seats
 from push_dispatch.ports import Ports
@@ -109,7 +111,7 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     push_again(ports, pool, held, swept)
     stop_overdue(ports, held, swept)
     repeat_stops(ports, held, swept)
-    poll_silent(ports, held, swept)
+    poll_silent(ports, name, held, swept)
     late = audit(ports, name)
     swept.enqueued_late += late
     move_retired(ports, pool, swept)
@@ -194,16 +196,25 @@ def repeat_stops(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept:
             swept.stopped += 1
 
 
-def poll_silent(ports: Ports, held: Sequence[tuple[Holder, Run | None]], swept: Swept) -> None:
-    """Attempts of which nothing was heard: the event may be lost, or the platform sends none."""
-    silent: dict[str, list[Watch]] = defaultdict(list)
+def poll_silent(
+    ports: Ports, pool: str, held: Sequence[tuple[Holder, Run | None]], swept: Swept
+) -> None:
+    """Attempts of which nothing was heard: the event may be lost, or the platform sends none and
+    they have grown old."""
+    silent: dict[str, list[tuple[Watch, bool]]] = defaultdict(list)
     for holder, run in held:
         attempt = run.current if run else None
         if run is None or attempt is None or attempt.number != holder.attempt:
             continue
         if attempt.handle and not run.has_ended(attempt.number) and _is_silent(ports, attempt):
-            silent[attempt.platform].append(Watch(attempt.handle, run.id, attempt.number))
-    for platform, watches in silent.items():
+            watch = Watch(attempt.handle, run.id, attempt.number)
+            young = ports.clock() - holder.since < ports.pauses.until
+            silent[attempt.platform].append((watch, young))
+    for platform, found in silent.items():
+        # If a message was lost nobody polls the young ones, and where they are many not all.
+        number = sum(young for _, young in found)
+        polled = 0 < number <= AT_ONCE and are_polled(ports, pool, platform)
+        watches = [watch for watch, young in found if not (young and polled)]
         polls = [Poll(platform, tuple(batch)) for batch in _batches(watches)]
         _send(ports, platform, polls)
         swept.polled += len(watches)

@@ -32,6 +32,7 @@ from push_dispatch.api.dashboard import page
 from push_dispatch.api.gateway import reply_to
 from push_dispatch.bootstrap import prefect_bridge
 from push_dispatch.core.errors import Refused
+from push_dispatch.core.polling import Pauses
 from push_dispatch.handlers import dispatch, finish, prefect, push, report, submit, sweep
 from push_dispatch.local.api_server import ApiServer
 from push_dispatch.local.backing import Backing, Bridging, Handler
@@ -63,6 +64,8 @@ log = logging.getLogger(__name__)
 
 #: A minute in AWS, which has no shorter schedule; timeouts and silent runs are noticed by it.
 SWEEP_SECONDS = 5
+#: A turn costs next to nothing here, and the sweep comes soon.
+PAUSES = Pauses(first=2, longest=SWEEP_SECONDS)
 #: Platforms whose attempts sleep when this machine does.
 _OF_THIS_MACHINE = ("docker", "process")
 
@@ -199,7 +202,15 @@ class LocalRuntime:
         def slept(platform: str, since: int) -> int:
             return naps.since(since) if platform in _OF_THIS_MACHINE else 0
 
-        return replace(ports, platform=platform, reporter=reporter, slept=slept)
+        return replace(
+            ports,
+            platform=platform,
+            reporter=reporter,
+            slept=slept,
+            pauses=PAUSES,
+            # What the clouds report to EventBridge arrives in AWS only.
+            hears=lambda name: name == "process",
+        )
 
     def _connect(self, retention_days: int) -> None:
         ports = self.ports

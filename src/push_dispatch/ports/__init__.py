@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from push_dispatch.core.polling import Pauses
 from push_dispatch.ports.messages import Messages
 from push_dispatch.ports.meter import Meter, no_meter
 from push_dispatch.ports.reporter import Reporter
@@ -42,6 +43,10 @@ class Ports:
     schedules: Schedules = field(default_factory=NoSchedules)
     #: Takes what is measured.
     meter: Meter = no_meter
+    #: Between the polls of an attempt whose platform reports no ends; none but the sweep's without.
+    pauses: Pauses = field(default_factory=Pauses)
+    #: Whether what this platform reports by itself arrives here.
+    hears: Callable[[str], bool] = lambda _platform: True
     #: Waits a moment, at random, before the n-th retry (from 0) of a race that was lost.
     rest: Callable[[int], None] = lambda _race: None
     #: For how many milliseconds since a time an attempt of that platform did not run, because the

@@ -74,12 +74,16 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Ask the platform about these attempts; nothing was heard of them for a while."""
+    """Ask the platform about these attempts, of which nothing was heard for a while; or, with a
+    pool, about those of its young attempts whose turn it is."""
 
     platform: str
     attempts: tuple[Watch, ...]
     #: How often this was sent again.
     tries: int = 0
+    pool: str = ""
+    #: The turn that this is for, in epoch milliseconds: see `core.polling`.
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,10 @@ def decode(body: str) -> Message | Wake:
     match document.pop("verb"):
         case "look":
             watches = tuple(Watch(**w) for w in document["attempts"])
-            return Poll(document["platform"], watches, document.get("tries", 0))
+            tries, pool, at = (
+                document.get(k, d) for k, d in (("tries", 0), ("pool", ""), ("at", 0))
+            )
+            return Poll(document["platform"], watches, tries, pool, at)
         case "wake":
             ended = tuple(Slot(str(run), int(n)) for run, n in document.get("ended", ()))
             due = tuple(map(str, document.get("due", ())))

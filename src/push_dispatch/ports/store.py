@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
+from push_dispatch.core.polling import Turn
 
 __all__ = ["LOG_DAYS", "Change", "Heads", "Overview", "Store"]
 
@@ -278,6 +279,17 @@ class Store(Protocol):
     ) -> bool:
         """Remember it; whoever saves last wins. With `instead_of` only if the platform's next call
         is still due when that says: False if somebody else has taken it."""
+        ...
+
+    # -- polls -----------------------------------------------------------------------------
+
+    def poll_turn(self, pool: str, platform: str) -> Turn:
+        """When the pool's attempts on a platform are polled next, and when they last were."""
+        ...
+
+    def save_poll_turn(self, pool: str, platform: str, turn: Turn, *, instead_of: Turn) -> bool:
+        """Remember it if the next turn is still that of `instead_of`; False if somebody else has
+        named another. Saving the same twice is fine."""
         ...
 
     # -- the ledger ------------------------------------------------------------------------

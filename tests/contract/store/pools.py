@@ -12,6 +12,7 @@ import uuid_utils
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.model import DELETED, Pool, Queue, Rate
+from push_dispatch.core.polling import Turn
 from push_dispatch.ports.store import Store
 from tests.contract.store import values
 from tests.contract.store.suite import StoreSuite
@@ -215,6 +216,24 @@ class PoolContract(StoreSuite):
         store.save_circuit(pool, "ecs", probing.after_success(values.NOW))
         recovered = store.circuit(pool, "ecs")
         assert (recovered.refusals, recovered.recovered_at) == (0, values.NOW)
+
+    def test_a_turn_to_poll_is_taken_once(self, store: Store, pool: str) -> None:
+        self.created(store, pool)
+        assert store.poll_turn(pool, "docker") == Turn()
+        first, other, last = Turn(values.NOW), Turn(values.NOW + 9), Turn(0, values.NOW)
+        assert store.save_poll_turn(pool, "docker", first, instead_of=Turn())
+        assert not store.save_poll_turn(pool, "docker", other, instead_of=Turn())
+        assert store.poll_turn(pool, "docker") == first
+        assert store.poll_turn(pool, "aci") == Turn()
+        for _ in range(2):  # A reply may have got lost.
+            assert store.save_poll_turn(pool, "docker", last, instead_of=first)
+        assert store.save_poll_turn(pool, "docker", other, instead_of=last)
+        seen = store.overview(pool)
+        assert not any(head.places or head.more for head in seen.heads.values())
+        stored = store.pool(pool)
+        assert stored
+        store.delete_pool(stored)
+        assert store.poll_turn(pool, "docker") == Turn()
 
 
 def _refused(later: int) -> Circuit:

@@ -13,6 +13,7 @@ from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
+from push_dispatch.core.polling import Turn
 from push_dispatch.core.reasons import Reason
 from push_dispatch.ports.store import Change, Heads, Overview
 
@@ -39,6 +40,7 @@ class MemoryStore:
     _takers: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
     _circuits: dict[tuple[str, str], Circuit] = field(default_factory=dict)
+    _turns: dict[tuple[str, str], Turn] = field(default_factory=dict)
     _newest: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     _audited: dict[str, str] = field(default_factory=dict)
     _swept_until: int = 0
@@ -90,7 +92,13 @@ class MemoryStore:
             self._ledgers[pool.name] = self.ledger(pool.name).of_deleted_pool()
             for kept in (self._line, self._order, self._audited):
                 kept.pop(pool.name, None)
-            for several in (self._templates, self._ticks, self._circuits, self._newest):
+            for several in (
+                self._templates,
+                self._ticks,
+                self._circuits,
+                self._turns,
+                self._newest,
+            ):
                 _forget(several, pool.name)
 
     def put_template(self, pool: str, digest: str, template: Mapping[str, Any]) -> None:
@@ -333,6 +341,21 @@ class MemoryStore:
     def save_audited(self, pool: str, uuid: str) -> None:
         """See `Store.save_audited`."""
         self._audited[pool] = uuid
+
+    # -- polls -------------------------------------------------------------------------------
+
+    def poll_turn(self, pool: str, platform: str) -> Turn:
+        """See `Store.poll_turn`."""
+        return self._turns.get((pool, platform), Turn())
+
+    def save_poll_turn(self, pool: str, platform: str, turn: Turn, *, instead_of: Turn) -> bool:
+        """See `Store.save_poll_turn`."""
+        with self._lock:
+            stored = self.poll_turn(pool, platform)
+            if stored.at != instead_of.at:
+                return stored == turn
+            self._turns[pool, platform] = turn
+            return True
 
     # -- circuits ----------------------------------------------------------------------------
 

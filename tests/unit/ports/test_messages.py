@@ -13,6 +13,7 @@ MESSAGES: list[Push | StopAttempt | Poll | Wake] = [
     Push("p.u", 1, "ecs", "t", claim="c", fallback=1, gated=True, tries=3, uncertain=True),
     StopAttempt("p.u", 1),
     Poll("ecs", (Watch("h", "p.u", 1), Watch("i", "p.v", 2))),
+    Poll("ecs", (), pool="p", at=1_800_000_000_000),
     Wake("p", (Slot("u", 1),)),
 ]
 

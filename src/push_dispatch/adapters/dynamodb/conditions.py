@@ -14,6 +14,7 @@ __all__ = [
     "PRESENT",
     "RUN_UNCHANGED",
     "SWEEP_FREE",
+    "TURN_UNCHANGED",
 ]
 
 #: Nothing is stored under this key.
@@ -52,6 +53,9 @@ LEAD_FREE = "attribute_not_exists(newest) OR newest < :after OR newest = :newest
 
 #: Nobody has called the platform since the circuit was read.
 CIRCUIT_UNCHANGED = "next_at = :next_at OR (:next_at = :zero AND attribute_not_exists(next_at))"
+
+#: Nobody has taken the turn to poll since it was read.
+TURN_UNCHANGED = CIRCUIT_UNCHANGED
 
 #: The run's revision is the attribute that was read, malformed as it may be, or still absent.
 REV_AS_STORED = "rev = :rev"

@@ -32,6 +32,7 @@ from push_dispatch.core.model import (
     Ready,
     Run,
 )
+from push_dispatch.core.polling import Turn
 from push_dispatch.core.reasons import Reason
 
 if TYPE_CHECKING:
@@ -54,9 +55,11 @@ __all__ = [
     "read_pool",
     "read_ready",
     "read_run",
+    "read_turn",
     "ready_item",
     "run_item",
     "size_of",
+    "turn_item",
 ]
 
 
@@ -257,6 +260,19 @@ def read_circuit(item: Item | None) -> Circuit:
 
 
 _CIRCUIT_NUMBERS = ("failures", "failed_at", "refusals", "next_at", "recovered_at")
+
+
+# -- polls ------------------------------------------------------------------------------------
+
+
+def turn_item(turn: Turn) -> dict[str, Any]:
+    """The item of a turn to poll, without its key."""
+    return {"next_at": {"N": str(turn.at)}, "before": {"N": str(turn.before)}}
+
+
+def read_turn(item: Item | None) -> Turn:
+    """The turn in an item; none if there is no item."""
+    return Turn(int(item["next_at"]["N"]), int(item["before"]["N"])) if item else Turn()
 
 
 # -- pools ------------------------------------------------------------------------------------

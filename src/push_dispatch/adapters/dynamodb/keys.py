@@ -33,6 +33,7 @@ __all__ = [
     "taker",
     "template",
     "tick",
+    "turn",
 ]
 
 #: Partition that lists the pools, one small item each.
@@ -102,6 +103,11 @@ def template(digest: str) -> str:
 def circuit(type: str) -> str:
     """Sort key of what a pool's last pushes to a type have come to."""
     return f"CIRCUIT#{type}"
+
+
+def turn(platform: str) -> str:
+    """Sort key of when a pool's attempts on a platform are polled; behind all that a pass reads."""
+    return f"TURN#{platform}"
 
 
 def deployment(name: str) -> str:

@@ -17,6 +17,7 @@ from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_o
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Ledger, Run, RunState, is_uuid
+from push_dispatch.core.polling import Turn
 from push_dispatch.ports.store import LOG_DAYS, Overview
 
 if TYPE_CHECKING:
@@ -194,6 +195,19 @@ class DynamoStore(Configuration, Line):
             return True
         try:
             self._table.put(item, conditions.CIRCUIT_UNCHANGED, next_at=instead_of.next_at)
+        except Lost as lost:
+            return lost.stored == item
+        return True
+
+    # -- polls -----------------------------------------------------------------------------
+
+    def poll_turn(self, pool: str, platform: str) -> Turn:
+        return items.read_turn(self._table.get(keys.pool(pool), keys.turn(platform)))
+
+    def save_poll_turn(self, pool: str, platform: str, turn: Turn, *, instead_of: Turn) -> bool:
+        item = {**key_of(keys.pool(pool), keys.turn(platform)), **items.turn_item(turn)}
+        try:
+            self._table.put(item, conditions.TURN_UNCHANGED, next_at=instead_of.at)
         except Lost as lost:
             return lost.stored == item
         return True

@@ -18,6 +18,7 @@ from push_dispatch.adapters.sqlite.line import Line
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Ledger, Run, RunState, is_uuid
+from push_dispatch.core.polling import Turn
 from push_dispatch.ports.store import LOG_DAYS, Overview
 
 __all__ = ["SqliteStore"]
@@ -151,6 +152,20 @@ class SqliteStore(Configuration, Line):
             if instead_of is not None and stored.next_at != instead_of.next_at:
                 return stored == circuit
             tx.put({**key, **items.circuit_item(circuit)})
+            return True
+
+    # -- polls ------------------------------------------------------------------------------
+
+    def poll_turn(self, pool: str, platform: str) -> Turn:
+        return items.read_turn(self._db.get(keys.pool(pool), keys.turn(platform)))
+
+    def save_poll_turn(self, pool: str, platform: str, turn: Turn, *, instead_of: Turn) -> bool:
+        key = key_of(keys.pool(pool), keys.turn(platform))
+        with self._db.transaction() as tx:
+            stored = items.read_turn(tx.get(key["PK"]["S"], key["SK"]["S"]))
+            if stored.at != instead_of.at:
+                return stored == turn
+            tx.put({**key, **items.turn_item(turn)})
             return True
 
     # -- the ledger ------------------------------------------------------------------------
