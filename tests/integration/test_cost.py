@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from push_dispatch.adapters.dynamodb.items import run_item, size_of
+from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.bootstrap import now
+from push_dispatch.core.polling import IN_AWS
 from push_dispatch.core.request import Request
+from push_dispatch.engine.finish import poll
 from push_dispatch.engine.hints import hints_of
+from push_dispatch.engine.polls import begin
+from push_dispatch.engine.sweep import sweep
+from push_dispatch.ports.messages import Poll
 from push_dispatch.ports.store import Change
 from tests.fakes.lives import VARIABLES, Lives, lives_of
 
@@ -63,6 +71,71 @@ def test_run_with_an_end_fits_into_a_kilobyte(lives: Callable[[str], Lives]) -> 
     life = lives("etl-production-eu")
     life.steps(1)
     assert size_of(run_item(life.runs[0])) < 1024
+
+
+def test_a_sweep_of_idle_pools_costs_what_the_page_says(
+    lives: Callable[[str], Lives],
+) -> None:
+    life = lives("idle")
+    client = life.store._table.client
+    clock = Clock(now())
+    store = DynamoStore(client, "cost", clock=clock)
+    ports = replace(life.functions["dispatch"], store=store, clock=clock)
+    clock.now += 61 * 60_000
+    assert sweep(ports).pools == 1, "which finds that nothing has happened for an hour"
+    names = ["idle", *(f"idle-{number:03}" for number in range(199))]
+    _copy_pool(client, "idle", names[1:])
+    visits = sum(crc32(name.encode()) % 60 == (clock.now // 60_000 + 1) % 60 for name in names)
+    clock.now += 60_000
+    life.meter.take()
+    assert sweep(ports).pools == 0
+    calls, writes, reads = life.meter.take()
+    told = _table("A pool in which nothing happens")
+    lists, each = told["the list of 200 pools"], told["a pool, once an hour"]
+    assert [calls - visits * each[0], writes, reads - visits * each[2]] == lists
+    # A sixtieth of them is swept in each minute.
+    a_month = 43_200 * (5 * lists[2] + 1000 / 60 * each[2]) * 0.125 / 1e6
+    assert f"${a_month:.2f} a month for 1,000 pools" in DOCUMENT.read_text("utf-8")
+
+
+def test_a_turn_to_poll_costs_what_the_page_says(lives: Callable[[str], Lives]) -> None:
+    life = lives("polled")
+    life._submit(2)
+    life._dispatch()
+    life._push()
+    ports = replace(life.functions["push"], pauses=IN_AWS)
+    life.meter.take()
+    begin(ports, "polled", "ecs")
+    told = _table("An attempt that has to be polled")
+    assert list(life.meter.take()) == told["to begin with: the turn is written, its message sent"]
+    [message] = life.outbox.sent
+    assert isinstance(message, Poll)
+    life.meter.take()
+    poll(replace(ports, clock=lambda: message.at), message)
+    each, attempt = (
+        told["each: the turn, the ledger, the next turn and its message"],
+        told["each attempt that is polled in it"],
+    )
+    assert list(life.meter.take()) == [a + 2 * b for a, b in zip(each, attempt, strict=True)]
+
+
+def _copy_pool(client: Any, pool: str, names: list[str]) -> None:
+    """List others as this one is."""
+    key = {"PK": {"S": "POOLS"}, "SK": {"S": pool}}
+    item = client.get_item(TableName="cost", Key=key)["Item"]
+    puts = [{"PutRequest": {"Item": {**item, "SK": {"S": name}}}} for name in names]
+    for start in range(0, len(puts), 25):
+        client.batch_write_item(RequestItems={"cost": puts[start : start + 25]})
+
+
+@dataclass
+class Clock:
+    """Epoch milliseconds."""
+
+    now: int
+
+    def __call__(self) -> int:
+        return self.now
 
 
 def _largest_ledger(life: Lives) -> list[int]:

@@ -125,6 +125,7 @@ def sweep_pool(ports: Ports, name: str, swept: Swept) -> None:
     if has_bounds(pool):
         tidy_seats(ports, pool, after)
     passed = dispatch(ports, name, hints, thorough=True)
+    ports.store.settle(name, held=bool(held))
     measure(
         ports, name, passed, {"SlotDrift": drifted, "EnqueuedLate": late, "StartsAtRisk": warned}
     )

@@ -69,7 +69,7 @@ def restore(
     last: list[Item] = []
     copied = 0
     for page in _pages(account, source):
-        last += [item for item in page if _starts_a_pool(item)]
+        last += [_unsettled(item) for item in page if _starts_a_pool(item)]
         first = [item for item in page if not _starts_a_pool(item)]
         _write(account, target, first, pause)
         copied += len(first)
@@ -82,6 +82,12 @@ def restore(
 
 def _starts_a_pool(item: Item) -> bool:
     return bool(item["PK"]["S"] == keys.POOLS or item["SK"]["S"] == keys.CONFIG)
+
+
+def _unsettled(item: Item) -> Item:
+    """Without the marks of the list: they are as old as the copy."""
+    listed = item["PK"]["S"] == keys.POOLS
+    return {name: item[name] for name in ("PK", "SK")} if listed else item
 
 
 def _deployments(account: Account, table: str) -> dict[str, Mapping[str, Any]]:

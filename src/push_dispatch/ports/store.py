@@ -78,7 +78,13 @@ class Store(Protocol):
     def unsettled_pools(self) -> list[str]:
         """The pools that time alone may change something about, in the order of names: those with
         a slot that is held, a place in line, or a run that no audit has seen. A store that cannot
-        tell them cheaply names more."""
+        tell them cheaply names more; and each pool once an hour, for the runs that other programs
+        may have put."""
+        ...
+
+    def settle(self, pool: str, *, held: bool) -> None:
+        """Note, after a sweep of the pool, that it is settled, if it is; `held` says whether a slot
+        was held. Until somebody leaves work in it the sweep need not come. Idempotent."""
         ...
 
     def save_pool(self, pool: Pool) -> Pool:

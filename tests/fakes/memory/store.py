@@ -65,6 +65,9 @@ class MemoryStore:
         """See `Store.unsettled_pools`."""
         return self.pool_names()
 
+    def settle(self, pool: str, *, held: bool) -> None:
+        """See `Store.settle`."""
+
     def pool_names(self) -> list[str]:
         """See `Store.pool_names`."""
         return sorted(self._pools)

@@ -9,6 +9,7 @@ __all__ = [
     "CONFIGURATION_OLDER",
     "LEAD_FREE",
     "LEDGER_UNCHANGED",
+    "MARK_UNCHANGED",
     "NOT_NEWER",
     "POOL_UNCHANGED",
     "PRESENT",
@@ -50,6 +51,9 @@ NOT_NEWER = "attribute_not_exists(newest) OR newest <= :newest"
 
 #: No run leads the group that this one must leave the lead to.
 LEAD_FREE = "attribute_not_exists(newest) OR newest < :after OR newest = :newest"
+
+#: Nobody has marked the pool since the list was read.
+MARK_UNCHANGED = "marked_at = :marked_at"
 
 #: Nobody has called the platform since the circuit was read.
 CIRCUIT_UNCHANGED = "next_at = :next_at OR (:next_at = :zero AND attribute_not_exists(next_at))"

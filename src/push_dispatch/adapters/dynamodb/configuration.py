@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
+from push_dispatch.adapters.dynamodb.marks import Marks
 from push_dispatch.adapters.dynamodb.table import Lost, Table, key_of, numbers
 from push_dispatch.core.canonical import dumps
 from push_dispatch.core.errors import Conflict, Refused
@@ -21,8 +22,9 @@ _TEMPLATES = 100
 class Configuration:
     """The part of the store that people declare."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, marks: Marks) -> None:
         self._table = table
+        self._marks = marks
         self._templates: dict[str, Mapping[str, Any]] = {}
 
     def create_pool(self, pool: Pool) -> None:
@@ -39,17 +41,19 @@ class Configuration:
             if lost.stored != item:
                 raise Refused(f"pool {pool.name!r} exists", reason=Reason.POOL_EXISTS) from None
 
+    def _is_idle(self, pool: str) -> bool:
+        raise NotImplementedError
+
     def list_pool(self, name: str) -> None:
         """Make sure that a pool that was declared by other means is listed. Idempotent."""
-        self._table.put({"PK": {"S": keys.POOLS}, "SK": {"S": name}})
+        self._marks.enlist(name)
 
     def pool(self, name: str) -> Pool | None:
         item = self._table.get(keys.pool(name), keys.CONFIG)
         return items.read_pool(item) if item else None
 
     def unsettled_pools(self) -> list[str]:
-        """See `Store.unsettled_pools`. All of them: to find out costs as much as to sweep."""
-        return self.pool_names()
+        return self._marks.unsettled(self._is_idle)
 
     def pool_names(self) -> list[str]:
         return [item["SK"]["S"] for item in self._table.query(keys.POOLS)]

@@ -12,6 +12,7 @@ __all__ = [
     "CONFIG",
     "DEPLOYMENTS",
     "LEDGER",
+    "MARK",
     "POOLS",
     "RETURNED",
     "SWEEP",
@@ -45,6 +46,8 @@ ATTACHMENTS = "ATTACHMENTS"
 
 CONFIG = "CONFIG"
 LEDGER = "LEDGER"
+#: Sort key of when the pool was last marked to be swept; a pass reads it with the ledger.
+MARK = "MARK"
 #: Sort key of how far the sweep has audited the pool's runs.
 AUDIT = "AUDIT"
 #: Partition and sort key of the one item that says who sweeps, and with which pool the next begins.

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
 from push_dispatch.adapters.dynamodb.kinds import MALFORMED
+from push_dispatch.adapters.dynamodb.marks import Marks
 from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_of
 from push_dispatch.core.lanes import in_any_lane
 from push_dispatch.core.model import Ready
@@ -21,8 +22,11 @@ class Line:
     """The part of the store that keeps the places in line."""
 
     _table: Table
+    _marks: Marks
 
     def enqueue(self, pool: str, entries: Sequence[Ready], now: int) -> None:
+        if entries:
+            self._marks.mark(pool)
         unique = {keys.ready(e): items.ready_item(pool, e, now) for e in entries}
         puts = list(unique.values())
         if len(puts) == 1:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from push_dispatch.adapters.dynamodb import conditions, items, keys
 from push_dispatch.adapters.dynamodb.configuration import Configuration
 from push_dispatch.adapters.dynamodb.line import Line
+from push_dispatch.adapters.dynamodb.marks import Marks
 from push_dispatch.adapters.dynamodb.overviews import BEFORE_LANES, BETWEEN, LIMIT, overview_of
 from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_of
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
-from push_dispatch.core.model import Ledger, Run, RunState, is_uuid
+from push_dispatch.core.model import Ledger, Run, RunState, first_id_at, is_uuid
 from push_dispatch.core.polling import Turn
 from push_dispatch.ports.store import LOG_DAYS, Overview
 
@@ -45,7 +46,8 @@ class DynamoStore(Configuration, Line):
     ) -> None:
         """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them.
         `clock` gives epoch milliseconds."""
-        super().__init__(Table(client, table, sleep))
+        made = Table(client, table, sleep)
+        super().__init__(made, Marks(made, clock))
         self._retention_days = retention_days
         self._clock = clock
         self._laned_until: dict[str, int] = {}
@@ -54,6 +56,7 @@ class DynamoStore(Configuration, Line):
 
     def add_run(self, run: Run) -> Run:
         item = items.new_run_item(run)
+        self._marks.mark(run.pool)
         try:
             self._table.put(item, conditions.ABSENT)
         except Lost as lost:
@@ -67,6 +70,8 @@ class DynamoStore(Configuration, Line):
         """
         if len(runs) < 2:
             return [self.add_run(run) for run in runs]
+        for pool in {run.pool for run in runs}:
+            self._marks.mark(pool)  # Once, and not in each thread.
         with ThreadPoolExecutor(_PARALLEL) as threads:
             return list(threads.map(self.add_run, runs))
 
@@ -172,6 +177,19 @@ class DynamoStore(Configuration, Line):
         change = "SET begins_with_pool = :first"
         self._table.update(keys.SWEEP, keys.SWEEP, {"first": first}, UpdateExpression=change)
 
+    def settle(self, pool: str, *, held: bool) -> None:
+        self._marks.settle(pool, lambda: not held and self._is_idle(pool))
+
+    def _is_idle(self, pool: str) -> bool:
+        """Whether nobody is in line or a lane, and every run was audited. Ids that do not begin
+        with the time are behind those of now: whoever submits such runs enqueues them."""
+        until = first_id_at(self._clock() + 1000)
+        for low in ("READY", "LANE"):
+            if any(self._table.query(keys.pool(pool), between=(f"{low}#", f"{low}$"), limit=1)):
+                return False
+        new = self.list_runs(pool, newest_first=False, after=self.audited(pool), until=until)
+        return next(new, None) is None
+
     # -- the audit -------------------------------------------------------------------------
 
     def audited(self, pool: str) -> str:
@@ -222,6 +240,7 @@ class DynamoStore(Configuration, Line):
         laned = self._clock() < self._laned_until.get(pool, 0)
         between = BEFORE_LANES if laned else BETWEEN
         found = list(self._table.query(keys.pool(pool), between=between, limit=LIMIT))
+        self._marks.seen(pool, next((i for i in found if i["SK"]["S"] == keys.MARK), None))
         whole = not laned and len(found) < LIMIT
         seen, reached = overview_of(pool, found, self._places, whole=whole)
         if reached:
@@ -232,6 +251,8 @@ class DynamoStore(Configuration, Line):
 
     def commit(self, ledger: Ledger) -> None:
         item = items.ledger_item(ledger)
+        if ledger.holders:
+            self._marks.mark(ledger.pool)
         try:
             self._table.put(item, conditions.LEDGER_UNCHANGED, version=ledger.version - 1)
         except Lost as lost:

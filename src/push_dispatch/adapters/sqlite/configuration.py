@@ -71,6 +71,9 @@ class Configuration:
         until = first_id_at(self._clock() + 1000)
         return [name for (name,) in self._db.rows(_UNSETTLED, until)]
 
+    def settle(self, pool: str, *, held: bool) -> None:
+        """See `Store.settle`. The file is asked which pools are."""
+
     def save_pool(self, pool: Pool) -> Pool:
         item = items.pool_item(pool) | {"version": {"N": str(pool.version + 1)}}
         with self._db.transaction() as tx:
