@@ -225,7 +225,7 @@ class Summary:
     occupancy_mean: float
     occupancy_max: int
     #: Runs that started later than they should have.
-    late: int = 0
+    late: int
 
 
 def summarize(results: Sequence[Simulated]) -> list[Summary]:

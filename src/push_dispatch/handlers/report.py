@@ -55,8 +55,7 @@ def _read(event: Mapping[str, Any]) -> tuple[Report, str]:
     if len(body) > _MOST_BYTES:
         raise Invalid(f"the body has more than {_MOST_BYTES} bytes: a report is short")
     try:
-        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body
-        sent = parse_json(raw)
+        sent = parse_json(base64.b64decode(body) if event.get("isBase64Encoded") else body)
         given = Report(
             run=str(sent["run"]),
             attempt=int(sent["attempt"]),

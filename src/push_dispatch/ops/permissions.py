@@ -14,63 +14,25 @@ from types import MappingProxyType
 
 __all__ = ["NEEDED"]
 
+_RUNS = ("dynamodb:GetItem", "dynamodb:PutItem")
+_LINE = ("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query")
+_CHANGE = "dynamodb:UpdateItem"
+_SEND = "sqs:SendMessage"
+_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action
+
 #: On the system's own table, queues, bus and report key, by module of `push_dispatch.handlers`.
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "api": (
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-        ),
-        "dispatch": (
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "sqs:SendMessage",
-        ),
-        "finish": ("dynamodb:GetItem", "dynamodb:PutItem"),
+        "api": (*_RUNS, *_LINE, _CHANGE, "dynamodb:DeleteItem"),
+        "dispatch": (*_RUNS, *_LINE, _SEND),
+        "finish": _RUNS,
         "notify": ("events:PutEvents",),
-        "prefect": (
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "secretsmanager:GetSecretValue",
-            "sqs:SendMessage",
-        ),
-        "push": ("dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"),
-        "report": (
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "secretsmanager:GetSecretValue",
-            "sqs:SendMessage",
-        ),
-        "submit": (
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "sqs:SendMessage",
-        ),
-        "sweep": (
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "sqs:SendMessage",
-        ),
+        "prefect": (*_RUNS, *_LINE, _CHANGE, _SECRET, _SEND),
+        "push": (*_RUNS, _SEND),
+        "report": (*_RUNS, _SECRET, _SEND),
+        "submit": (*_RUNS, *_LINE, _SEND),
+        "sweep": (*_RUNS, *_LINE, _CHANGE, _SEND),
         # It signs with their secrets.
-        "webhook": ("secretsmanager:GetSecretValue",),
+        "webhook": (_SECRET,),
     }
 )

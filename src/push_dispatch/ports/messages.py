@@ -129,10 +129,8 @@ def decode(body: str) -> Message | Wake:
     match document.pop("verb"):
         case "look":
             watches = tuple(Watch(**w) for w in document["attempts"])
-            tries, pool, at = (
-                document.get(k, d) for k, d in (("tries", 0), ("pool", ""), ("at", 0))
-            )
-            return Poll(document["platform"], watches, tries, pool, at)
+            more = {name: document[name] for name in ("tries", "pool", "at") if name in document}
+            return Poll(document["platform"], watches, **more)
         case "wake":
             ended = tuple(Slot(str(run), int(n)) for run, n in document.get("ended", ()))
             due = tuple(map(str, document.get("due", ())))

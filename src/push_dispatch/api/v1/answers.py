@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from push_dispatch.core.model import Collision, Edge
+from push_dispatch.core.model import Collision, Edge, Fallback
 
 __all__ = [
     "Answer",
@@ -116,13 +116,6 @@ class Limit(Answer, frozen=True):
     limit: int | None
     rate: Rate | None
     max_waiting: int | None
-
-
-class Fallback(Answer, frozen=True):
-    """Where to go when the pool's own platform has no capacity; its template by digest."""
-
-    type: str
-    template: str
 
 
 class Queue(Answer, frozen=True):

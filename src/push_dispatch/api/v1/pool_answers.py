@@ -7,6 +7,7 @@ from datetime import datetime
 from push_dispatch.api.v1.answers import Answer
 from push_dispatch.api.v1.run_answers import Holder
 from push_dispatch.core.model import RunState
+from push_dispatch.core.simulate import Summary
 
 __all__ = [
     "Forecast",
@@ -37,20 +38,6 @@ class PoolExplanation(Answer, frozen=True):
     paused: bool
     holders: list[Holder]
     queues: list[QueueLine]
-
-
-class Summary(Answer, frozen=True):
-    """What a queue, or the whole pool under the name `*`, goes through. Waits in seconds."""
-
-    queue: str
-    runs: int
-    never_started: int
-    wait_p50: float
-    wait_p95: float
-    wait_max: float
-    occupancy_mean: float
-    occupancy_max: int
-    late: int
 
 
 class Series(Answer, frozen=True):
