@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import uuid_utils
 
-from push_dispatch.adapters import aws
-from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.prefect.blocks import BlockSecrets
 from push_dispatch.adapters.secret_stores import secrets_from, system_secrets_from
-from push_dispatch.adapters.sqs import SqsMessages
 from push_dispatch.core.polling import IN_AWS
 from push_dispatch.core.retry import longest_rest
 from push_dispatch.platforms.registry import load
@@ -89,6 +86,8 @@ def ports() -> Ports:
 @cache
 def streams() -> DynamoDBStreamsClient:
     """What reads the table's stream again where Lambda gave up."""
+    from push_dispatch.adapters import aws  # noqa: PLC0415 - as in `ports_for`
+
     client: DynamoDBStreamsClient = aws.client("dynamodbstreams", config=client_config())
     return client
 
@@ -104,6 +103,11 @@ def ports_for(
 ) -> Ports:
     """New ports for these settings; `endpoint` is where table and queues are, if not in AWS:
     there schedules are read from the table. Without a session, with the identity of the process."""
+    # A local runtime, and commands for it, need none of them; Lambda has loaded them at its start.
+    from push_dispatch.adapters import aws  # noqa: PLC0415
+    from push_dispatch.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415
+    from push_dispatch.adapters.sqs import SqsMessages  # noqa: PLC0415
+
     client = partial(session.client if session else aws.client, config=client_config())
     dynamodb = client("dynamodb", endpoint_url=endpoint)
     make_sqs = partial(client, "sqs", endpoint_url=endpoint)
@@ -117,6 +121,7 @@ def ports_for(
 
 def event_bus_for(settings: Settings) -> EventBus | None:
     """The bus that hears of every change of state; None if there is none."""
+    from push_dispatch.adapters import aws  # noqa: PLC0415 - as in `ports_for`
     from push_dispatch.adapters.event_bus import EventBus  # noqa: PLC0415 - one function's only
 
     if not settings.event_bus:

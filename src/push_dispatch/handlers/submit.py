@@ -8,7 +8,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch import bootstrap
-from push_dispatch.adapters import aws
 from push_dispatch.adapters.telemetry import LambdaContext, logger
 from push_dispatch.control.documents import fired, requested
 from push_dispatch.core.bounds import parse_json
@@ -96,5 +95,7 @@ def _reject(queue: str, event: Any, error: Invalid | NotFound | Refused) -> None
 
 @cache
 def _sqs() -> SQSClient:
+    from push_dispatch.adapters import aws  # noqa: PLC0415 - a local runtime has no such queue
+
     sqs: SQSClient = aws.client("sqs", config=bootstrap.client_config())
     return sqs
