@@ -289,6 +289,7 @@ _CAPABILITIES = {
     "reports_events": "has events",
     "cleans_up": "cleans up",
     "logs_go_too": "logs go, too",
+    "logs_late": "logs come late",
     "estimates_cost": "knows prices",
     "signs_in": "checks credentials",
     "passes_secrets": "passes secrets on",
@@ -306,6 +307,8 @@ _BESIDE_CAPABILITIES = """
   [reporter](../guides/reporter.md).
 - **cleans up**: what counts against a quota is deleted after the end.
 - **logs go, too**: cleaning up deletes them, so the last 32 KB are stored with the run before.
+- **logs come late**: lines can be read some seconds after they were written; `run logs --follow`
+  waits for the last.
 - **knows prices**: `run inspect` and `simulate` estimate costs.
 - **checks credentials**: `doctor` signs in.
 - **passes secrets on**: they are handed to the platform's own mechanism, as below; elsewhere their

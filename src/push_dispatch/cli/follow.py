@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from push_dispatch.cli.failures import Failure, print_failure
 from push_dispatch.cli.output import MANNER, aside, dim, json_text, print_json, say, stderr_console
 from push_dispatch.cli.times import span
-from push_dispatch.core.errors import NotFound, Refused
+from push_dispatch.core.errors import NotFound, Refused, Throttled, Unavailable, Uncertain
 from push_dispatch.core.model import Attempt, Run, RunState, parse_run_id
 from push_dispatch.core.reasons import Reason, describe
 from push_dispatch.insight.listing import run_named
-from push_dispatch.insight.logs import attempt_of, lines_of
+from push_dispatch.insight.logs import Unseen, arrive_late, attempt_of, lines_of
 from push_dispatch.insight.why import reasons_of
 from push_dispatch.ports import Ports
 
@@ -28,6 +29,10 @@ CodeFrom = Literal["state", "run"]
 
 #: Between two looks, in seconds; doubled with every quiet look up to the second.
 _SOONEST, _LATEST = 0.1, 2.0
+#: For how many seconds after an attempt its last lines may come, where they come late.
+_LATE_LINES = 8
+#: Errors of a platform that says something else the next time.
+_FOR_NOW = (Throttled, Unavailable, Uncertain)
 #: Runs that did not complete and are named one by one.
 _SHOWN = 10
 
@@ -211,20 +216,41 @@ def print_logs(
     run = run_named(ports, run_id)
     reader = _Reader(ports, as_json=as_json)
     chosen = attempt_of(run, attempt)
-    if chosen is None and not follow:
-        dim("the run has not started yet")
+    if not follow:
+        if chosen is None:
+            dim("the run has not started yet")
+        else:
+            reader.read(run, chosen, over=True)
         return
-    if chosen is not None:
-        reader.read(run, chosen)
     first = chosen.number if chosen else 1
+    wanted = range(first, sys.maxsize) if attempt is None else range(attempt, attempt + 1)
+    with _interruptible([run.id]):
+        _follow(ports, reader, run, wanted)
+
+
+def _follow(ports: Ports, reader: _Reader, run: Run, wanted: range) -> None:
+    """Print the lines of these attempts until the run has ended, or the only one of them has."""
     pauses = _pauses()
-    while follow and not run.state.ended:
+    while not _over(run, wanted):
+        reader.read_live([each for each in run.attempts if each.number in wanted], run)
         time.sleep(next(pauses))
-        run = run_named(ports, run_id)
-        # Read after the run, so that what was written before its end is not missed.
-        for each in run.attempts:
-            if each.number == attempt or (attempt is None and each.number >= first):
-                reader.read(run, each)
+        run = run_named(ports, run.id)
+    # Read after the run, so that what was written before its end is not missed.
+    left = [each for each in run.attempts if each.number in wanted]
+    until = max((each.ended_at or 0 for each in left), default=0) + _LATE_LINES * 1000
+    late = any(arrive_late(ports, each) for each in left)
+    while late and ports.clock() < until:
+        reader.read_live(left, run)
+        time.sleep(min(_LATEST, max(0.1, (until - ports.clock()) / 1000)))
+    for each in left:
+        reader.read(run, each, over=True)
+
+
+def _over(run: Run, wanted: range) -> bool:
+    """Whether no line of these attempts will be written any more."""
+    return run.state.ended or (
+        len(wanted) == 1 and any(a.number in wanted and a.ended_at for a in run.attempts)
+    )
 
 
 class _Reader:
@@ -233,19 +259,28 @@ class _Reader:
     def __init__(self, ports: Ports, *, as_json: bool) -> None:
         self._ports = ports
         self._as_json = as_json
-        self._printed: dict[int, int] = {}
+        self._logs: dict[int, Unseen] = defaultdict(Unseen)
+        self._trouble = ""
 
-    def read(self, run: Run, attempt: Attempt) -> None:
-        self._print_new(attempt.number, lines_of(self._ports, run, attempt))
-
-    def _print_new(self, attempt: int, lines: Iterable[str]) -> None:
-        seen = self._printed.get(attempt, 0)
-        count = 0
-        for count, line in enumerate(lines, start=1):
-            if count > seen:
-                self._print(attempt, line)
-        self._printed[attempt] = max(seen, count)
+    def read(self, run: Run, attempt: Attempt, *, over: bool) -> None:
+        """Print what is new. `over`: nothing more will come. Raises Refused."""
+        lines = lines_of(self._ports, run, attempt)
+        for line in self._logs[attempt.number].of(lines, over=over):
+            self._print(attempt.number, line)
         sys.stdout.flush()
+
+    def read_live(self, attempts: Iterable[Attempt], run: Run) -> None:
+        """The same, of a run that goes on: a platform that does not answer will later on. Raises
+        Refused if it never will."""
+        try:
+            for attempt in attempts:
+                self.read(run, attempt, over=attempt.ended_at is not None)
+        except Refused as error:
+            if not isinstance(error.__cause__, _FOR_NOW):
+                raise
+            if error.message != self._trouble:
+                aside(f"the log cannot be read for now: {error.message}")
+            self._trouble = error.message
 
     def _print(self, attempt: int, line: str) -> None:
         if self._as_json:

@@ -10,13 +10,15 @@ from push_dispatch.core.errors import Invalid, PushDispatchError, Refused
 from push_dispatch.core.model import Attempt, Run
 from push_dispatch.core.reasons import Reason
 from push_dispatch.platforms.base import ReadsLogs
-from push_dispatch.platforms.capabilities import log_reader
+from push_dispatch.platforms.capabilities import capabilities_of, log_reader
 from push_dispatch.ports import Ports
 
-__all__ = ["Part", "attempt_of", "lines_of", "part_of"]
+__all__ = ["Part", "Unseen", "arrive_late", "attempt_of", "lines_of", "part_of"]
 
 #: Characters of one part: a function's reply has 6 MB at most.
 _LARGEST = 1_000_000
+#: Lines by which a log is recognised whose beginning is gone.
+_TAIL = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,58 @@ def lines_of(ports: Ports, run: Run, attempt: Attempt) -> Iterable[str]:
     if kept is not None:
         return kept.split("\n")
     return _from_platform(ports, attempt.platform, attempt.handle)
+
+
+class Unseen:
+    """Tells what is new in a log that is read again and again.
+
+    A platform gives the whole log, or only its end: Modal and ACI keep so many lines or bytes, and
+    the log of a process is cut when it grows too long. So a line is known by those before it, not
+    by its number alone.
+    """
+
+    def __init__(self) -> None:
+        #: The last lines that were returned, and how many lines there were up to their end.
+        self._tail: list[str] = []
+        self._count = 0
+        self._last: tuple[int, str] | None = None
+
+    def of(self, lines: Iterable[str], *, over: bool) -> list[str]:
+        """Return the lines that are new. Until the log is `over`, its last line is kept back once:
+        it may be half written. One that has grown all the same is returned again."""
+        read = list(lines)
+        if not read:
+            return []
+        last = (len(read), read[-1])
+        end = len(read) if over or last == self._last else len(read) - 1
+        known = min(self._known(read), end)
+        self._last, self._count, self._tail = last, end, read[:end][-_TAIL:]
+        return read[known:end]
+
+    def _known(self, read: list[str]) -> int:
+        """How many of these lines were returned before."""
+        tail, count = self._tail, self._count
+        if read[:count][-len(tail) :] == tail or not tail:
+            return count
+        if len(read) >= count and read[count - len(tail) : count - 1] == tail[:-1]:
+            return count - 1  # the last line has grown
+        return _behind(tail, read)
+
+
+def _behind(tail: list[str], lines: list[str]) -> int:
+    """Where lines go on behind the last of `tail`, whose beginning they may lack; 0 if they have
+    nothing of it."""
+    for size in sorted({min(len(tail), n) for n in (_TAIL, 50, 10, 3)}, reverse=True):
+        for end in range(len(lines), size - 1, -1):
+            if lines[end - size : end] == tail[-size:]:
+                return end
+    most = min(len(tail), len(lines))
+    return next((n for n in range(most, 0, -1) if lines[:n] == tail[-n:]), 0)
+
+
+def arrive_late(ports: Ports, attempt: Attempt) -> bool:
+    """Whether lines of the attempt can be read only seconds after they were written."""
+    return capabilities_of(ports.platform(attempt.platform)).logs_late
 
 
 def attempt_of(run: Run, number: int | None) -> Attempt | None:

@@ -87,6 +87,8 @@ class Capabilities:
     own_secrets: str = ""
     #: `clean_up` deletes the logs, too: their end is kept with the run before.
     logs_go_too: bool = False
+    #: Lines can be read only some seconds after they were written: a follower waits for the last.
+    logs_late: bool = False
 
 
 class Platform(Protocol):

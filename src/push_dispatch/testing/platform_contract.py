@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import pytest
 
+from push_dispatch.insight.logs import Unseen
 from push_dispatch.platforms.base import Platform, Status
 from push_dispatch.platforms.capabilities import (
     check_capabilities,
@@ -80,6 +81,26 @@ class PlatformContract(PushContract, LifeContract, SignInContract):
         fake.finish(job.name, 0)
         assert list(reader.logs(handle)) == lines
         assert list(reader.logs(self.unknown_handle(fake))) == []
+
+    def test_a_log_that_is_followed_comes_once_and_to_its_end(
+        self, platform: Platform, fake: PlatformFake
+    ) -> None:
+        if (reader := log_reader(platform)) is None:
+            pytest.skip("reads no logs")
+        assert isinstance(fake, RecordsLogs)
+        job = self.make_job(1)
+        handle = platform.push(job)
+        unseen = Unseen()
+        found = unseen.of(reader.logs(handle), over=False)
+        fake.begin(job.name)
+        lines = [f"line {n}" for n in range(5)]
+        for line in lines[:4]:
+            fake.write_log(job.name, line)
+            found += unseen.of(reader.logs(handle), over=False)
+        fake.write_log(job.name, lines[4])
+        fake.finish(job.name, 0)
+        found += unseen.of(reader.logs(handle), over=True)
+        assert found == lines
 
     def test_events_tell_the_same_as_observe(self, platform: Platform, fake: PlatformFake) -> None:
         if (parser := event_parser(platform)) is None:
