@@ -37,3 +37,16 @@ def test_what_fits_none_says_where_it_was_searched(cli: Cli, text: str) -> None:
     done = cli("run", "inspect", text)
     assert done.code == 1
     assert "among the latest runs of each pool [run_not_found]" in done.err
+
+
+def test_what_names_a_pool_or_a_deployment_says_which_run_is_its_newest(
+    cli: Cli, pool: str
+) -> None:
+    assert f"'{pool}' is a pool, and no run: it has no run yet" in cli("run", "logs", pool).err
+    cli.ok("deployment", "create", "of-names", "--pool", pool, "--var", "command=true")
+    run_id = cli.ok("run", "submit", "--deployment", "of-names").out.strip()
+    for name, what in ((pool, "a pool"), ("of-names", "a deployment")):
+        done = cli("run", "logs", name)
+        assert done.code == 1
+        assert f"'{name}' is {what}, and no run: its newest run is {run_id} " in done.err
+        assert "[run_not_found]" in done.err

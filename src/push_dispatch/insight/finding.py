@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from push_dispatch.control.pools import pool_named
 from push_dispatch.core.errors import Invalid, NotFound
-from push_dispatch.core.model import Run, parse_run_id
+from push_dispatch.core.model import Run, is_name, parse_run_id
 from push_dispatch.core.reasons import Reason
 from push_dispatch.insight.selection import latest
 from push_dispatch.ports import Ports
@@ -33,8 +33,7 @@ def run_id_of(ports: Ports, text: str) -> str:
     else:
         return text
     if not found:
-        problem = f"no run has {text!r} as its name, or as the beginning or end of its id, among"
-        raise NotFound(f"{problem} the latest runs of each pool", reason=Reason.RUN_NOT_FOUND)
+        raise NotFound(_nothing(ports, text), reason=Reason.RUN_NOT_FOUND)
     if len(found) > 1:
         shown = [f"- {_described(run)}" for run in found[:_CANDIDATES]]
         more = len(found) - _CANDIDATES
@@ -42,6 +41,20 @@ def run_id_of(ports: Ports, text: str) -> str:
         first = f"{text!r} is the name or part of the id of {len(found)} runs; name one of them:"
         raise Invalid("\n".join([first, *shown, *rest]))
     return found[0].id
+
+
+def _nothing(ports: Ports, text: str) -> str:
+    """What to say of a text that is no run: it may name what runs belong to."""
+    pools = ports.store.pool_names()
+    known = is_name(text) and ports.store.deployment(text) is not None
+    what = "a pool" if text in pools else "a deployment" if known else ""
+    if not what:
+        problem = f"no run has {text!r} as its name, or as the beginning or end of its id, among"
+        return f"{problem} the latest runs of each pool"
+    runs = [run for run in _latest(ports, pools) if text in (run.pool, run.deployment)]
+    newest = max(runs, key=lambda run: run.submitted_at, default=None)
+    last = f"its newest run is {_described(newest)}" if newest else "it has no run yet"
+    return f"{text!r} is {what}, and no run: {last}"
 
 
 def _described(run: Run) -> str:
