@@ -222,13 +222,16 @@ def _retire_queue(system: System, name: str) -> None:
 
 
 def _push(system: System, kind: str) -> Run:
-    """Started, with secrets and the reporter, and looked at. And a run that has been cancelled."""
+    """Started, with secrets and the reporter, and polled, alone and in a turn. And a run that has
+    been cancelled."""
     function = system[PUSHES[kind]]
     secret = {"env": {"PASSWORD": "{{ secrets.db }}"}, "reporter": "python"}
     run = _run(system, kind, variables=secret)
     function.take(_order(system, run))
     attempt, watch = _pushed(system, run)
     function.take(Poll(attempt.platform, (watch,)))
+    turn = system.ports.store.poll_turn(run.pool, attempt.platform)
+    function.take(Poll(attempt.platform, (), pool=run.pool, at=turn.at))
     cancelled = _run(system, kind)
     _cancel(system, cancelled)
     function.take(_order(system, cancelled))

@@ -4,7 +4,7 @@ Polls: the young attempts of one pool on one platform are polled together, turn 
 taken by one conditional write, which names the next one, and only then its message is sent: of
 messages that come twice one takes the turn, and the others are dropped. So the rate of polls
 depends on what is stored, never on how many messages there are. A lost message costs what it always
-did: the sweep polls what is silent, once a minute, and the next push begins anew.
+did: the sweep polls what is silent, once a minute, and the next push begins another turn.
 """
 
 from __future__ import annotations
