@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -112,6 +112,9 @@ class FaultContract(StoreSuite):
     """What is promised on top of `Store`: Unavailable says that nothing is known, and to do the
     same again is right."""
 
+    #: Those of `VERBS` that a subclass is about.
+    verbs: ClassVar[Sequence[str]] = [verb.name for verb in VERBS]
+
     @pytest.fixture
     def client(self) -> Any:
         raise NotImplementedError
@@ -130,6 +133,8 @@ class FaultContract(StoreSuite):
     def test_write_survives_a_fault_at_each_of_its_calls(
         self, store: Store, pool: str, faults: Faulty, verb: Verb, fault: Fault
     ) -> None:
+        if verb.name not in self.verbs:
+            pytest.skip("has nothing to do with this")
         for call in range(CALLS):
             name = f"{pool}-{call}"
             verb.prepare(store, name)

@@ -45,10 +45,13 @@ class DynamoContract(FaultContract, StoreContract):
         store.create_pool(Pool(pool, "process"))
         store.enqueue(pool, [values.place(next(ids), lane=f"{n:04d}") for n in range(60)], 0)
         counts: list[int] = []
-        client.meta.events.register(
-            "after-call.dynamodb.Query", lambda parsed, **_: counts.append(parsed["Count"])
-        )
+
+        def count(parsed: dict[str, Any], **_: Any) -> None:
+            counts.append(parsed["Count"])
+
+        client.meta.events.register("after-call.dynamodb.Query", count)
         seen = [store.overview(pool) for _ in range(3)]
+        client.meta.events.unregister("after-call.dynamodb.Query", count)
         assert seen[0] == seen[1] == seen[2]
         assert counts == [LIMIT, 1, 1]
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
+from uuid import UUID
 
 import boto3
 from moto import mock_aws
 
+from push_dispatch.adapters.dynamodb.ledgers import PLAIN_BYTES
 from push_dispatch.adapters.dynamodb.schema import create_table
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.adapters.sqs import SqsMessages
 from push_dispatch.bootstrap import new_id, now
 from push_dispatch.control.pools import create_pool
-from push_dispatch.core.model import Observation, Pool, Run, Status
+from push_dispatch.core.model import Holder, Observation, Pool, Run, Status
 from push_dispatch.core.request import Request, copies
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.engine.finish import finish
-from push_dispatch.engine.hints import hints_of
+from push_dispatch.engine.hints import Hints, hints_of
 from push_dispatch.engine.push import push
 from push_dispatch.engine.submit import submit_many
 from push_dispatch.platforms.base import Job, Watched
@@ -108,6 +110,30 @@ class Lives:
         assert isinstance(store, DynamoStore)
         return store
 
+    def hold(self, slots: int) -> None:
+        """Have other runs hold so many slots."""
+        ledger = self.store.ledger(self.pool)
+        holders = [Holder(str(UUID(int=n)), 1, "default", n) for n in range(1, slots + 1)]
+        self.store.commit(replace(ledger, version=ledger.version + 1, holders=tuple(holders)))
+
+    def steady(self, count: int) -> Step:
+        """The same of so many runs, one at a time, while as many slots stay held: whenever one has
+        started, the one that has held its slot longest gives it back."""
+        taken: list[Step] = []
+        for _ in range(count):
+            self.runs.clear()
+            steps: list[Callable[[], object]] = [
+                lambda: self._submit(1),
+                self._dispatch,
+                self._push,
+                lambda: self._see(Status.RUNNING, None),
+                lambda: self._see(Status.ENDED, 0),
+                self._release_oldest,
+            ]
+            taken += [self._measure(step) for step in steps]
+        calls, writes, reads = zip(*taken, strict=True)
+        return sum(calls), sum(writes), sum(reads)
+
     def submit(self, request: Request) -> Run:
         """Submit one."""
         return submit_many(self.functions["submit"], [request])[0].run
@@ -127,6 +153,11 @@ class Lives:
         changes = [Change(self.pool, None, run) for run in self.runs]
         dispatch(self.functions["dispatch"], self.pool, hints_of(changes)[self.pool])
 
+    def _release_oldest(self) -> None:
+        [oldest, *_] = self.functions["submit"].store.ledger(self.pool).holders
+        self.meter.take()
+        dispatch(self.functions["dispatch"], self.pool, Hints(ended={oldest.slot}))
+
     def _push(self) -> None:
         sent, self.outbox.sent = self.outbox.sent, []
         for message in sent:
@@ -145,8 +176,9 @@ class Lives:
 
 
 @contextmanager
-def lives_of() -> Iterator[Callable[[str], Lives]]:
-    """Start lives in a pool of that name, on a table of moto's."""
+def lives_of(plain_bytes: int = PLAIN_BYTES) -> Iterator[Callable[[str], Lives]]:
+    """Start lives in a pool of that name, on a table of moto's. `plain_bytes` is that of
+    `Ledgers`."""
     with mock_aws():
         dynamodb = boto3.client("dynamodb", region_name="us-east-1", config=PLAIN)
         sqs = boto3.client("sqs", region_name="us-east-1", config=PLAIN)
@@ -158,7 +190,7 @@ def lives_of() -> Iterator[Callable[[str], Lives]]:
 
         def function() -> Ports:
             return Ports(
-                store=DynamoStore(dynamodb, "cost"),
+                store=DynamoStore(dynamodb, "cost", plain_bytes=plain_bytes),
                 messages=outbox,
                 clock=lambda: began,
                 new_id=new_id,

@@ -15,6 +15,7 @@ from queue import Empty
 from typing import Any, ClassVar
 
 from push_dispatch.adapters.dynamodb import items
+from push_dispatch.adapters.dynamodb.ledgers import PLAIN_BYTES
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.bootstrap import new_id, now
@@ -57,6 +58,8 @@ class Race:
     changes: int
     #: Whether the ledger is written without its condition.
     careless: bool = False
+    #: How many bytes of holders a ledger has that needs a base: see `Ledgers`.
+    plain_bytes: int = PLAIN_BYTES
 
     @property
     def is_on(self) -> bool:
@@ -66,7 +69,8 @@ class Race:
 
 def dispatcher(race: Race, number: int) -> None:
     """Dispatches whatever it is told about, again when it fails."""
-    store = (CarelessRecorder if race.careless else Recorder)(_client(race), race.table)
+    recorder = CarelessRecorder if race.careless else Recorder
+    store = recorder(_client(race), race.table, plain_bytes=race.plain_bytes)
     ports = _ports(race, store)
     while race.is_on:
         hints = _batch(race)
@@ -83,7 +87,7 @@ def dispatcher(race: Race, number: int) -> None:
 def finisher(race: Race, number: int) -> None:
     """Is the platform's function, and the platform: pushes, and ends what runs in any order."""
     dice = random.Random(number)
-    ports = _ports(race, DynamoStore(_client(race), race.table))
+    ports = _ports(race, _store(race))
     under_way: list[Push] = []
     while race.is_on:
         message = _next(race.pushes, 0.02)
@@ -102,7 +106,7 @@ def finisher(race: Race, number: int) -> None:
 def meddler(race: Race, seed: int) -> None:
     """Moves limits and pauses things, and at last lets everything go."""
     dice = random.Random(seed)
-    ports = _ports(race, DynamoStore(_client(race), race.table))
+    ports = _ports(race, _store(race))
     changed: list[Limits] = []
     for change in (*[_meddle] * race.changes, _let_go):
         race.done.wait(dice.uniform(0.02, 0.3))
@@ -126,8 +130,8 @@ def tell_of_submission(race: Race, runs: Sequence[Run], dice: random.Random) -> 
 class Recorder(DynamoStore):
     """Keeps every ledger that it has committed, with what was read before."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.commits: list[Commit] = []
         self._pass = Commit(0, Ledger(""), Ledger(""))
         self._dice = random.Random(id(self))
@@ -208,9 +212,13 @@ class _AtOnce:
         return None
 
 
+def _store(race: Race) -> DynamoStore:
+    return DynamoStore(_client(race), race.table, plain_bytes=race.plain_bytes)
+
+
 def ports_of(race: Race) -> Ports:
     """For whoever starts the race."""
-    return _ports(race, DynamoStore(_client(race), race.table))
+    return _ports(race, _store(race))
 
 
 def _client(race: Race) -> Any:

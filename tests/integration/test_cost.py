@@ -14,6 +14,7 @@ import pytest
 from push_dispatch.adapters.dynamodb.items import run_item, size_of
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.bootstrap import now
+from push_dispatch.core.model import Holder
 from push_dispatch.core.polling import IN_AWS
 from push_dispatch.core.request import Request
 from push_dispatch.engine.finish import poll
@@ -44,15 +45,23 @@ def test_single_run_costs_what_the_table_says(lives: Callable[[str], Lives]) -> 
     assert told["in all"] == [sum(column) for column in zip(*steps.values(), strict=True)]
 
 
-@pytest.mark.parametrize("count", [1, 10, 100])
-def test_writes_of_runs_that_share_commits(lives: Callable[[str], Lives], count: int) -> None:
-    """5 + 2·L/k: five writes of their own, and two ledger writes of L kilobytes for k runs."""
-    life = lives("busy")
-    ledgers = _largest_ledger(life)
-    writes = sum(step[1] for step in life.steps(count).values())
-    kilobytes = -(-max(ledgers) // 1024)
-    assert writes == 5 * count + 2 * kilobytes
-    assert kilobytes == {1: 1, 10: 1, 100: 4}[count]
+@pytest.mark.parametrize(("count", "ledgers"), [(1, 2), (10, 2), (100, 6)])
+def test_writes_of_runs_that_share_commits(
+    lives: Callable[[str], Lives], count: int, ledgers: int
+) -> None:
+    """Five writes of their own, and two of the ledger; of 100 slots it has a base of 4 KB."""
+    writes = sum(step[1] for step in lives("busy").steps(count).values())
+    assert writes == 5 * count + ledgers
+
+
+def test_a_run_costs_about_the_same_however_many_slots_are_held(
+    lives: Callable[[str], Lives],
+) -> None:
+    """One run a commit, the oldest holder leaves: two commits, and its share of the bases."""
+    few = 5 + _writes_of_a_run(lives("few"), 10, 10)
+    assert few == 7
+    assert 5 + _writes_of_a_run(lives("many"), 1000, 40) <= 1.3 * few
+    assert 5 + _writes_of_a_run(lives("most"), 5000, 75) <= 1.8 * few
 
 
 def test_waiting_runs_cost_the_others_nothing(lives: Callable[[str], Lives]) -> None:
@@ -138,16 +147,17 @@ class Clock:
         return self.now
 
 
-def _largest_ledger(life: Lives) -> list[int]:
-    """The sizes of the ledgers that are written, as they are written."""
-    sizes: list[int] = []
-
-    def note(params: dict[str, Any], model: Any, **_: Any) -> None:
-        if model.name == "PutItem" and params["Item"]["SK"]["S"] == "LEDGER":
-            sizes.append(size_of(params["Item"]))
-
-    life.store._table.client.meta.events.register("provide-client-params.dynamodb", note)
-    return sizes
+def _writes_of_a_run(life: Lives, held: int, count: int) -> float:
+    """Write units of the ledger's for each of so many runs."""
+    life.hold(held)
+    ledger = life.store.ledger(life.pool)
+    life.meter.take()
+    for number in range(count):
+        new = Holder(f"ffffffff-0000-7000-8000-{number:012x}", 1, "default", number)
+        for holders in ((*ledger.holders, new), (*ledger.holders[1:], new)):
+            ledger = replace(ledger, version=ledger.version + 1, holders=holders)
+            life.store.commit(ledger)
+    return life.meter.take()[1] / count
 
 
 def _table(title: str) -> dict[str, list[float]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 __all__ = [
     "ABSENT",
+    "BASE_AS_STORED",
+    "BASE_NOT_NEWER",
+    "BASE_OLDER",
     "CIRCUIT_UNCHANGED",
     "CONFIGURATION_OLDER",
     "LEAD_FREE",
@@ -32,6 +35,16 @@ RUN_UNCHANGED = (
 
 #: Nobody has written the ledger, or changed the pool's configuration, since it was read.
 LEDGER_UNCHANGED = "version = :version OR (:version = :zero AND attribute_not_exists(version))"
+
+#: What lies where a base of the ledger is to be written is older than it: a base is written once,
+#: and never over that of a later pass.
+BASE_OLDER = "attribute_not_exists(version) OR version < :version"
+
+#: It is what was read, which a ledger that was deleted by hand has left behind.
+BASE_AS_STORED = "version = :stored"
+
+#: It is none of the next pool of this name.
+BASE_NOT_NEWER = "version <= :version OR attribute_not_exists(version)"
 
 #: The ledger belongs to an older configuration than the one that was just stored.
 CONFIGURATION_OLDER = "attribute_not_exists(configuration) OR configuration < :new"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
+from push_dispatch.adapters.dynamodb.ledgers import Ledgers
 from push_dispatch.adapters.dynamodb.marks import Marks
 from push_dispatch.adapters.dynamodb.table import Lost, Table, key_of, numbers
 from push_dispatch.core.canonical import dumps
@@ -22,14 +23,14 @@ _TEMPLATES = 100
 class Configuration:
     """The part of the store that people declare."""
 
-    def __init__(self, table: Table, marks: Marks) -> None:
+    def __init__(self, table: Table, ledgers: Ledgers, marks: Marks) -> None:
         self._table = table
+        self._ledgers = ledgers
         self._marks = marks
         self._templates: dict[str, Mapping[str, Any]] = {}
 
     def create_pool(self, pool: Pool) -> None:
-        stored = self._table.get(keys.pool(pool.name), keys.LEDGER)
-        version = items.read_ledger(pool.name, stored).version + 1
+        version = self._ledgers.read(pool.name).version + 1
         item = items.pool_item(pool) | {"version": {"N": str(version)}}
         # Listed first: a crash in between leaves a name without a pool, which can be created
         # again, and not a pool that no sweep ever sees.
@@ -71,30 +72,28 @@ class Configuration:
         return items.read_pool(item)
 
     def delete_pool(self, pool: Pool) -> None:
-        with self._table.errors():
-            try:
-                self._table.client.delete_item(
-                    TableName=self._table.name,
-                    Key=key_of(keys.pool(pool.name), keys.CONFIG),
-                    ConditionExpression=conditions.POOL_UNCHANGED,
-                    ExpressionAttributeValues=numbers(version=pool.version),
-                )
-            except self._table.client.exceptions.ConditionalCheckFailedException:
-                if self.pool(pool.name) is not None:
-                    raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
+        try:
+            values = numbers(version=pool.version)
+            key = (keys.pool(pool.name), keys.CONFIG)
+            self._table.delete(*key, conditions.POOL_UNCHANGED, values)
+        except Lost:
+            if self.pool(pool.name) is not None:
+                raise Conflict(f"pool {pool.name!r} was changed at the same time") from None
         # The ledger goes on: a pass that read it before, and sleeps, must lose against the next
         # pool of this name, too. Every change of the configuration has moved its version, so that
         # the next configuration can begin behind it.
-        self._table.update(
+        head = self._table.update(
             keys.pool(pool.name),
             keys.LEDGER,
             {"one": 1, "deleted": DELETED},
             UpdateExpression="ADD version :one SET configuration = :deleted "
             "REMOVE holders, #names, starts, counted_starts, paced",
             ExpressionAttributeNames={"#names": "names"},
+            ReturnValues="UPDATED_NEW",
         )
         rest = [i["SK"]["S"] for i in self._table.query(keys.pool(pool.name), names=("PK", "SK"))]
-        rest = [sort for sort in rest if sort != keys.LEDGER]
+        self._ledgers.forget(pool.name, int(head["version"]["N"]), rest)
+        rest = [sort for sort in rest if sort != keys.LEDGER and not sort.startswith(keys.BASES)]
         self._table.delete_all([(keys.pool(pool.name), sort) for sort in rest])
         self._table.delete_all([(keys.POOLS, pool.name)])
 

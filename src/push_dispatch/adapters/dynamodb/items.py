@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.dynamodb import keys
-from push_dispatch.adapters.dynamodb.kinds import MALFORMED
+from push_dispatch.adapters.dynamodb.kinds import MALFORMED, size_of
 from push_dispatch.adapters.dynamodb.ledger_items import ledger_item, read_ledger
 from push_dispatch.adapters.dynamodb.pool_reader import (
     pool_from_document,
@@ -66,21 +66,6 @@ __all__ = [
 #: DynamoDB takes 400 KB (409,600 bytes); a run needs room for its attempts to come: the ten that
 #: it remembers, each with a handle, its times and a message.
 MAX_RUN_BYTES = 350_000
-
-
-def size_of(item: Item) -> int:
-    """Bytes of an item by DynamoDB's rules, near enough: names and values in UTF-8.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    return sum(len(name) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: Any) -> int:
-    ((kind, content),) = value.items()
-    if kind == "N":
-        return (len(content) + 1) // 2 + 1
-    return len(content.encode() if isinstance(content, str) else content)
 
 
 # -- runs -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from push_dispatch.core.model import NOT_DUE_LANE, Ready
 __all__ = [
     "ATTACHMENTS",
     "AUDIT",
+    "BASES",
     "CONFIG",
     "DEPLOYMENTS",
     "LEDGER",
@@ -17,6 +18,7 @@ __all__ = [
     "RETURNED",
     "SWEEP",
     "TICK_INDEX",
+    "base",
     "between",
     "circuit",
     "deployment",
@@ -48,6 +50,8 @@ CONFIG = "CONFIG"
 LEDGER = "LEDGER"
 #: Sort key of when the pool was last marked to be swept; a pass reads it with the ledger.
 MARK = "MARK"
+#: What the sort keys of the bases of a ledger begin with: before all that an overview reads.
+BASES = "BASE#"
 #: Sort key of how far the sweep has audited the pool's runs.
 AUDIT = "AUDIT"
 #: Partition and sort key of the one item that says who sweeps, and with which pool the next begins.
@@ -111,6 +115,11 @@ def circuit(type: str) -> str:
 def turn(platform: str) -> str:
     """Sort key of when a pool's attempts on a platform are polled; behind all that a pass reads."""
     return f"TURN#{platform}"
+
+
+def base(side: int, part: int) -> str:
+    """Sort key of a part of one of the two bases of a ledger."""
+    return f"{BASES}{side}#{part}"
 
 
 def deployment(name: str) -> str:

@@ -8,13 +8,38 @@ from typing import Any
 from push_dispatch.core.bounds import LAST_TIME, parse_json
 from push_dispatch.core.model import MAX_SLOTS
 
-__all__ = ["LARGEST", "MALFORMED", "json_object", "number", "plain", "text", "within", "wording"]
+__all__ = [
+    "LARGEST",
+    "MALFORMED",
+    "json_object",
+    "number",
+    "plain",
+    "size_of",
+    "text",
+    "within",
+    "wording",
+]
 
 #: What a reader may raise for an item that is malformed.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 #: Whole numbers that every reader of JSON takes as they are.
 LARGEST = 2**53
+
+
+def size_of(item: Mapping[str, Any]) -> int:
+    """Bytes of an item by DynamoDB's rules, near enough: names and values in UTF-8.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    return sum(len(name) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: Any) -> int:
+    ((kind, content),) = value.items()
+    if kind == "N":
+        return (len(content) + 1) // 2 + 1
+    return len(content.encode() if isinstance(content, str) else content)
 
 
 # -- attributes of an item ----------------------------------------------------------------------

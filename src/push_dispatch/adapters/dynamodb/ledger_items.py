@@ -21,16 +21,43 @@ if TYPE_CHECKING:
 
     Item = Mapping[str, AttributeValueTypeDef]
 
-__all__ = ["ledger_item", "read_ledger"]
+__all__ = [
+    "HELD",
+    "HOLDER_BYTES",
+    "held_item",
+    "ledger_item",
+    "malformed",
+    "read_held",
+    "read_ledger",
+]
 
 #: One holder: run id, attempt, since, and where its queue, key and deployment are in `names`. Four
 #: bytes for the attempt: a run that finds no capacity makes one a minute, for weeks if need be.
 _HOLDER = struct.Struct(">16sIQHHH")
 _UUID_BYTES = 16
+HOLDER_BYTES = _HOLDER.size
+#: The attributes that keep holders.
+HELD: Sequence[str] = ("holders", "names", "more")
 
 
 def ledger_item(ledger: Ledger) -> dict[str, Any]:
-    """The item of a ledger: sparse and packed, 34 bytes a holder."""
+    """The item of a ledger that keeps its holders itself: sparse and packed."""
+    item: dict[str, Any] = {
+        "PK": {"S": keys.pool(ledger.pool)},
+        "SK": {"S": keys.LEDGER},
+        "version": {"N": str(ledger.version)},
+        "configuration": {"N": str(ledger.configuration)},
+        **held_item(ledger.holders),
+    }
+    if ledger.starts:
+        item |= _starts_item(ledger.starts)
+    if ledger.paced:
+        item["paced"] = {"N": str(ledger.paced)}
+    return item
+
+
+def held_item(holders: Sequence[Holder]) -> dict[str, Any]:
+    """The attributes of an item that keep these holders, 34 bytes each; none for none."""
     names = _Names([""])
     packed = b"".join(
         _HOLDER.pack(
@@ -41,24 +68,14 @@ def ledger_item(ledger: Ledger) -> dict[str, Any]:
             names.index(slot_name(h.concurrency_key)),
             names.index(slot_name(h.deployment)),
         )
-        for h in ledger.holders
+        for h in holders
     )
-    item: dict[str, Any] = {
-        "PK": {"S": keys.pool(ledger.pool)},
-        "SK": {"S": keys.LEDGER},
-        "version": {"N": str(ledger.version)},
-        "configuration": {"N": str(ledger.configuration)},
-    }
-    if packed:
-        item["holders"] = {"B": packed}
-        item["names"] = {"S": dumps(names.known)}
-    if more := _more_of(ledger.holders):
-        item["more"] = {"S": dumps(more)}
-    if ledger.starts:
-        item |= _starts_item(ledger.starts)
-    if ledger.paced:
-        item["paced"] = {"N": str(ledger.paced)}
-    return item
+    if not packed:
+        return {}
+    held: dict[str, Any] = {"holders": {"B": packed}, "names": {"S": dumps(names.known)}}
+    if more := _more_of(holders):
+        held["more"] = {"S": dumps(more)}
+    return held
 
 
 def read_ledger(pool: str, item: Item | None) -> Ledger:
@@ -68,17 +85,23 @@ def read_ledger(pool: str, item: Item | None) -> Ledger:
     try:
         return _ledger(pool, item)
     except (*MALFORMED, IndexError, struct.error) as error:
-        raise Unreadable(
-            f"the ledger of pool {pool!r} in the table is malformed: {error}; "
-            "delete the item and type push-dispatch doctor --repair"
-        ) from error
+        raise malformed(pool, error) from error
 
 
-def _ledger(pool: str, item: Item) -> Ledger:
+def malformed(pool: str, why: object) -> Unreadable:
+    """What to raise for a ledger that cannot be read."""
+    return Unreadable(
+        f"the ledger of pool {pool!r} in the table is malformed: {why}; pause the pool, delete "
+        f"its item {keys.LEDGER}, type push-dispatch doctor --repair, and resume the pool"
+    )
+
+
+def read_held(item: Item) -> tuple[Holder, ...]:
+    """The holders that an item keeps. Raises one of `MALFORMED`, IndexError or struct.error."""
     names: Sequence[str] = json.loads(item["names"]["S"]) if "names" in item else [""]
     packed = bytes(item["holders"]["B"]) if "holders" in item else b""
     more = parse_json(item["more"]["S"]) if "more" in item else {}
-    holders = tuple(
+    return tuple(
         Holder(
             _uuid(run),
             attempt,
@@ -92,10 +115,13 @@ def _ledger(pool: str, item: Item) -> Ledger:
             _HOLDER.iter_unpack(packed)
         )
     )
+
+
+def _ledger(pool: str, item: Item) -> Ledger:
     return Ledger(
         pool,
         version=int(item["version"]["N"]),
-        holders=holders,
+        holders=read_held(item),
         starts=_read_starts(item),
         configuration=int(item["configuration"]["N"]) if "configuration" in item else 0,
         paced=int(item["paced"]["N"]) if "paced" in item else 0,

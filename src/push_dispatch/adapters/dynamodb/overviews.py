@@ -25,6 +25,7 @@ LIMIT = 20
 def overview_of(
     name: str,
     found: Sequence[items.Item],
+    ledger_of: Callable[[items.Item], Ledger],
     places: Callable[[Iterable[items.Item]], Sequence[Ready]],
     *,
     whole: bool,
@@ -42,7 +43,7 @@ def overview_of(
         for item in by_kind.get("CIRCUIT", ())
     }
     line = places(by_kind.get("READY", ()))
-    ledger = items.read_ledger(name, stored) if stored else Ledger(name)
+    ledger = ledger_of(stored) if stored else Ledger(name)
     heads = _heads(pool, line, last) if pool else {}
     reached = last is None or last >= keys.LEDGER
     return Overview(pool, ledger, circuits, heads), reached

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from push_dispatch.adapters.dynamodb import conditions, items, keys
 from push_dispatch.adapters.dynamodb.configuration import Configuration
+from push_dispatch.adapters.dynamodb.ledgers import PLAIN_BYTES, Ledgers
 from push_dispatch.adapters.dynamodb.line import Line
 from push_dispatch.adapters.dynamodb.marks import Marks
 from push_dispatch.adapters.dynamodb.overviews import BEFORE_LANES, BETWEEN, LIMIT, overview_of
@@ -43,11 +45,12 @@ class DynamoStore(Configuration, Line):
         retention_days: int = 0,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         sleep: Callable[[float], None] = time.sleep,
+        plain_bytes: int = PLAIN_BYTES,
     ) -> None:
         """Runs that have ended are deleted by the table `retention_days` later; 0 keeps them.
-        `clock` gives epoch milliseconds."""
+        `clock` gives epoch milliseconds; `plain_bytes` is that of `Ledgers`."""
         made = Table(client, table, sleep)
-        super().__init__(made, Marks(made, clock))
+        super().__init__(made, Ledgers(made, plain_bytes), Marks(made, clock))
         self._retention_days = retention_days
         self._clock = clock
         self._laned_until: dict[str, int] = {}
@@ -233,7 +236,7 @@ class DynamoStore(Configuration, Line):
     # -- the ledger ------------------------------------------------------------------------
 
     def ledger(self, pool: str) -> Ledger:
-        return items.read_ledger(pool, self._table.get(keys.pool(pool), keys.LEDGER))
+        return self._ledgers.read(pool)
 
     def overview(self, pool: str) -> Overview:
         """See `Store.overview`. One query, and one read of the ledger behind many lanes."""
@@ -242,7 +245,8 @@ class DynamoStore(Configuration, Line):
         found = list(self._table.query(keys.pool(pool), between=between, limit=LIMIT))
         self._marks.seen(pool, next((i for i in found if i["SK"]["S"] == keys.MARK), None))
         whole = not laned and len(found) < LIMIT
-        seen, reached = overview_of(pool, found, self._places, whole=whole)
+        ledger_of = partial(self._ledgers.whole, pool)
+        seen, reached = overview_of(pool, found, ledger_of, self._places, whole=whole)
         if reached:
             return seen
         if not laned:
@@ -250,14 +254,9 @@ class DynamoStore(Configuration, Line):
         return replace(seen, ledger=self.ledger(pool), pool=seen.pool or self.pool(pool))
 
     def commit(self, ledger: Ledger) -> None:
-        item = items.ledger_item(ledger)
         if ledger.holders:
             self._marks.mark(ledger.pool)
-        try:
-            self._table.put(item, conditions.LEDGER_UNCHANGED, version=ledger.version - 1)
-        except Lost as lost:
-            if lost.stored != item:
-                raise Conflict(f"the ledger of {ledger.pool!r} was changed meanwhile") from None
+        self._ledgers.commit(ledger)
 
     def _log_expiring(self) -> dict[str, Any]:
         return _expiring(self._clock() // 1000, LOG_DAYS)

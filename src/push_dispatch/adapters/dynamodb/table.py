@@ -67,6 +67,19 @@ class Table:
             except self.client.exceptions.ConditionalCheckFailedException as error:
                 raise Lost(error.response.get("Item")) from None
 
+    def delete(self, partition: str, sort: str, condition: str, values: Mapping[str, Any]) -> None:
+        """Delete an item under a condition; raises Lost if it does not hold."""
+        with self.errors():
+            try:
+                self.client.delete_item(
+                    TableName=self.name,
+                    Key=key_of(partition, sort),
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                )
+            except self.client.exceptions.ConditionalCheckFailedException:
+                raise Lost(None) from None
+
     def update(
         self,
         partition: str,

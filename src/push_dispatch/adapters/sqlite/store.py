@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from push_dispatch.adapters.dynamodb import items, keys
@@ -179,6 +180,7 @@ class SqliteStore(Configuration, Line):
         seen, reached = overview_of(
             pool,
             found,
+            partial(items.read_ledger, pool),
             lambda line: [items.read_ready(i) for i in line],
             whole=len(found) < LIMIT,
         )
