@@ -1,4 +1,4 @@
-"""Is a ledger with a base one value that only one writer can replace, whatever happens in between?
+"""Is a ledger with a base one value that only one writer can replace?
 
 Passes of several processes take turns at each call of the table, by a seed: some die, some lose a
 reply. After each write a fresh reader must find exactly what was committed.
@@ -160,7 +160,7 @@ def test_passes_that_take_turns_break_nothing() -> None:
 
 @pytest.mark.slow
 def test_passes_that_take_turns_break_nothing_in_many_stories() -> None:
-    play(range(1000, 6000))
+    play(range(1000, 3000))
 
 
 def _unchecked(base: Any, parts: Any) -> Any:
@@ -270,7 +270,7 @@ def test_a_base_that_is_lost_is_malformed_and_not_empty(spoil: Any) -> None:
 
 
 @pytest.mark.parametrize("left", [{"N": "900"}, {"S": "?"}])
-def test_what_a_ledger_that_was_deleted_by_hand_left_behind_is_in_nobodys_way(left: Any) -> None:
+def test_a_base_that_a_ledger_deleted_by_hand_has_left_is_written_over(left: Any) -> None:
     items: dict[tuple[str, str], Any] = {}
     for side in (0, 1):
         key = {"PK": {"S": keys.pool(POOL)}, "SK": {"S": keys.base(side, 0)}}

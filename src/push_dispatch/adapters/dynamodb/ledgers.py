@@ -179,8 +179,8 @@ class Ledgers:
         return True
 
     def _put_over(self, ledger: Ledger, part: Item, stored: Item) -> bool:
-        """Write a part over one of a later version, if there is no such version: somebody has
-        deleted the ledger by hand, and a new one has begun."""
+        """Write a part over one of a later version, if the ledger has not come to that version: it
+        was deleted by hand, and another one has begun."""
         version = stored["version"].get("N", "")
         if version.isdecimal() and int(version) <= ledger.version:
             return False
