@@ -13,11 +13,11 @@ __all__ = ["main"]
 MARK = (12, 6, 7)
 MARK_TEN = 4.3
 #: Write units of a run, one a commit, by the slots that its pool holds.
-MARK_HELD = {1000: 15, 4990: 25}
+MARK_HELD = {1000: 15, 5000: 25}
 #: How much more a run may cost at 1,000 slots than at 10.
 MARK_FLAT = 1.3
 #: Runs by slots: some bases of the ledger are written meanwhile.
-_HELD = {10: 5, 100: 40, 1000: 80, 4990: 140}
+_HELD = {10: 5, 100: 40, 1000: 80, 5000: 140}
 
 
 def main() -> None:

@@ -166,8 +166,8 @@ def _sum_of_weights(holders: tuple[Holder, ...]) -> Counter[str]:
 
 def slot_name(name: str) -> str:
     """How a ledger names a concurrency key or a deployment: short ones as they are, longer ones by
-    a digest. They are only compared, and 5,000 slots with names of their own must fit into one
-    item. The name of a name is that name."""
+    a digest. They are only compared, and each slot may have names of its own. The name of a name is
+    that name."""
     if len(json.dumps(name, ensure_ascii=False).encode("utf-8", "replace")) <= _SLOT_NAME + 2:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()

@@ -30,8 +30,8 @@ variable "limit" {
   default     = null
 
   validation {
-    condition     = var.limit == null || try(var.limit >= 0 && var.limit <= 5000, false)
-    error_message = "A limit is from 0 to 5000."
+    condition     = var.limit == null || try(var.limit >= 0 && var.limit <= 10000, false)
+    error_message = "A limit is from 0 to 10000."
   }
 }
 

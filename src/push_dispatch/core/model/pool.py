@@ -41,9 +41,8 @@ __all__ = [
 #: The queue of a run that names none. Every pool has it; it cannot be deleted.
 DEFAULT_QUEUE = "default"
 
-#: A pool without a limit has this one: the ledger is one item, written by the kilobyte
-#: (about 30 bytes a slot), and must stay well under DynamoDB's 400 KB.
-MAX_SLOTS = 5000
+#: A pool without a limit has this one: each pass counts all slots that are held.
+MAX_SLOTS = 10_000
 
 #: Runs that `max_waiting` may let wait: a submission counts them one by one.
 MAX_WAITING = 10_000
