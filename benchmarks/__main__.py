@@ -30,9 +30,11 @@ NAMES = (
     "soak",
     "units",
     "path",
+    "cpu",
     "depth",
     "ends",
     "prefect",
+    "beside",
 )
 
 
