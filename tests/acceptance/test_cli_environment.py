@@ -82,7 +82,7 @@ def test_a_file_in_another_encoding_is_refused(cli: Cli, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "said"),
+    ("line", "code", "message"),
     [
         ("pd run ls >&-", 1, b"error: standard output: Bad file descriptor\n"),
         ("pd run ls --json >&-", 1, b'"message": "standard output: Bad file descriptor"'),
@@ -99,11 +99,11 @@ def test_a_file_in_another_encoding_is_refused(cli: Cli, tmp_path: Path) -> None
     ],
 )
 def test_outputs_end_as_those_of_other_programs(
-    cli: Cli, named: str, line: str, code: int, said: bytes
+    cli: Cli, named: str, line: str, code: int, message: bytes
 ) -> None:
     assert named
     done = shell(cli, line)
-    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert (done.returncode, message in done.stderr) == (code, True), done.stderr
     assert b"Traceback" not in done.stderr
     assert b"internal_error" not in done.stderr
     assert b"Exception ignored" not in done.stderr

@@ -158,7 +158,7 @@ class TestErrors(AciSuite):
         # Another push that looked before the group was there: its PUT comes while it is created.
         fake.refuse_next(failure(404, "ResourceNotFound", "not found"), "GET")
         assert self.connect(fake).push(job) == handle
-        assert [request.method for request in fake.asked[-4:]] == ["GET", "GET", "PUT", "GET"]
+        assert [request.method for request in fake.received[-4:]] == ["GET", "GET", "PUT", "GET"]
         assert fake.starts(job.name) == 1
 
     def test_second_put_would_start_the_run_again(self, aci: Aci, fake: FakeAci) -> None:
@@ -175,7 +175,7 @@ class TestErrors(AciSuite):
             fake.refuse_next(failure(503, "ServiceUnavailable", "busy"), "PUT")
         with pytest.raises(Uncertain):
             aci.push(self.make_job(1))
-        assert [request.method for request in fake.asked].count("PUT") == 1
+        assert [request.method for request in fake.received].count("PUT") == 1
 
     @pytest.mark.parametrize("method", ["GET", "PUT"])
     def test_slow_answer_is_given_up_and_looked_up(self, fake: FakeAci, method: str) -> None:

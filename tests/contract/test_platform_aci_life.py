@@ -53,7 +53,7 @@ class TestEnds(AciSuite):
         for _ in range(2):
             end = self.see(aci, job, handle)
             assert (end.status, end.exit_code, end.reason) == (Status.ENDED, 3, None)
-        stops = [request for request in fake.asked if request.path.endswith("/stop")]
+        stops = [request for request in fake.received if request.path.endswith("/stop")]
         assert len(stops) == 1
         assert fake.groups[job.name].state == "Stopped"
 

@@ -34,7 +34,7 @@ class TestRequests(AciSuite):
         assert self.put(aci, fake)["location"] == "westeurope"
         before = fake.calls()
         aci.push(self.make_job(2))
-        assert [request.method for request in fake.asked[before:]] == ["GET", "PUT"]
+        assert [request.method for request in fake.received[before:]] == ["GET", "PUT"]
 
     def test_secrets_are_secure_values(self, aci: Aci, fake: FakeAci) -> None:
         secret = Secret("db", "", lambda: "hunter2")
@@ -186,7 +186,7 @@ class TestRequests(AciSuite):
         assert price is not None
 
     @pytest.mark.parametrize(
-        ("configuration", "told"),
+        ("configuration", "reported"),
         [
             ({"subscription_id": None}, "subscription_id"),
             ({"resource_group_name": "a/b"}, "resource_group_name"),
@@ -198,9 +198,9 @@ class TestRequests(AciSuite):
         ids=lambda value: value if isinstance(value, str) else "",
     )
     def test_template_that_cannot_be_put_is_rejected_before_anything_is_sent(
-        self, aci: Aci, fake: FakeAci, configuration: dict[str, Any], told: str
+        self, aci: Aci, fake: FakeAci, configuration: dict[str, Any], reported: str
     ) -> None:
-        with pytest.raises(Rejected, match=told) as caught:
+        with pytest.raises(Rejected, match=reported) as caught:
             aci.push(self.make_job(1, **configuration))
         assert caught.value.reason == "template_invalid"
         assert fake.calls() == 0
@@ -249,7 +249,7 @@ class TestSignIn(AciSuite):
             fake.begin(job.name)
             assert self.see(aci, job, handle).status is Status.RUNNING
             assert sts.calls() == 1
-        [form] = fake.entra.asked
+        [form] = fake.entra.received
         assert form["client_assertion"] == "assertion-1"
         assert form["client_id"] == CLIENT
         assert "client_secret" not in form
@@ -328,8 +328,8 @@ class TestSignIn(AciSuite):
     # -- asked for as such -----------------------------------------------------------------------
 
     def test_sign_in_says_which_application(self, aci: Aci, fake: FakeAci) -> None:
-        told = f"signed in to Azure as the application {CLIENT} of the tenant {TENANT}"
-        assert aci.sign_in() == f"{told}, with AZURE_CLIENT_SECRET"
+        reported = f"signed in to Azure as the application {CLIENT} of the tenant {TENANT}"
+        assert aci.sign_in() == f"{reported}, with AZURE_CLIENT_SECRET"
         aci.sign_in()
         assert len(fake.entra.issued) == 2, "a token that is remembered proves nothing"
         assert fake.calls() == 0

@@ -125,7 +125,7 @@ class TestErrors(CloudRunSuite):
             cloud_run.push(job)
         assert (type(caught.value), caught.value.reason) == (error, reason)
         assert message.rstrip(".") in caught.value.message
-        assert fake.asked.count("CreateJob") == 1
+        assert fake.received.count("CreateJob") == 1
         assert fake.starts(job.name) == 0
 
     def test_every_row_of_the_table_is_documented_above(self) -> None:

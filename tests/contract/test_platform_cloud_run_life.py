@@ -249,9 +249,9 @@ class TestMany(CloudRunSuite):
         watched = self._push(cloud_run, 12)
         fake.finish(self.make_job(3).name, 0)
         fake.finish(self.make_job(4).name, 7)
-        before = len(fake.asked)
+        before = len(fake.received)
         seen = {o.run_id: o for o in cloud_run.observe(watched)}
-        assert fake.asked[before:] == ["ListExecutions", "ListTasks"]
+        assert fake.received[before:] == ["ListExecutions", "ListTasks"]
         ends = {o.run_id: o.exit_code for o in seen.values() if o.status is Status.ENDED}
         assert ends == {self.make_job(3).run_id: 0, self.make_job(4).run_id: 7}
         assert len(seen) == 12
@@ -261,11 +261,11 @@ class TestMany(CloudRunSuite):
     ) -> None:
         watched = self._push(cloud_run, 12)
         fake.page = 2
-        before = len(fake.asked)
+        before = len(fake.received)
         seen = cloud_run.observe(watched)
         assert {o.status for o in seen} == {Status.STARTING}
-        asked = fake.asked[before:]
-        assert (asked.count("ListExecutions"), asked.count("GetExecution")) == (3, 6)
+        received = fake.received[before:]
+        assert (received.count("ListExecutions"), received.count("GetExecution")) == (3, 6)
 
     def test_region_that_cannot_be_listed_is_asked_one_by_one(
         self, cloud_run: CloudRun, fake: FakeCloudRun

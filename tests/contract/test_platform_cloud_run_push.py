@@ -129,14 +129,14 @@ class BothVersions(PushSuite):
         with pytest.raises(Rejected, match="project") as caught:
             self.connect(fake).push(unsaid)
         assert caught.value.reason == "template_invalid"
-        said = CloudRun(fake.environ(GOOGLE_CLOUD_PROJECT=PROJECT)).push(unsaid)
+        message = CloudRun(fake.environ(GOOGLE_CLOUD_PROJECT=PROJECT)).push(unsaid)
         for credentials in (
             {"project": PROJECT},
             {"service_account_info": {"project_id": PROJECT}},
         ):
             job = self.job_with(project=None, credentials=credentials)
-            assert self.connect(fake).push(job) == said
-        assert said.startswith(f"projects/{PROJECT}/locations/{LOCATION}/jobs/")
+            assert self.connect(fake).push(job) == message
+        assert message.startswith(f"projects/{PROJECT}/locations/{LOCATION}/jobs/")
 
     @pytest.mark.parametrize(
         ("more", "expected"),

@@ -201,14 +201,14 @@ class TestAsWhom(SignInSuite):
     """What `sign_in` says."""
 
     def test_the_principal_of_the_pool(self, fake: FakeCloudRun, google: FakeGoogle) -> None:
-        told = CloudRun(fake.environ(**google.federation())).sign_in()
+        reported = CloudRun(fake.environ(**google.federation())).sign_in()
         pool = PROVIDER.removeprefix("//iam.googleapis.com/")
-        assert told == f"signed in to Google Cloud as {pool}"
+        assert reported == f"signed in to Google Cloud as {pool}"
 
     def test_a_service_account(self, fake: FakeCloudRun, google: FakeGoogle) -> None:
         named = google.federation(PUSH_DISPATCH_GOOGLE_SERVICE_ACCOUNT=ACCOUNT)
-        told = CloudRun(fake.environ(**named)).sign_in()
-        assert f"as the service account {ACCOUNT} by way of projects/" in told
+        reported = CloudRun(fake.environ(**named)).sign_in()
+        assert f"as the service account {ACCOUNT} by way of projects/" in reported
         google.may_impersonate = False
         with pytest.raises(Rejected, match="workloadIdentityUser") as caught:
             CloudRun(fake.environ(**named)).sign_in()
@@ -232,8 +232,8 @@ class TestAsWhom(SignInSuite):
         person |= {"refresh_token": "hunter2", "token_uri": f"{google.url}/token"}
         file.write_text(json.dumps(person))
         google.refuse_next(Answer(200, {"access_token": "t", "expires_in": 3599}), path="/token")
-        told = CloudRun(fake.environ(GOOGLE_APPLICATION_CREDENTIALS=str(file))).sign_in()
-        assert told == f"signed in to Google Cloud as a person ({file})"
+        reported = CloudRun(fake.environ(GOOGLE_APPLICATION_CREDENTIALS=str(file))).sign_in()
+        assert reported == f"signed in to Google Cloud as a person ({file})"
 
 
 class TestEndpoint(CloudRunSuite):

@@ -190,8 +190,8 @@ class TestRequests(CoiledSuite):
     ) -> None:
         assert coiled.sign_in() == "signed in to Coiled as runner"
         mine = fake.environ() | {"DASK_COILED__WORKSPACE": WORKSPACE}
-        told = Coiled(mine).sign_in()
-        assert told == f"signed in to Coiled as runner, in the workspace {WORKSPACE}"
+        reported = Coiled(mine).sign_in()
+        assert reported == f"signed in to Coiled as runner, in the workspace {WORKSPACE}"
         with pytest.raises(Rejected, match="not a member") as caught:
             Coiled(mine | {"DASK_COILED__WORKSPACE": "theirs"}).sign_in()
         assert caught.value.reason == "access_denied"

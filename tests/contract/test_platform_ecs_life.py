@@ -53,8 +53,8 @@ class TestEnds(EcsSuite):
         handle = ecs.push(job)
         fake.end(job.name, stop, why, exit_code=code, why=container)
         polled = self.seen(ecs, job, handle)
-        told = ecs.parse(fake.events(job.name)[-1])
-        for seen in (polled, told):
+        reported = ecs.parse(fake.events(job.name)[-1])
+        for seen in (polled, reported):
             assert seen is not None
             assert (seen.status, seen.reason) == (Status.ENDED, reason)
             assert (seen.exit_code, seen.retryable) == (code, again)

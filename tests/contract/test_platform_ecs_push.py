@@ -53,7 +53,7 @@ class TestTaskDefinitions(EcsSuite):
 
 
 class TestRequests(EcsSuite):
-    def asked(self, ecs: Ecs, fake: FakeEcs, **configuration: Any) -> Any:
+    def received(self, ecs: Ecs, fake: FakeEcs, **configuration: Any) -> Any:
         job = self.make_job(1, **configuration)
         ecs.push(job)
         [request] = fake.requests(job.name)
@@ -61,7 +61,7 @@ class TestRequests(EcsSuite):
 
     def test_the_attempt_is_the_request_token_and_started_by(self, ecs: Ecs, fake: FakeEcs) -> None:
         job = self.make_job(1)
-        request = self.asked(ecs, fake)
+        request = self.received(ecs, fake)
         assert request["clientToken"] == job.name
         run = job.run_id.partition(".")[2].replace("-", "")
         assert request["startedBy"] == f"pd/contract/{run}/1"
@@ -73,13 +73,13 @@ class TestRequests(EcsSuite):
         )
         ecs.push(job)
         assert fake.environment(job.name)["PASSWORD"] == f"value of {SECRET}"
-        assert not any(b"hunter2" in request.body for request in fake.asked)
+        assert not any(b"hunter2" in request.body for request in fake.received)
 
     @pytest.mark.parametrize(("spare", "fits"), [(0, True), (-1, False)])
     def test_overrides_are_measured_as_ecs_does(
         self, ecs: Ecs, fake: FakeEcs, spare: int, fits: bool
     ) -> None:
-        bare = self.asked(ecs, fake, env={"BIG": ""})["overrides"]
+        bare = self.received(ecs, fake, env={"BIG": ""})["overrides"]
         room = 8192 - len(json.dumps(bare, separators=(",", ":"), ensure_ascii=False))
         job = self.make_job(2, env={"BIG": "ü" * (room - spare)})
         if fits:
@@ -308,9 +308,9 @@ class TestAnotherAccount(EcsSuite):
         assert self.seen(ecs, job, handle).status is Status.RUNNING
         ecs.cancel(handle)
         list(ecs.logs(handle))
-        asked = [request for request in fake.asked if action_of(request) != "AssumeRole"]
+        received = [request for request in fake.received if action_of(request) != "AssumeRole"]
         keys = {
-            request.headers["authorization"].partition("Credential=")[2][:4] for request in asked
+            request.headers["authorization"].partition("Credential=")[2][:4] for request in received
         }
         assert keys == {"ROLE"}
         assert fake.actions().count("AssumeRole") == 1, "kept until it expires"
@@ -320,10 +320,10 @@ class TestAnotherAccount(EcsSuite):
         job = self.job_there(1)
         ecs = Ecs(fake.environ())
         handle = ecs.push(job)
-        told = ecs.parse(fake.events(job.name)[-1])
-        assert told is not None
+        reported = ecs.parse(fake.events(job.name)[-1])
+        assert reported is not None
         # The fake has one account only.
-        assert (told.handle or "").partition("@")[2] == handle.partition("@")[2]
+        assert (reported.handle or "").partition("@")[2] == handle.partition("@")[2]
 
     def test_a_role_that_may_not_be_assumed_is_final(self, fake: FakeEcs) -> None:
         with pytest.raises(Rejected, match="sts:AssumeRole") as caught:
@@ -344,9 +344,9 @@ class TestAccelerators(EcsSuite):
         job = self.make_job(1, gpu=2)
         request = {**job.configuration["task_run_request"], "launchType": "EC2"}
         ecs.push(replace(job, configuration={**job.configuration, "task_run_request": request}))
-        [asked] = fake.requests(job.name)
-        assert isinstance(asked, dict)
-        [override] = asked["overrides"]["containerOverrides"]
+        [received] = fake.requests(job.name)
+        assert isinstance(received, dict)
+        [override] = received["overrides"]["containerOverrides"]
         assert override["resourceRequirements"] == [{"type": "GPU", "value": "2"}]
 
     def test_fargate_has_none(self, ecs: Ecs) -> None:

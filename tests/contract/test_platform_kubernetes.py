@@ -46,7 +46,7 @@ class TestKubernetes(PlatformContract):
     ) -> None:
         assert isinstance(platform, Kubernetes)
         assert platform.sign_in() == f"signed in to the cluster context:fake at {fake.url}"
-        assert [(r.method, r.path) for r in fake.asked] == [("GET", "/apis/batch/v1")]
+        assert [(r.method, r.path) for r in fake.received] == [("GET", "/apis/batch/v1")]
 
     def test_sign_in_of_nobody_is_denied(self, fake: FakeKubernetes, tmp_path: Path) -> None:
         """What a cluster tells everybody proves nothing."""

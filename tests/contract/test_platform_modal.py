@@ -219,7 +219,7 @@ class TestCredentials(ModalSuite):
         assert caught.value.reason == "access_denied"
         self.with_secret(fake, tmp_path, '{"token_id": "ak-1", "token_secret": "as-1"}')
         assert modal.sign_in() == "signed in to Modal as runner, in the workspace acme"
-        assert [method for method, _ in fake.asked] == ["WorkspaceNameLookup"]
+        assert [method for method, _ in fake.received] == ["WorkspaceNameLookup"]
 
     def test_without_any_it_says_what_to_set(self) -> None:
         with pytest.raises(Rejected, match="MODAL_TOKEN_ID") as caught:
@@ -278,7 +278,7 @@ class TestMany(ModalSuite):
             [Watched(handle, job.run_id, 1) for job, handle in zip(jobs, handles, strict=True)]
         )
         assert {one.status for one in seen} == {Status.RUNNING}
-        assert [method for method, _ in fake.asked].count("SandboxListV2") == 3
+        assert [method for method, _ in fake.received].count("SandboxListV2") == 3
 
     def test_what_is_on_no_page_is_asked_for_alone(self, modal: Modal, fake: FakeModal) -> None:
         job = self.make_job(1)
@@ -310,13 +310,13 @@ class TestTables(ModalSuite):
         assert reached == set(ERRORS)
         assert {row.reason for row in ERRORS} <= set(REASONS)
 
-    @pytest.mark.parametrize(("status", "told", "reason", "code", "again"), ENDS)
+    @pytest.mark.parametrize(("status", "reported", "reason", "code", "again"), ENDS)
     def test_each_end_has_its_reason(
         self,
         modal: Modal,
         fake: FakeModal,
         status: str,
-        told: int,
+        reported: int,
         reason: str | None,
         code: int | None,
         again: bool,
@@ -324,7 +324,7 @@ class TestTables(ModalSuite):
         job = self.make_job(1)
         handle = modal.push(job)
         fake.begin(job.name)
-        fake.end(job.name, status, told)
+        fake.end(job.name, status, reported)
         seen = self.see(modal, job, handle)
         assert (seen.status, seen.reason, seen.exit_code) == (Status.ENDED, reason, code)
         assert seen.retryable == again

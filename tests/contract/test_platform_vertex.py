@@ -74,7 +74,7 @@ class TestDoubt(VertexSuite):
 
 
 class TestRequests(VertexSuite):
-    def asked(self, vertex: Vertex, fake: FakeVertex, **configuration: Any) -> Any:
+    def received(self, vertex: Vertex, fake: FakeVertex, **configuration: Any) -> Any:
         job = self.make_job(1, **configuration)
         vertex.push(job)
         [body] = fake.requests(job.name)
@@ -83,7 +83,7 @@ class TestRequests(VertexSuite):
     def test_the_default_template_is_a_job_that_runs_once(
         self, vertex: Vertex, fake: FakeVertex
     ) -> None:
-        spec = self.asked(vertex, fake)["jobSpec"]
+        spec = self.received(vertex, fake)["jobSpec"]
         [pool] = spec["workerPoolSpecs"]
         assert pool["machineSpec"] == {"machineType": "n1-standard-4"}
         assert pool["diskSpec"] == {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 100}
@@ -101,14 +101,14 @@ class TestRequests(VertexSuite):
             "restart_job_on_worker_restart": True,
             "strategy": "SPOT",
         }
-        body = self.asked(vertex, fake, job_spec=spec | {"scheduling": given})
+        body = self.received(vertex, fake, job_spec=spec | {"scheduling": given})
         scheduling = body["jobSpec"]["scheduling"]
         assert scheduling["disableRetries"] is True
         assert scheduling["restartJobOnWorkerRestart"] is False
         assert scheduling["strategy"] == "SPOT"
 
     def test_labels_are_made_to_fit(self, vertex: Vertex, fake: FakeVertex) -> None:
-        body = self.asked(vertex, fake, labels={"Team/Name": "Daten & Co", "1": "x"})
+        body = self.received(vertex, fake, labels={"Team/Name": "Daten & Co", "1": "x"})
         assert body["labels"]["team-name"] == "daten-co"
 
     @pytest.mark.parametrize(
@@ -209,8 +209,8 @@ class TestTables(VertexSuite):
     def test_each_row_is_reached_and_its_reason_is_known(self) -> None:
         reached = set()
         for answer, _, _ in DOCUMENTED:
-            said = answer.body["error"] if isinstance(answer.body, dict) else {}
-            text = f"{said.get('status')}: {said.get('message')}"
+            reply = answer.body["error"] if isinstance(answer.body, dict) else {}
+            text = f"{reply.get('status')}: {reply.get('message')}"
             reached.add(judge(ERRORS, answer.status, wording(text)))
         assert set(ERRORS) == reached
         assert {row.reason for row in ERRORS} <= set(REASONS)

@@ -124,7 +124,7 @@ def answered() -> list[Answered]:
 
     def cases(templates: Mapping[str, Any]) -> list[dict[str, Any]]:
         ours[:] = [_ours(case, templates[case.type]) for case in CASES]
-        asked = [
+        received = [
             {
                 "type": case.type,
                 "template": templates[case.type],
@@ -133,8 +133,8 @@ def answered() -> list[Answered]:
             }
             for case, body in zip(CASES, ours, strict=True)
         ]
-        vertex = [one for one in asked if one["type"] == "vertex-ai"]
-        return asked + [{**one, "ours": _shown(one["ours"])} for one in vertex]
+        vertex = [one for one in received if one["type"] == "vertex-ai"]
+        return received + [{**one, "ours": _shown(one["ours"])} for one in vertex]
 
     answers = ask("requests_clouds.py", cases)
     shown = answers[len(CASES) :]

@@ -67,13 +67,13 @@ class Prefect:
             text=True,
             env={**os.environ, "PROBE": differences.PROBE, "PYTHONWARNINGS": "ignore"},
         )
-        told = json.loads(self._read())
-        self.versions: dict[str, str] = told["versions"]
-        self.templates: list[dict[str, Any]] = told["templates"]
+        reported = json.loads(self._read())
+        self.versions: dict[str, str] = reported["versions"]
+        self.templates: list[dict[str, Any]] = reported["templates"]
 
-    def render(self, asked: list[Case]) -> list[dict[str, Any]]:
+    def render(self, received: list[Case]) -> list[dict[str, Any]]:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([case.request() for case in asked]) + "\n")
+        self._process.stdin.write(json.dumps([case.request() for case in received]) + "\n")
         self._process.stdin.flush()
         answers: list[dict[str, Any]] = json.loads(self._read())
         assert self._process.wait(timeout=60) == 0
@@ -101,11 +101,11 @@ def prefect() -> Iterator[Prefect]:
 
 @pytest.fixture(scope="module")
 def answered(prefect: Prefect) -> list[Answered]:
-    asked = [*_cases(prefect), *(example.case() for example in differences.EXAMPLES)]
-    before = copy.deepcopy(asked)
-    ours = [render(case.template, _layers(case)).configuration for case in asked]
-    assert asked == before, "rendering changed its inputs"
-    answers = zip(asked, ours, prefect.render(asked), strict=True)
+    received = [*_cases(prefect), *(example.case() for example in differences.EXAMPLES)]
+    before = copy.deepcopy(received)
+    ours = [render(case.template, _layers(case)).configuration for case in received]
+    assert received == before, "rendering changed its inputs"
+    answers = zip(received, ours, prefect.render(received), strict=True)
     return [Answered(*answer) for answer in answers]
 
 

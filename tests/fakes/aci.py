@@ -34,7 +34,7 @@ class FakeAci(AciService):
         return self.started.get(name, 0)
 
     def requests(self, name: str) -> Sequence[object]:
-        puts = [request for request in self.asked if request.method == "PUT"]
+        puts = [request for request in self.received if request.method == "PUT"]
         return [request.json for request in puts if request.path.endswith(f"/{name}")]
 
     def environment(self, name: str) -> dict[str, str]:

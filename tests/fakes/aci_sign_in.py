@@ -20,7 +20,7 @@ class Entra:
     def __init__(self) -> None:
         self.issued: list[str] = []
         #: How each token was asked for: the form fields of the request.
-        self.asked: list[dict[str, str]] = []
+        self.received: list[dict[str, str]] = []
         self._valid: set[str] = set()
         #: None once it is deleted.
         self.secret: str | None = SECRET
@@ -58,7 +58,7 @@ class Entra:
         return Answer(404, {})
 
     def _token(self, form: dict[str, str]) -> Answer:
-        self.asked.append(form)
+        self.received.append(form)
         if self._refusals:
             return self._refusals.pop(0)
         if (form.get("client_id"), form.get("grant_type")) != (CLIENT, "client_credentials"):
@@ -92,7 +92,7 @@ class FakeSts(RestServer):
             return _xml(403, "OutboundWebIdentityFederationDisabled", "The feature is not enabled")
         if form.get("Audience.member.1") != AUDIENCE or form.get("SigningAlgorithm") != "RS256":
             return _xml(400, "ValidationError", "the audience or algorithm is not what is trusted")
-        assertion = f"assertion-{len(self.asked)}"
+        assertion = f"assertion-{len(self.received)}"
         self.entra.trusted.add(assertion)
         xml = f"""<GetWebIdentityTokenResponse><GetWebIdentityTokenResult>
             <WebIdentityToken>{assertion}</WebIdentityToken>
@@ -111,6 +111,6 @@ def _refusal(status: int, code: int, message: str) -> Answer:
 
 
 def _xml(status: int, code: str, message: str) -> Answer:
-    told = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    xml = f"<ErrorResponse>{told}</ErrorResponse>"
+    reported = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    xml = f"<ErrorResponse>{reported}</ErrorResponse>"
     return Answer(status, xml.encode(), {"Content-Type": "text/xml"})

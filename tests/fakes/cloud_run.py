@@ -55,7 +55,7 @@ class FakeCloudRun(BehindGoogle, CloudRunService):
         self.lock = threading.RLock()
         self.logging = FakeLogging()
         #: The methods called so far, and the metadata of each call.
-        self.asked: list[str] = []
+        self.received: list[str] = []
         self.metadata: list[dict[str, Any]] = []
         #: The client's end of the connection of each call.
         self.peers: list[str] = []
@@ -98,7 +98,7 @@ class FakeCloudRun(BehindGoogle, CloudRunService):
         return self.started.get(name, 0)
 
     def calls(self) -> int:
-        return len(self.asked)
+        return len(self.received)
 
     def requests(self, name: str) -> Sequence[object]:
         return [
@@ -137,7 +137,7 @@ class FakeCloudRun(BehindGoogle, CloudRunService):
 
     def lose_reply(self, call: int = 0) -> None:
         with self.lock:
-            self._lost.add(len(self.asked) + call)
+            self._lost.add(len(self.received) + call)
 
     def throttle_next(self) -> None:
         message = "Quota exceeded for quota metric 'Job runs' and limit 'Job runs per minute'."
@@ -197,8 +197,8 @@ class FakeCloudRun(BehindGoogle, CloudRunService):
 
     def _answered(self, method: str, request: Any, metadata: dict[str, Any]) -> Any:
         with self.lock:
-            call = len(self.asked)
-            self.asked.append(method)
+            call = len(self.received)
+            self.received.append(method)
             self.metadata.append(metadata)
             for plan in self._planned:
                 if plan[0] in method:

@@ -57,7 +57,7 @@ class FakeCoiled(RestServer):
     def requests(self, name: str) -> Sequence[Any]:
         bodies = [
             json.loads(gzip.decompress(request.body))
-            for request in self.asked
+            for request in self.received
             if request.path == "/api/v2/jobs/compressed"
         ]
         return [body for body in bodies if name in body["user_command"]]

@@ -96,7 +96,7 @@ class FakeDocker(RestServer):
 
     def calls(self) -> int:
         # The client asks for the version once per connection: its sign-in.
-        return sum(1 for request in self.asked if request.path != "/version")
+        return sum(1 for request in self.received if request.path != "/version")
 
     def lose_reply(self, call: int = 0) -> None:
         with self.lock:
@@ -105,7 +105,7 @@ class FakeDocker(RestServer):
     def requests(self, name: str) -> Sequence[object]:
         return [
             request.json
-            for request in self.asked
+            for request in self.received
             if request.path.endswith("/containers/create") and request.query.get("name") == name
         ]
 
@@ -139,7 +139,7 @@ class FakeDocker(RestServer):
     def handle(self, request: Request) -> Answer | None:
         with self.lock:
             if request.path == "/version":
-                self.asked.append(request)
+                self.received.append(request)
                 return self.answer(request)
             number = self.calls()
             answer = super().handle(request)

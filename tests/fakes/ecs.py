@@ -26,8 +26,8 @@ class FakeEcs(EcsService):
         return sum(task.token == name for task in self.tasks.values())
 
     def requests(self, name: str) -> list[Any]:
-        asked = [request.json for request in self.asked if action_of(request) == "RunTask"]
-        return [body for body in asked if body.get("clientToken") == name]
+        received = [request.json for request in self.received if action_of(request) == "RunTask"]
+        return [body for body in received if body.get("clientToken") == name]
 
     def environment(self, name: str) -> dict[str, str]:
         task = self.task(name)
@@ -115,7 +115,7 @@ class FakeEcs(EcsService):
         return next(task for task in self.tasks.values() if task.token == name)
 
     def actions(self) -> list[str]:
-        return [action_of(request) for request in self.asked]
+        return [action_of(request) for request in self.received]
 
     # -- serving ---------------------------------------------------------------------------------
 

@@ -108,9 +108,9 @@ class EcsService(RestServer):
         lifetime = (task.stopped or float("inf")) - task.created
         return self.clock() - task.created < min(24 * HOUR, lifetime + HOUR)
 
-    def _replayed(self, content: str, task: Task, asked: str) -> dict[str, Any]:
+    def _replayed(self, content: str, task: Task, received: str) -> dict[str, Any]:
         arn = task.shown["taskArn"]
-        if content != asked:
+        if content != received:
             text = "The client token was already used with other parameters."
             raise Refused("ConflictException", text, resourceIds=[arn])
         if task.stopped is None:
@@ -388,8 +388,8 @@ def _check(holds: bool, code: str, message: str) -> None:
         raise Refused(code, message)
 
 
-def _check_size(asked: Mapping[str, Any]) -> None:
-    cpu, memory = asked.get("cpu"), asked.get("memory")
+def _check_size(received: Mapping[str, Any]) -> None:
+    cpu, memory = received.get("cpu"), received.get("memory")
     known = bool(cpu and memory) and int(str(memory)) in _SIZES.get(int(str(cpu)), set())
     text = f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory."
     _check(known, "ClientException", text)

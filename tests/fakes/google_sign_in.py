@@ -151,6 +151,6 @@ def _refusal(error: str, description: str) -> Answer:
 
 
 def _xml(status: int, code: str, message: str) -> Answer:
-    told = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    xml = f"<ErrorResponse>{told}</ErrorResponse>"
+    reported = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    xml = f"<ErrorResponse>{reported}</ErrorResponse>"
     return Answer(status, xml.encode(), {"Content-Type": "text/xml"})

@@ -95,12 +95,12 @@ def _refusal(service: str, call: Call) -> Answer:
     """As the services say it: botocore reads the code of either."""
     message = f"User: {call.caller} is not authorized to perform: {call.refused[0]}"
     if service == "ec2":
-        told = f"<Code>UnauthorizedOperation</Code><Message>{message}</Message>"
-        xml = f"<Response><Errors><Error>{told}</Error></Errors></Response>"
+        reported = f"<Code>UnauthorizedOperation</Code><Message>{message}</Message>"
+        xml = f"<Response><Errors><Error>{reported}</Error></Errors></Response>"
         return Answer(403, xml.encode(), {"Content-Type": "text/xml"})
     if service == "sts":
-        told = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
-        xml = f"<ErrorResponse>{told}</ErrorResponse>"
+        reported = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+        xml = f"<ErrorResponse>{reported}</ErrorResponse>"
         return Answer(403, xml.encode(), {"Content-Type": "text/xml"})
     refusal = {"__type": "AccessDeniedException", "message": message}
     return Answer(400, json.dumps(refusal).encode())

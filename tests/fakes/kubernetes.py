@@ -79,7 +79,7 @@ class FakeKubernetes(RestServer):
         return sum(job["metadata"]["name"] == name for job in self.created)
 
     def requests(self, name: str) -> Sequence[object]:
-        posts = [r.json for r in self.asked if r.method == "POST" and _JOBS.match(r.path)]
+        posts = [r.json for r in self.received if r.method == "POST" and _JOBS.match(r.path)]
         return [body for body in posts if body["metadata"].get("name") == name]
 
     def environment(self, name: str) -> Mapping[str, str]:

@@ -70,7 +70,7 @@ def variables() -> dict[str, Any]:
 class FakeModal:
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.asked: list[tuple[str, Any]] = []
+        self.received: list[tuple[str, Any]] = []
         self.tokens = {"ak-1": "as-1"}
         self.sandboxes: dict[str, Sandbox] = {}
         self.apps: dict[str, str] = {}
@@ -112,10 +112,10 @@ class FakeModal:
 
     def calls(self) -> int:
         """Signing in is left out."""
-        return len(self.asked)
+        return len(self.received)
 
     def requests(self, name: str) -> Sequence[Any]:
-        creates = [r for m, r in self.asked if m in ("SandboxCreate", "SandboxCreateV2")]
+        creates = [r for m, r in self.received if m in ("SandboxCreate", "SandboxCreateV2")]
         return [MessageToDict(r) for r in creates if r.definition.name == name]
 
     def environment(self, name: str) -> Mapping[str, str]:
@@ -150,7 +150,7 @@ class FakeModal:
 
     def lose_reply(self, call: int = 0) -> None:
         with self.lock:
-            self._lost.add(len(self.asked) + call)
+            self._lost.add(len(self.received) + call)
 
     def throttle_next(self) -> None:
         self.refuse_next("", grpc.StatusCode.RESOURCE_EXHAUSTED, "Rate limit exceeded")
@@ -190,8 +190,8 @@ class FakeModal:
             return None, False, answer(request)
         if name.endswith("V2") and headers.get("x-modal-auth-token") != _jwt():
             return Refusal(grpc.StatusCode.UNAUTHENTICATED, "auth token missing"), False, None
-        call = len(self.asked)
-        self.asked.append((name, request))
+        call = len(self.received)
+        self.received.append((name, request))
         for plan in self._planned:
             if plan[0] in ("", name):
                 self._planned.remove(plan)

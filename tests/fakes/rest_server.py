@@ -47,7 +47,7 @@ class RestServer:
 
     def __init__(self, unix_socket: str | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.lock = threading.RLock()
-        self.asked: list[Request] = []
+        self.received: list[Request] = []
         self._lost: set[int] = set()
         self._planned: list[tuple[Callable[[Request], bool], Answer]] = []
         self._connections: set[socket.socket] = set()
@@ -67,11 +67,11 @@ class RestServer:
     # -- faults ----------------------------------------------------------------------------------
 
     def calls(self) -> int:
-        return len(self.asked)
+        return len(self.received)
 
     def lose_reply(self, call: int = 0) -> None:
         with self.lock:
-            self._lost.add(len(self.asked) + call)
+            self._lost.add(len(self.received) + call)
 
     def throttle_next(self) -> None:
         self.refuse_next(self.throttled())
@@ -109,8 +109,8 @@ class RestServer:
     def handle(self, request: Request) -> Answer | None:
         """The answer; None if it is to be lost."""
         with self.lock:
-            call = len(self.asked)
-            self.asked.append(request)
+            call = len(self.received)
+            self.received.append(request)
             for plan in self._planned:
                 if plan[0](request):
                     self._planned.remove(plan)

@@ -55,7 +55,7 @@ class FakeVertex(BehindGoogle, RestServer):
         return sum(_is(name, job) for job in self.created)
 
     def requests(self, name: str) -> Sequence[Any]:
-        bodies = [r.json for r in self.asked if r.method == "POST" and r.path == _JOBS]
+        bodies = [r.json for r in self.received if r.method == "POST" and r.path == _JOBS]
         return [body for body in bodies if _is(name, body)]
 
     def environment(self, name: str) -> Mapping[str, str]:

@@ -92,10 +92,10 @@ def test_byte_code_is_read_and_its_source_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compiler", ["", sys.executable, "/no/such/python"])
 def test_no_byte_code_of_another_version_is_left(tmp_path: Path, compiler: str) -> None:
     compiled(built(tmp_path), "--python", sys.executable)
-    said = compiled(tmp_path, "--python-version", "3.99", "--compiler", compiler)
-    assert said.startswith(f"WARNING: {tmp_path} has no byte code")
-    assert "uv python install 3.99" in said
-    assert compiler in said
+    message = compiled(tmp_path, "--python-version", "3.99", "--compiler", compiler)
+    assert message.startswith(f"WARNING: {tmp_path} has no byte code")
+    assert "uv python install 3.99" in message
+    assert compiler in message
     assert shipped(tmp_path).keys() == SOURCES.keys()
 
 
@@ -113,8 +113,8 @@ def test_bundles_have_byte_code_and_are_the_same_in_two_builds(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_bundles_are_built_where_nothing_can_make_byte_code(tmp_path: Path) -> None:
-    made, said = bundled(tmp_path, "LAMBDA_PYTHON=/no/such/python")
-    assert "has no byte code" in said
+    made, message = bundled(tmp_path, "LAMBDA_PYTHON=/no/such/python")
+    assert "has no byte code" in message
     assert "push_dispatch/handlers/dispatch.py" in zipped(made)
     assert not byte_code(zipped(made))
 

@@ -114,9 +114,9 @@ def test_whether_the_credentials_are_good_starts_nothing(backend: Backend) -> No
     with FakeEcs() as fake:
         platforms = {"ecs": Ecs(fake.environ()), "managed": Managed(fake.environ())}
         ports = replace(backend.ports, platform=platforms.__getitem__)
-        told = push.handle(ports, event("sign-in"))
+        reported = push.handle(ports, event("sign-in"))
         assert fake.actions() == ["ListTasks"]
-    assert {name: (said["ok"], said["reason"]) for name, said in told.items()} == {
+    assert {name: (text["ok"], text["reason"]) for name, text in reported.items()} == {
         "ecs": (True, None),
         "managed": (False, "platform_not_configured"),
     }

@@ -68,7 +68,7 @@ def test_a_page_that_cannot_be_walked_is_refused(page: str, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "printed", "right"),
+    ("message", "printed", "right"),
     [
         ("done", "done\n", True),
         ("done", "gone\n", False),
@@ -84,6 +84,6 @@ def test_a_page_that_cannot_be_walked_is_refused(page: str, wrong: str) -> None:
     ],
 )
 def test_what_a_page_says_is_compared_with_what_is_printed(
-    said: str, printed: str, right: bool
+    message: str, printed: str, right: bool
 ) -> None:
-    assert matches(said, printed) is right
+    assert matches(message, printed) is right

@@ -188,7 +188,7 @@ def test_what_is_given_up_raises_an_alarm() -> None:
 
 
 def test_alarms_and_dashboard_look_at_metrics_that_are_told() -> None:
-    told = {(m.name, frozenset(m.dimensions)) for m in METRICS.values()}
+    reported = {(m.name, frozenset(m.dimensions)) for m in METRICS.values()}
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(text)["widgets"]
     seen = set()
@@ -197,7 +197,7 @@ def test_alarms_and_dashboard_look_at_metrics_that_are_told() -> None:
             [(by, name)] = SEARCHED.findall(metric[0]["expression"])
             seen.add((name, frozenset(by.split(",")) - {"service"}))
     assert seen
-    assert seen <= told
+    assert seen <= reported
     summed_up = {m[1] for w in widgets for m in w["properties"]["metrics"] if m[0] == NAMESPACE}
     for alarm in RESOURCES.values():
         if alarm["Type"] == "AWS::CloudWatch::Alarm":
@@ -218,8 +218,8 @@ def test_systems_of_one_account_are_told_apart_by_name() -> None:
 def test_whoever_pushes_knows_where_runs_report() -> None:
     for name, function in FUNCTIONS.items():
         variables = function["Properties"].get("Environment", {}).get("Variables", {})
-        told = {"PUSH_DISPATCH_REPORT_URL", "PUSH_DISPATCH_REPORT_KEY_NAME"} <= set(variables)
-        assert told == name.startswith("Push"), name
+        reported = {"PUSH_DISPATCH_REPORT_URL", "PUSH_DISPATCH_REPORT_KEY_NAME"} <= set(variables)
+        assert reported == name.startswith("Push"), name
 
 
 def test_every_function_has_a_log_group_that_forgets() -> None:

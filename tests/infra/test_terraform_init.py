@@ -54,10 +54,10 @@ def test_an_example_initialises_as_it_stands(tmp_path: Path, example: str) -> No
 
 def mirror_of(folder: Path, environ: dict[str, str]) -> Path:
     """A filesystem mirror with the lowest version of each provider that the modules take."""
-    told = subprocess.run(
+    reported = subprocess.run(
         [str(TERRAFORM), "version", "-json"], env=environ, capture_output=True, check=True
     )
-    system = json.loads(told.stdout)["platform"]
+    system = json.loads(reported.stdout)["platform"]
     for name, version in lowest():
         package = folder / "registry.terraform.io/hashicorp" / name / version / system
         package.mkdir(parents=True, exist_ok=True)

@@ -186,7 +186,7 @@ def test_the_other_clouds_trust_the_role_that_the_function_has(
 
 
 def test_the_functions_are_told_what_the_other_clouds_tell() -> None:
-    told = {
+    reported = {
         name: held
         for resource in _complete().called("push_dispatch").resources()
         if resource.type == "aws_lambda_function"
@@ -195,9 +195,10 @@ def test_the_functions_are_told_what_the_other_clouds_tell() -> None:
     }
     provider = "google_iam_workload_identity_pool_provider.aws.name"
     assert (
-        told["PUSH_DISPATCH_GOOGLE_AUDIENCE"] == f"//iam.googleapis.com/<module.google.{provider}>"
+        reported["PUSH_DISPATCH_GOOGLE_AUDIENCE"]
+        == f"//iam.googleapis.com/<module.google.{provider}>"
     )
-    assert told["AZURE_CLIENT_ID"] == (
+    assert reported["AZURE_CLIENT_ID"] == (
         "<module.azure.azurerm_user_assigned_identity.push.client_id>"
     )
 
@@ -246,11 +247,11 @@ def test_what_is_printed_says_what_was_asked_for() -> None:
     pool = Pool("etl", "cloud-run-v2", limit=0, paused=True, description='${all} of "it"')
     text = terraform(pool, "my-system", "own.json")
     [_, declared] = [block for block in blocks(text) if block.type == "module"]
-    told = {
+    reported = {
         name: value(declared.attributes[name], {})
         for name in ("name", "type", "limit", "paused", "description")
     }
-    assert told == {
+    assert reported == {
         "name": "etl",
         "type": "cloud-run-v2",
         "limit": 0,

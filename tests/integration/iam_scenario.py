@@ -81,9 +81,9 @@ def everything(system: System) -> None:
     _give_up(system)
     _fall_back(system)
     _report(system, runs)
-    told = _pump(system, "Notify", NOTIFY_FILTERS)
+    reported = _pump(system, "Notify", NOTIFY_FILTERS)
     _finish(system, runs["ecs"])
-    told.drain()
+    reported.drain()
     change = {"detail": {"id": "modal.r/1", "pool": "modal"}}
     assert system["Webhook"](records(json.dumps(change))) == {"batchItemFailures": []}
     assert system.others.webhook.calls() == 1
@@ -164,17 +164,17 @@ def _order(system: System, run: Run, **more: Any) -> Push:
 
 def _submit(system: System) -> None:
     function = system["Submit"]
-    asked = {"id": "e-1", "detail": {"pool": "modal", "job_variables": VARIABLES["modal"]}}
+    received = {"id": "e-1", "detail": {"pool": "modal", "job_variables": VARIABLES["modal"]}}
     for _ in range(2):  # the bus delivers at least once
-        function(records(json.dumps(asked)))
+        function(records(json.dumps(received)))
     function(records(json.dumps({"id": "e-2", "detail": {"deployment": "nightly"}})))
     firing = {"deployment": "nightly", "schedule": "default", "time": "2026-11-24T03:00:00Z"}
     assert function(firing)["created"]
     refused = function({"id": "e-3", "detail": {"pool": "modal", "job_variables": {"imagge": 1}}})
     assert refused["reason"] == "invalid_variables"
     for number, reason in (1, None), (2, None), (3, "too_many_waiting"):
-        asked = {"pool": "bounded", "concurrency_key": "k", "job_variables": VARIABLES["modal"]}
-        answer = function({"id": f"e-bounded-{number}", "detail": asked})
+        received = {"pool": "bounded", "concurrency_key": "k", "job_variables": VARIABLES["modal"]}
+        answer = function({"id": f"e-bounded-{number}", "detail": received})
         assert answer.get("reason") == reason
 
 
@@ -293,10 +293,10 @@ def _report(system: System, runs: Mapping[str, Run]) -> None:
     }
     for kind, run in runs.items():
         for what in ("claim", "beat") if kind == "ecs" else ("claim", "beat", "end"):
-            said = {"run": run.id, "attempt": 1, "by": "me", "what": what, "exit_code": 0}
+            message = {"run": run.id, "attempt": 1, "by": "me", "what": what, "exit_code": 0}
             token = token_for(REPORT_KEY, run.id, 1)
             headers = {"authorization": f"Bearer {token}"}
-            answer = system["Report"]({"headers": headers, "body": json.dumps(said)})
+            answer = system["Report"]({"headers": headers, "body": json.dumps(message)})
             assert answer["statusCode"] == 200, answer
         if (fake := clouds.get(kind)) is not None:
             attempt, watch = _pushed(system, run)

@@ -117,10 +117,10 @@ def meddler(race: Race, seed: int) -> None:
 
 def tell_of_submission(race: Race, runs: Sequence[Run], dice: random.Random) -> None:
     """The stream tells of the runs in batches, in any order, and of some of them twice."""
-    told = [*runs, *dice.sample(runs, len(runs) // 10)]
-    dice.shuffle(told)
-    for start in range(0, len(told), 10):
-        changes = [Change(race.pool, None, run) for run in told[start : start + 10]]
+    reported = [*runs, *dice.sample(runs, len(runs) // 10)]
+    dice.shuffle(reported)
+    for start in range(0, len(reported), 10):
+        changes = [Change(race.pool, None, run) for run in reported[start : start + 10]]
         race.hints.put(hints_of(changes)[race.pool])
 
 

@@ -57,10 +57,10 @@ def test_applying_twice_does_nothing_and_a_change_loses_no_run(tmp_path: Path) -
             ids += cli.ok("run", "submit", "etl", *command).out.split()
         file.write_text(AFTER)
         [step] = cli.ok("apply", "-f", str(file), "--prune", "--json").json["steps"]
-        told = "\n".join(step["changes"])
-        assert "limit 8 → 5" in told
-        assert "night" in told
-        assert "move to `default`" in told
+        reported = "\n".join(step["changes"])
+        assert "limit 8 → 5" in reported
+        assert "night" in reported
+        assert "move to `default`" in reported
         assert cli.ok("apply", "-f", str(file), "--json").json["steps"] == []
         changed = cli.ok("pool", "inspect", "etl", "--json").json["version"]
         waited = cli("run", "wait", *ids, "--timeout", "120s", "--json")

@@ -38,11 +38,11 @@ def lives() -> Iterator[Callable[[str], Lives]]:
 def test_single_run_costs_what_the_table_says(lives: Callable[[str], Lives]) -> None:
     lives("warm").steps(1)
     steps = lives("etl").steps(1)
-    told = _table("One run in an idle pool")
+    reported = _table("One run in an idle pool")
     assert {name: list(step) for name, step in steps.items()} == {
-        name: told[name] for name in steps
+        name: reported[name] for name in steps
     }
-    assert told["in all"] == [sum(column) for column in zip(*steps.values(), strict=True)]
+    assert reported["in all"] == [sum(column) for column in zip(*steps.values(), strict=True)]
 
 
 @pytest.mark.parametrize(("count", "ledgers"), [(1, 2), (10, 2), (100, 6)])
@@ -99,8 +99,8 @@ def test_a_sweep_of_idle_pools_costs_what_the_page_says(
     life.meter.take()
     assert sweep(ports).pools == 0
     calls, writes, reads = life.meter.take()
-    told = _table("A pool in which nothing happens")
-    lists, each = told["the list of 200 pools"], told["a pool, once an hour"]
+    reported = _table("A pool in which nothing happens")
+    lists, each = reported["the list of 200 pools"], reported["a pool, once an hour"]
     assert [calls - visits * each[0], writes, reads - visits * each[2]] == lists
     # A sixtieth of them is swept in each minute.
     a_month = 43_200 * (5 * lists[2] + 1000 / 60 * each[2]) * 0.125 / 1e6
@@ -115,15 +115,17 @@ def test_a_turn_to_poll_costs_what_the_page_says(lives: Callable[[str], Lives]) 
     ports = replace(life.functions["push"], pauses=IN_AWS)
     life.meter.take()
     begin(ports, "polled", "ecs")
-    told = _table("An attempt that has to be polled")
-    assert list(life.meter.take()) == told["to begin with: the turn is written, its message sent"]
+    reported = _table("An attempt that has to be polled")
+    assert (
+        list(life.meter.take()) == reported["to begin with: the turn is written, its message sent"]
+    )
     [message] = life.outbox.sent
     assert isinstance(message, Poll)
     life.meter.take()
     poll(replace(ports, clock=lambda: message.at), message)
     each, attempt = (
-        told["each: the turn, the ledger, the next turn and its message"],
-        told["each attempt that is polled in it"],
+        reported["each: the turn, the ledger, the next turn and its message"],
+        reported["each attempt that is polled in it"],
     )
     assert list(life.meter.take()) == [a + 2 * b for a, b in zip(each, attempt, strict=True)]
 

@@ -105,7 +105,7 @@ class Page:
 
     tab: Any
     system: System
-    asked: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     #: Whether answers that are no success belong to the test.
     refused: bool = False
@@ -143,7 +143,7 @@ class Page:
 
     def _asked(self, request: Any) -> None:
         if "/v1/" in request.url:
-            self.asked.append(request.url)
+            self.received.append(request.url)
 
     def _said(self, message: Any) -> None:
         if message.type in ("error", "warning") and not (
@@ -221,11 +221,11 @@ def test_pools_are_a_click_or_a_key_away(page: Page) -> None:
 def test_a_refresh_is_one_small_request(page: Page) -> None:
     page.open()
     page.tab.wait_for_selector("#line-rows .why .mut:not(:empty)")
-    page.asked.clear()
+    page.received.clear()
     with page.tab.expect_response("**/overview*"), page.tab.expect_response("**/overview*"):
         pass
     page.freeze()
-    assert all("/v1/pools/etl/overview" in url for url in page.asked)
+    assert all("/v1/pools/etl/overview" in url for url in page.received)
     assert 0 < max(page.sizes()) < 50_000
     _keep_figures(page)
 
@@ -236,10 +236,10 @@ def test_a_hidden_page_asks_for_nothing_until_it_is_seen(page: Page) -> None:
     page.tab.evaluate("Object.defineProperty(document, 'hidden', {value: true, writable: true})")
     page.tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.tab.wait_for_load_state("networkidle")
-    page.asked.clear()
+    page.received.clear()
     page.tab.clock.run_for(60_000)
     page.tab.wait_for_load_state("networkidle")
-    assert page.asked == []
+    assert page.received == []
     with page.tab.expect_response("**/overview*"):
         page.tab.evaluate(
             "document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))"
@@ -303,11 +303,11 @@ def test_the_drawer_shows_history_request_and_log(page: Page) -> None:
 def test_a_limit_and_a_priority_are_tried_and_applied(page: Page) -> None:
     page.open("?pool=etl&whatif=1")
     page.tab.wait_for_selector("#what-res table")
-    with page.tab.expect_request(_tries_a_priority) as asked:
+    with page.tab.expect_request(_tries_a_priority) as received:
         page.tab.fill("input[type=number][aria-label='Pool limit']", "10")
         page.tab.fill("[aria-label='Limit of low']", "5")
         page.tab.fill("[aria-label='Priority of low']", "4")
-    sent = asked.value.post_data_json["change"]
+    sent = received.value.post_data_json["change"]
     assert sent == {"pool": {"limit": 10}, "queues": {"low": {"limit": 5, "priority": 4}}}
     page.tab.wait_for_selector("#occ line.tried", state="attached")
     commands = page.texts("#what-act .cmd code")
@@ -372,7 +372,7 @@ def test_without_a_token_it_says_what_to_type(page: Page) -> None:
 def test_the_token_does_not_stay_in_the_address(page: Page) -> None:
     page.open()
     assert "token" not in page.tab.url
-    assert all("token" not in url for url in page.asked)
+    assert all("token" not in url for url in page.received)
 
 
 def test_what_is_not_there_is_a_problem_with_a_remedy(page: Page) -> None:

@@ -58,7 +58,7 @@ def test_messages_go_back_to_their_queues_and_changes_to_their_function(quiet: D
     assert "FinishQueue" in shown
     assert "the table's stream" in shown
     done = quiet.cli("dead-letters", "redrive", "--json")
-    redriven = {told["queue"]: told for told in done.json}
+    redriven = {reported["queue"]: reported for reported in done.json}
     assert redriven[_name(quiet, "DeadLetters")] == {
         "queue": _name(quiet, "DeadLetters"),
         "sent": {

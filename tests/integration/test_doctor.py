@@ -65,9 +65,9 @@ def test_everything_that_is_wrong_is_found_at_once(deployed: Deployed) -> None:
         QueueUrl=deployed.queues["FinishQueue"], Attributes={"VisibilityTimeout": "180"}
     )
     assert code == 1
-    told = {(f["check"], f["verdict"]): f for f in found}
-    assert len(told) == len(found)
-    assert set(told) == {
+    reported = {(f["check"], f["verdict"]): f for f in found}
+    assert len(reported) == len(found)
+    assert set(reported) == {
         ("dead_letters", "problem"),
         ("expiry", "warning"),
         ("permissions", "problem"),
@@ -76,13 +76,13 @@ def test_everything_that_is_wrong_is_found_at_once(deployed: Deployed) -> None:
         ("rule", "problem"),
         ("stream", "problem"),
     }
-    assert told["stream", "problem"]["subject"] == dispatch["FunctionName"]
-    assert "Disabled" in told["stream", "problem"]["message"]
-    assert told["rule", "problem"]["remedy"].startswith("aws events enable-rule --name ")
-    assert "dynamodb:GetItem on arn:" in told["permissions", "problem"]["message"]
-    assert told["queue", "problem"]["subject"] == "http://localhost/0/gone"
-    assert "some are handled twice" in told["queue", "warning"]["message"]
-    assert "1 message was dead-lettered" in told["dead_letters", "problem"]["message"]
+    assert reported["stream", "problem"]["subject"] == dispatch["FunctionName"]
+    assert "Disabled" in reported["stream", "problem"]["message"]
+    assert reported["rule", "problem"]["remedy"].startswith("aws events enable-rule --name ")
+    assert "dynamodb:GetItem on arn:" in reported["permissions", "problem"]["message"]
+    assert reported["queue", "problem"]["subject"] == "http://localhost/0/gone"
+    assert "some are handled twice" in reported["queue", "warning"]["message"]
+    assert "1 message was dead-lettered" in reported["dead_letters", "problem"]["message"]
     assert deployed.findings() == (0, [])
 
 

@@ -76,12 +76,12 @@ class Record:
     """By function: what it is granted, what it asked for, and what it has called of its ports."""
 
     functions: Mapping[str, Declared]
-    asked: Mapping[str, list[Need]]
+    received: Mapping[str, list[Need]]
     used: Mapping[str, set[str]]
     refused: list[str]
 
     def actions(self, name: str) -> set[str]:
-        return {need.action for need in self.asked[name]}
+        return {need.action for need in self.received[name]}
 
 
 @pytest.fixture(scope="session")
@@ -89,12 +89,12 @@ def record(ministack: str) -> Record:
     """Once a session: what it makes has names that are taken then."""
     with system(ministack) as all_of_it:
         everything(all_of_it)
-    asked: dict[str, dict[Need, None]] = defaultdict(dict)
+    received: dict[str, dict[Need, None]] = defaultdict(dict)
     for call in all_of_it.iam.calls_made:
-        asked[_short(call.caller)] |= dict.fromkeys(call.needs)
+        received[_short(call.caller)] |= dict.fromkeys(call.needs)
     return Record(
         {_short(name): f.declared for name, f in all_of_it.functions.items()},
-        {name: list(needs) for name, needs in asked.items()},
+        {name: list(needs) for name, needs in received.items()},
         {_short(name): f.used for name, f in all_of_it.functions.items()},
         [str(call) for call in all_of_it.iam.calls_made if call.refused],
     )
@@ -103,9 +103,9 @@ def record(ministack: str) -> Record:
 def test_each_function_has_what_it_uses_and_nothing_else(record: Record) -> None:
     """Granted is an action on a resource; it is used if something would be refused without it."""
     assert record.refused == []
-    assert set(record.asked) == set(record.functions)
+    assert set(record.received) == set(record.functions)
     for name, function in record.functions.items():
-        assert _unneeded(function.grants, record.asked[name]) == set(EXCEPTIONS), name
+        assert _unneeded(function.grants, record.received[name]) == set(EXCEPTIONS), name
 
 
 def test_each_function_did_all_that_it_can_do(record: Record) -> None:
@@ -156,7 +156,7 @@ def test_whatever_is_taken_away_is_missed(record: Record) -> None:
         for grant in function.grants:
             if (grant.action, grant.resource) not in EXCEPTIONS:
                 left = [other for other in function.grants if other != grant]
-                assert denied(left, record.asked[name]), (name, grant)
+                assert denied(left, record.received[name]), (name, grant)
                 taken += 1
     assert taken > 70
 
@@ -173,7 +173,7 @@ def test_whatever_is_taken_away_is_missed(record: Record) -> None:
 )
 def test_whatever_is_added_is_seen(record: Record, name: str, more: Grant) -> None:
     grants = (*record.functions[name].grants, more)
-    seen = _unneeded(grants, record.asked[name]) - set(EXCEPTIONS)
+    seen = _unneeded(grants, record.received[name]) - set(EXCEPTIONS)
     # What says the same twice, and more, makes both superfluous.
     assert (more.action, more.resource) in seen
 
@@ -211,8 +211,8 @@ def _short(name: str) -> str:
     return name.removesuffix("Function")
 
 
-def _unneeded(grants: tuple[Grant, ...], asked: list[Need]) -> set[tuple[str, str]]:
-    return {(g.action, g.resource) for g in grants if not is_needed(g, grants, asked)}
+def _unneeded(grants: tuple[Grant, ...], received: list[Need]) -> set[tuple[str, str]]:
+    return {(g.action, g.resource) for g in grants if not is_needed(g, grants, received)}
 
 
 def _can_call(name: str, function: Declared) -> frozenset[str]:

@@ -292,12 +292,12 @@ def test_a_flow_finds_what_a_worker_would_have_given_it(
     cli.ok("prefect", "attach", "told", "--api-url", server.url)
     run = server.run(deployment)
     eventually(lambda: server.flow_run(run)["state_type"] == "COMPLETED", 200)
-    told = dict(line.split("=", 1) for line in mark.read_text().splitlines())
-    assert told["PREFECT__FLOW_RUN_ID"] == run
-    assert told["PREFECT__DEPLOYMENT_ID"] == deployment
-    assert told["PREFECT__FLOW_NAME"] == "tells"
-    assert told["PREFECT_API_URL"] == server.url
-    assert told["TOLD"] == "blue"
+    reported = dict(line.split("=", 1) for line in mark.read_text().splitlines())
+    assert reported["PREFECT__FLOW_RUN_ID"] == run
+    assert reported["PREFECT__DEPLOYMENT_ID"] == deployment
+    assert reported["PREFECT__FLOW_NAME"] == "tells"
+    assert reported["PREFECT_API_URL"] == server.url
+    assert reported["TOLD"] == "blue"
 
 
 def test_a_worker_that_was_started_by_accident_makes_nothing_run_twice(

@@ -74,14 +74,14 @@ class Calls:
     """What is asked of AWS beside the table, and what of it fails."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.received: list[str] = []
         self.failing: dict[str, str] = {}
 
     def __call__(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(itself: BaseClient, operation: str, given: Any) -> Any:
             service = itself.meta.service_model.service_name
             if service != "dynamodb":
-                self.asked.append(f"{service}:{operation}")
+                self.received.append(f"{service}:{operation}")
             if code := self.failing.get(operation):
                 message = f"not authorized to perform {operation}"
                 raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
@@ -92,7 +92,7 @@ class Calls:
     @property
     def made(self) -> list[str]:
         reads = ("Describe", "Get", "List")
-        return [call for call in self.asked if not call.partition(":")[2].startswith(reads)]
+        return [call for call in self.received if not call.partition(":")[2].startswith(reads)]
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_everything_is_made_once_and_found_the_second_time(cli: Cli, calls: Call
         f"log group: {KEPT}",
     ]
     assert f"EcsTaskRoles with SAM, to ecs_task_roles with Terraform: {ROLE}" in first.err
-    calls.asked.clear()
+    calls.received.clear()
     second = cli.ok("pool", "create", "more", *PROVISION)
     assert made_by(second) == []
     assert f"found cluster: {CLUSTER}" in second.err
@@ -157,7 +157,7 @@ def test_after_a_failure_the_same_command_goes_on(cli: Cli, calls: Calls, operat
     cli.ok("pool", "create", "etl", *PROVISION)
     once = {"ecs:CreateCluster", "iam:CreateRole", "logs:CreateLogGroup"}
     for call in once | {"iam:AttachRolePolicy", "iam:PutRolePolicy"}:
-        assert calls.asked.count(call) == (2 if call.endswith(f":{operation}") else 1), call
+        assert calls.received.count(call) == (2 if call.endswith(f":{operation}") else 1), call
 
 
 def test_a_failure_says_what_is_there(cli: Cli, calls: Calls) -> None:
@@ -187,7 +187,7 @@ def test_whoever_may_not_is_told_what(cli: Cli, calls: Calls, operation: str, co
 
 def test_what_is_asked_is_what_has_to_be_allowed(cli: Cli, calls: Calls) -> None:
     cli.ok("pool", "create", "etl", *PROVISION)
-    named = {call.replace("logs:TagLogGroup", "logs:TagResource") for call in calls.asked}
+    named = {call.replace("logs:TagLogGroup", "logs:TagResource") for call in calls.received}
     # Tags come with what they are on, and need a permission of their own.
     assert set(Account.iam_actions) == named | {
         "ecs:TagResource",
@@ -263,7 +263,7 @@ def test_without_a_default_vpc_nothing_is_made(cli: Cli, calls: Calls) -> None:
     ec2 = client("ec2")
     for subnet in ec2.describe_subnets()["Subnets"]:
         ec2.delete_subnet(SubnetId=subnet["SubnetId"])
-    calls.asked.clear()
+    calls.received.clear()
     refused = cli("pool", "create", "etl", *PROVISION)
     assert "name subnets with --subnet" in refused.err
     assert calls.made == []
@@ -274,7 +274,7 @@ def test_nothing_is_asked_of_the_account_for_a_pool_that_cannot_be(cli: Cli, cal
     assert "[pool_exists]" in cli("pool", "create", "etl", *PROVISION).err
     assert "[invalid_limit]" in cli("pool", "create", "p", *PROVISION, "--limit", "-1").err
     assert "[invalid_input]" in cli("pool", "create", "p", "--type", "ecs", "--subnet", "s").err
-    assert calls.asked == []
+    assert calls.received == []
 
 
 def test_what_a_template_names_is_left_alone(cli: Cli, calls: Calls, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_what_a_template_names_is_left_alone(cli: Cli, calls: Calls, tmp_path: P
     given = ("pool", "create", "etl", *PROVISION, "--base-job-template", str(file))
     assert "names its network" in cli(*given, "--subnet", "subnet-1").err
     cli.ok(*given)
-    assert {call.partition(":")[0] for call in calls.asked} == {"iam"}
+    assert {call.partition(":")[0] for call in calls.received} == {"iam"}
     rendered = cli.ok("run", "render", "etl", "--var", "image=i", "--json").json
     assert rendered["configuration"]["cluster"] == "mine"
 
@@ -308,7 +308,7 @@ def test_elsewhere_it_says_what_is_needed(
     done = cli.ok("pool", "create", "p", "--type", pool_type, "--provision")
     assert needed in done.err
     assert done.out == "Created pool p.\n"
-    assert calls.asked == []
+    assert calls.received == []
     refused = cli("pool", "create", "q", "--type", pool_type, "--provision", "--subnet", "s")
     assert "[invalid_input]" in refused.err
 

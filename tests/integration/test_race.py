@@ -119,13 +119,13 @@ def race(
     deadline = time.monotonic() + seconds
     with processes(contest, dispatchers):
         for _ in range(0, count, WAVE):
-            asked = [
+            received = [
                 Request(
                     contest.pool, queue=dice.choice(QUEUES), **(_shared(dice) if shared else {})
                 )
                 for _ in range(WAVE)
             ]
-            runs = [submitted.run for submitted in submit_many(ports, asked)]
+            runs = [submitted.run for submitted in submit_many(ports, received)]
             tell_of_submission(contest, runs, dice)
             # The next wave comes when most of this one is through.
             for _ in range(WAVE * 3 // 4):

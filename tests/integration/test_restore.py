@@ -32,11 +32,11 @@ def earlier(deployed: Deployed) -> Iterator[Cli]:
 def _scheduling(deployed: Deployed) -> Cli:
     """With what the deployment says of schedules."""
     [stack] = deployed.client("cloudformation").describe_stacks(StackName="push-dispatch")["Stacks"]
-    told = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    reported = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     environ = {
-        "PUSH_DISPATCH_SCHEDULE_GROUP": told["ScheduleGroup"],
-        "PUSH_DISPATCH_SCHEDULE_TARGET": told["ScheduleTarget"],
-        "PUSH_DISPATCH_SCHEDULE_ROLE": told["ScheduleRoleArn"],
+        "PUSH_DISPATCH_SCHEDULE_GROUP": reported["ScheduleGroup"],
+        "PUSH_DISPATCH_SCHEDULE_TARGET": reported["ScheduleTarget"],
+        "PUSH_DISPATCH_SCHEDULE_ROLE": reported["ScheduleRoleArn"],
     }
     return Cli(deployed.cli.home, {**deployed.cli.environ, **environ})
 

@@ -26,11 +26,11 @@ def test_a_planted_secret_reaches_the_process_and_nothing_else(
     cli = Cli(tmp_path / "home", {"PUSH_DISPATCH_SECRETS": f"file:{secrets}"})
     data = tmp_path / "data"
     seen = tmp_path / "seen"
-    said: list[str] = []
+    message: list[str] = []
 
     def type_(*arguments: str) -> str:
         done = cli(*arguments)
-        said.extend((done.out, done.err))
+        message.extend((done.out, done.err))
         return done.out
 
     with LocalUp(cli, (*options, "--data-dir", str(data))):
@@ -46,12 +46,12 @@ def test_a_planted_secret_reaches_the_process_and_nothing_else(
             type_("run", verb, run_id, "--json")
         type_("run", "render", "p", *reference, *command)
         type_("run", "submit", "p", *reference, "--dry-run", "--json", *command)
-        said.append(_everything_that_is_stored(cli))
-        said.append(_command_lines())
+        message.append(_everything_that_is_stored(cli))
+        message.append(_command_lines())
     assert seen.read_text() == PLANTED
-    assert "secret_unavailable" in "".join(said)
-    assert "{{ secrets.API_KEY }}" in "".join(said)
-    assert PLANTED not in "".join(said)
+    assert "secret_unavailable" in "".join(message)
+    assert "{{ secrets.API_KEY }}" in "".join(message)
+    assert PLANTED not in "".join(message)
     files = [file for file in data.rglob("*") if file.is_file()]
     state = "dynamodb.json" if options else "state.db"
     assert {"runtime.log", state} <= {file.name for file in files}

@@ -132,8 +132,8 @@ def test_env_is_taken_from_the_run_then_deployment_pool_and_template(
     )
     template["job_configuration"]["env"] = literal
     template["variables"]["properties"]["env"]["default"] = pool
-    asked = [Layer("deployment", {"env": deployment}), Layer("run", {"env": run})]
-    done = render(template, asked)
+    received = [Layer("deployment", {"env": deployment}), Layer("run", {"env": run})]
+    done = render(template, received)
     assert done.configuration["env"] == {**literal, **pool, **deployment, **run}
     for name, value in done.configuration["env"].items():
         assert done.provenance[f"env.{name}"] == value.partition(" ")[0]

@@ -67,12 +67,12 @@ class Oracle:
         if task is not None and _has_ledger(result):
             task.memory["seen"] = self._look()
         if changes := self._store.changes:
-            told = changes[:]
+            reported = changes[:]
             changes.clear()
-            for change in told:
+            for change in reported:
                 if change.after is not None:
                     self._check_run(change.before, change.after)
-            self.changed(told)
+            self.changed(reported)
         ledger = self._store.ledger(POOL)
         if ledger is not self._ledger:
             before, self._ledger = self._ledger, ledger

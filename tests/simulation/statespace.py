@@ -116,8 +116,8 @@ class Model:
             begun = Pass(_LEDGER, held=state.held, ended=self._swept(state))
             yield "a pass begins", _with(state, free, begun)
             for run in _members(_in(state, _OVER) & ~state.lost[1]):
-                told = Pass(_LEDGER, held=state.held, ended=1 << run)
-                yield f"a pass hears that {run} is over", _with(state, free, told)
+                reported = Pass(_LEDGER, held=state.held, ended=1 << run)
+                yield f"a pass hears that {run} is over", _with(state, free, reported)
 
     def _swept(self, state: State) -> int:
         return 0 if self.without == "sweep" else state.held & _in(state, _OVER)

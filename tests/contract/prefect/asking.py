@@ -35,8 +35,8 @@ def ask(
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    asked = cases(json.loads(process.stdout.readline()))
-    output, _ = process.communicate(json.dumps(asked) + "\n")
+    received = cases(json.loads(process.stdout.readline()))
+    output, _ = process.communicate(json.dumps(received) + "\n")
     assert process.returncode == 0
     answers: list[dict[str, Any]] = json.loads(output)
     errors = [answer["error"] for answer in answers if "error" in answer]

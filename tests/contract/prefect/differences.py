@@ -69,11 +69,11 @@ def explain_failure(case: Case, error: str) -> str | None:
 def layered_as_prefect(case: Case) -> tuple[str, Case]:
     """The case with all layers made one by Prefect's precedence, and the id of the difference that
     this undoes: what only disagrees before it, disagrees because of that."""
-    asked = {**case.deployment, **case.run}
+    received = {**case.deployment, **case.run}
     if isinstance(case.deployment.get("env"), dict):
-        asked["env"] = case.deployment["env"] | case.run.get("env", {})
-    whole = {name: value for name, value in asked.items() if "." not in name}
-    for name, value in asked.items():
+        received["env"] = case.deployment["env"] | case.run.get("env", {})
+    whole = {name: value for name, value in received.items() if "." not in name}
+    for name, value in received.items():
         variable, dot, part = name.partition(".")
         # Whoever said it: the whole wins over the part, and null over everything.
         if dot and isinstance(whole.setdefault(variable, {}), dict):

@@ -104,8 +104,8 @@ async def main():
     logging.disable(logging.CRITICAL)
     out, sys.stdout = sys.stdout, sys.stderr
     classes = dump.workers()
-    told = {kind: worker.get_default_base_job_template() for kind, worker in classes.items()}
-    print(json.dumps(told), file=out, flush=True)
+    reported = {kind: worker.get_default_base_job_template() for kind, worker in classes.items()}
+    print(json.dumps(reported), file=out, flush=True)
     cases = json.loads(sys.stdin.readline())
     answers = [await answer(case, classes) for case in cases]
     print(json.dumps(answers, default=str), file=out, flush=True)

@@ -160,26 +160,26 @@ def _check_nothing_is_left(stack: Stack) -> None:
 
 def _stack(terraform: Terraform, endpoint: str, ecs: FakeEcs, folder: Path) -> Stack:
     """What was applied, as the scenario knows it: by the names of the template."""
-    told = terraform.outputs()["push_dispatch"]
+    reported = terraform.outputs()["push_dispatch"]
     lambdas = client("lambda", endpoint)
     functions = {
         f"{_camel(name)}Function": lambdas.get_function_configuration(FunctionName=physical)
-        for name, physical in told["function_names"].items()
+        for name, physical in reported["function_names"].items()
     }
     environ = {
         **KEYS,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ENDPOINT_URL_ECS": ecs.url,
-        "PUSH_DISPATCH_TABLE": told["table_name"],
+        "PUSH_DISPATCH_TABLE": reported["table_name"],
     }
     return Stack(
         endpoint,
-        {"TableName": told["table_name"], "BusName": told["bus_name"]},
+        {"TableName": reported["table_name"], "BusName": reported["bus_name"]},
         functions,
         tuple(lambdas.list_event_source_mappings()["EventSourceMappings"]),
-        {"RejectedQueue": told["queue_urls"]["rejected"]},
+        {"RejectedQueue": reported["queue_urls"]["rejected"]},
         ecs,
-        listener(endpoint, told["bus_name"]),
+        listener(endpoint, reported["bus_name"]),
         Cli(folder, environ),
     )
 

@@ -156,12 +156,12 @@ def _ask_the_api(stack: Stack) -> None:
 
 def _http(method: str, url: str, body: Any = None, *, signed: bool = True) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    asked = AWSRequest(method, url, {"Content-Type": "application/json"}, data)
+    received = AWSRequest(method, url, {"Content-Type": "application/json"}, data)
     if signed:
         SigV4Auth(Credentials("test", "test"), "execute-api", KEYS["AWS_DEFAULT_REGION"]).add_auth(
-            asked
+            received
         )
-    headers = dict(asked.headers.items())
+    headers = dict(received.headers.items())
     request = urllib.request.Request(url, data, headers, method=method)
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)

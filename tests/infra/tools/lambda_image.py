@@ -55,12 +55,14 @@ def archive(path: Path, client: Path, build: Path, packages: Path) -> None:
 
 def _libraries(programs: Sequence[Path]) -> set[str]:
     """The shared libraries of these programs, the loader included, by the names it looks for."""
-    said = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False)
-    return set(_paths(said.stdout))
+    message = subprocess.run(
+        ["ldd", *map(str, programs)], capture_output=True, text=True, check=False
+    )
+    return set(_paths(message.stdout))
 
 
-def _paths(said: str) -> Iterator[str]:
-    for found in re.finditer(r"(?:=> |^\s+)(/\S+) \(0x", said, re.MULTILINE):
+def _paths(message: str) -> Iterator[str]:
+    for found in re.finditer(r"(?:=> |^\s+)(/\S+) \(0x", message, re.MULTILINE):
         yield found[1]
 
 

@@ -76,15 +76,15 @@ def _check_variables(
     for variable, value in [("", ""), *bad]:
         given = {**good, **({variable: value} if variable else {})}
         terraform = terraform_in(folder, _environment(given))
-        said = terraform("plan", "-json", expect=1 if variable else 0)
-        refused = _refused(said)
-        assert refused == ([f'variable "{variable}" {{'] if variable else []), (value, said)
+        message = terraform("plan", "-json", expect=1 if variable else 0)
+        refused = _refused(message)
+        assert refused == ([f'variable "{variable}" {{'] if variable else []), (value, message)
     print(f"--- {name}: its variables take {len(good)} values, and refuse {len(bad)}", flush=True)
 
 
-def _refused(said: str) -> list[str]:
+def _refused(message: str) -> list[str]:
     """Which variables a plan refuses, by what it says in JSON."""
-    lines = [json.loads(line) for line in said.splitlines()]
+    lines = [json.loads(line) for line in message.splitlines()]
     found = [line["diagnostic"] for line in lines if line["type"] == "diagnostic"]
     return [diagnostic["snippet"]["code"] for diagnostic in found]
 

@@ -69,9 +69,9 @@ def blocks(page: str) -> Iterator[Block]:
         yield command
 
 
-def matches(said: str, printed: str) -> bool:
+def matches(message: str, printed: str) -> bool:
     """Whether a page may say of `printed` what it says."""
-    pattern = "".join(_pattern(line) for line in said.strip().splitlines())
+    pattern = "".join(_pattern(line) for line in message.strip().splitlines())
     return re.fullmatch(pattern, _plain(printed)) is not None
 
 

@@ -195,12 +195,12 @@ def _build(folder: Path) -> Path:
 def _import_image(engine_client: docker.DockerClient, folder: Path) -> None:
     packages = next((ROOT / ".envs/ministack/lib").glob("python*/site-packages"))
     archive(folder / "image.tar", runtime_client(folder), folder / "build", packages)
-    said = engine_client.api.import_image_from_file(
+    message = engine_client.api.import_image_from_file(
         str(folder / "image.tar"),
         repository=IMAGE,
         changes=["ENV PATH=/bin", f"ENV AWS_ENDPOINT_URL=http://aws:{_PORT}"],
     )
-    image = json.loads(said.splitlines()[-1])["id"]
+    image = json.loads(message.splitlines()[-1])["id"]
     engine_client.images.get(image).tag(IMAGE, "1")
 
 

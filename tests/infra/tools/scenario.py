@@ -98,17 +98,17 @@ def _slots_used(stack: Stack, pool: str) -> int:
 
 def _check_told(stack: Stack, changes: dict[str, list[str]]) -> None:
     """The bus hears of every change, at least once and each under one id."""
-    told: dict[str, tuple[str, str]] = {}
+    reported: dict[str, tuple[str, str]] = {}
 
     def is_complete() -> bool:
         for message in stack.take(stack.heard):
             detail = json.loads(message["Body"])["detail"]
-            told[detail["id"]] = (detail["run"], detail["to"])
-        return all((run, states[-1]) in told.values() for run, states in changes.items())
+            reported[detail["id"]] = (detail["run"], detail["to"])
+        return all((run, states[-1]) in reported.values() for run, states in changes.items())
 
     eventually(is_complete, _SECONDS)
     for run, states in changes.items():
-        assert sorted(to for of, to in told.values() if of == run) == sorted(states)
+        assert sorted(to for of, to in reported.values() if of == run) == sorted(states)
 
 
 def the_doctor_finds_nothing_wrong(stack: Stack, *warnings: str) -> None:

@@ -66,10 +66,10 @@ class Shell:
         except TimeoutError:
             why = f"not done after {seconds:.0f} s"
             self._kill()
-        printed, said = (path.read_text(errors="replace") for path in (out, err))
+        printed, message = (path.read_text(errors="replace") for path in (out, err))
         if why:
-            raise Failed(f"{why}\n{printed}{said}")
-        return printed, said
+            raise Failed(f"{why}\n{printed}{message}")
+        return printed, message
 
     def _answers(self, seconds: float) -> bool:
         """Whether the shell says that it is done; False if it has ended. Raises TimeoutError."""

@@ -142,8 +142,8 @@ def tell_of(token: str, ecs: FakeEcs, endpoint: str) -> None:
     order. The bus itself takes no events in the name of a service of AWS."""
     events = client("events", endpoint)
     rules = [rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule]
-    for told in ecs.events_as_delivered(token):
-        event = json.dumps({"time": "2026-11-23T10:00:00Z", **told})
+    for reported in ecs.events_as_delivered(token):
+        event = json.dumps({"time": "2026-11-23T10:00:00Z", **reported})
         for rule in rules:
             if events.test_event_pattern(EventPattern=rule["EventPattern"], Event=event)["Result"]:
                 for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:

@@ -69,8 +69,8 @@ class Terraform:
 
     def outputs(self) -> dict[str, Any]:
         """What the applied module tells."""
-        told = json.loads(self("output", "-json"))
-        return {name: output["value"] for name, output in told.items()}
+        reported = json.loads(self("output", "-json"))
+        return {name: output["value"] for name, output in reported.items()}
 
 
 def _options(command: str) -> list[str]:

@@ -98,7 +98,7 @@ def _type(shell: Shell, block: Block, deadline: float) -> None:
     seen_by = time.monotonic() + (_LOOK_SECONDS if _LOOKS.fullmatch(block.code) else 0)
     while True:
         try:
-            printed, said = shell.run(block.code, deadline - time.monotonic())
+            printed, message = shell.run(block.code, deadline - time.monotonic())
         except Failed as error:
             raise Wrong(f"{PAGE}:{block.line}: {error}") from error
         if block.prints is None or matches(block.prints, printed):
@@ -106,7 +106,7 @@ def _type(shell: Shell, block: Block, deadline: float) -> None:
         if time.monotonic() > seen_by:
             print(printed)
             raise Wrong(f"{PAGE}:{block.line}: the page says that it prints\n{block.prints}")
-    print("".join((said + printed).splitlines(keepends=True)[-_MOST_LINES:]), end="")
+    print("".join((message + printed).splitlines(keepends=True)[-_MOST_LINES:]), end="")
 
 
 def _environment(

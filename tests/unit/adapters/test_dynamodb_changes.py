@@ -23,11 +23,11 @@ class Streams:
 
     def __init__(self, *numbers: int) -> None:
         self.numbers = numbers
-        self.asked: dict[str, Any] = {}
+        self.received: dict[str, Any] = {}
 
-    def get_shard_iterator(self, **asked: Any) -> dict[str, Any]:
-        self.asked = asked
-        start = int(asked["SequenceNumber"])
+    def get_shard_iterator(self, **received: Any) -> dict[str, Any]:
+        self.received = received
+        start = int(received["SequenceNumber"])
         first = next(at for at, number in enumerate(self.numbers) if number >= start)
         return {"ShardIterator": str(first)}
 
@@ -63,7 +63,7 @@ def _record(number: int) -> dict[str, Any]:
 def test_the_records_of_the_batch_and_no_others(numbers: list[int], expected: list[str]) -> None:
     streams = Streams(*numbers)
     assert [record["eventID"] for record in records_of(streams, BATCH)] == expected
-    assert streams.asked == {
+    assert streams.received == {
         "StreamArn": "arn:stream",
         "ShardId": "s-1",
         "ShardIteratorType": "AT_SEQUENCE_NUMBER",

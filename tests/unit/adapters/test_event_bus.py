@@ -21,7 +21,7 @@ class Bus:
     """Takes what EventBridge takes."""
 
     def __init__(self, refuses: str = "") -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self._refuses = refuses
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
@@ -29,7 +29,7 @@ class Bus:
         refused = any(entry["Resources"] == [self._refuses] for entry in Entries)
         if len(Entries) > 10 or size > LIMIT or refused:
             raise ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents")
-        self.told += [entry["Resources"][0] for entry in Entries]
+        self.reported += [entry["Resources"][0] for entry in Entries]
         return {"FailedEntryCount": 0, "Entries": []}
 
 
@@ -59,7 +59,7 @@ def test_a_run_with_many_tags_silences_nobody(tag: str) -> None:
     bus = Bus()
     answer = notify.handle(EventBus("b", bus), event(*runs))  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
-    assert bus.told == [each.id for each in runs]
+    assert bus.reported == [each.id for each in runs]
 
 
 def test_what_the_bus_never_takes_is_left_out_alone() -> None:
@@ -67,7 +67,7 @@ def test_what_the_bus_never_takes_is_left_out_alone() -> None:
     bus = Bus(refuses=runs[3].id)
     answer = notify.handle(EventBus("b", bus), event(*runs))  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
-    assert bus.told == [each.id for each in runs if each is not runs[3]]
+    assert bus.reported == [each.id for each in runs if each is not runs[3]]
 
 
 def test_a_malformed_run_is_told_of_when_it_is_ended() -> None:
@@ -76,4 +76,4 @@ def test_a_malformed_run_is_told_of_when_it_is_ended() -> None:
     bus = Bus()
     answer = notify.handle(EventBus("b", bus), wrong)  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
-    assert len(bus.told) == 1
+    assert len(bus.reported) == 1

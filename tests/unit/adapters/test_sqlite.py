@@ -145,21 +145,21 @@ def test_a_writer_that_is_killed_leaves_whole_transactions(tmp_path: Path) -> No
             print(run.uuid, flush=True)
     """
     file = tmp_path / "state.db"
-    told: list[str] = []
+    reported: list[str] = []
     for _ in range(3):
         writer = subprocess.Popen(
             [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE, text=True
         )
         assert writer.stdout is not None
-        told += [writer.stdout.readline().strip() for _ in range(20)]
+        reported += [writer.stdout.readline().strip() for _ in range(20)]
         os.kill(writer.pid, signal.SIGKILL)
-        told += [line.strip() for line in writer.stdout]
+        reported += [line.strip() for line in writer.stdout]
         writer.wait()
         writer.stdout.close()
     database = Database(file)
     stored = [run.uuid for run in SqliteStore(database, Clock()).list_runs("etl")]
     fed = [record["dynamodb"]["Keys"]["SK"]["S"] for record in Feed(database).read(100_000)]
-    assert set(told) <= set(stored)
+    assert set(reported) <= set(stored)
     assert sorted(stored) == sorted(fed)
     database.close()
 

@@ -26,6 +26,6 @@ def test_bash_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     called = "$(complete -p push-dispatch | sed 's/.*-F \\([^ ]*\\).*/\\1/')"
     words = f"COMP_WORDS=(push-dispatch run ex); COMP_CWORD=2; {called}"
-    asked = f'{script}\n{words}\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
-    done = subprocess.run(["bash"], input=asked, text=True, capture_output=True, check=False)
+    received = f'{script}\n{words}\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash"], input=received, text=True, capture_output=True, check=False)
     assert "explain" in done.stdout.split(), done.stderr

@@ -82,9 +82,9 @@ def test_a_declared_default_queue_keeps_its_place(ports: Ports) -> None:
 
 def test_default_moves_behind_queues_that_are_declared_later(ports: Ports) -> None:
     applied(ports, declared({"p": PROCESS}))
-    told = applied(ports, declared({"p": {**PROCESS, "queues": {"a": {"priority": 3}}}}))
+    reported = applied(ports, declared({"p": {**PROCESS, "queues": {"a": {"priority": 3}}}}))
     assert queues(ports) == {"a": 3, "default": 4}
-    assert "update pool p: queue `default`: priority 1 → 4" in told
+    assert "update pool p: queue `default`: priority 1 → 4" in reported
 
 
 def test_queues_that_are_not_in_the_file_stay_without_prune(ports: Ports) -> None:
@@ -98,9 +98,9 @@ def test_queues_that_are_not_in_the_file_stay_without_prune(ports: Ports) -> Non
     assert after is not None
     assert queues(ports) == {"a": 2, "mine": 3, "default": 4}
     assert after.queue("mine") == Queue("mine", 3, limit=3, description="by hand")
-    told = applied(ports, declaration, prune=True)
+    reported = applied(ports, declaration, prune=True)
     assert queues(ports) == {"a": 2, "default": 4}
-    assert told == ["update pool p: queue `mine` deleted: 0 waiting runs move to `default`"]
+    assert reported == ["update pool p: queue `mine` deleted: 0 waiting runs move to `default`"]
 
 
 # -- prune --------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_a_plan_shows_every_value_of_what_is_new(ports: Ports) -> None:
         "job_variables": {"env": {"A": "b"}},
         "schedules": [{"cron": "0 9 * * *", "jitter_seconds": 30, "parameters": {"x": 1}}],
     }
-    told = "\n".join(applied(ports, declared({"p": pool}, {"d": deployment})))
+    reported = "\n".join(applied(ports, declared({"p": pool}, {"d": deployment})))
     for text in (
         "type process, limit 4",
         "paused: nothing starts",
@@ -212,7 +212,7 @@ def test_a_plan_shows_every_value_of_what_is_new(ports: Ports) -> None:
         'job variables {"env": {"A": "b"}}',
         'schedule `default`: cron(0 9 * * ? *) UTC, jitter 30 s, parameters {"x": 1}',
     ):
-        assert text in told, told
+        assert text in reported, reported
 
 
 def test_a_plan_shows_every_value_that_changes(ports: Ports) -> None:
@@ -224,7 +224,7 @@ def test_a_plan_shows_every_value_that_changes(ports: Ports) -> None:
     pool = {**PROCESS, "rate": rate, "base_job_template": template}
     pool["queues"] = {"default": {"rate": rate, "key_limit": 1}}
     after = {"pool": "p", "command": "b", "limit": 1, "schedules": [{"cron": "0 8 * * *"}]}
-    told = applied(ports, declared({"p": pool}, {"d": after}))
+    reported = applied(ports, declared({"p": pool}, {"d": after}))
     for text in (
         "update pool p: rate none → 1 starts in 60 s",
         "update pool p: queue `default`: key limit none → 1",
@@ -234,13 +234,13 @@ def test_a_plan_shows_every_value_that_changes(ports: Ports) -> None:
         "update deployment d: limit none → 1",
         "update deployment d: schedule `default`: cron(0 9 * * ? *) UTC → cron(0 8 * * ? *) UTC",
     ):
-        assert text in told, told
+        assert text in reported, reported
 
 
 def test_a_pool_sets_defaults_of_its_templates_variables(ports: Ports) -> None:
     with_image = {"type": "docker", "job_variables": {"image": "etl:1"}}
-    told = applied(ports, declared({"p": with_image}, {"d": {"pool": "p", "command": "true"}}))
-    assert 'create pool p: job variables {"image": "etl:1"}' in told
+    reported = applied(ports, declared({"p": with_image}, {"d": {"pool": "p", "command": "true"}}))
+    assert 'create pool p: job variables {"image": "etl:1"}' in reported
     stored = ports.store.pool("p")
     assert stored is not None
     template = ports.store.template("p", stored.template) or {}
@@ -261,8 +261,8 @@ def test_everything_that_is_wrong_is_said_at_once_with_its_path(ports: Ports) ->
     )
     with pytest.raises(Invalid) as caught:
         plan(ports, wrong)
-    told = caught.value.message
-    assert [f"deployments.{name}: " in told for name in ("a", "b", "c", "fine")] == [
+    reported = caught.value.message
+    assert [f"deployments.{name}: " in reported for name in ("a", "b", "c", "fine")] == [
         True,
         True,
         True,

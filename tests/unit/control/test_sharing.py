@@ -105,10 +105,10 @@ def test_a_plan_says_what_max_waiting_means() -> None:
 
     [step] = plan(world.ports, wanted)
 
-    said = "\n".join(step.changes)
-    assert "queue `default`: max_waiting none → 5: runs submitted from now on" in said
-    assert "max_waiting none → 2: runs submitted from now on; a submission beyond it" in said
-    assert "for each {{ parameters.tenant }}, max_waiting 3" in said
+    message = "\n".join(step.changes)
+    assert "queue `default`: max_waiting none → 5: runs submitted from now on" in message
+    assert "max_waiting none → 2: runs submitted from now on; a submission beyond it" in message
+    assert "for each {{ parameters.tenant }}, max_waiting 3" in message
     carry_out(world.ports, step)
     assert plan(world.ports, wanted) == []
     pool = world.store.pool(POOL)

@@ -46,7 +46,7 @@ def test_what_json_and_utf8_express_is_taken(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (nested(MAX_DEPTH + 1), "nested more than 100"),
         (laughs(), "more than 200,000 values"),
@@ -59,8 +59,8 @@ def test_what_json_and_utf8_express_is_taken(value: Any) -> None:
     ],
     ids=["deep", "laughs", "surrogate", "name", "nan", "digits", "set", "number"],
 )
-def test_what_they_cannot_express_is_refused_with_its_place(value: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_they_cannot_express_is_refused_with_its_place(value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         check_document(value)
 
 
@@ -123,15 +123,15 @@ def test_a_reference_never_leaves_the_document(reference: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "said"),
+    ("declared", "message"),
     [
         ({"$ref": "#/$defs/nowhere", "default": 1}, "stays inside the document"),
         ({"pattern": "(", "default": "x"}, "is not a .regex"),
         ({"$ref": "#/properties/a", "default": 1}, "round in a circle"),
     ],
 )
-def test_a_schema_that_cannot_be_used_is_refused(declared: Any, said: str) -> None:
-    with pytest.raises(Invalid, match=said) as caught:
+def test_a_schema_that_cannot_be_used_is_refused(declared: Any, message: str) -> None:
+    with pytest.raises(Invalid, match=message) as caught:
         check_template(template(**declared))
     assert caught.value.reason == "invalid_template"
 

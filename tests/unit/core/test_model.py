@@ -88,7 +88,7 @@ def test_a_waiting_run_waits_for_its_next_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "attempt", "asked", "ended"),
+    ("state", "attempt", "received", "ended"),
     [
         (RunState.SCHEDULED, 1, 1, True),
         (RunState.SCHEDULED, 1, 2, False),
@@ -99,8 +99,8 @@ def test_a_waiting_run_waits_for_its_next_attempt() -> None:
         (RunState.CANCELLED, 0, 1, True),
     ],
 )
-def test_when_an_attempt_is_over(state: RunState, attempt: int, asked: int, ended: bool) -> None:
-    assert run(state, attempt).has_ended(asked) is ended
+def test_when_an_attempt_is_over(state: RunState, attempt: int, received: int, ended: bool) -> None:
+    assert run(state, attempt).has_ended(received) is ended
 
 
 def test_a_run_is_named_after_its_pool() -> None:

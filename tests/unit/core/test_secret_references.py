@@ -106,11 +106,11 @@ def test_job_variables_name_no_secret_unless_the_pool_allows_it(variables: dict[
 
 
 def test_the_pool_allows_secrets_by_name_or_pattern() -> None:
-    asked = {"command": "echo {{ secrets.etl/db }}"}
-    assert job(asked, "etl/*").configuration["command"] == ["echo", "<etl/db>"]
-    assert job(asked, "x", "etl/db").configuration["command"] == ["echo", "<etl/db>"]
+    received = {"command": "echo {{ secrets.etl/db }}"}
+    assert job(received, "etl/*").configuration["command"] == ["echo", "<etl/db>"]
+    assert job(received, "x", "etl/db").configuration["command"] == ["echo", "<etl/db>"]
     with pytest.raises(Invalid, match=r"may name db, etl/d only"):
-        job(asked, "db", "etl/d")
+        job(received, "db", "etl/d")
 
 
 def test_a_mark_cannot_be_forged() -> None:

@@ -57,8 +57,8 @@ def test_what_is_written_in_a_template_is_refused_with_its_path(
     found = [where for where, _ in misshapen(configuration, complete=True)]
     assert f"job_configuration.{path}" in found
     literal = {"job_configuration": configuration, "variables": {"properties": {}}}
-    told = [violation.path for violation in template_violations(literal)]
-    assert f"job_configuration.{path}" in told
+    reported = [violation.path for violation in template_violations(literal)]
+    assert f"job_configuration.{path}" in reported
 
 
 GOOD: list[dict[str, Any]] = [

@@ -173,10 +173,10 @@ def test_only_what_is_allowed_is_read_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("configuration", "said"), [({"a": {1, 2}}, "a: set is not JSON"), ([], "is not an object")]
+    ("configuration", "message"), [({"a": {1, 2}}, "a: set is not JSON"), ([], "is not an object")]
 )
-def test_what_is_no_json_is_refused(configuration: Any, said: str) -> None:
-    with pytest.raises(TypeError, match=said):
+def test_what_is_no_json_is_refused(configuration: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
         render({"job_configuration": configuration}, [])
 
 

@@ -68,7 +68,7 @@ def test_all_violations_are_listed_at_once_with_paths() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "path", "said"),
+    ("variables", "path", "text"),
     [
         ({"image": "mine"}, "image", "the run may not override it"),
         ({"env": {"STAGE": "dev"}}, "env.STAGE", "may not override"),
@@ -77,13 +77,13 @@ def test_all_violations_are_listed_at_once_with_paths() -> None:
     ],
 )
 def test_an_enforced_variable_is_refused_by_name(
-    variables: dict[str, Any], path: str, said: str
+    variables: dict[str, Any], path: str, text: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
         check(TEMPLATE, run(**variables))
     assert caught.value.reason == "enforced_variable"
     assert f"- {path}: " in caught.value.message
-    assert said in caught.value.message
+    assert text in caught.value.message
 
 
 def test_a_deployment_is_held_to_the_same_and_named() -> None:
@@ -128,7 +128,7 @@ def test_what_only_prefects_server_knows_is_refused_wherever_it_stands(name: str
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "text"),
     [
         ({"variables": {}}, "job_configuration: is missing"),
         ({"job_configuration": {}, "extra": 1}, "extra: is not known"),
@@ -158,11 +158,11 @@ def test_what_only_prefects_server_knows_is_refused_wherever_it_stands(name: str
         ),
     ],
 )
-def test_a_template_that_no_pool_can_have(template: dict[str, Any], said: str) -> None:
+def test_a_template_that_no_pool_can_have(template: dict[str, Any], text: str) -> None:
     with pytest.raises(Invalid) as caught:
         check_template(template)
     assert caught.value.reason == "invalid_template"
-    assert said in caught.value.message
+    assert text in caught.value.message
 
 
 def test_templates_that_any_pool_can_have() -> None:

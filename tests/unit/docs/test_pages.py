@@ -83,6 +83,6 @@ def test_every_environment_variable_that_is_read_is_among_the_settings_and_no_ot
     ]
     read = set(re.findall(r"\bPUSH_DISPATCH_[A-Z_]*[A-Z]\b", "\n".join(sources)))
     parts = tomllib.loads((DOCS / "settings.toml").read_text("utf-8")).values()
-    told = {name for part in parts for name in part["variables"]}
-    assert read - told == INTERNAL
-    assert {name for name in told if name.startswith("PUSH_DISPATCH_")} <= read
+    reported = {name for part in parts for name in part["variables"]}
+    assert read - reported == INTERNAL
+    assert {name for name in reported if name.startswith("PUSH_DISPATCH_")} <= read

@@ -43,7 +43,7 @@ def the_run(world: World) -> Run:
     return run
 
 
-def said(
+def text(
     world: World,
     what: str,
     *,
@@ -65,29 +65,29 @@ HALT = (200, {"go": False, "stop": False})
 
 
 def test_the_first_copy_may_run_and_no_other(world: World) -> None:
-    assert said(world, "claim", by="a") == GO
-    assert said(world, "claim", by="b") == HALT
-    assert said(world, "claim", by="a") == GO, "its reply got lost"
+    assert text(world, "claim", by="a") == GO
+    assert text(world, "claim", by="b") == HALT
+    assert text(world, "claim", by="a") == GO, "its reply got lost"
     assert the_run(world).state is RunState.RUNNING
 
 
 def test_its_end_is_the_runs_end_and_gives_the_slot_back(world: World) -> None:
-    said(world, "claim")
-    assert said(world, "end", exit_code=0)[0] == 200
+    text(world, "claim")
+    assert text(world, "end", exit_code=0)[0] == 200
     assert (the_run(world).state, the_run(world).reason) == (RunState.COMPLETED, "completed")
     world.deliver_changes(10)
     assert world.store.ledger(POOL).holders == ()
 
 
 def test_the_end_of_another_copy_ends_nothing(world: World) -> None:
-    said(world, "claim", by="a")
-    said(world, "end", by="b", exit_code=76)
+    text(world, "claim", by="a")
+    text(world, "end", by="b", exit_code=76)
     assert the_run(world).state is RunState.RUNNING
 
 
 def test_what_the_platform_keeps_is_cleaned_up_once_it_has_ended(world: World) -> None:
-    said(world, "claim")
-    said(world, "end", exit_code=3)
+    text(world, "claim")
+    text(world, "end", exit_code=3)
     [container] = world.platform.containers.values()
     for _ in range(3):
         world.now += 60_000
@@ -104,36 +104,36 @@ def test_what_the_platform_keeps_is_cleaned_up_once_it_has_ended(world: World) -
 
 
 def test_a_cancellation_comes_with_the_next_answer(world: World) -> None:
-    said(world, "claim")
-    assert said(world, "beat") == GO
+    text(world, "claim")
+    assert text(world, "beat") == GO
     run = the_run(world)
     transition(world.ports, POOL, run.uuid, Stop(Reason.CANCELLED_BY_USER))
-    assert said(world, "beat") == (200, {"go": True, "stop": True})
-    said(world, "end", exit_code=143)
+    assert text(world, "beat") == (200, {"go": True, "stop": True})
+    text(world, "end", exit_code=143)
     assert the_run(world).state is RunState.CANCELLED
 
 
 def test_one_that_was_cancelled_first_never_runs(world: World) -> None:
     transition(world.ports, POOL, the_run(world).uuid, Stop(Reason.CANCELLED_BY_USER))
-    assert said(world, "claim") == (200, {"go": False, "stop": True})
+    assert text(world, "claim") == (200, {"go": False, "stop": True})
 
 
 def test_an_attempt_of_the_past_never_runs(world: World) -> None:
-    said(world, "claim")
-    said(world, "end", exit_code=0)
-    assert said(world, "claim", by="late") == (200, {"go": False, "stop": True})
+    text(world, "claim")
+    text(world, "end", exit_code=0)
+    assert text(world, "claim", by="late") == (200, {"go": False, "stop": True})
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", token_for("another key", "x", 1)])
 def test_a_wrong_token_is_refused(world: World, token: str) -> None:
-    status, body = said(world, "claim", token=token)
+    status, body = text(world, "claim", token=token)
     assert (status, body["reason"]) == (401, "access_denied")
     assert the_run(world).state is RunState.PENDING
 
 
 def test_the_token_of_one_attempt_is_not_that_of_the_next(world: World) -> None:
     token = token_for(KEY, the_run(world).id, 1)
-    assert said(world, "end", token=token, attempt=2, exit_code=0)[0] == 401
+    assert text(world, "end", token=token, attempt=2, exit_code=0)[0] == 401
 
 
 def test_a_run_that_is_gone_is_not_found(world: World) -> None:
@@ -162,9 +162,9 @@ def test_a_body_that_is_too_long_is_not_even_read(world: World) -> None:
 
 
 def test_an_end_without_a_code_and_an_unknown_word_are_told_so(world: World) -> None:
-    said(world, "claim")
-    assert said(world, "end")[0] == 400
-    assert said(world, "dance")[0] == 400
+    text(world, "claim")
+    assert text(world, "end")[0] == 400
+    assert text(world, "dance")[0] == 400
 
 
 # -- what is sent to the platform ----------------------------------------------------------------

@@ -74,31 +74,33 @@ def test_a_refusal_keeps_its_words_and_its_reason(error: PushDispatchError, reas
 
 
 def test_what_nobody_expects_is_told_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    told = asking(ZeroDivisionError("division by zero"))
+    reported = asking(ZeroDivisionError("division by zero"))
     expected = "ZeroDivisionError: division by zero"
-    assert told == SignedIn("ecs", ok=False, message=expected, reason="internal_error")
+    assert reported == SignedIn("ecs", ok=False, message=expected, reason="internal_error")
     assert "Traceback" in caplog.text
 
 
 def test_one_that_cannot_be_asked_is_neither_good_nor_bad() -> None:
-    told = sign_in(ports(lambda name: object()), "process")
-    assert (told.ok, told.reason) == (None, None)
-    assert "process cannot be checked" in told.message
+    reported = sign_in(ports(lambda name: object()), "process")
+    assert (reported.ok, reported.reason) == (None, None)
+    assert "process cannot be checked" in reported.message
 
 
 def test_one_that_does_not_exist_is_not_good() -> None:
-    told = sign_in(ports(lambda name: load(name, {})), "esc")
-    assert (told.ok, told.reason) == (False, "unknown_type")
-    assert "did you mean 'ecs'?" in told.message
+    reported = sign_in(ports(lambda name: load(name, {})), "esc")
+    assert (reported.ok, reported.reason) == (False, "unknown_type")
+    assert "did you mean 'ecs'?" in reported.message
 
 
 def test_the_handler_answers_for_each_and_the_next_is_asked_all_the_same() -> None:
     says = {"ecs": Asked(Rejected("no", reason="access_denied")), "modal": Asked("as runner")}
-    told = push.handle(ports(lambda name: says.get(name)), {"sign_in": ["ecs", "modal", "other"]})
-    assert json.loads(json.dumps(told)) == {
+    reported = push.handle(
+        ports(lambda name: says.get(name)), {"sign_in": ["ecs", "modal", "other"]}
+    )
+    assert json.loads(json.dumps(reported)) == {
         "ecs": {"ok": False, "message": "no", "reason": "access_denied"},
         "modal": {"ok": True, "message": "as runner", "reason": None},
-        "other": {"ok": None, "message": told["other"]["message"], "reason": None},
+        "other": {"ok": None, "message": reported["other"]["message"], "reason": None},
     }
 
 

@@ -127,11 +127,11 @@ def test_it_is_warned_once_before_the_time() -> None:
     made.store.changes.clear()
     for _ in range(3):
         made.sweep()
-    told = [event for change in made.store.changes if (event := notification_of(change))]
-    assert [(event["run"], event["reason"]) for event in told] == [
+    reported = [event for change in made.store.changes if (event := notification_of(change))]
+    assert [(event["run"], event["reason"]) for event in reported] == [
         (f"{POOL}.{waits}", "start_by_at_risk")
     ]
-    assert told[0]["start_by"]
+    assert reported[0]["start_by"]
     deliver(made)
     made.sweep()
     assert explain(made.ports, f"{POOL}.{waits}").numbers["seconds until it should start"] == 110

@@ -22,9 +22,9 @@ def run(state: RunState, message: str | None) -> Run:
 
 
 def test_the_platform_s_words_stand_beside_the_reason() -> None:
-    told = _settled(run(RunState.PENDING, "0/3 nodes are available"))
-    assert told.reason == "starting"
-    assert told.sentence.endswith("It reports: 0/3 nodes are available")
+    reported = _settled(run(RunState.PENDING, "0/3 nodes are available"))
+    assert reported.reason == "starting"
+    assert reported.sentence.endswith("It reports: 0/3 nodes are available")
 
 
 def test_without_words_there_is_only_the_reason() -> None:

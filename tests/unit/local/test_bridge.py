@@ -30,14 +30,14 @@ def local(ours: Bridged) -> LocalBridge:
 
 
 def looks(server: FakePrefect) -> int:
-    return sum(request.path.endswith("/flow_runs/filter") for request in server.asked)
+    return sum(request.path.endswith("/flow_runs/filter") for request in server.received)
 
 
 def test_nothing_is_asked_while_nothing_is_attached(
     server: FakePrefect, local: LocalBridge
 ) -> None:
     assert local.step() == pytest.approx(2)
-    assert server.asked == []
+    assert server.received == []
 
 
 def test_a_pool_that_is_attached_is_noticed_and_looked_at_each_minute(

@@ -27,7 +27,7 @@ def server() -> Iterator[ReportServer]:
     server.stop()
 
 
-def said(server: ReportServer, *headers: str, body: str = "{}") -> bytes:
+def message(server: ReportServer, *headers: str, body: str = "{}") -> bytes:
     with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
         head = "\r\n".join(["POST / HTTP/1.1", *headers, "Connection: close", "", body])
         connection.sendall(head.encode())
@@ -35,7 +35,7 @@ def said(server: ReportServer, *headers: str, body: str = "{}") -> bytes:
 
 
 def test_a_report_is_taken(server: ReportServer) -> None:
-    answer = said(server, f"Host: 127.0.0.1:{server.port}", "Content-Length: 2")
+    answer = message(server, f"Host: 127.0.0.1:{server.port}", "Content-Length: 2")
     assert answer.startswith(b"HTTP/1.1 200")
     assert HEARD[0]["body"] == "{}"
 
@@ -44,7 +44,7 @@ def test_a_report_is_taken(server: ReportServer) -> None:
 def test_a_length_that_is_none_or_too_large_is_refused_unread(
     server: ReportServer, length: str
 ) -> None:
-    answer = said(server, f"Host: 127.0.0.1:{server.port}", f"Content-Length: {length}")
+    answer = message(server, f"Host: 127.0.0.1:{server.port}", f"Content-Length: {length}")
     assert answer.split()[1] in (b"400", b"413")
     assert HEARD == []
 
@@ -53,5 +53,5 @@ def test_a_length_that_is_none_or_too_large_is_refused_unread(
     "headers", [("Origin: https://evil.example", "Host: 127.0.0.1:1"), ("Host: evil.example",), ()]
 )
 def test_a_web_page_is_refused(server: ReportServer, headers: tuple[str, ...]) -> None:
-    assert said(server, *headers, "Content-Length: 2").startswith(b"HTTP/1.1 403")
+    assert message(server, *headers, "Content-Length: 2").startswith(b"HTTP/1.1 403")
     assert HEARD == []

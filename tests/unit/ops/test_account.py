@@ -30,7 +30,7 @@ class Aws:
         self.verb = verb
         return self
 
-    def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+    def paginate(self, **received: Any) -> list[dict[str, Any]]:
         if self.verb == "list_functions":
             mine = {"Variables": {"PUSH_DISPATCH_TABLE": TABLE}}
             sends = {
@@ -48,7 +48,7 @@ class Aws:
                     ]
                 },
             ]
-        if asked["FunctionName"] != "push":
+        if received["FunctionName"] != "push":
             return [{"EventSourceMappings": []}]
         source = {"EventSourceArn": f"{ARN}ecs", "State": "Enabled"}
         return [{"EventSourceMappings": [source]}]
@@ -75,8 +75,8 @@ class Aws:
         more = redrive if name == "ecs" else {}
         return {"Attributes": {"QueueArn": f"{ARN}{name}", **more}}
 
-    def invoke(self, **asked: Any) -> dict[str, Any]:
-        assert json.loads(asked["Payload"]) == {"sign_in": True}
+    def invoke(self, **received: Any) -> dict[str, Any]:
+        assert json.loads(received["Payload"]) == {"sign_in": True}
         return self.answer
 
 

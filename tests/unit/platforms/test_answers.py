@@ -56,8 +56,8 @@ def test_a_pattern_may_be_a_list() -> None:
     assert not found.matches(0, "manifest unknown")
 
 
-def _plain(said: tuple[int, str]) -> Answer:
-    return Answer(*said)
+def _plain(message: tuple[int, str]) -> Answer:
+    return Answer(*message)
 
 
 def test_what_a_request_needs_and_is_gone_is_final_and_a_question_concludes_nothing() -> None:

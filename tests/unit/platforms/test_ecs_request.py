@@ -42,7 +42,7 @@ def planned(made: Job, described: dict[str, Any] | None = None) -> Plan:
     return plan.on(described, made.configuration) if described else plan
 
 
-def asked(made: Job, described: dict[str, Any] | None = None, subnets: Any = None) -> Any:
+def received(made: Job, described: dict[str, Any] | None = None, subnets: Any = None) -> Any:
     plan = planned(made, described)
     return parameters(made, plan, "d", plan.container, subnets)
 
@@ -81,13 +81,13 @@ class TestContainer:
         assert plan.definition is not None
         names = [container["name"] for container in plan.definition["containerDefinitions"]]
         assert sorted(names) == ["datadog-agent", "prefect"]
-        [override] = asked(made)["overrides"]["containerOverrides"]
+        [override] = received(made)["overrides"]["containerOverrides"]
         assert override["name"] == "prefect"
         assert override["command"] == ["sh", "-c", "echo hi"]
 
     def test_its_override_says_whose_run_it_is_even_if_the_run_removes_that(self) -> None:
         made = job(env={"A": "1", "PUSH_DISPATCH_RUN_ID": None})
-        [override] = asked(made)["overrides"]["containerOverrides"]
+        [override] = received(made)["overrides"]["containerOverrides"]
         assert {"name": "PUSH_DISPATCH_RUN_ID", "value": RUN} in override["environment"]
 
     def test_of_a_named_definition_it_is_chosen_alike(self) -> None:
@@ -104,7 +104,7 @@ class TestNetwork:
         made = job(request={**NAMED, "launchType": "EC2"}, network_configuration=None)
         described = {"containerDefinitions": [{"name": "x"}], "networkMode": "awsvpc"}
         assert planned(made, described).wants_subnets
-        network = asked(made, described, ["subnet-a"])["networkConfiguration"]
+        network = received(made, described, ["subnet-a"])["networkConfiguration"]
         # A public address is for Fargate only: ECS refuses it elsewhere.
         assert network == {"awsvpcConfiguration": {"subnets": ["subnet-a"]}}
 
@@ -112,15 +112,15 @@ class TestNetwork:
     def test_other_modes_take_no_network(self, mode: str | None) -> None:
         made = job(request={**NAMED, "launchType": "EC2"})
         described = {"containerDefinitions": [{"name": "x"}], "networkMode": mode}
-        assert "networkConfiguration" not in asked(made, described)
+        assert "networkConfiguration" not in received(made, described)
 
     def test_a_template_that_says_bridge_takes_none_either(self) -> None:
         made = job(request={"launchType": "EC2"}, definition={"networkMode": "bridge"})
-        assert "networkConfiguration" not in asked(made)
+        assert "networkConfiguration" not in received(made)
 
     def test_it_is_not_wrapped_twice(self) -> None:
         made = job(network_configuration={"awsvpcConfiguration": NETWORK})
-        assert asked(made)["networkConfiguration"] == {"awsvpcConfiguration": NETWORK}
+        assert received(made)["networkConfiguration"] == {"awsvpcConfiguration": NETWORK}
 
 
 class TestPlace:
@@ -133,7 +133,7 @@ class TestPlace:
     ) -> None:
         made = job(request={**NAMED, "launchType": None})
         described = {"containerDefinitions": [{"name": "x"}], "compatibilities": compatible}
-        assert asked(made, described).get("launchType") == expected
+        assert received(made, described).get("launchType") == expected
 
     def test_on_instances_a_container_reserves_cpu(self) -> None:
         plan = planned(job(request={"launchType": "EC2"}))
@@ -147,7 +147,7 @@ class TestPlace:
         assert definition is not None
         assert definition["requiresCompatibilities"] == ["MANAGED_INSTANCES"]
         assert definition["networkMode"] == "host"
-        assert asked(made)["launchType"] == "MANAGED_INSTANCES"
+        assert received(made)["launchType"] == "MANAGED_INSTANCES"
 
 
 def test_what_the_console_shows_and_ecs_does_not_take_is_left_out() -> None:
@@ -166,7 +166,7 @@ def test_what_the_console_shows_and_ecs_does_not_take_is_left_out() -> None:
 
 
 def test_values_that_are_no_text_are_json() -> None:
-    [override] = asked(job(env={"ON": True, "X": {"a": 1}}))["overrides"]["containerOverrides"]
+    [override] = received(job(env={"ON": True, "X": {"a": 1}}))["overrides"]["containerOverrides"]
     values = {entry["name"]: entry["value"] for entry in override["environment"]}
     assert (values["ON"], values["X"]) == ("true", '{"a": 1}')
 
@@ -190,5 +190,5 @@ def test_values_that_are_no_text_are_json() -> None:
 )
 def test_what_cannot_be_a_request_is_refused_by_name(more: dict[str, Any], words: str) -> None:
     with pytest.raises(Rejected, match=words) as caught:
-        asked(job(**more))
+        received(job(**more))
     assert caught.value.reason == "template_invalid"

@@ -185,8 +185,8 @@ def test_ecs_has_no_task(reason: str, expected: str, source: str) -> None:
 @pytest.mark.parametrize(("reason", "expected", "source"), ECS_STOPS)
 def test_an_ecs_task_never_runs(reason: str, expected: str, source: str) -> None:
     task = {"stopCode": "TaskFailedToStart", "stoppedReason": reason, "containers": [{"name": "x"}]}
-    said = verdict(task, "x")
-    assert _of_end(said.reason, retryable=said.retryable) == expected, source
+    text = verdict(task, "x")
+    assert _of_end(text.reason, retryable=text.retryable) == expected, source
 
 
 @pytest.mark.parametrize(("status", "message", "expected", "source"), KUBERNETES_ERRORS)

@@ -163,10 +163,13 @@ def test_each_wait_has_its_reason_once_the_patience_is_over(
 ) -> None:
     what = read(WATCHED, job(), [pod_] if pod_ else [], NOW, events)
     assert isinstance(what, Stuck) == (reason is not None)
-    told = seen(job(), [pod_] if pod_ else [], NOW, events)
-    assert (told.status, told.reason) == (Status.ENDED if reason else Status.STARTING, reason)
-    assert told.retryable == again
-    assert word in (told.message or "")
+    reported = seen(job(), [pod_] if pod_ else [], NOW, events)
+    assert (reported.status, reported.reason) == (
+        Status.ENDED if reason else Status.STARTING,
+        reason,
+    )
+    assert reported.retryable == again
+    assert word in (reported.message or "")
     assert reason is None or reason in REASONS
 
 

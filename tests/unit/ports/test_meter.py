@@ -34,7 +34,7 @@ class Book:
     def of(self, metric: str, **dimensions: str) -> list[Any]:
         """Every value of that metric of the pool with these dimensions, in order."""
         wanted = {"pool": POOL, **dimensions}
-        return [v[metric] for v, told in self.entries if metric in v and told == wanted]
+        return [v[metric] for v, reported in self.entries if metric in v and reported == wanted]
 
 
 class Metered(World):
@@ -174,8 +174,8 @@ def test_each_metric_of_the_table_is_told_with_its_dimensions(world: Metered) ->
     world.drain()
     world.deliver_changes(100)
     entries = world.book.entries + full_line().book.entries
-    told = {(name, frozenset(d)) for values, d in entries for name in values}
-    assert told == {(m.name, frozenset(m.dimensions)) for m in METRICS.values()}
+    reported = {(name, frozenset(d)) for values, d in entries for name in values}
+    assert reported == {(m.name, frozenset(m.dimensions)) for m in METRICS.values()}
     calls = {d["call"] for _, d in world.book.entries if "call" in d}
     assert calls == {"push", "find", "observe", "cancel"}
 
@@ -224,14 +224,14 @@ def test_what_alarms_look_at_is_told_for_the_whole_system(
 ) -> None:
     meter({"SlotsUsed": 3, "OldestWaiting": 60}, pool="etl")
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = {
+    reported = {
         metric["Name"]: directive["Dimensions"]
         for document in documents
         for directive in document["_aws"]["CloudWatchMetrics"]
         for metric in directive["Metrics"]
     }
-    assert told["OldestWaiting"] == [["service"]]
-    assert sorted(told["SlotsUsed"][0]) == ["pool", "service"]
+    assert reported["OldestWaiting"] == [["service"]]
+    assert sorted(reported["SlotsUsed"][0]) == ["pool", "service"]
     # Which pool it was is in the log, all the same.
     assert [document["pool"] for document in documents] == ["etl", "etl"]
 

@@ -57,4 +57,4 @@ def test_what_is_not_there(server: FakePrefect, name: str) -> None:
 
 def test_other_names_are_read_where_they_were(server: FakePrefect) -> None:
     assert secrets(server).read("mine") == "kept"
-    assert server.asked == []
+    assert server.received == []

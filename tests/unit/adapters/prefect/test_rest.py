@@ -61,12 +61,12 @@ def test_a_server_that_stays_busy_is_left_alone(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("text", "seconds"),
     [("120", 120.0), ("Fri, 15 Jan 2027 08:02:00 GMT", 120.0), ("nonsense", None)],
 )
-def test_a_retry_after_is_for_the_caller(server: Server, said: str, seconds: float | None) -> None:
+def test_a_retry_after_is_for_the_caller(server: Server, text: str, seconds: float | None) -> None:
     for _ in range(9):
-        server.refuse_next(Answer(503, {}, {"Retry-After": said, "Prefect-Maintenance": "true"}))
+        server.refuse_next(Answer(503, {}, {"Retry-After": text, "Prefect-Maintenance": "true"}))
     client = rest(server)
     with pytest.raises(Overloaded) as raised:
         client.call("GET", "/admin/version")
@@ -136,7 +136,7 @@ def test_how_it_signs_in(
     secrets = _Secrets({"basic": "admin:pass", "key": "pnu_123", "headers": '{"X-Access": "id"}'})
     opened = connect(Address(server.api, **address), secrets)  # type: ignore[arg-type]
     opened.version()
-    assert server.asked[-1].headers[header] == value
+    assert server.received[-1].headers[header] == value
 
 
 def test_a_secret_that_is_missing_is_named(server: Server) -> None:

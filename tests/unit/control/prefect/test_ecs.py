@@ -58,11 +58,11 @@ def test_a_flow_run_is_a_task_and_its_auth_string_never_in_clear(
     assert env["PREFECT_API_URL"] == server.api
     assert env["A"] == "1"
     assert env["PREFECT_API_AUTH_STRING"] == f"value of {ARN}"
-    assert "admin:pass" not in str([request.body for request in ecs.asked])
+    assert "admin:pass" not in str([request.body for request in ecs.received])
     # The cluster and the task, as Prefect's own worker notes them.
     assert server.runs[run]["infrastructure_pid"] == mine.current.handle
     assert "arn:aws:ecs" in str(mine.current.handle)
-    (request,) = [r.json for r in ecs.asked if r.headers["x-amz-target"].endswith("RunTask")]
+    (request,) = [r.json for r in ecs.received if r.headers["x-amz-target"].endswith("RunTask")]
     tags = {tag["key"]: tag["value"] for tag in request["tags"]}
     assert tags["prefect.io/flow-run-id"] == run
     assert tags["prefect.io/work-pool-name"] == "etl"

@@ -78,7 +78,7 @@ def test_it_only_reads(server: FakePrefect, ours: Bridged, clock: Clock) -> None
     for _ in range(3):
         clock.now += 60_000
         seen(ours, server, shadow)
-    writes = [r.path for r in server.asked if not r.path.endswith("filter")]
+    writes = [r.path for r in server.received if not r.path.endswith("filter")]
     assert writes == []
     assert ours.store.pool_names() == []
 

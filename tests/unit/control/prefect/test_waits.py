@@ -59,10 +59,10 @@ def test_a_run_that_is_cancelled_meanwhile_stays_so(server: FakePrefect, ours: B
     ours.tick()
     ours.deliver()
     ours.clock.now += 30_000
-    asked = len(server.asked)
+    received = len(server.received)
 
     def cancelled_after_the_read(request: object) -> bool:
-        if len(server.asked) == asked + 2:
+        if len(server.received) == received + 2:
             server.cancel(run)
         return False
 

@@ -49,7 +49,7 @@ class Stack(RestServer):
         self.heard.append({k: v for k, v in request.json.items() if k != "token"})
         return Answer(200, {"go": self.go, "stop": self.stop})
 
-    def said(self, what: str) -> list[dict[str, Any]]:
+    def message(self, what: str) -> list[dict[str, Any]]:
         return [report for report in self.heard if report["what"] == what]
 
 
@@ -126,7 +126,7 @@ def test_the_command_runs_and_its_end_is_told(
 ) -> None:
     job = Job(kind, stack.url, tmp_path, ["sh", "-c", f"{MARK} 'a b'; exit {code}"])
     assert job.end() == (code, "hello a b\n", "")
-    [claim], [end] = stack.said("claim"), stack.said("end")
+    [claim], [end] = stack.message("claim"), stack.message("end")
     assert (claim["run"], claim["attempt"]) == ("etl.0199c1f0-0000-7000-8000-000000000001", 2)
     assert (end["exit_code"], end["by"]) == (code, claim["by"])
 
@@ -137,7 +137,7 @@ def test_a_second_copy_does_not_run_it(kind: str, stack: Stack, tmp_path: Path) 
     code, out, err = job.end()
     assert (code, out, job.ran) == (76, "", False)
     assert "another copy" in err
-    assert stack.said("end") == []
+    assert stack.message("end") == []
 
 
 def test_nobody_answers_and_it_is_not_run(kind: str, stack: Stack, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_moment_of_trouble_is_waited_for(
     stack.down, stack.trouble = 1, trouble
     job = Job(kind, stack.url, tmp_path, ["sh", "-c", MARK])
     assert job.end()[0] == 0
-    assert len(stack.said("end")) == 1
+    assert len(stack.message("end")) == 1
 
 
 @pytest.mark.parametrize("url", ["http://reports.example.com/", "ftp://127.0.0.1/", ""])
@@ -181,7 +181,7 @@ def test_an_order_to_stop_is_passed_on(kind: str, stack: Stack, tmp_path: Path) 
     job.process.send_signal(signal.SIGTERM)
     code, out, _ = job.end()
     assert (code, out) == (9, "bye\n")
-    assert [end["exit_code"] for end in stack.said("end")] == [9]
+    assert [end["exit_code"] for end in stack.message("end")] == [9]
 
 
 def test_a_cancellation_comes_with_the_answer(kind: str, stack: Stack, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_cancellation_comes_with_the_answer(kind: str, stack: Stack, tmp_path:
     eventually(lambda: job.ran)
     stack.stop = True
     assert job.end()[0] == 143
-    assert [end["exit_code"] for end in stack.said("end")] == [143]
+    assert [end["exit_code"] for end in stack.message("end")] == [143]
 
 
 def test_one_that_ignores_it_is_killed(kind: str, stack: Stack, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_one_that_ignores_it_is_killed(kind: str, stack: Stack, tmp_path: Path) 
 def test_a_command_that_does_not_exist_says_so(kind: str, stack: Stack, tmp_path: Path) -> None:
     code, _, _ = Job(kind, stack.url, tmp_path, ["no-such-command"]).end()
     assert code == 127
-    assert [end["exit_code"] for end in stack.said("end")] == [127]
+    assert [end["exit_code"] for end in stack.message("end")] == [127]
 
 
 def test_it_fits_beside_a_command_into_ecs() -> None:
@@ -221,7 +221,7 @@ def test_copies_that_start_at_once_are_told_apart(stack: Stack, tmp_path: Path) 
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({claim["by"] for claim in stack.said("claim")}) == 2
+    assert len({claim["by"] for claim in stack.message("claim")}) == 2
 
 
 # -- nothing is left behind ----------------------------------------------------------------------
