@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from push_dispatch.core.admission import HANDOVER_SECONDS, Decision, Snapshot, apply, decide
-from push_dispatch.core.model import Collision, Holder, Ledger, Pool, Queue, Rate, Ready, Starts
+from push_dispatch.core.model import (
+    MAX_SLOTS,
+    Collision,
+    Holder,
+    Ledger,
+    Pool,
+    Queue,
+    Rate,
+    Ready,
+    Starts,
+)
 
 NOW = 1_800_000_000_000
 QUEUES = (Queue("low", 10), Queue("critical", 1), Queue("high", 5))
@@ -114,7 +124,7 @@ def test_a_reason_to_wait(reason: str, pool: Pool, entry: Ready, holders: Sequen
 
 
 def test_a_pool_without_a_limit_is_full_at_some_time() -> None:
-    holders = [holder(str(n)) for n in range(5000)]
+    holders = [holder(str(n)) for n in range(MAX_SLOTS)]
 
     assert waiting(decide(snapshot(pool(), [ready("r")], holders), NOW)) == {"r": "pool_full"}
 
