@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ENVS := .envs
 
 # What infra/terraform deploys, by the extras in it.
-BUNDLES := base submit api cloud-run aci modal
+BUNDLES := base submit api cloud-run aci modal otel
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(ENVS)/uv/bin/uv)
 UV_READY := $(filter $(ENVS)/%,$(UV))
@@ -110,6 +110,7 @@ build-PrefectFunction: EXTRAS := [submit]
 build-PushCloudRunFunction: EXTRAS := [cloud-run]
 build-PushAciFunction: EXTRAS := [aci]
 build-PushModalFunction: EXTRAS := [modal]
+build-TraceFunction: EXTRAS := [otel]
 build-%Function: | $(UV_READY)
 	$(UV) export --quiet --frozen --no-emit-project --no-default-groups $(call extras,$(EXTRAS)) \
 	  --output-file "$(ARTIFACTS_DIR)/requirements.txt" >/dev/null
@@ -128,6 +129,7 @@ bundle-api: BUILDS := ApiFunction
 bundle-cloud-run: BUILDS := PushCloudRunFunction
 bundle-aci: BUILDS := PushAciFunction
 bundle-modal: BUILDS := PushModalFunction
+bundle-otel: BUILDS := TraceFunction
 bundle-%:
 	@rm -rf "$(BUNDLES_DIR)/$*" && mkdir -p "$(BUNDLES_DIR)/$*"
 	$(MAKE) --no-print-directory build-$(BUILDS) ARTIFACTS_DIR="$(abspath $(BUNDLES_DIR))/$*"

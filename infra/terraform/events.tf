@@ -87,6 +87,46 @@ resource "aws_sqs_queue_policy" "webhook" {
   })
 }
 
+resource "aws_cloudwatch_event_rule" "trace" {
+  count = local.has_traces ? 1 : 0
+
+  name           = "${var.name}-trace"
+  description    = "Ends of runs, for the collector of traces."
+  event_bus_name = aws_cloudwatch_event_bus.bus.name
+  event_pattern = jsonencode({
+    source      = ["push-dispatch"]
+    detail-type = ["Run State Changed"]
+    detail      = { to = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"] }
+  })
+
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "trace" {
+  count = local.has_traces ? 1 : 0
+
+  rule           = aws_cloudwatch_event_rule.trace[0].name
+  event_bus_name = aws_cloudwatch_event_bus.bus.name
+  target_id      = "trace"
+  arn            = aws_sqs_queue.queue["trace"].arn
+}
+
+resource "aws_sqs_queue_policy" "trace" {
+  count = local.has_traces ? 1 : 0
+
+  queue_url = aws_sqs_queue.queue["trace"].url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.queue["trace"].arn
+      Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.trace[0].arn } }
+    }]
+  })
+}
+
 # Rules of this account may map any event onto a deployment: see docs/reference/events.md.
 resource "aws_sqs_queue_policy" "request" {
   queue_url = aws_sqs_queue.queue["request"].url

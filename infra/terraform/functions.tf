@@ -12,6 +12,7 @@ locals {
     PUSH_DISPATCH_SECRETS_PREFIX        = var.secrets_prefix
     PUSH_DISPATCH_SYSTEM_SECRETS_PREFIX = var.system_secrets_prefix
     PUSH_DISPATCH_RETENTION_DAYS        = var.run_retention_days
+    OTEL_EXPORTER_OTLP_ENDPOINT         = local.has_traces ? var.otlp.endpoint : ""
     POWERTOOLS_LOG_LEVEL                = "INFO"
     POWERTOOLS_SERVICE_NAME             = var.name
   }
@@ -200,6 +201,40 @@ module "webhook" {
 
   queues = {
     changes = { arn = aws_sqs_queue.queue["webhook"].arn, maximum_concurrency = 5 }
+  }
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+  tags               = var.tags
+}
+
+# Apart from the function that reads the stream, for the same reason.
+module "trace" {
+  source = "./modules/function"
+  count  = local.has_traces ? 1 : 0
+
+  name        = "${var.name}-trace"
+  role_name   = "${local.role_prefix}-trace"
+  handler     = "push_dispatch.handlers.trace.handler"
+  package     = "${var.bundles}/otel.zip"
+  environment = merge(local.environment, { PUSH_DISPATCH_OTLP_HEADERS_NAME = var.otlp.headers_secret })
+  statements = [
+    {
+      Effect   = "Allow"
+      Action   = ["dynamodb:GetItem"]
+      Resource = aws_dynamodb_table.table.arn
+    },
+    # Secrets Manager appends six characters of its own.
+    {
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = "${local.system_secrets}${var.otlp.headers_secret}-??????"
+    },
+    local.may.use_key,
+  ]
+
+  queues = {
+    ends = { arn = aws_sqs_queue.queue["trace"].arn, maximum_concurrency = 5 }
   }
 
   log_retention_days = var.log_retention_days

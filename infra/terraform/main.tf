@@ -12,6 +12,7 @@ locals {
   has_aci       = var.aci != null
   has_modal     = var.modal != null
   has_webhooks  = length(var.webhooks) > 0
+  has_traces    = var.otlp != null
   has_managed   = var.managed != null
   has_reporter  = var.enable_reporter
   has_prefect   = var.enable_prefect

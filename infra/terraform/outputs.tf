@@ -50,6 +50,7 @@ output "function_names" {
     { for function in module.push_modal : "push_modal" => function.name },
     { for function in module.report : "report" => function.name },
     { for function in module.prefect : "prefect" => function.name },
+    { for function in module.trace : "trace" => function.name },
     { for function in module.webhook : "webhook" => function.name },
   )
 }

@@ -14,6 +14,8 @@ locals {
     request = { enabled = true, dead_letters = "all", receives = 1000 }
     # What the bus tells of changes, on its way to the webhooks.
     webhook = { enabled = local.has_webhooks, dead_letters = "all", receives = 100 }
+    # Runs that have ended, on their way to the collector of traces.
+    trace = { enabled = local.has_traces, dead_letters = "all", receives = 100 }
     # Attempts that are claimed at a Prefect server before they are pushed, and the changes that it is sent.
     prefect = { enabled = local.has_prefect, dead_letters = "all", receives = 100 }
   }

@@ -254,6 +254,20 @@ variable "webhooks" {
   }
 }
 
+variable "otlp" {
+  description = "An OpenTelemetry collector that takes traces; null for none. See docs/guides/observability.md."
+  type = object({
+    endpoint       = string               # URL for OTLP over HTTP, without /v1/traces
+    headers_secret = optional(string, "") # secret with headers, name=value with commas; system_secrets_prefix comes before its name
+  })
+  default = null
+
+  validation {
+    condition     = var.otlp == null || can(regex("^https?://.+", var.otlp.endpoint))
+    error_message = "The endpoint is a URL: https://HOST or http://HOST:4318."
+  }
+}
+
 variable "alarm_topic_arn" {
   description = "SNS topic that receives alarms; null for none."
   type        = string

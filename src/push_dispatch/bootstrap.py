@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
     from push_dispatch.adapters.event_bus import EventBus
+    from push_dispatch.adapters.otlp import Otlp
     from push_dispatch.adapters.sqlite.database import Database
     from push_dispatch.adapters.webhooks import Webhooks
     from push_dispatch.control.prefect.attachment import Bridge
@@ -45,6 +46,7 @@ __all__ = [
     "event_bus_for",
     "new_id",
     "now",
+    "otlp_for",
     "ports",
     "ports_for",
     "prefect_bridge",
@@ -140,6 +142,16 @@ def webhooks_for(settings: Settings) -> Webhooks:
     return Webhooks(hooks, system_secrets_from(settings.environ), now)
 
 
+def otlp_for(settings: Settings) -> Otlp:
+    """The collector that takes traces from a function of this stack, with the headers that a secret
+    of the system's may hold. Raises KeyError, Unavailable without that secret."""
+    from push_dispatch.adapters.otlp import Otlp  # noqa: PLC0415 - one function's only
+
+    name = settings.environ.get("PUSH_DISPATCH_OTLP_HEADERS_NAME")
+    headers = system_secrets_from(settings.environ).read(name) if name else ""
+    return Otlp(settings.environ, headers, lasts=False)
+
+
 def embedded_ports(database: Database, environ: Mapping[str, str]) -> Ports:
     """New ports of a local runtime, whose state is in this file: schedules are read from it."""
     from push_dispatch.adapters.sqlite.queues import Queues  # noqa: PLC0415 - never in Lambda
@@ -162,6 +174,7 @@ def _ports(settings: Settings, store: Store, messages: Messages, schedules: Sche
         schedules=schedules,
         reporter=_reporter(settings, system),
         template_env=settings.template_env,
+        traces=settings.traces,
         rest=rest,
         pauses=IN_AWS,
     )

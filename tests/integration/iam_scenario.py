@@ -87,6 +87,9 @@ def everything(system: System) -> None:
     change = {"detail": {"id": "modal.r/1", "pool": "modal"}}
     assert system["Webhook"](records(json.dumps(change))) == {"batchItemFailures": []}
     assert system.others.webhook.calls() == 1
+    ended = {"detail": {"run": runs["ecs"].id, "to": "COMPLETED"}}
+    assert system["Trace"](records(json.dumps(ended))) == {"batchItemFailures": []}
+    assert system.others.collector.spans
     _prefect(system, changes)
     _ask(system)
     _ask_to_change(system, changes)

@@ -33,6 +33,7 @@ from tests.fakes.aci import FakeAci
 from tests.fakes.aci_sign_in import CLIENT, TENANT, FakeSts
 from tests.fakes.cloud_run import FakeCloudRun
 from tests.fakes.cloud_run_service import PROJECT
+from tests.fakes.collector import FakeCollector
 from tests.fakes.ecs import FakeEcs
 from tests.fakes.ecs_service import ACCOUNT, REGION
 from tests.fakes.faults import Faults
@@ -80,6 +81,8 @@ PARAMETERS: dict[str, Any] = {
     "KmsKeyArn": KEY,
     "ManagedSubnets": "subnet-a,subnet-b",
     "ModalTokenSecret": "modal",
+    "OtlpEndpoint": "http://127.0.0.1:1",
+    "OtlpHeadersSecret": "otlp",
     "EcsClusters": arn("ecs", "cluster/default"),
     "SecretsPrefix": PREFIX,
     "SystemSecretsPrefix": SYSTEM,
@@ -88,6 +91,7 @@ PARAMETERS: dict[str, Any] = {
 _SECRETS = {
     f"{PREFIX}db": "hunter2",
     f"{SYSTEM}webhooks/hook": "whsec",
+    f"{SYSTEM}otlp": "api-key=1",
     f"{SYSTEM}modal": json.dumps({"token_id": "ak-1", "token_secret": "as-1"}),
     f"{SYSTEM}push-dispatch/report-key": REPORT_KEY,
 }
@@ -188,6 +192,9 @@ class Function:
                     return module.handle(self.ports, event, rejected_queue=queue)
                 case "sweep":
                     return module.handle_alone(self.ports, 45)
+                case "trace":
+                    otlp = bootstrap.otlp_for(self._settings)
+                    return module.handle(self.ports.store, otlp, event)
                 case "webhook":
                     return module.handle(
                         bootstrap.webhooks_for(self._settings), event, lambda: 30_000
@@ -274,6 +281,7 @@ class Others:
     modal: FakeModal = field(default_factory=FakeModal)
     prefect: FakePrefect = field(default_factory=lambda: FakePrefect(bootstrap.now))
     webhook: Webhook = field(default_factory=Webhook)
+    collector: FakeCollector = field(default_factory=FakeCollector)
 
     def __post_init__(self) -> None:
         self.entra = FakeSts(self.aci.entra)
@@ -284,6 +292,7 @@ class Others:
             stack.enter_context(fake)
         stack.enter_context(self.entra)
         stack.enter_context(self.webhook)
+        stack.enter_context(self.collector)
 
     def url_of(self, service: str, caller: str) -> str | None:
         """Of a service of AWS; None if it is MiniStack's. Each cloud trusts an STS of its own."""
@@ -344,7 +353,9 @@ def system(endpoint: str) -> Iterator[System]:
         owner = _session("owner")
         stream, sqs = _make(owner), owner.client("sqs")
         declared = functions_of(
-            PARAMETERS | {"Webhooks": json.dumps([{"url": others.webhook.url, "secret": "hook"}])},
+            PARAMETERS
+            | {"Webhooks": json.dumps([{"url": others.webhook.url, "secret": "hook"}])}
+            | {"OtlpEndpoint": others.collector.url},
             lambda name: str(sqs.create_queue(QueueName=name)["QueueUrl"]),
         )
         grants = {name: function.grants for name, function in declared.items()}

@@ -32,6 +32,7 @@ HEAVY = {
     "ministack",
     "modal",
     "msal",
+    "opentelemetry",
     "prefect",
     "psutil",
     "pydantic",
@@ -54,7 +55,7 @@ PATH = [
 SDKS: dict[str, set[str]] = {
     "aci": {"azure", "msal", "requests"},
     # google-auth takes aiohttp along where it is installed, which it is not with this extra alone.
-    "cloud_run": {"aiohttp", "google", "grpc", "requests"},
+    "cloud_run": {"aiohttp", "google", "grpc", "opentelemetry", "requests"},
     "coiled": set(),
     "docker": {"docker", "requests"},
     "ecs": set(),

@@ -13,6 +13,7 @@ variables {
   cloud_run       = { project = "my-project" }
   aci             = {}
   modal           = {}
+  otlp            = { endpoint = "https://otlp.example" }
   ecs_task_roles  = ["arn:aws:iam::123456789012:role/named"]
   managed         = { subnets = ["subnet-1", "subnet-2"], public_ip = true }
 }

@@ -87,3 +87,11 @@ run "every_secret_of_the_account" {
   }
   expect_failures = [var.secrets_prefix]
 }
+
+run "a_collector_without_a_scheme" {
+  command = plan
+  variables {
+    otlp = { endpoint = "collector:4318" }
+  }
+  expect_failures = [var.otlp]
+}

@@ -22,6 +22,7 @@ from push_dispatch.core.secret_references import (
 )
 from push_dispatch.core.shape import misshapen
 from push_dispatch.core.template import Layer, merge_variables, placeholders, render
+from push_dispatch.core.tracing import span_of_attempt
 from push_dispatch.engine.reporter import environment_for, wrapped
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports.reporter import Reporter
@@ -59,13 +60,15 @@ def job_for(
     env: Mapping[str, str] = _NOTHING,
     reporter: Reporter | None = None,
     allowed: Callable[[], Collection[str]] = tuple,
+    traces: bool = False,
 ) -> Job:
     """The job of an attempt with its secrets filled in.
 
     With `passes_secrets`, environment variables with a secret in them are left to the platform, as
     are references to `own_secrets` of its own store: see `Capabilities`.
     `env` is what `{{ $NAME }}` may read. `allowed` returns the pool's patterns of the secrets that
-    job variables may name; it is called only if they name any.
+    job variables may name; it is called only if they name any. With `traces`, the job is handed the
+    span of its attempt instead of the one under which the run was submitted.
     Raises Rejected: `template_invalid` if the template is gone or cannot be rendered,
     `secret_unavailable` if a secret cannot be read, `platform_not_configured` if it is to report
     on itself and cannot. Raises Invalid: `secret_not_allowed`.
@@ -107,7 +110,8 @@ def job_for(
     except ValueError as error:  # quotes what stands in the template, without its secrets
         raise Rejected(str(error), reason=Reason.TEMPLATE_INVALID) from error
     # Parameters are data: what looks like a reference in them is none.
-    filled = _with_context(filled, run, kept)
+    span = span_of_attempt(run, attempt.number).traceparent if traces else run.traceparent
+    filled = _with_context(filled, run, span, kept)
     if kind:
         filled["env"] |= environment_for(reporter, kind, run.id, attempt.number)
     return Job(
@@ -136,13 +140,13 @@ def _reporting(template: Mapping[str, Any], layers: list[Layer], kind: str) -> L
 
 
 def _with_context(
-    configuration: dict[str, Any], run: Run, kept: Mapping[str, Secret]
+    configuration: dict[str, Any], run: Run, traceparent: str, kept: Mapping[str, Secret]
 ) -> dict[str, Any]:
     """Tell the process who it is, by environment variables that its own may override, those among
     them that are `kept` for the platform."""
     env = {"PUSH_DISPATCH_RUN_ID": run.id, "PUSH_DISPATCH_POOL": run.pool}
-    if run.traceparent:
-        env["TRACEPARENT"] = run.traceparent
+    if traceparent:
+        env["TRACEPARENT"] = traceparent
     if run.parameters:
         env["PUSH_DISPATCH_PARAMETERS"] = dumps(dict(run.parameters))
     env = {name: value for name, value in env.items() if name not in kept}

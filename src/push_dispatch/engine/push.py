@@ -192,6 +192,7 @@ def _job(sending: Sending, platform: Platform) -> Job:
         env=ports.template_env,
         reporter=ports.reporter,
         allowed=lambda: _allowed_secrets(ports, run.pool),
+        traces=ports.traces,
     )
     sending.redactor.add(job.configuration["env"].get(TOKEN, ""))
     return job

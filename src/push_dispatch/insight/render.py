@@ -71,6 +71,7 @@ def _view(
         env=ports.template_env,
         reporter=_PreviewedReporter(url, lambda: ""),
         allowed=lambda: pool.secrets,
+        traces=ports.traces,
     )
     sources = render(template, layers_of(run)).provenance
     return {

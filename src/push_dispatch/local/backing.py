@@ -52,8 +52,11 @@ class Backing(Protocol):
         """Who is poked when a deployment changes; None if nobody is."""
         ...
 
-    def work(self, dispatch: Handler, push: Handler, bridge: Bridging) -> list[Work]:
-        """What is to be repeated so that changes and messages reach their functions."""
+    def work(
+        self, dispatch: Handler, push: Handler, bridge: Bridging, ended: Handler | None
+    ) -> list[Work]:
+        """What is to be repeated so that changes and messages reach their functions; `ended` takes
+        the runs that have ended, if they are traced."""
         ...
 
     def recover(self, ports: Ports) -> str:

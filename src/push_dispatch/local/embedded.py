@@ -16,7 +16,7 @@ from push_dispatch.bootstrap import embedded_ports, now
 from push_dispatch.handlers import push
 from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.backing import Bridging, Handler, Work
-from push_dispatch.local.filters import wanted
+from push_dispatch.local.filters import ENDED_FILTERS, wanted
 from push_dispatch.local.queues import MessagePump
 from push_dispatch.local.signals import PokeServer, Signal
 from push_dispatch.local.stream import Deliveries, Delivery, FeedPump, log_failed
@@ -63,10 +63,14 @@ class Embedded:
     def deployments(self) -> Signal | None:
         return self._signals[DEPLOYMENTS]
 
-    def work(self, dispatch: Handler, push_: Handler, bridge: Bridging) -> list[Work]:
+    def work(
+        self, dispatch: Handler, push_: Handler, bridge: Bridging, ended: Handler | None
+    ) -> list[Work]:
+        traced = [Delivery(ended, ENDED_FILTERS, log_failed)] if ended else []
         deliveries = Deliveries(
             Delivery(dispatch, STREAM_FILTERS, log_failed),
             Delivery(bridge.watch, bridge.filters, log_failed),
+            *traced,
         )
         self._feed = FeedPump(Feed(self._database), deliveries)
         pushes = self._pump(PLATFORMS, push_)

@@ -18,6 +18,7 @@ from push_dispatch.handlers import push
 from push_dispatch.handlers.stream import STREAM_FILTERS
 from push_dispatch.local.backing import Bridging, Handler, Work
 from push_dispatch.local.connect import emulated_ports
+from push_dispatch.local.filters import ENDED_FILTERS
 from push_dispatch.local.ministack import MiniStack, session
 from push_dispatch.local.queues import QueuePump, create_queue
 from push_dispatch.local.shards import StreamPump
@@ -68,11 +69,15 @@ class Emulated:
     def deployments(self) -> Signal | None:
         return None
 
-    def work(self, dispatch: Handler, push_: Handler, bridge: Bridging) -> list[Work]:
+    def work(
+        self, dispatch: Handler, push_: Handler, bridge: Bridging, ended: Handler | None
+    ) -> list[Work]:
         table = self._client("dynamodb").describe_table(TableName=TABLE)["Table"]
+        traced = [Delivery(ended, ENDED_FILTERS, log_failed)] if ended else []
         deliveries = Deliveries(
             Delivery(dispatch, STREAM_FILTERS, log_failed),
             Delivery(bridge.watch, bridge.filters, log_failed),
+            *traced,
         )
         arn = table["LatestStreamArn"]
         self._stream = StreamPump(self._client("dynamodbstreams"), arn, deliveries)

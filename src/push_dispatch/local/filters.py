@@ -7,7 +7,7 @@ from typing import Any
 
 from push_dispatch.handlers.stream import STREAM_FILTERS
 
-__all__ = ["WATCH_FILTERS", "matches", "passes", "wanted"]
+__all__ = ["ENDED_FILTERS", "WATCH_FILTERS", "matches", "passes", "wanted"]
 
 #: Of flow runs: attempts that a platform has taken, and ends.
 WATCH_FILTERS: list[dict[str, Any]] = [
@@ -19,6 +19,16 @@ WATCH_FILTERS: list[dict[str, Any]] = [
                 "state": {"S": ["PENDING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED"]},
                 "idempotency_key": {"S": [{"prefix": "prefect:"}]},
             },
+        },
+    }
+]
+#: Runs that have ended: `STREAM_FILTERS` has them, too.
+ENDED_FILTERS: list[dict[str, Any]] = [
+    {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {
+            "Keys": {"PK": {"S": [{"prefix": "RUNS#"}]}},
+            "NewImage": {"state": {"S": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}},
         },
     }
 ]

@@ -8,6 +8,7 @@
     ├─ HTTP API, with a token        → api
     ├─ processes' ends               → handlers.finish
     ├─ every few seconds             → handlers.sweep
+    ├─ runs that have ended          → an OTLP collector, if there is one
     └─ schedules of deployments      → handlers.submit
 
 The handlers are those that run in Lambda.
@@ -53,6 +54,7 @@ from push_dispatch.local.naps import Naps
 from push_dispatch.local.reports import ReportServer
 from push_dispatch.local.tidy import Tidy
 from push_dispatch.local.timers import POLLING_SECONDS, SIGNALLED_SECONDS, ScheduleTimer
+from push_dispatch.local.traces import Traces, collector_of
 from push_dispatch.platforms.base import Platform
 from push_dispatch.platforms.process import Process, stop_all
 from push_dispatch.ports import Ports
@@ -100,6 +102,7 @@ class LocalRuntime:
         self._reports = ReportServer(self._answer)
         self._api: ApiServer | None = None
         self._hint: Handler | None = None
+        self._traces: Traces | None = None
         self._lock: int | None = None
         self._log_file: TextIO | None = None
         self.ports: Ports
@@ -136,6 +139,7 @@ class LocalRuntime:
             self._record = self._create(self._backing.start())
             environ = environ_of(self._record, self._environ)
             self.ports = self._with_platforms(self._backing.ports(environ))
+            self.ports = self._with_traces(self.ports, environ)
             self._reports.start()
             self._connect(int(environ["PUSH_DISPATCH_RETENTION_DAYS"] or 0))
             self._api.start()
@@ -161,6 +165,9 @@ class LocalRuntime:
         if self._loops:
             self._backing.drain()
         self._loops = []
+        if self._traces is not None:
+            self._traces.close()
+            self._traces = None
         if processes and self._record is not None:
             stop_all(Path(self._record.process_dir))
         self._backing.stop()
@@ -212,6 +219,13 @@ class LocalRuntime:
             hears=lambda name: name == "process",
         )
 
+    def _with_traces(self, ports: Ports, environ: Mapping[str, str]) -> Ports:
+        collector = collector_of(environ)
+        if collector is None:
+            return replace(ports, traces=False)
+        self._traces = Traces(collector)
+        return replace(ports, traces=True, meter=collector.meter)
+
     def _connect(self, retention_days: int) -> None:
         ports = self.ports
         local_bridge = LocalBridge(prefect_bridge(ports), self._reports.port)
@@ -224,6 +238,7 @@ class LocalRuntime:
                 local_bridge.watch,
                 WATCH_FILTERS,
             ),
+            self._traces.handle if self._traces else None,
         )
         self.found = self._backing.recover(ports)
         process = ports.platform("process")
@@ -249,6 +264,8 @@ class LocalRuntime:
         ]
         for loop in self._loops:
             loop.start()
+        if self._traces is not None:
+            self._traces.start()
 
     def _sweep(self) -> float:
         self._naps.measure()

@@ -32,6 +32,8 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "report": (*_RUNS, _SECRET, _SEND),
         "submit": (*_RUNS, *_LINE, _SEND),
         "sweep": (*_RUNS, *_LINE, _CHANGE, _SEND),
+        # It reads the runs, and the headers that the collector wants.
+        "trace": ("dynamodb:GetItem", _SECRET),
         # It signs with their secrets.
         "webhook": (_SECRET,),
     }

@@ -39,6 +39,8 @@ class Ports:
     template_env: Mapping[str, str] = field(default_factory=dict)
     #: Where jobs report on themselves; None if they cannot.
     reporter: Reporter | None = None
+    #: Whether runs are traced: then each job is handed its attempt's span.
+    traces: bool = False
     #: Fires the deployments' schedules.
     schedules: Schedules = field(default_factory=NoSchedules)
     #: Takes what is measured.

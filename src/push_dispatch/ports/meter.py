@@ -1,7 +1,8 @@
 """What is counted and measured? One table of metrics, and a port that takes their values.
 
-In Lambda the values go to CloudWatch (`telemetry.py`), elsewhere nowhere. Nothing is reported while
-nothing happens: each metric that CloudWatch hears of is charged by the hour.
+In Lambda the values go to CloudWatch (`telemetry.py`), in a local runtime to an OTLP collector, if
+there is one (`otlp.py`). Nothing is reported while nothing happens: each metric that CloudWatch
+hears of is charged by the hour.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Metric:
     #: Alarms use it: CloudWatch receives it for the whole system only, as each combination of
     #: dimensions is charged. Its other dimensions are in the log.
     of_system: bool = False
+    #: How much there is at a moment, which is not added up.
+    is_level: bool = False
 
 
 METRICS: Mapping[str, Metric] = {
@@ -91,13 +94,20 @@ METRICS: Mapping[str, Metric] = {
             "Runs that were refused when they were submitted, because as many wait as"
             " `max_waiting` allows.",
         ),
-        Metric("SlotsUsed", "Count", ("pool",), "Slots held, once a minute while there are any."),
+        Metric(
+            "SlotsUsed",
+            "Count",
+            ("pool",),
+            "Slots held, once a minute while there are any.",
+            is_level=True,
+        ),
         Metric(
             "Waiting",
             "Count",
             ("pool", "reason"),
             "Waiting runs at the heads of the queues, by reason, once a minute while there are"
             " any. A queue is read only as deep as a decision needs: of a long one, a part.",
+            is_level=True,
         ),
         Metric(
             "OldestWaiting",
@@ -106,6 +116,7 @@ METRICS: Mapping[str, Metric] = {
             "Age of the longest-waiting run since it was due, once a minute while one waits."
             " Runs held back by a pause or a limit of zero are not counted.",
             of_system=True,
+            is_level=True,
         ),
         Metric(
             "StartsAtRisk",

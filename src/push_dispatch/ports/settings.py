@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from push_dispatch.core.errors import Invalid
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "traces_wanted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Settings:
         names = [n.strip() for n in self.environ.get("PUSH_DISPATCH_TEMPLATE_ENV", "").split(",")]
         return {name: self.environ[name] for name in names if name in self.environ}
 
+    @property
+    def traces(self) -> bool:
+        """Whether runs are traced."""
+        return traces_wanted(self.environ)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,
@@ -75,3 +80,9 @@ class Settings:
             retention_days=int(days),
             environ=environ,
         )
+
+
+def traces_wanted(environ: Mapping[str, str]) -> bool:
+    """Whether an OTLP collector is named, and OpenTelemetry is not switched off."""
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return bool(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")) and not off
