@@ -228,7 +228,7 @@ def test_a_command_that_needs_more_says_what_to_install(tmp_path: Path) -> None:
 
 #: What `pool ls` of a local runtime does not need, and what is slow to load.
 HEAVY = {
-    *("boto3", "botocore.client", "botocore.config", "botocore.session", "urllib3", "requests"),
+    *("boto3", "botocore", "urllib3", "requests", "rich"),
     *(
         "jsonschema",
         "msgspec",
@@ -238,8 +238,8 @@ HEAVY = {
         "asyncio",
         "http.server",
     ),
-    *("rich.markdown", "rich.live", "push_dispatch.api", "push_dispatch.local.runtime"),
-    *("push_dispatch.insight.explain", "push_dispatch.cli.commands.runs"),
+    *("push_dispatch.api", "push_dispatch.local.runtime", "push_dispatch.control.pools"),
+    *("push_dispatch.engine", "push_dispatch.insight.explain", "push_dispatch.cli.commands.runs"),
 }
 
 
@@ -261,4 +261,4 @@ atexit.register(lambda: print(*sys.modules, file=sys.stderr))
     loaded = set(done.stderr.split())
     assert "push_dispatch.local.connect" in loaded
     assert not HEAVY & loaded
-    assert len(loaded) < 500
+    assert len(loaded) < 330

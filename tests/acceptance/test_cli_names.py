@@ -43,7 +43,7 @@ def test_what_names_a_pool_or_a_deployment_says_which_run_is_its_newest(
     cli: Cli, pool: str
 ) -> None:
     assert f"'{pool}' is a pool, and no run: it has no run yet" in cli("run", "logs", pool).err
-    cli.ok("deployment", "create", "of-names", "--pool", pool, "--var", "command=true")
+    cli.ok("deployment", "create", "of-names", "--pool", pool, "--var", "command=echo x")
     run_id = cli.ok("run", "submit", "--deployment", "of-names").out.strip()
     for name, what in ((pool, "a pool"), ("of-names", "a deployment")):
         done = cli("run", "logs", name)

@@ -7,7 +7,9 @@ Colours appear on a terminal only, and `NO_COLOR` is respected.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANNER",
+    "Screen",
     "aside",
     "console",
     "dim",
@@ -28,12 +31,15 @@ __all__ = [
     "json_text",
     "print_json",
     "say",
+    "screen",
     "stderr_console",
 ]
 
 _UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Piped, a table is as wide as its content: nothing is wrapped or cut.
 _PIPED_WIDTH = 10_000
+#: Variables by which people force what rich makes of standard output.
+_RICHS_OWN = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 
 def say(text: str) -> None:
@@ -80,11 +86,9 @@ def dim(text: str) -> None:
     """A remark that is not a result."""
     text = printable(text)
     with suppress(OSError):  # a closed or full standard error fails no command
-        if sys.stderr.isatty():
-            stderr_console().print(text, style="dim", markup=False, highlight=False)
-        else:
-            # Without loading rich: scripts call often.
-            print(text, file=sys.stderr, flush=True)
+        # Without rich, which takes longer to load than the rest of most commands.
+        styled = sys.stderr.isatty() and shows_styles()
+        print(f"\x1b[2m{text}\x1b[0m" if styled else text, file=sys.stderr, flush=True)
 
 
 def error_line(message: str, reason: str) -> None:
@@ -96,6 +100,35 @@ def error_line(message: str, reason: str) -> None:
         stderr_console().print(f"{message}{token}", markup=False, highlight=False, soft_wrap=True)
     else:
         print(f"error: {message}{token}", file=sys.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What standard output is, found without rich."""
+
+    is_terminal: bool
+    width: int
+    #: Whether it shows bold and dim, and whether colours.
+    styles: bool
+    colours: bool
+
+
+def screen() -> Screen:
+    """Find what standard output is, as `console` does."""
+    if any(os.environ.get(name) for name in _RICHS_OWN):
+        found = console()
+        return Screen(found.is_terminal, found.width, styles=False, colours=False)
+    if not sys.stdout.isatty():
+        return Screen(is_terminal=False, width=_PIPED_WIDTH, styles=False, colours=False)
+    styles = shows_styles()
+    colours = styles and not os.environ.get("NO_COLOR")
+    width = shutil.get_terminal_size().columns
+    return Screen(is_terminal=True, width=width, styles=styles, colours=colours)
+
+
+def shows_styles() -> bool:
+    """Whether the terminal, if there is one, shows bold and dim."""
+    return os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 @cache

@@ -7,8 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from push_dispatch.cli.grid import print_rows, short_ids, show_facts, show_table, table_of
-from push_dispatch.cli.output import console
+from push_dispatch.cli.grid import (
+    Styled,
+    short_ids,
+    show_facts,
+    show_table,
+    table_of,
+)
 from push_dispatch.cli.times import span
 
 if TYPE_CHECKING:
@@ -28,6 +33,8 @@ __all__ = [
 ]
 
 _WATCH_SECONDS = 2
+#: Columns that a narrow terminal leaves out, the first one first.
+_OPTIONAL = ("DEPLOYMENT", "TOOK", "POOL", "NAME", "DUE")
 
 #: The eight terminal colours only, so that every theme shows them well.
 _STYLES = {
@@ -69,7 +76,7 @@ def show_pool(pool: View) -> None:
             ("template", pool["template"]),
         ]
     )
-    console().print()
+    print()
     show_queues(pool["queues"])
 
 
@@ -89,14 +96,16 @@ def show_queues(queues: Sequence[View]) -> None:
 
 
 def show_runs(runs: Sequence[View]) -> None:
-    if runs:
-        print_rows(runs_table(runs))
-    else:
-        show_table((), (), nothing="No run found.")
+    header, rows = _runs(runs)
+    show_table(header, rows, nothing="No run found.", optional=_OPTIONAL)
 
 
 def runs_table(runs: Sequence[View]) -> RenderableType:
     """Runs as a table: ids shortened on a terminal, and fewer columns on a narrow one."""
+    return table_of(*_runs(runs), optional=_OPTIONAL)
+
+
+def _runs(runs: Sequence[View]) -> tuple[list[str], list[list[str]]]:
     ids = [run["id"] for run in runs]
     shown = short_ids(ids)
     header = ["RUN", "QUEUE", "STATE", "REASON", "DUE", "NAME", "TOOK", "DEPLOYMENT"]
@@ -105,7 +114,7 @@ def runs_table(runs: Sequence[View]) -> RenderableType:
         # A whole id begins with the pool.
         header.append("POOL")
         rows = [[*row, run["pool"]] for row, run in zip(rows, runs, strict=True)]
-    return table_of(header, rows, optional=("DEPLOYMENT", "TOOK", "POOL", "NAME", "DUE"))
+    return header, rows
 
 
 def watch_runs(read: Callable[[], Sequence[View]]) -> None:
@@ -115,7 +124,7 @@ def watch_runs(read: Callable[[], Sequence[View]]) -> None:
     show_live(lambda: runs_table(read()), _WATCH_SECONDS, screen=False)
 
 
-def _run_cells(run: View) -> Sequence[RenderableType]:
+def _run_cells(run: View) -> Sequence[str]:
     return (
         run["queue"],
         state(run["state"]),
@@ -148,18 +157,16 @@ def show_run(run: View) -> None:
         ]
     )
     if run["attempts"]:
-        console().print()
+        print()
         show_table(
             ("ATTEMPT", "PLATFORM", "EXIT", "REASON", "STARTED", "TOOK", "HANDLE"),
             [_attempt(attempt) for attempt in run["attempts"]],
         )
 
 
-def state(name: str) -> RenderableType:
+def state(name: str) -> Styled:
     """A state in its colour."""
-    from rich.text import Text
-
-    return Text(name, style=_STYLES.get(name, ""))
+    return Styled(name, _STYLES.get(name, ""))
 
 
 # -- cells ------------------------------------------------------------------------------------

@@ -27,15 +27,9 @@ from push_dispatch.control.deployments import (
     save_deployment,
     schedules_of,
 )
+from push_dispatch.control.known import pool_named, runs_under_way
 from push_dispatch.control.pool_checks import check_pool
-from push_dispatch.control.pools import (
-    change_pool,
-    create_pool,
-    delete_pool,
-    delete_queue,
-    pool_named,
-    runs_under_way,
-)
+from push_dispatch.control.pools import change_pool, create_pool, delete_pool, delete_queue
 from push_dispatch.core.deployment import Deployment, active_schedules, from_document
 from push_dispatch.core.errors import Invalid, NotFound, Refused
 from push_dispatch.core.model import DEFAULT_QUEUE, Pool

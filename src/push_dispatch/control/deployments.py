@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from push_dispatch.control.known import pool_named
 from push_dispatch.control.occurrences import check_fires, next_time
-from push_dispatch.control.pools import change_pool, pool_named
+from push_dispatch.control.pools import change_pool
 from push_dispatch.core.deployment import (
     Deployment,
     active_schedules,

@@ -6,11 +6,17 @@ the old one can be committed. Changing a limit never stops a run.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from push_dispatch.control.known import (
+    UNDER_WAY,
+    deployments_of,
+    pool_named,
+    queue_named,
+    runs_under_way,
+)
 from push_dispatch.control.pool_checks import (
     check_pool,
     check_queue,
@@ -18,15 +24,13 @@ from push_dispatch.control.pool_checks import (
     check_settings,
 )
 from push_dispatch.core.canonical import digest_of
-from push_dispatch.core.errors import Conflict, NotFound, Refused, Unreadable
+from push_dispatch.core.errors import Conflict, Refused
 from push_dispatch.core.events import Reject, Stop
 from push_dispatch.core.model import (
     DEFAULT_QUEUE,
-    Ledger,
     Pool,
     Queue,
     Ready,
-    Run,
     RunState,
     check_priority,
 )
@@ -46,23 +50,13 @@ __all__ = [
     "create_queue",
     "delete_pool",
     "delete_queue",
-    "deployments_of",
     "keep_defaults",
     "keep_template",
-    "pool_named",
-    "pools_of",
-    "queue_named",
-    "runs_under_way",
     "with_priority",
     "with_queue",
 ]
 
-log = logging.getLogger(__name__)
-
 _TRIES = 20
-_UNDER_WAY = frozenset(
-    {RunState.SCHEDULED, RunState.PENDING, RunState.RUNNING, RunState.CANCELLING}
-)
 
 
 # -- pools ------------------------------------------------------------------------------------
@@ -167,7 +161,7 @@ def delete_pool(ports: Ports, name: str, *, force: bool = False) -> int:
     held = ports.store.ledger(name).holders
     if held:
         after = ports.store.runs(name, (h.run for h in held))
-        if any(run.state in _UNDER_WAY for run in after.values()):
+        if any(run.state in UNDER_WAY for run in after.values()):
             raise Refused(
                 f"pool {name!r}: {len(held)} slots are held", reason=Reason.POOL_NOT_EMPTY
             )
@@ -185,46 +179,6 @@ def _end_late(ports: Ports, name: str) -> None:
         why = f"there is no pool {name!r} any more"
         reject = Reject(run.next_attempt, Reason.POOL_NOT_FOUND, why, unless_claimed=True)
         transition(ports, name, run.uuid, reject, run=run)
-
-
-def runs_under_way(ports: Ports, pool: str) -> tuple[list[Run], int]:
-    """The runs of a pool that wait, and the number of those that hold a slot."""
-    waiting, busy = [], 0
-    for run in ports.store.list_runs(pool, states=_UNDER_WAY):
-        if run.state is RunState.SCHEDULED:
-            waiting.append(run)
-        else:
-            busy += 1
-    return waiting, busy
-
-
-def deployments_of(ports: Ports, pool: str) -> list[str]:
-    """The names of the deployments that name this pool."""
-    found = ports.store.deployments().items()
-    return sorted(name for name, document in found if document.get("pool") == pool)
-
-
-def pool_named(ports: Ports, name: str) -> Pool:
-    """The pool. Raises NotFound (`pool_not_found`)."""
-    pool = ports.store.pool(name)
-    if pool is None:
-        raise NotFound(f"there is no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
-    return pool
-
-
-def pools_of(ports: Ports) -> list[tuple[Pool, Ledger]]:
-    """Every pool with its ledger, in the order of names. One that is malformed in the table is left
-    out, with a warning in the log that says what is wrong with it: the others are not its fault.
-    Raises Unavailable."""
-    found = []
-    for name in ports.store.pool_names():
-        try:
-            pool = ports.store.pool(name)
-            if pool is not None:
-                found.append((pool, ports.store.ledger(name)))
-        except Unreadable as error:
-            log.warning("%s", error.message)
-    return found
 
 
 # -- queues -----------------------------------------------------------------------------------
@@ -300,18 +254,6 @@ def delete_queue(ports: Ports, pool: str, name: str) -> int:
     while entries := ports.store.line(pool, name, 100):
         moved |= move(ports, pool, entries)
     return len(moved)
-
-
-def queue_named(pool: Pool, name: str) -> Queue:
-    """The pool's queue of that name. Raises NotFound (`queue_not_found`)."""
-    queue = pool.queue(name)
-    if queue is None:
-        names = ", ".join(q.name for q in pool.in_order)
-        raise NotFound(
-            f"pool {pool.name!r} has no queue {name!r}; it has: {names}",
-            reason=Reason.QUEUE_NOT_FOUND,
-        )
-    return queue
 
 
 def with_queue(pool: Pool, queue: Queue, priority: int | None) -> Pool:

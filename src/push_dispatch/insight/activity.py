@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from push_dispatch.control.pools import pool_named
+from push_dispatch.control.known import pool_named
 from push_dispatch.core.errors import NotFound
 from push_dispatch.insight.explain import PoolExplanation, explain_pool
 from push_dispatch.insight.views import iso, pool_explanation_view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from push_dispatch.control.pools import pool_named
+from push_dispatch.control.known import pool_named
 from push_dispatch.core.errors import Invalid, NotFound
 from push_dispatch.core.model import Run, is_name, parse_run_id
 from push_dispatch.core.reasons import Reason

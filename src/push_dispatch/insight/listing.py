@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from push_dispatch.control.pools import pool_named
+from push_dispatch.control.known import pool_named
 from push_dispatch.core.errors import NotFound
 from push_dispatch.core.model import Run, RunState, parse_run_id
 from push_dispatch.core.reasons import Reason

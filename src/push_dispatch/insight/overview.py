@@ -14,7 +14,7 @@ from itertools import islice
 from statistics import quantiles
 from typing import Any
 
-from push_dispatch.control.pools import pool_named
+from push_dispatch.control.known import pool_named
 from push_dispatch.core.admission import Snapshot
 from push_dispatch.core.ageing import in_turn
 from push_dispatch.core.model import Ledger, Pool, Queue, Ready, Run, RunState, Slot

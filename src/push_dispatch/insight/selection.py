@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from push_dispatch.control.pools import pool_named
+from push_dispatch.control.known import pool_named
 from push_dispatch.core.model import Run, RunState
 from push_dispatch.ports import Ports
 

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from push_dispatch.adapters.scheduler import EventBridgeSchedules
 from push_dispatch.control.deployments import deployment_named
-from push_dispatch.control.pools import pools_of
+from push_dispatch.control.known import pools_of
 from push_dispatch.core.deployment import active_schedules
 from push_dispatch.core.errors import PushDispatchError, Unreadable
 from push_dispatch.core.model import Pool

@@ -13,7 +13,7 @@ from typing import Any
 
 from push_dispatch.adapters.dynamodb import keys
 from push_dispatch.adapters.dynamodb.store import DynamoStore
-from push_dispatch.control.pools import pools_of
+from push_dispatch.control.known import pools_of
 from push_dispatch.core.deployment import active_schedules, from_document
 from push_dispatch.core.errors import Invalid, Refused, Unavailable
 from push_dispatch.core.reasons import Reason

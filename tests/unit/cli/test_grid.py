@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 from rich.console import Console
 
 from push_dispatch.cli import grid, output, tables
@@ -20,8 +23,9 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def resize(width: int) -> None:
         terminal = Console(force_terminal=True, color_system=None, width=width)
-        for module in (grid, output, tables):
-            monkeypatch.setattr(module, "console", lambda: terminal)
+        monkeypatch.setattr(grid, "console", lambda: terminal)
+        found = output.Screen(is_terminal=True, width=width, styles=False, colours=False)
+        monkeypatch.setattr(grid, "screen", lambda: found)
 
     return resize
 
@@ -80,3 +84,37 @@ def test_a_pipe_gets_whole_ids_and_no_blanks_at_the_end(
     lines = capsys.readouterr().out.splitlines()
     assert run["id"] in lines[1]
     assert [line for line in lines if line != line.rstrip()] == []
+
+
+TEXT = st.text(st.sampled_from("ab .[]ü日"), max_size=9).map(str.strip)
+
+
+@given(st.lists(st.lists(TEXT, min_size=3, max_size=3), min_size=1, max_size=4))
+@settings(max_examples=60)
+def test_what_fits_looks_as_rich_would_print_it(rows: list[list[str]]) -> None:
+    """Without loading rich, which takes longer than the rest of a command."""
+    header = ("RUN", "", "NAME")
+    quick, rich = StringIO(), StringIO()
+    with redirect_stdout(quick):
+        assert grid._print_lines([header, *rows])
+    with redirect_stdout(rich):
+        output.console.cache_clear()
+        grid.print_rows(grid.table_of(header, rows))
+    assert quick.getvalue() == rich.getvalue()
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_sees_styles_if_it_shows_them(
+    term: str, no_color: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in output._RICHS_OWN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    grid.show_table(("STATE", "NAME"), [(tables.state("FAILED"), "x")])
+    printed = capsys.readouterr().out
+    assert ("\x1b[1mSTATE\x1b[0m" in printed) is (term != "dumb")
+    assert ("\x1b[31mFAILED\x1b[0m  x\n" in printed) is (term != "dumb" and not no_color)

@@ -83,7 +83,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
         open(os.dup(theirs), "w", encoding="utf-8") as screen,  # noqa: PTH123
     ):
         shown = Console(file=screen, force_terminal=True, width=80, height=24)
-        for module in (grid, live, output, tables):
+        for module in (grid, live, output):
             monkeypatch.setattr(module, "console", lambda: shown)
         monkeypatch.setattr(sys, "stdin", keyboard)
         monkeypatch.setattr(sys, "stdout", screen)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from push_dispatch.adapters.secret_stores import secrets_from
-from push_dispatch.control.pools import create_pool, delete_pool, pool_named
+from push_dispatch.control.known import pool_named
+from push_dispatch.control.pools import create_pool, delete_pool
 from push_dispatch.core.admission import Snapshot, apply
 from push_dispatch.core.errors import Conflict
 from push_dispatch.core.model import Observation, Pool, RunState, Status

@@ -9,7 +9,8 @@ from typing import Any
 from msgspec import UNSET, to_builtins
 
 from push_dispatch.api.v1 import declarations
-from push_dispatch.control.pools import queue_named, with_priority
+from push_dispatch.control.known import queue_named
+from push_dispatch.control.pools import with_priority
 from push_dispatch.control.sharing import sharing_of
 from push_dispatch.core.canonical import digest_of
 from push_dispatch.core.durations import rate

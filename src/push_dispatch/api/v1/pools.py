@@ -20,6 +20,7 @@ from push_dispatch.api.v1.configuration import (
     whole,
 )
 from push_dispatch.api.v1.table import TABLE, Answer, Call, Nothing
+from push_dispatch.control.known import pool_named, queue_named
 from push_dispatch.control.pool_checks import check_pool
 from push_dispatch.control.pools import (
     change_pool,
@@ -29,8 +30,6 @@ from push_dispatch.control.pools import (
     delete_queue,
     keep_defaults,
     keep_template,
-    pool_named,
-    queue_named,
 )
 from push_dispatch.core.errors import NotFound, Refused, Unreadable
 from push_dispatch.core.model import Pool, Queue

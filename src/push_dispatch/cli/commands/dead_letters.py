@@ -147,7 +147,7 @@ def _in_aws(chosen: Backend) -> _Opened:
 
 def _recount(chosen: Backend) -> None:
     """What `doctor --repair` does."""
-    from push_dispatch.control.pools import pools_of
+    from push_dispatch.control.known import pools_of
     from push_dispatch.engine.recount import put_right, recount
 
     for pool, _ in pools_of(chosen.ports):

@@ -126,10 +126,7 @@ def _picture(ledger: Ledger, runs: dict[str, Run]) -> RenderableType:
 
 
 def _style(run: Run) -> str:
-    from rich.text import Text
-
-    shown = state(run.state.value)
-    return str(shown.style) if isinstance(shown, Text) else ""
+    return state(run.state.value).style
 
 
 # -- at the end -------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def create(
 def ls(*, common: Common = Common()) -> None:
     """List the pools."""
     from push_dispatch.cli.tables import show_pools
-    from push_dispatch.control.pools import pools_of
+    from push_dispatch.control.known import pools_of
     from push_dispatch.insight.views import pool_view
 
     views = [pool_view(pool, ledger) for pool, ledger in pools_of(connect(common))]
@@ -120,7 +120,7 @@ def ls(*, common: Common = Common()) -> None:
 def inspect(name: str, /, *, common: Common = Common()) -> None:
     """Show a pool, its queues, how many slots they hold and how many runs wait."""
     from push_dispatch.cli.tables import show_pool
-    from push_dispatch.control.pools import pool_named
+    from push_dispatch.control.known import pool_named
 
     ports = connect(common)
     view = view_of(ports, pool_named(ports, name))
@@ -225,7 +225,8 @@ def delete(
     common: Common = Common(),
 ) -> None:
     """Delete a pool and its queues. Runs that hold a slot keep it from being deleted."""
-    from push_dispatch.control.pools import delete_pool, pool_named
+    from push_dispatch.control.known import pool_named
+    from push_dispatch.control.pools import delete_pool
 
     ports = connect(common)
     pool_named(ports, name)

@@ -78,7 +78,7 @@ def create(
 def ls(*, pool: PoolName, common: Common = Common()) -> None:
     """List the queues of a pool, first served first."""
     from push_dispatch.cli.tables import show_queues
-    from push_dispatch.control.pools import pool_named
+    from push_dispatch.control.known import pool_named
 
     ports = connect(common)
     queues = view_of(ports, pool_named(ports, pool))["queues"]
@@ -89,7 +89,7 @@ def ls(*, pool: PoolName, common: Common = Common()) -> None:
 def inspect(name: str, /, *, pool: PoolName, common: Common = Common()) -> None:
     """Show a queue, how many slots it holds and how many runs wait."""
     from push_dispatch.cli.tables import show_queues
-    from push_dispatch.control.pools import pool_named, queue_named
+    from push_dispatch.control.known import pool_named, queue_named
 
     ports = connect(common)
     found = pool_named(ports, pool)
@@ -169,7 +169,8 @@ def delete(
     common: Common = Common(),
 ) -> None:
     """Delete a queue; the runs that wait in it move to the default queue."""
-    from push_dispatch.control.pools import delete_queue, pool_named, queue_named
+    from push_dispatch.control.known import pool_named, queue_named
+    from push_dispatch.control.pools import delete_queue
 
     ports = connect(common)
     queue_named(pool_named(ports, pool), name)
@@ -208,7 +209,7 @@ def _tell(ports: Ports, pool: Pool, name: str, done: str, common: Common) -> Non
 
 
 def _view(ports: Ports, pool: Pool, name: str) -> dict[str, Any]:
-    from push_dispatch.control.pools import queue_named
+    from push_dispatch.control.known import queue_named
     from push_dispatch.insight.views import queue_view
 
     view = queue_view(pool, queue_named(pool, name), ports.store.ledger(pool.name))

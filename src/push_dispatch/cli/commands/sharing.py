@@ -140,7 +140,7 @@ def set_max_waiting(
 ) -> None:
     """Set how many runs may wait for their first start, of a queue or of each concurrency key; a
     submission beyond it is refused. Cancels nothing."""
-    from push_dispatch.control.pools import queue_named
+    from push_dispatch.control.known import queue_named
 
     if bool(queue) == per_key:
         raise Invalid("name what counts together: --queue NAME or --per-key")

@@ -50,7 +50,7 @@ def simulate(
     Deterministic, and changes nothing. Times in the load are seconds from its beginning.
     """
     from push_dispatch.cli.inputs import read_mapping
-    from push_dispatch.control.pools import pool_named
+    from push_dispatch.control.known import pool_named
     from push_dispatch.insight.load import from_document_of_runs, from_history as history_of
 
     if (load is None) == (not from_history):
