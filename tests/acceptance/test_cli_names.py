@@ -44,7 +44,7 @@ def test_what_names_a_pool_or_a_deployment_says_which_run_is_its_newest(
 ) -> None:
     assert f"'{pool}' is a pool, and no run: it has no run yet" in cli("run", "logs", pool).err
     cli.ok("deployment", "create", "of-names", "--pool", pool, "--var", "command=echo x")
-    run_id = cli.ok("run", "submit", "--deployment", "of-names").out.strip()
+    run_id = cli.ok("deployment", "run", "of-names").out.strip()
     for name, what in ((pool, "a pool"), ("of-names", "a deployment")):
         done = cli("run", "logs", name)
         assert done.code == 1
