@@ -81,7 +81,7 @@ function line(open) {
   keyed($('line-rows'), shown, (run) => run.id, (run) => lineRow(run, open), drawLineRow);
   $('line').hidden = !shown.length;
   const total = `${data.waiting_total}${data.waiting_more ? '+' : ''}`;
-  text($('line-sum'), data.waiting_total ? `${total} waiting, in the order in which they start` : 'no run waits');
+  text($('line-sum'), data.waiting_total ? `${total} waiting, first in line first` : 'no run waits');
   const next = data.waiting.find((run) => run.estimated_start);
   text($('line-next'), next ? `next start ${soon(ms(next.estimated_start))}` : '');
   more($('line-more'), 'line', data.waiting.length - LINE, data.waiting_total - data.waiting.length);
