@@ -4,7 +4,7 @@
 Each has a pool of its own and twenty runs. The platforms speak over the wire to the project's
 fakes, which this test drives, and one starts real processes: what has started writes a line and
 ends. Nobody tells the runtime of an end but ECS's events and its processes; of all others it learns
-by looking.
+by polling in turns, for the sweep, which would poll them in the end, is kept from it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from typing import Any
 import pytest
 
 from push_dispatch.core.model import Run, RunState
+from push_dispatch.core.polling import Pauses
+from push_dispatch.engine import sweep
 from push_dispatch.engine.job import name_of
 from push_dispatch.handlers import finish
+from push_dispatch.local import runtime as local_runtime
 from push_dispatch.local.runtime import LocalRuntime
 from push_dispatch.platforms.aci import Aci
 from push_dispatch.platforms.base import Platform
@@ -102,6 +105,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
         cli = Cli(tmp_path / "home")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_STATE_HOME", str(cli.home))
+            patch.setattr(sweep, "SILENT_SECONDS", 1_000_000)
+            # However busy the machine is: nobody is left to the sweep for ten minutes.
+            patch.setattr(local_runtime, "PAUSES", Pauses(2, 60))
             stack.enter_context(runtime)
             yield Service(runtime, cli, fakes)
 
