@@ -14,6 +14,7 @@ locals {
   # What each of them may do on any platform.
   may_push = [
     local.may.use_runs,
+    local.may.change_items,
     local.may.wake,
     local.may.give_orders,
     local.may.use_key,

@@ -12,6 +12,7 @@ import pytest
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused, Unavailable
+from push_dispatch.core.events import Claim
 from push_dispatch.core.model import Ledger, Pool, Ready, RunState
 from push_dispatch.engine.dispatch import dispatch
 from push_dispatch.ports import Ports
@@ -69,6 +70,11 @@ VERBS = [
     Verb(
         "save_run",
         lambda s, p: s.save_run(values.run(p, UUID, rev=1, state=RunState.COMPLETED)),
+        lambda s, p: s.add_run(values.run(p, UUID)),
+    ),
+    Verb(
+        "claim_run",
+        lambda s, p: s.claim_run(p, UUID, Claim(1, "ecs", "ecs", "0", "mine", NOW + 60_000), NOW),
         lambda s, p: s.add_run(values.run(p, UUID)),
     ),
     Verb("enqueue", lambda s, p: s.enqueue(p, [values.place(UUID), LATER], NOW)),

@@ -13,12 +13,14 @@ from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.adapters.dynamodb.overviews import LIMIT
 from push_dispatch.adapters.dynamodb.store import DynamoStore
 from push_dispatch.core.errors import Conflict, Invalid, Misconfigured
+from push_dispatch.core.events import Claim
 from push_dispatch.core.lifecycle import end_malformed
 from push_dispatch.core.model import DEFAULT_QUEUE, Pool, Ready, RunState
 from push_dispatch.ports.store import LOG_DAYS, Store
 from tests.contract.dynamo_faults import FaultContract
 from tests.contract.store import values
 from tests.contract.store.contract import StoreContract
+from tests.contract.store.values import NOW
 
 UUID = "0199c1f0-1111-7222-8333-444455556666"
 
@@ -160,6 +162,25 @@ class DynamoContract(FaultContract, StoreContract):
     ) -> None:
         self.put(client, table, pool, UUID, state={"S": "FAILED"}, colour={"S": "blue"})
         assert [run.state for run in store.list_runs(pool)] == [RunState.FAILED]
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {},
+            {"attempt": {"N": "0"}},
+            {"attempt": {"N": "0"}, "rev": {"S": "one"}},
+            {"attempt": {"S": "0"}, "rev": {"N": "0"}},
+        ],
+    )
+    def test_a_run_that_others_have_put_is_read_before_it_is_claimed(
+        self, store: Store, client: Any, table: str, pool: str, fields: dict[str, Any]
+    ) -> None:
+        self.put(client, table, pool, UUID, state={"S": "SCHEDULED"}, **fields)
+        claim = Claim(1, "ecs", "ecs", "0", "mine", NOW + 60_000)
+        found = store.claim_run(pool, UUID, claim, NOW)
+        assert found is not None
+        assert found == store.run(pool, UUID)
+        assert found.state is RunState.SCHEDULED
 
     @pytest.mark.parametrize("days", [0, 30])
     def test_a_run_that_has_ended_is_kept_for_as_long_as_somebody_says(

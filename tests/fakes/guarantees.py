@@ -59,11 +59,13 @@ class Guarantees:
                 self._before.ledger = self._store.ledger(self._pool)
             elif (before := self._before.ledger) is not None and before != arguments[0]:
                 self._check_commit(before, arguments[0])
-        elif verb == "save_run":
+        elif verb in ("save_run", "claim_run"):
+            uuid = arguments[1] if verb == "claim_run" else arguments[0].uuid
             if not done:
-                self._before.run = self._store.run(self._pool, arguments[0].uuid)
+                self._before.run = self._store.run(self._pool, uuid)
             elif self._before.run is not None:
-                self._check_save(self._before.run, arguments[0])
+                after = self._store.run(self._pool, uuid)
+                self._check_save(self._before.run, after or self._before.run)
 
     @contextmanager
     def elsewhere(self) -> Iterator[None]:

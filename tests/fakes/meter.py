@@ -60,8 +60,11 @@ class Meter:
         self._write(_key(asked["Key"]), None, done="Error" not in answered)
 
     def _UpdateItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
-        """The updates of the store only change or remove numbers."""
-        self._write(_key(asked["Key"]), self._items.get(_key(asked["Key"]), asked["Key"]))
+        """Those of the store whose reply has not the whole item only change or remove numbers. A
+        claim has: of the run that it has claimed, or of the one that it has not."""
+        known = self._items.get(_key(asked["Key"]), asked["Key"])
+        whole = asked.get("ReturnValues") == "ALL_NEW" and answered.get("Attributes")
+        self._write(_key(asked["Key"]), whole or known)
 
     def _BatchWriteItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
         [requests] = asked["RequestItems"].values()

@@ -43,7 +43,7 @@ LIMITS = st.sampled_from([None, None, 0, 1, 1, 2, 2, 3])
 PAUSED = st.sampled_from([*[False] * 5, True])
 PRIORITIES = st.none() | st.integers(1, 4)
 VERBS = (
-    *("pool", "save_pool", "add_runs", "run", "runs", "save_run", "save_run", "enqueue", "line"),
+    *("pool", "save_pool", "add_runs", "run", "runs", "save_run", "claim_run", "enqueue", "line"),
     *("dequeue", "ticks", "ticked", "ledger", "overview", "commit", "commit", "template"),
     *("overview", "send", "wake"),
     *("circuit", "save_circuit"),

@@ -87,7 +87,7 @@ class Plan:
 
 
 VERBS = (
-    *("pool", "save_pool", "add_runs", "run", "runs", "save_run", "save_run", "save_run"),
+    *("pool", "save_pool", "add_runs", "run", "runs", "save_run", "save_run", "claim_run"),
     *("enqueue", "enqueue", "line", "dequeue", "dequeue", "ticks", "ticked", "ledger"),
     *("overview", "overview", "overview"),
     *("commit", "commit", "commit", "template", "send", "send", "wake", "circuit", "save_circuit"),

@@ -35,6 +35,7 @@ from push_dispatch.core.reasons import Reason
 __all__ = [
     "TRANSITIONS",
     "advance",
+    "attempt_of",
     "end_malformed",
 ]
 
@@ -117,11 +118,9 @@ def end_malformed(run: Run, now: int) -> Run:
     return replace(advance(sound, event, now), rev=run.rev + 1)
 
 
-# -- steps, one per event; each returns the same run where the event is not about it ------------
-
-
-def _claim(run: Run, event: Claim, now: int) -> Run:
-    taken = Attempt(
+def attempt_of(event: Claim, now: int) -> Attempt:
+    """The attempt that a claim begins."""
+    return Attempt(
         number=event.attempt,
         platform=event.platform,
         type=event.type,
@@ -131,8 +130,14 @@ def _claim(run: Run, event: Claim, now: int) -> Run:
         sent_at=now,
         lease_until=event.lease_until,
     )
+
+
+# -- steps, one per event; each returns the same run where the event is not about it ------------
+
+
+def _claim(run: Run, event: Claim, now: int) -> Run:
     if run.waits_for(event.attempt):
-        attempts = (*run.attempts, taken)[-REMEMBERED:]
+        attempts = (*run.attempts, attempt_of(event, now))[-REMEMBERED:]
         return replace(
             run,
             state=RunState.PENDING,

@@ -1,7 +1,8 @@
 """What does an observation of an attempt do to its run?
 
-Platform events, the reporter and the sweep's polling all end here: one read, one conditional
-write. The stream carries an end to dispatch, whose next commit gives the slot to the next run.
+Platform events, the reporter and the sweep's polling all end here: one conditional write, and one
+read before it unless this process has just written the run. The stream carries an end to dispatch,
+whose next commit gives the slot to the next run.
 """
 
 from __future__ import annotations
@@ -45,16 +46,26 @@ def finish(
     repeated and reordered observations change nothing, and neither do those of something else that
     carries the attempt's name. Without `clean_up` what the platform keeps of an ended attempt is
     left to a later look. `run` is the run as last seen by the caller, which saves a read."""
-    pool, uuid = parse_run_id(observation.run_id)
     observation = _sound(observation)
     try:
-        run = transition(ports, pool, uuid, Observe(observation), run=run)
+        run = _observed(ports, observation, run)
     except NotFound:
         log.warning("an observation of the unknown run %s", observation.run_id)
         return None
     if observation.status is Status.ENDED and clean_up:
         _clean_up(ports, run, observation)
     return run
+
+
+def _observed(ports: Ports, seen: Observation, run: Run | None) -> Run:
+    pool, uuid = parse_run_id(seen.run_id)
+    event, known = Observe(seen), run or ports.recent.get(seen.run_id, seen.attempt, ports.clock())
+    after = transition(ports, pool, uuid, event, run=known)
+    if after is known and run is None:
+        # No news to a run that may be out of date.
+        after = transition(ports, pool, uuid, event)
+    ports.recent.keep(after, ports.clock())
+    return after
 
 
 def _sound(seen: Observation) -> Observation:

@@ -44,11 +44,17 @@ class Gate:
     following: Fallback | None
     circuit: Circuit
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether the platform has refused, and no fallback takes the run: then not every push may
+        call it."""
+        return self.following is None and self.circuit.refusals > 0
+
     def wait(self) -> int:
         """Milliseconds until the platform may be called. With 0 it may be: if it has refused
         before, this push is the one that tries, and nobody else does for a minute."""
         circuit, now = self.circuit, self.ports.clock()
-        if self.following is not None or not circuit.refusals:
+        if not self.may_wait:
             return 0
         if now < circuit.next_at:
             return circuit.next_at - now

@@ -9,6 +9,9 @@
     7  start      on the platform; look it up first if it may have been started
     8  record     the handle                                      one conditional write
 
+The first push of a run's first attempt has nothing to recall: it claims the run without reading it,
+and begins with the first step only if that is refused.
+
 Each step returns the next one, or the outcome; `setback` has what becomes of a push that does not
 get through. A crash between two steps is settled by the queue's redelivery: whoever finds a claimed
 run without a handle waits for the lease to end, takes it over, and looks the attempt up by its name
@@ -18,12 +21,13 @@ before it sends anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from push_dispatch.core.errors import NoCapacity, Rejected
+from push_dispatch.core.errors import Misconfigured, NoCapacity, Rejected
 from push_dispatch.core.events import Claim, Pushed, Reject
-from push_dispatch.core.model import Ready, Run, RunState, Slot, parse_run_id
+from push_dispatch.core.model import Attempt, Ready, Run, RunState, Slot, parse_run_id
 from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.gate import Gate, gate_of
 from push_dispatch.engine.job import job_for
@@ -41,7 +45,7 @@ from push_dispatch.engine.setback import (
     wait,
 )
 from push_dispatch.engine.stop import stop_attempt
-from push_dispatch.engine.transition import readable, transition
+from push_dispatch.engine.transition import end_unreadable, readable, transition
 from push_dispatch.platforms.base import Job, Platform
 from push_dispatch.platforms.capabilities import capabilities_of, finder
 from push_dispatch.platforms.registry import entry_for
@@ -59,15 +63,37 @@ def push(ports: Ports, message: Push) -> Outcome:
 
     Raises Unavailable if the store or the queue cannot be reached: deliver the message again.
     """
-    step: _Step | Outcome = partial(_receive, ports, message)
+    step: _Step | Outcome = partial(_begin, ports, message)
     while not isinstance(step, Outcome):
         step = step()
     return step
 
 
-def _receive(ports: Ports, message: Push) -> _Step | Outcome:
+def _begin(ports: Ports, message: Push) -> _Step | Outcome:
+    """Claim it at once, if this is the first push of the run and its platform refuses nothing."""
+    message = message if message.since else replace(message, since=ports.clock())
+    if message.attempt > 1 or message.claim or message.tries:
+        return partial(_receive, ports, message)
     pool, uuid = parse_run_id(message.run)
-    run = readable(ports, pool, uuid)
+    gate = gate_of(ports, pool, message)
+    if gate.may_wait:
+        return partial(_receive, ports, message, gate)
+    claim, run = _claim_of(ports, message), None
+    with suppress(Misconfigured):  # Without the right to update an item it is read, and put.
+        run = ports.store.claim_run(pool, uuid, claim, ports.clock())
+    attempt = run.current if run else None
+    if run is None or attempt is None or attempt.claim != claim.claim:
+        return partial(_receive, ports, message, gate, run)
+    # What is malformed is stopped here: its attempt is ours, and was not sent.
+    return _sent_by(ports, end_unreadable(ports, run), attempt, message, gate, fresh=True)
+
+
+def _receive(
+    ports: Ports, message: Push, gate: Gate | None = None, run: Run | None = None
+) -> _Step | Outcome:
+    """`run` is the run as it was when it could not be claimed."""
+    pool, uuid = parse_run_id(message.run)
+    run = readable(ports, pool, uuid) if run is None else end_unreadable(ports, run)
     if run is None or run.has_ended(message.attempt):
         # Cancelled between admission and push, perhaps after the stream told of its end: the slot
         # may have been given out since, so dispatch must hear of the end once more. If the change
@@ -76,16 +102,15 @@ def _receive(ports: Ports, message: Push) -> _Step | Outcome:
             ports.store.enqueue(pool, [Ready.of(run)], ports.clock())
         ports.messages.wake([Wake(pool, (Slot(uuid, message.attempt),))])
         return Outcome.NOTHING_TO_DO
-    message = message if message.since else replace(message, since=ports.clock())
-    return partial(_recall, ports, run, message)
+    return partial(_recall, ports, run, message, gate)
 
 
-def _recall(ports: Ports, run: Run, message: Push) -> _Step | Outcome:
+def _recall(ports: Ports, run: Run, message: Push, gate: Gate | None) -> _Step | Outcome:
     """`fresh`: nothing was sent for the attempt so far, for certain."""
     now, current = ports.clock(), run.current
     if current is None or current.number != message.attempt:
         fresh = run.waits_for(message.attempt)
-        return partial(_knock, ports, run, message, fresh=fresh)
+        return partial(_knock, ports, run, message, gate, fresh=fresh)
     if current.handle is not None or run.state is RunState.RUNNING:
         return Outcome.NOTHING_TO_DO
     if message.type != current.type:
@@ -96,12 +121,14 @@ def _recall(ports: Ports, run: Run, message: Push) -> _Step | Outcome:
     if not ours and now < current.lease_until:
         return later(ports, message, (current.lease_until - now + 999) // 1000)
     fresh = current.sent_at == 0 or (ours and not message.uncertain)
-    return partial(_knock, ports, run, message, fresh=fresh)
+    return partial(_knock, ports, run, message, gate, fresh=fresh)
 
 
-def _knock(ports: Ports, run: Run, message: Push, *, fresh: bool) -> _Step | Outcome:
+def _knock(
+    ports: Ports, run: Run, message: Push, gate: Gate | None, *, fresh: bool
+) -> _Step | Outcome:
     """Before the claim: who has to wait writes nothing."""
-    gate = gate_of(ports, run.pool, message)
+    gate = gate or gate_of(ports, run.pool, message)
     if fresh and run.state is not RunState.CANCELLING and (milliseconds := gate.wait()):
         return wait(ports, run, message, gate, milliseconds)
     return partial(_claim, ports, run, message, gate, fresh=fresh)
@@ -111,7 +138,16 @@ def _claim(ports: Ports, run: Run, message: Push, gate: Gate, *, fresh: bool) ->
     """Take the run into our hands, unless somebody else is faster."""
     current = run.current
     held = current.claim if current and current.number == message.attempt else ""
-    claim = Claim(
+    claim = _claim_of(ports, message, instead_of=held, fresh=fresh)
+    run = transition(ports, run.pool, run.uuid, claim, run=run)
+    attempt = run.current
+    if attempt is None or attempt.claim != claim.claim:
+        return later(ports, message, 1)
+    return _sent_by(ports, run, attempt, message, gate, fresh=fresh)
+
+
+def _claim_of(ports: Ports, message: Push, *, instead_of: str = "", fresh: bool = False) -> Claim:
+    return Claim(
         attempt=message.attempt,
         platform=entry_for(message.type).platform,
         type=message.type,
@@ -119,13 +155,15 @@ def _claim(ports: Ports, run: Run, message: Push, gate: Gate, *, fresh: bool) ->
         # Our own claim is renewed too: delivered twice, this message starts nothing twice.
         claim=ports.new_id(),
         lease_until=ports.clock() + LEASE_SECONDS * 1000,
-        instead_of=held,
+        instead_of=instead_of,
         fresh=fresh,
     )
-    run = transition(ports, run.pool, run.uuid, claim, run=run)
-    attempt = run.current
-    if attempt is None or attempt.claim != claim.claim:
-        return later(ports, message, 1)
+
+
+def _sent_by(
+    ports: Ports, run: Run, attempt: Attempt, message: Push, gate: Gate, *, fresh: bool
+) -> _Step:
+    """Whoever has the claim goes on."""
     redactor = Redactor(ports.secrets)
     sending = Sending(ports, message, run, attempt, gate, fresh=fresh, redactor=redactor)
     return partial(_prepare, sending)

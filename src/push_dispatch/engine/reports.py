@@ -74,7 +74,7 @@ def _claim(ports: Ports, run: Run, sent: Report) -> Answer:
     if not ports.store.take_attempt(run.pool, run.instance, sent.attempt, sent.by):
         return Answer(go=False, stop=False)
     seen = Observation(run.id, sent.attempt, Status.RUNNING, started_at=ports.clock())
-    after = finish(ports, seen)
+    after = finish(ports, seen, run=run)
     return Answer(go=True, stop=after is None or _is_to_stop(after, sent))
 
 
@@ -87,7 +87,7 @@ def _end(ports: Ports, run: Run, sent: Report) -> Answer:
         return Answer(go=False, stop=False)
     now = ports.clock()
     seen = Observation(run.id, sent.attempt, Status.ENDED, exit_code=sent.exit_code, ended_at=now)
-    after = finish(ports, seen, clean_up=False)
+    after = finish(ports, seen, clean_up=False, run=run)
     attempt = next((a for a in (after or run).attempts if a.number == sent.attempt), None)
     if attempt is not None and attempt.handle is not None:
         poll = Poll(attempt.platform, (Watch(attempt.handle, run.id, sent.attempt),))

@@ -28,7 +28,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "finish": _RUNS,
         "notify": ("events:PutEvents",),
         "prefect": (*_RUNS, *_LINE, _CHANGE, _SECRET, _SEND),
-        "push": (*_RUNS, _SEND),
+        "push": (*_RUNS, _CHANGE, _SEND),
         "report": (*_RUNS, _SECRET, _SEND),
         "submit": (*_RUNS, *_LINE, _SEND),
         "sweep": (*_RUNS, *_LINE, _CHANGE, _SEND),

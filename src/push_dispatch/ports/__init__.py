@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from push_dispatch.core.polling import Pauses
 from push_dispatch.ports.messages import Messages
 from push_dispatch.ports.meter import Meter, no_meter
+from push_dispatch.ports.recent import Recent
 from push_dispatch.ports.reporter import Reporter
 from push_dispatch.ports.schedules import NoSchedules, Schedules
 from push_dispatch.ports.secrets import Secrets
@@ -54,6 +55,9 @@ class Ports:
     #: For how many milliseconds since a time an attempt of that platform did not run, because the
     #: machine that it is on was asleep.
     slept: Callable[[str, int], int] = lambda _platform, _since: 0
+
+    #: The runs that this process has written a moment ago.
+    recent: Recent = field(default_factory=Recent)
 
     @contextmanager
     def timed(self, platform: str, call: str) -> Iterator[None]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from push_dispatch.core.circuit import Circuit
+from push_dispatch.core.events import Claim
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
 from push_dispatch.core.polling import Turn
 
@@ -163,6 +164,12 @@ class Store(Protocol):
     def save_run(self, run: Run) -> None:
         """Replace a run if its revision is still `run.rev - 1`. Saving the same twice is fine.
         Raises Conflict."""
+        ...
+
+    def claim_run(self, pool: str, uuid: str, claim: Claim, now: int) -> Run | None:
+        """Apply a claim to a run that waits for its first attempt, as `advance` does, without
+        reading it first: one write. Return the run as it is stored then, claimed or not; None if
+        there is none. What is malformed in it may be claimed as well."""
         ...
 
     def mend_run(self, run: Run) -> None:

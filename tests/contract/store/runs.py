@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from push_dispatch.core.errors import Conflict, Invalid
-from push_dispatch.core.model import Run, RunState
+from push_dispatch.core.events import Claim
+from push_dispatch.core.lifecycle import advance
+from push_dispatch.core.model import Attempt, Run, RunState
 from push_dispatch.ports.store import Store
 from tests.contract.store import values
 from tests.contract.store.suite import StoreSuite
@@ -19,6 +22,9 @@ __all__ = ["RunContract"]
 #: More than one answer of a store may hold (DynamoDB: 1 MB a page, 100 keys a batch).
 MANY = 120
 LARGE = 60_000
+CLAIM = Claim(
+    1, "ecs", "ecs", "0" * 16, "0199c1f0-1111-7222-8333-444455556666", values.NOW + 60_000
+)
 
 
 class RunContract(StoreSuite):
@@ -174,6 +180,46 @@ class RunContract(StoreSuite):
         store.add_run(run)
         with pytest.raises(Conflict):
             store.save_run(replace(run, rev=2))
+
+    @pytest.mark.parametrize("full", [False, True])
+    def test_the_first_attempt_is_claimed_without_a_read(
+        self, store: Store, pool: str, ids: Iterator[str], full: bool
+    ) -> None:
+        uuid = next(ids)
+        run = values.full_run(pool, uuid) if full else values.run(pool, uuid)
+        waiting = replace(
+            run, state=RunState.SCHEDULED, attempt=0, attempts=(), stop=None, ended_at=None
+        )
+        store.add_run(waiting)
+        claimed = store.claim_run(pool, uuid, CLAIM, values.NOW)
+        assert claimed == advance(waiting, CLAIM, values.NOW) != waiting
+        assert self.stored(store, run) == claimed
+        # As if the reply had been lost.
+        assert store.claim_run(pool, uuid, CLAIM, values.NOW + 5) == claimed
+        assert self.stored(store, run) == claimed
+
+    @pytest.mark.parametrize(
+        "now",
+        [
+            {"state": RunState.CANCELLED, "ended_at": values.NOW},
+            {"attempt": 1},
+            {"state": RunState.PENDING, "attempt": 1, "attempts": (Attempt(1, "ecs"),)},
+        ],
+    )
+    def test_what_does_not_wait_for_its_first_attempt_is_returned_as_it_is(
+        self, store: Store, pool: str, ids: Iterator[str], now: dict[str, Any]
+    ) -> None:
+        run = values.run(pool, next(ids), **now)
+        store.add_run(run)
+        assert store.claim_run(pool, run.uuid, CLAIM, values.NOW) == run
+        assert self.stored(store, run) == run
+
+    def test_an_unknown_run_is_claimed_by_nobody(
+        self, store: Store, pool: str, ids: Iterator[str]
+    ) -> None:
+        run = values.run(pool, next(ids))
+        assert store.claim_run(pool, run.uuid, CLAIM, values.NOW) is None
+        assert self.stored(store, run) is None
 
     def test_runs_are_listed_both_ways(self, store: Store, pool: str, ids: Iterator[str]) -> None:
         runs = [values.run(pool, uuid) for uuid in islice(ids, 5)]

@@ -11,7 +11,9 @@ from typing import Any
 from push_dispatch.adapters.dynamodb import items, keys
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict, Refused
+from push_dispatch.core.events import Claim
 from push_dispatch.core.lanes import in_any_lane
+from push_dispatch.core.lifecycle import advance
 from push_dispatch.core.model import Ledger, Pool, Ready, Run, RunState
 from push_dispatch.core.polling import Turn
 from push_dispatch.core.reasons import Reason
@@ -187,6 +189,17 @@ class MemoryStore:
                 raise Conflict(f"run {run.id} was changed at the same time")
             self._runs[run.pool, run.uuid] = run
             self.changes.append(Change(run.pool, stored, run))
+
+    def claim_run(self, pool: str, uuid: str, claim: Claim, now: int) -> Run | None:
+        """See `Store.claim_run`."""
+        with self._lock:
+            run = self._runs.get((pool, uuid))
+            if run is None or run.unreadable or run.attempts or not run.waits_for(claim.attempt):
+                return run
+            claimed = advance(run, claim, now)
+            self._runs[pool, uuid] = claimed
+            self.changes.append(Change(pool, run, claimed))
+            return claimed
 
     def list_runs(
         self,

@@ -77,8 +77,8 @@ def fail_once(world: World, verb: str, error: type[Exception] = Unavailable) -> 
 
 def test_two_deliveries_at_once_do_not_both_believe_to_be_the_first(world: World) -> None:
     delivery = the_push(world)
-    # The first has read the run and is about to claim it when the second does, starts it, dies.
-    world.faults.arm(Point("save_run"), lambda: crash_once_started(world, delivery))
+    # The first is about to claim the run when the second does, starts it, dies.
+    world.faults.arm(Point("claim_run"), lambda: crash_once_started(world, delivery))
     world.platform.failures += ["", "no_capacity"]
 
     deliver_when_due(world, delivery)
@@ -139,7 +139,7 @@ def test_a_dead_letter_does_not_end_what_may_live(world: World) -> None:
     delivery = the_push(world)
     crash_once_started(world, delivery)
     delivery.receives = MAX_RECEIVES - 1
-    fail_once(world, "run", ValueError)
+    fail_once(world, "claim_run", ValueError)
 
     deliver_when_due(world, delivery)
     world.drain()
@@ -151,7 +151,7 @@ def test_a_dead_letter_does_not_end_what_may_live(world: World) -> None:
 def test_a_dead_letter_ends_what_was_never_sent(world: World) -> None:
     delivery = the_push(world)
     delivery.receives = MAX_RECEIVES - 1
-    fail_once(world, "run", ValueError)
+    fail_once(world, "claim_run", ValueError)
 
     deliver_when_due(world, delivery)
 
@@ -162,7 +162,7 @@ def test_a_table_that_is_down_for_long_ends_no_run(world: World) -> None:
     """The order is a dead letter then, and the sweep sends another one."""
     delivery = the_push(world)
     delivery.receives = MAX_RECEIVES - 1
-    fail_once(world, "run")
+    fail_once(world, "claim_run")
 
     deliver_when_due(world, delivery)
     assert not the_run(world).state.ended

@@ -17,6 +17,7 @@ __all__ = [
     "POOL_UNCHANGED",
     "PRESENT",
     "RUN_UNCHANGED",
+    "RUN_WAITS_FIRST",
     "SWEEP_FREE",
     "TURN_UNCHANGED",
 ]
@@ -31,6 +32,13 @@ PRESENT = "attribute_exists(PK)"
 #: EventBridge schedule that writes the item itself) may have no revision yet.
 RUN_UNCHANGED = (
     "rev = :rev OR (:rev = :zero AND attribute_exists(PK) AND attribute_not_exists(rev))"
+)
+
+#: The run waits for its first attempt, and its item was written by us: one that somebody else has
+#: put may lack what the claim builds on.
+RUN_WAITS_FIRST = (
+    "#state = :scheduled AND attempt = :zero AND attribute_type(rev, :number) "
+    "AND attribute_not_exists(attempts)"
 )
 
 #: Nobody has written the ledger, or changed the pool's configuration, since it was read.

@@ -7,7 +7,7 @@ an absent attribute for its default, so a run may also be put by others with lit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_RUN_BYTES",
+    "attempts_text",
     "circuit_item",
     "ledger_item",
     "new_run_item",
@@ -79,8 +80,13 @@ def run_item(run: Run) -> dict[str, Any]:
         if name in _ALWAYS or value != _RUN_DEFAULTS[name]:
             item[name] = _ENCODE[kind](value)
     if run.attempts:
-        item["attempts"] = {"S": dumps([_without_defaults(a) for a in run.attempts])}
+        item["attempts"] = {"S": attempts_text(run.attempts)}
     return item
+
+
+def attempts_text(attempts: Sequence[Attempt]) -> str:
+    """The attribute `attempts`."""
+    return dumps([_without_defaults(attempt) for attempt in attempts])
 
 
 def new_run_item(run: Run) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from push_dispatch.adapters.dynamodb.overviews import BEFORE_LANES, BETWEEN, LIM
 from push_dispatch.adapters.dynamodb.table import READ_BATCH, Lost, Table, key_of
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
+from push_dispatch.core.events import Claim
+from push_dispatch.core.lifecycle import attempt_of
 from push_dispatch.core.model import Ledger, Run, RunState, first_id_at, is_uuid
 from push_dispatch.core.polling import Turn
 from push_dispatch.ports.store import LOG_DAYS, Overview
@@ -98,6 +100,33 @@ class DynamoStore(Configuration, Line):
         except Lost as lost:
             if lost.stored != item:
                 raise Conflict(f"run {run.id} was changed at the same time") from None
+
+    def claim_run(self, pool: str, uuid: str, claim: Claim, now: int) -> Run | None:
+        """See `Store.claim_run`. A refusal brings the run as well, which costs no read: also that
+        of a second try, where only the reply to the first one was lost."""
+        try:
+            item = self._table.update(
+                keys.runs(pool),
+                uuid,
+                {
+                    "scheduled": RunState.SCHEDULED.value,
+                    "pending": RunState.PENDING.value,
+                    "zero": 0,
+                    "number": "N",
+                    "one": 1,
+                    "attempt": claim.attempt,
+                    "attempts": items.attempts_text([attempt_of(claim, now)]),
+                },
+                UpdateExpression="SET #state = :pending, attempt = :attempt, attempts = :attempts, "
+                "rev = rev + :one REMOVE reason, message",
+                ConditionExpression=conditions.RUN_WAITS_FIRST,
+                ExpressionAttributeNames={"#state": "state"},
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except Lost as lost:
+            return items.read_run(lost.stored) if lost.stored else None
+        return items.read_run(item)
 
     def mend_run(self, run: Run) -> None:
         """Its revision may be what is malformed, so the item is read again

@@ -88,7 +88,8 @@ class Table:
         **arguments: Any,
     ) -> Mapping[str, Any]:
         """Change an item in place; returns what `ReturnValues` asks for. `arguments` are those of
-        UpdateItem. Raises Lost if the condition does not hold."""
+        UpdateItem. Raises Lost if the condition does not hold, with what is stored if
+        `ReturnValuesOnConditionCheckFailure` asks for it."""
         if values:
             arguments["ExpressionAttributeValues"] = {
                 f":{k}": {"S": v} if isinstance(v, str) else {"N": str(v)}
@@ -99,8 +100,8 @@ class Table:
                 reply = self.client.update_item(
                     TableName=self.name, Key=key_of(partition, sort), **arguments
                 )
-            except self.client.exceptions.ConditionalCheckFailedException:
-                raise Lost(None) from None
+            except self.client.exceptions.ConditionalCheckFailedException as error:
+                raise Lost(error.response.get("Item")) from None
         return reply.get("Attributes", {})
 
     def query(

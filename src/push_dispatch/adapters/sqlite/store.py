@@ -18,6 +18,8 @@ from push_dispatch.adapters.sqlite.database import LAST, Database, Item, Transac
 from push_dispatch.adapters.sqlite.line import Line
 from push_dispatch.core.circuit import Circuit
 from push_dispatch.core.errors import Conflict
+from push_dispatch.core.events import Claim
+from push_dispatch.core.lifecycle import advance
 from push_dispatch.core.model import Ledger, Run, RunState, is_uuid
 from push_dispatch.core.polling import Turn
 from push_dispatch.ports.store import LOG_DAYS, Overview
@@ -68,6 +70,18 @@ class SqliteStore(Configuration, Line):
                 raise Conflict(f"run {run.id} was changed at the same time")
             tx.put(item)
             tx.feed(stored, item)
+
+    def claim_run(self, pool: str, uuid: str, claim: Claim, now: int) -> Run | None:
+        with self._db.transaction() as tx:
+            stored = tx.get(keys.runs(pool), uuid)
+            run = items.read_run(stored) if stored else None
+            if run is None or run.unreadable or run.attempts or not run.waits_for(claim.attempt):
+                return run
+            claimed = advance(run, claim, now)
+            item = items.run_item(claimed)
+            tx.put(item)
+            tx.feed(stored, item)
+            return claimed
 
     def mend_run(self, run: Run) -> None:
         item = self._ended_item(run)
