@@ -21,13 +21,16 @@ _HELD = {10: 5, 100: 40, 1000: 80, 5000: 140}
 
 
 def main() -> None:
-    """Print the calls of one run at idle, and the units of runs that share commits."""
-    _one_run()
+    """Print the calls of one run at idle, and the units of runs that share commits: where the
+    stream carries everything to dispatch, and where whoever stores something dispatches at once."""
+    for eager in (False, True):
+        print("eager" if eager else "by the stream")
+        _one_run(eager=eager)
     _many_slots()
 
 
-def _one_run() -> None:
-    with lives_of() as start:
+def _one_run(*, eager: bool) -> None:
+    with lives_of(eager=eager) as start:
         start("warm").steps(1)
         life = start("etl")
         steps = life.steps(1)

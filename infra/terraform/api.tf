@@ -12,11 +12,13 @@ module "api" {
   role_name   = "${local.role_prefix}-api"
   handler     = "push_dispatch.handlers.api.handler"
   package     = "${var.bundles}/api.zip"
-  environment = local.environment
+  environment = local.eager
   statements = [
     local.may.use_runs,
     local.may.use_line,
     local.may.change_items,
+    local.may.give_orders,
+    local.may.claim,
     local.may.use_key,
     {
       Effect   = "Allow"

@@ -16,6 +16,7 @@ locals {
     POWERTOOLS_LOG_LEVEL                = "INFO"
     POWERTOOLS_SERVICE_NAME             = var.name
   }
+  eager = merge(local.environment, { PUSH_DISPATCH_EAGER = var.eager ? "true" : "false" })
 }
 
 module "dispatch" {
@@ -26,7 +27,7 @@ module "dispatch" {
   handler     = "push_dispatch.handlers.dispatch.handler"
   package     = "${var.bundles}/base.zip"
   recursive   = true
-  environment = local.environment
+  environment = local.eager
   statements = [
     local.may.use_runs,
     local.may.use_line,
@@ -73,8 +74,15 @@ module "finish" {
   role_name   = "${local.role_prefix}-finish"
   handler     = "push_dispatch.handlers.finish.handler"
   package     = "${var.bundles}/base.zip"
-  environment = local.environment
-  statements  = [local.may.use_runs, local.may.use_key]
+  environment = local.eager
+  statements = [
+    local.may.use_runs,
+    local.may.use_line,
+    local.may.wake,
+    local.may.give_orders,
+    local.may.claim,
+    local.may.use_key,
+  ]
 
   queues = {
     ends = { arn = aws_sqs_queue.queue["finish"].arn, maximum_concurrency = 5 }
@@ -124,10 +132,12 @@ module "submit" {
   role_name   = "${local.role_prefix}-submit"
   handler     = "push_dispatch.handlers.submit.handler"
   package     = "${var.bundles}/submit.zip"
-  environment = merge(local.environment, { PUSH_DISPATCH_REJECTED_QUEUE = aws_sqs_queue.rejected.url })
+  environment = merge(local.eager, { PUSH_DISPATCH_REJECTED_QUEUE = aws_sqs_queue.rejected.url })
   statements = [
     local.may.use_runs,
     local.may.use_line,
+    local.may.give_orders,
+    local.may.claim,
     {
       Effect   = "Allow"
       Action   = ["sqs:SendMessage"]

@@ -86,6 +86,12 @@ variable "stream_parallelization" {
   }
 }
 
+variable "eager" {
+  description = "Whether runs are also started, and slots handed on, by whoever stores a run or its end, before the stream tells of it."
+  type        = bool
+  default     = true
+}
+
 variable "cloud_run" {
   description = "Pushes to Google Cloud Run; null for no such function. See docs/guides/credentials.md for what trusts this account."
   type = object({

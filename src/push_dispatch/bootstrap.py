@@ -19,6 +19,7 @@ from push_dispatch.core.polling import IN_AWS
 from push_dispatch.core.retry import longest_rest
 from push_dispatch.platforms.registry import load
 from push_dispatch.ports import Ports
+from push_dispatch.ports.eager import Eager
 from push_dispatch.ports.reporter import Reporter
 from push_dispatch.ports.schedules import NoSchedules, Schedules, UnknownSchedules
 from push_dispatch.ports.settings import Settings
@@ -157,7 +158,9 @@ def embedded_ports(database: Database, environ: Mapping[str, str]) -> Ports:
     from push_dispatch.adapters.sqlite.queues import Queues  # noqa: PLC0415 - never in Lambda
     from push_dispatch.adapters.sqlite.store import SqliteStore  # noqa: PLC0415
 
-    settings = Settings.from_env({**environ, "PUSH_DISPATCH_TABLE": "local"})
+    # Its feed reaches dispatch at once.
+    own = {"PUSH_DISPATCH_TABLE": "local", "PUSH_DISPATCH_EAGER": ""}
+    settings = Settings.from_env({**environ, **own})
     store = SqliteStore(database, now, retention_days=settings.retention_days)
     return _ports(settings, store, Queues(database, now), NoSchedules())
 
@@ -175,6 +178,7 @@ def _ports(settings: Settings, store: Store, messages: Messages, schedules: Sche
         reporter=_reporter(settings, system),
         template_env=settings.template_env,
         traces=settings.traces,
+        eager=Eager() if settings.eager else None,
         rest=rest,
         pauses=IN_AWS,
     )

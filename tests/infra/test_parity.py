@@ -68,6 +68,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "SecretsPrefix": "mine/",
             "SystemSecretsPrefix": "ours/",
             "StreamParallelization": 5,
+            "Eager": "false",
             "Webhooks": '[{"url": "https://a.example", "secret": "s", "pools": ["p"]}]',
         },
         {
@@ -104,6 +105,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "secrets_prefix": "mine/",
             "system_secrets_prefix": "ours/",
             "stream_parallelization": 5,
+            "eager": False,
             "webhooks": [{"url": "https://a.example", "secret": "s", "pools": ["p"]}],
         },
     ),

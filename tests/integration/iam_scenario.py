@@ -16,7 +16,7 @@ from push_dispatch.api.v1 import TABLE
 from push_dispatch.control.deployments import save_deployment
 from push_dispatch.control.pools import change_pool, create_pool, keep_template
 from push_dispatch.control.prefect.attach import Wanted, attach
-from push_dispatch.control.prefect.attachment import Bridge
+from push_dispatch.control.prefect.attachment import GATEWAY, Bridge
 from push_dispatch.control.prefect.runs import flow_run_of
 from push_dispatch.core.circuit import OPEN_AFTER, Circuit
 from push_dispatch.core.deployment import Deployment
@@ -91,6 +91,7 @@ def everything(system: System) -> None:
     assert system["Trace"](records(json.dumps(ended))) == {"batchItemFailures": []}
     assert system.others.collector.spans
     _prefect(system, changes)
+    _at_once(system, changes)
     _ask(system)
     _ask_to_change(system, changes)
     changes.drain()
@@ -361,6 +362,34 @@ def _finish(system: System, run: Run) -> None:
     events = system.others.ecs.events_as_delivered(name)
     assert system["Finish"](records(*map(json.dumps, events))) == {"batchItemFailures": []}
     assert _now(system, run).state is RunState.COMPLETED
+
+
+def _at_once(system: System, changes: StreamPump) -> None:
+    """Who submits hands over, to each platform and to Prefect's function; and so does who hears of
+    ends, from pools that have fallen back to ECS."""
+    for kind in (*PLATFORMS, "prefect"):
+        own, name = ("ecs" if kind == "prefect" else kind), f"at-once-{kind}"
+        gateway = GATEWAY if kind == "prefect" else ""
+        pool = Pool(name, own, limit=2, rate=Rate(3, 60), gateway=gateway)
+        create_pool(system.ports, pool, default_template(own))
+        asked = {"pool": name, "job_variables": VARIABLES[own]}
+        system["Submit"]({"id": f"e-{name}", "detail": asked})
+        _http(system["Api"], "POST", f"/v1/pools/{name}/runs", {"job_variables": VARIABLES[own]})
+        held = list(system.ports.store.list_runs(name))
+        assert len(system.ports.store.ledger(name).holders) == len(held) == 2
+        waiting = [_run(system, name, "ecs") for _ in range(2)]
+        changes.drain()
+        template = keep_template(system.ports, name, default_template("ecs"))
+        events: list[Any] = []
+        for run in held:
+            system.ports.store.save_run(replace(run, rev=run.rev + 1, variables=VARIABLES["ecs"]))
+            system["PushEcs"].take(Push(run.id, 1, "ecs", template))
+            system.others.ecs.finish(name_of(run.uuid, 1), 0)
+            events += system.others.ecs.events_as_delivered(name_of(run.uuid, 1))
+        system["Finish"](records(*map(json.dumps, events)))
+        # The other one waits for the rate.
+        assert [h.run for h in system.ports.store.ledger(name).holders] == [waiting[0].uuid]
+        changes.drain()
 
 
 def _ask(system: System) -> None:

@@ -45,6 +45,17 @@ def test_single_run_costs_what_the_table_says(lives: Callable[[str], Lives]) -> 
     assert reported["in all"] == [sum(column) for column in zip(*steps.values(), strict=True)]
 
 
+def test_a_run_that_is_dispatched_at_once_costs_what_the_table_says() -> None:
+    with lives_of(eager=True) as start:
+        start("warm").steps(1)
+        steps = start("etl").steps(1)
+    reported = _table("The same, dispatched at once")
+    assert {name: list(step) for name, step in steps.items()} == {
+        name: reported[name] for name in steps
+    }
+    assert reported["in all"] == [sum(column) for column in zip(*steps.values(), strict=True)]
+
+
 @pytest.mark.parametrize(("count", "ledgers"), [(1, 2), (10, 2), (100, 6)])
 def test_writes_of_runs_that_share_commits(
     lives: Callable[[str], Lives], count: int, ledgers: int

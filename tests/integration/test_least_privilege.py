@@ -42,9 +42,13 @@ ON_ALL = {
 #: Methods that the source names and a function never comes to call: why.
 UNREACHED = {
     ("Dispatch", "store.pool"): "what is older than its ledger, by the call that reads a run",
-    ("Finish", "messages.send"): "only platforms with something to clean up look again",
     ("Finish", "store.keep_log"): "only ECS reports ends by events, and keeps its logs itself",
+    ("Finish", "store.ledger"): "with lanes and collisions, by the call that reads a run",
+    ("Finish", "store.line"): "behind the first places, by the call that reads the pool",
+    ("Finish", "store.pool"): "what is older than its ledger, by the call that reads a run",
+    ("Prefect", "store.commit"): "it starts nothing at once: its runs are read ahead",
     ("Prefect", "store.dequeue"): "seats, by the call that lines up",
+    ("Prefect", "store.overview"): "it starts nothing at once: its runs are read ahead",
     ("PushAci", "store.enqueue"): "one place, which is put as a run is",
     ("PushCloudRun", "store.enqueue"): "one place, which is put as a run is",
     ("PushCloudRun", "store.keep_log"): "Cloud Logging keeps them",
@@ -53,6 +57,8 @@ UNREACHED = {
     ("PushModal", "store.enqueue"): "one place, which is put as a run is",
     ("PushModal", "store.keep_log"): "Modal keeps them",
     ("Report", "store.keep_log"): "an end that a job reports is not cleaned up after yet",
+    ("Submit", "store.run"): "of others in line, which it leaves to dispatch",
+    ("Submit", "store.save_run"): "of others in line, which it leaves to dispatch",
 }
 
 

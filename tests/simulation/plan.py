@@ -80,6 +80,8 @@ class Plan:
     mixed: bool = False
     #: The platform reports nothing by itself.
     silent: bool = False
+    #: Who stores a run or its end runs the pass, too.
+    eager: bool = False
 
     def only(self, numbers: Collection[int]) -> Plan:
         """The same story without the other parts."""
@@ -102,7 +104,7 @@ def plan_of(seed: int, profile: str = "") -> Plan:
     """The story of this seed."""
     rng = Random(seed)
     name = profile or rng.choice(tuple(name for name in PROFILES if name not in _NAMED))
-    return PROFILES[name](_Draft(seed, name, rng))
+    return replace(PROFILES[name](_Draft(seed, name, rng)), eager=seed % 2 == 1)
 
 
 @dataclass

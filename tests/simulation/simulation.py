@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -26,6 +26,7 @@ from push_dispatch.core.retry import longest_rest
 from push_dispatch.handlers import dispatch, finish, push, submit, sweep
 from push_dispatch.platforms.base import Job
 from push_dispatch.ports import Ports
+from push_dispatch.ports.eager import Eager
 from push_dispatch.ports.messages import Message as Order, Poll, Push, StopAttempt, Wake, encode
 from push_dispatch.ports.store import Change
 from tests.fakes.memory.store import MemoryStore
@@ -139,8 +140,11 @@ class Simulation:
             platform=lambda _name: platform,
             secrets=secrets_from({}),
             pauses=IN_AWS,
+            eager=Eager() if plan.eager else None,
             rest=lambda race: timeline.sleep(int(rng.random() * longest_rest(race) * 1000)),
         )
+        # A process of its own.
+        self._finishing = replace(self.ports, eager=Eager() if plan.eager else None)
         self._connect()
 
     def _connect(self) -> None:
@@ -179,7 +183,7 @@ class Simulation:
         return {
             "dispatch": lambda event, _left: dispatch.handle(ports, event, self._read_again),
             "push": self._push,
-            "finish": lambda event, _left: finish.handle(ports, event),
+            "finish": lambda event, _left: finish.handle(self._finishing, event),
             "submit": lambda event, _left: submit.handle(ports, event),
             "sweep": lambda _event, left: sweep.handle_alone(ports, left() // 1000 - reserve),
         }

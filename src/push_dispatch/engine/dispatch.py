@@ -28,7 +28,7 @@ from push_dispatch.core.reasons import Reason
 from push_dispatch.engine.collide import settle_collisions, stop_replaced
 from push_dispatch.engine.hints import Hints
 from push_dispatch.engine.lanes import park, park_new, surface
-from push_dispatch.engine.newcomers import newcomers, send_again
+from push_dispatch.engine.newcomers import has_started, newcomers, send_again
 from push_dispatch.engine.snapshot import BATCH, Read, decided, overview, snapshot_in
 from push_dispatch.engine.transition import end_unreadable, move, transition
 from push_dispatch.engine.waiting import leave, vacate
@@ -37,7 +37,7 @@ from push_dispatch.ports import Ports
 from push_dispatch.ports.messages import Push, StopAttempt, Wake
 from push_dispatch.ports.store import Overview
 
-__all__ = ["Passed", "dispatch", "hand_over", "wake_when_due"]
+__all__ = ["Passed", "dispatch", "hand_over", "send", "wake_when_due"]
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +75,18 @@ class Passed:
 
 
 def dispatch(
-    ports: Ports, pool_name: str, hints: Hints | None = None, *, thorough: bool = False
+    ports: Ports,
+    pool_name: str,
+    hints: Hints | None = None,
+    *,
+    thorough: bool = False,
+    eager: int | None = None,
 ) -> Passed:
     """Give the free slots of a pool to those whose turn it is.
 
     A thorough pass also looks at the line of a pool without a free slot, for hand-overs to
-    finish and late runs to expire; the sweep asks for it.
+    finish and late runs to expire; the sweep asks for it. An `eager` one tries once, and only where
+    no more than so many hold slots: see `engine.eager`.
 
     Safe at any time, any number of times and by any number of functions at once. Raises
     Unavailable, or Conflict after losing many races: then the hints must be delivered again.
@@ -88,7 +94,11 @@ def dispatch(
     hints = hints or Hints()
     _end_unreadable(ports, hints.unreadable)
     _stop_attempts(ports, hints.stopping)
+    if has_started(ports, pool_name, hints):
+        return Passed()
     seen: Overview | None = overview(ports, pool_name)
+    if eager is not None and seen is not None and len(seen.ledger.holders) > eager:
+        raise Conflict("many hold slots")
     if seen is None or seen.pool is None:
         # Deleted, and with it the place of everybody who waited; or not there yet, while a system
         # is restored: then its runs are left alone.
@@ -100,7 +110,8 @@ def dispatch(
     changes = bool(hints.waiting or hints.gone or hints.due)
     passed = Passed(expired=settle_collisions(ports, seen.pool, hints))
     _line_up(ports, seen.pool, hints)
-    work = _Work(ports, pool_name, hints, thorough, arrived, passed)
+    tries = _RACES if eager is None else 1
+    work = _Work(ports, pool_name, hints, thorough, arrived, passed, tries)
     # What was just written is to be seen by the pass.
     more = _pass(work, None if changes else seen)
     while more:
@@ -190,12 +201,14 @@ class _Work:
     #: New runs without a place in line: a pass admits them, or gives them one.
     arrived: list[Ready]
     passed: Passed
+    #: Races for the ledger that it takes part in.
+    tries: int = _RACES
 
 
 def _pass(work: _Work, seen: Overview | None) -> bool:
     """One snapshot, one decision, one commit. True if another pass may admit more."""
     ports, hints, passed = work.ports, work.hints, work.passed
-    for race in range(_RACES):
+    for race in range(work.tries):
         seen = overview(ports, work.pool) if race or seen is None else seen
         found = snapshot_in(seen)
         if found is None:
@@ -209,7 +222,8 @@ def _pass(work: _Work, seen: Overview | None) -> bool:
                 snapshot, decision = _commit(ports, snapshot, decision)
             except Conflict:
                 passed.races_lost += 1
-                ports.rest(race)
+                if race + 1 < work.tries:
+                    ports.rest(race)
                 continue
         # Whom the ledger had no room for.
         placed |= _place(work, snapshot.pool, decision.admit)
@@ -225,7 +239,7 @@ def _pass(work: _Work, seen: Overview | None) -> bool:
         if not more and (passed.admitted or hints.waiting or work.thorough):
             _wake_for_turn(ports, snapshot, decision)
         return more
-    raise Conflict(f"pool {work.pool!r}: lost {_RACES} races for the ledger")
+    raise Conflict(f"pool {work.pool!r}: lost {work.tries} races for the ledger")
 
 
 def _decide(work: _Work, found: Snapshot, seen: Overview) -> tuple[Read, list[Holder]]:
@@ -349,20 +363,8 @@ def hand_over(
     milliseconds; None is now."""
     if not entries:
         return
-    gated = bool(pool.fallbacks)
-    pushes = [
-        Push(
-            f"{pool.name}.{e.run}",
-            e.attempt,
-            pool.type,
-            pool.template,
-            gated=gated,
-            since=ports.clock() if since is None else since,
-        )
-        for e in entries
-    ]
     try:
-        ports.messages.send(pool.gateway or entry_for(pool.type).platform, pushes)
+        send(ports, pool, entries, since)
     except NotFound as error:
         for entry in entries:
             reject = Reject(entry.attempt, error.reason, error.message, unless_claimed=True)
@@ -370,3 +372,19 @@ def hand_over(
     if placed := [entry for entry in entries if entry not in unplaced]:
         leave(ports, pool, placed)
     vacate(ports, pool, [entry for entry in entries if entry in unplaced])
+
+
+def send(ports: Ports, pool: Pool, entries: Sequence[Ready], since: int | None = None) -> None:
+    """Order the pushes of these runs. Raises NotFound (`platform_not_configured`), Unavailable."""
+    pushes = [
+        Push(
+            f"{pool.name}.{e.run}",
+            e.attempt,
+            pool.type,
+            pool.template,
+            gated=bool(pool.fallbacks),
+            since=ports.clock() if since is None else since,
+        )
+        for e in entries
+    ]
+    ports.messages.send(pool.gateway or entry_for(pool.type).platform, pushes)

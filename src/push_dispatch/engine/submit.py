@@ -12,9 +12,11 @@ from push_dispatch.core.model import Pool, Ready, Run, RunState
 from push_dispatch.core.reasons import Reason
 from push_dispatch.core.request import Check, Request, check_request, differences, run_of
 from push_dispatch.engine.claims import claimed
+from push_dispatch.engine.eager import FEW, admit, look
 from push_dispatch.engine.waiting import take_seats, vacate
 from push_dispatch.platforms.registry import needs_command
 from push_dispatch.ports import Ports
+from push_dispatch.ports.store import Overview
 
 __all__ = [
     "Submitted",
@@ -55,7 +57,11 @@ def submit_many(
 ) -> list[Submitted]:
     """Schedule many runs, in their order. All are validated before the first is stored, their job
     variables if `check` is given; raises as `submit` does."""
-    pools = {name: pool_named(ports, name) for name in {r.pool for r in requests}}
+    names = {request.pool for request in requests}
+    at_once = len(requests) <= FEW and all(request.at is None for request in requests)
+    seen = look(ports, names) if at_once else {}
+    pools = {name: _existing(name, s.pool) for name, s in seen.items()}
+    pools |= {name: pool_named(ports, name) for name in names - seen.keys()}
     runs = [prepare(ports, pools[request.pool], request) for request in requests]
     if check is not None:
         _check_variables(ports, pools, runs, check)
@@ -66,7 +72,8 @@ def submit_many(
     for start in range(0, len(runs), _AT_ONCE):
         batch = runs[start : start + _AT_ONCE]
         # Seats are named after the order of their runs.
-        submitted += _store(ports, [r if r.order in seated else _now(ports, r) for r in batch])
+        batch = [r if r.order in seated else _now(ports, r) for r in batch]
+        submitted += _store(ports, batch, seen)
     if seated:
         _vacate_unused(ports, pools, runs, submitted)
     return submitted
@@ -83,7 +90,10 @@ def _vacate_unused(
 
 def pool_named(ports: Ports, name: str) -> Pool:
     """The pool; raises NotFound (`pool_not_found`)."""
-    pool = ports.store.pool(name)
+    return _existing(name, ports.store.pool(name))
+
+
+def _existing(name: str, pool: Pool | None) -> Pool:
     if pool is None:
         raise NotFound(f"there is no pool {name!r}", reason=Reason.POOL_NOT_FOUND)
     return pool
@@ -108,9 +118,11 @@ def _now(ports: Ports, run: Run) -> Run:
     return replace(run, order=order, uuid=run.uuid if run.idempotency_key else order)
 
 
-def _store(ports: Ports, runs: Sequence[Run]) -> list[Submitted]:
+def _store(ports: Ports, runs: Sequence[Run], seen: Mapping[str, Overview]) -> list[Submitted]:
     stored = ports.store.add_runs(runs)
-    _enqueue_keyed(ports, stored)
+    new = [there for ours, there in zip(runs, stored, strict=True) if there.order == ours.order]
+    started = admit(ports, new, seen)
+    _enqueue_keyed(ports, [run for run in stored if run.id not in started])
     return [_submitted(ours, run) for ours, run in zip(runs, stored, strict=True)]
 
 

@@ -23,9 +23,9 @@ _SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action
 #: On the system's own table, queues, bus and report key, by module of `push_dispatch.handlers`.
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "api": (*_RUNS, *_LINE, _CHANGE, "dynamodb:DeleteItem"),
+        "api": (*_RUNS, *_LINE, _CHANGE, _SEND, "dynamodb:DeleteItem"),
         "dispatch": (*_RUNS, *_LINE, _SEND),
-        "finish": _RUNS,
+        "finish": (*_RUNS, *_LINE, _SEND),
         "notify": ("events:PutEvents",),
         "prefect": (*_RUNS, *_LINE, _CHANGE, _SECRET, _SEND),
         "push": (*_RUNS, _CHANGE, _SEND),

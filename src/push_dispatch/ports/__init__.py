@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from push_dispatch.core.polling import Pauses
+from push_dispatch.ports.eager import Eager
 from push_dispatch.ports.messages import Messages
 from push_dispatch.ports.meter import Meter, no_meter
 from push_dispatch.ports.recent import Recent
@@ -56,6 +57,8 @@ class Ports:
     #: machine that it is on was asleep.
     slept: Callable[[str, int], int] = lambda _platform, _since: 0
 
+    #: Runs passes at once where it stores new runs and ends; None leaves them to the stream.
+    eager: Eager | None = None
     #: The runs that this process has written a moment ago.
     recent: Recent = field(default_factory=Recent)
 

@@ -35,6 +35,8 @@ class Settings:
     report_key: str = ""
     #: Days for which runs that have ended are kept; 0 is for good.
     retention_days: int = 0
+    #: Whether new runs and ends are dispatched at once: see `engine.eager`.
+    eager: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -53,8 +55,9 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read `PUSH_DISPATCH_TABLE`, `PUSH_DISPATCH_WAKE_QUEUE`, `PUSH_DISPATCH_REJECTED_QUEUE`,
         `PUSH_DISPATCH_EVENT_BUS`, `PUSH_DISPATCH_SCHEDULE_GROUP`, `…_TARGET` and `…_ROLE`,
-        `PUSH_DISPATCH_REPORT_URL` and `…_KEY_NAME`, `PUSH_DISPATCH_RETENTION_DAYS` and, as JSON
-        from platform to URL, `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
+        `PUSH_DISPATCH_REPORT_URL` and `…_KEY_NAME`, `PUSH_DISPATCH_RETENTION_DAYS`,
+        `PUSH_DISPATCH_EAGER` (`true` or `false`) and, as JSON from platform to URL,
+        `PUSH_DISPATCH_PLATFORM_QUEUES`. Raises Invalid."""
         table = environ.get("PUSH_DISPATCH_TABLE", "")
         if not table:
             raise Invalid("the environment variable PUSH_DISPATCH_TABLE is not set")
@@ -66,6 +69,9 @@ class Settings:
         days = environ.get("PUSH_DISPATCH_RETENTION_DAYS", "") or "0"
         if not days.isascii() or not days.isdigit():
             raise Invalid(f"PUSH_DISPATCH_RETENTION_DAYS is {days!r}, and not a number of days")
+        eager = environ.get("PUSH_DISPATCH_EAGER", "") or "false"
+        if eager not in ("true", "false"):
+            raise Invalid(f"PUSH_DISPATCH_EAGER is {eager!r}: it must be true or false")
         return cls(
             table=table,
             wake_queue=environ.get("PUSH_DISPATCH_WAKE_QUEUE", ""),
@@ -78,6 +84,8 @@ class Settings:
             report_url=environ.get("PUSH_DISPATCH_REPORT_URL", ""),
             report_key=environ.get("PUSH_DISPATCH_REPORT_KEY_NAME", ""),
             retention_days=int(days),
+            # Without queues nobody could be handed over.
+            eager=eager == "true" and bool(platform_queues),
             environ=environ,
         )
 

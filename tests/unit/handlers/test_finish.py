@@ -18,6 +18,7 @@ from push_dispatch.platforms.base import Capabilities, Platform
 from push_dispatch.platforms.capabilities import check_capabilities
 from push_dispatch.platforms.registry import load, reporting
 from push_dispatch.ports import Ports
+from push_dispatch.ports.eager import Eager
 from tests.fakes.memory_platform import MemoryPlatform
 from tests.fakes.third_party import Install, installed
 from tests.fakes.world import POOL, World
@@ -86,6 +87,35 @@ def test_the_event_of_somebody_elses_platform_ends_its_run(
     assert handle(loading(world), envelope(ended(run))) == {"batchItemFailures": []}
     [run] = world.runs()
     assert run.state is RunState.COMPLETED
+
+
+@pytest.mark.parametrize("envelope", [lambda event: event, batch], ids=["event", "queue"])
+@pytest.mark.parametrize("eager", [True, False])
+def test_its_slot_is_free_before_the_stream_tells_of_the_end(
+    install: Install,
+    started: tuple[World, Run],
+    envelope: Callable[[Any], dict[str, Any]],
+    eager: bool,
+) -> None:
+    world, run = started
+    install(lambda environ: world.platform)
+    ports = replace(loading(world), eager=Eager() if eager else None)
+    handle(ports, envelope(ended(run)))
+    assert len(world.store.ledger(POOL).holders) == (0 if eager else 1)
+
+
+def test_a_run_that_waits_for_a_retry_keeps_its_slot_until_it_is_in_line(install: Install) -> None:
+    """By its slot the sweep finds it, if the record is lost."""
+    world = World(platform=Reporting())
+    install(lambda environ: world.platform)
+    submit(world.ports, Request(POOL, retries=1, retry_delay_seconds=9))
+    world.deliver_all()
+    [run] = world.runs()
+    event = ended(run, detail={"run": run.id, "attempt": 1, "exitCode": 3})
+    handle(replace(loading(world), eager=Eager()), event)
+    [run] = world.runs()
+    assert run.state is RunState.SCHEDULED
+    assert [holder.run for holder in world.store.ledger(POOL).holders] == [run.uuid]
 
 
 def test_an_event_that_nobody_declares_is_kept_and_costs_no_other(
