@@ -58,9 +58,9 @@ CLAUSES: list[tuple[Any, str, str, str, Callable[[], None]]] = [
     ),
     (
         usage,
-        "Used.named_reason",
-        "self.starts[scope] >= limit.rate.starts",
-        "False",
+        "Used.starts_left",
+        "rate.starts - self.starts[scope]",
+        "rate.starts",
         claims.test_a_named_rate_counts_each_key,
     ),
     (
