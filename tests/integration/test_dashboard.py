@@ -183,6 +183,7 @@ def test_every_panel_shows_what_the_api_says(page: Page) -> None:
         assert run["id"][-6:] in row[1]
         assert (row[2], row[3].split()[0]) == (run["queue"], run["reason"])
     assert page.texts("#line-sum")[0].startswith(f"{got['waiting_total']} waiting")
+    assert page.texts("#minutes [aria-pressed=true]") == ["15 min"], "an hour would be empty"
     bars = [int(text or 0) for text in page.texts("#waits b")]
     assert bars == got["waits"]["counts"]
     assert page.tab.locator("#occ svg").get_attribute("aria-label").startswith("Slots held")

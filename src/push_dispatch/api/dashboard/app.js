@@ -26,6 +26,7 @@ async function refresh() {
       const data = await api('GET', `${at('pools', pool)}/overview?minutes=${S.minutes}&recent=100`, { signal: asking.signal });
       if (pool !== S.pool) return;
       Object.assign(S, { data, got: performance.now() });
+      if (isTooLong(data.occupancy)) return choose15();
       draw();
       refreshRun(false);
     }
@@ -38,6 +39,20 @@ async function refresh() {
     problem(error);
   }
   again();
+}
+
+/** Whether a pool is so new that its first hour would be an empty picture with a line at its edge. */
+function isTooLong(past) {
+  if (S.chosen || S.minutes !== 60) return false;
+  const lines = Object.values(past.queues);
+  const begun = Math.min(...lines.map((line) => line.findIndex(Boolean)).filter((n) => n >= 0));
+  return Number.isFinite(begun) && begun >= 0.75 * Math.max(...lines.map((line) => line.length));
+}
+
+function choose15() {
+  S.minutes = 15;
+  drawMinutes();
+  return refresh();
 }
 
 function again() {
@@ -94,6 +109,8 @@ function drawPools() {
 function choose(name) {
   if (name === S.pool) return;
   Object.assign(S, { pool: name, data: null, all: { line: false, runs: false } });
+  if (!S.chosen) S.minutes = 60;
+  drawMinutes();
   closeRun(false);
   writeAddress(true);
   refresh();
@@ -156,7 +173,7 @@ function setWhat() {
 }
 
 function drawMinutes() {
-  keyed($('minutes'), MINUTES, ([n]) => n, ([n, name]) => h('button', { type: 'button', on: { click: () => { S.minutes = n; writeAddress(); drawMinutes(); refresh(); } } }, name), (el, [n]) => attr(el, 'aria-pressed', String(n === S.minutes)));
+  keyed($('minutes'), MINUTES, ([n]) => n, ([n, name]) => h('button', { type: 'button', on: { click: () => { S.minutes = n; S.chosen = true; writeAddress(); drawMinutes(); refresh(); } } }, name), (el, [n]) => attr(el, 'aria-pressed', String(n === S.minutes)));
 }
 
 /** A run on this page by a part of its id, name or deployment; else the one with that id. */

@@ -1,6 +1,8 @@
 // What is shown: in the address, so that it can be shared, bookmarked and gone back to.
 export const S = {
   pool: null, run: null, tab: 'history', what: false, minutes: 60,
+  /** Whether the minutes were chosen: else they fit what there is. */
+  chosen: false,
   /** The last overview, and when it came. */
   data: null, got: 0,
   pools: [], reasons: new Map(),
@@ -14,6 +16,7 @@ export function readAddress() {
   S.tab = query.get('tab') ?? 'history';
   S.what = query.get('whatif') === '1';
   S.minutes = Number(query.get('minutes')) || 60;
+  S.chosen = query.has('minutes');
 }
 
 export function writeAddress(push = false) {
@@ -22,7 +25,7 @@ export function writeAddress(push = false) {
   if (S.run) query.set('run', S.run);
   if (S.run && S.tab !== 'history') query.set('tab', S.tab);
   if (S.what) query.set('whatif', '1');
-  if (S.minutes !== 60) query.set('minutes', S.minutes);
+  if (S.chosen && S.minutes !== 60) query.set('minutes', S.minutes);
   const url = `${location.pathname}?${query}`;
   if (url === location.pathname + location.search) return;
   history[push ? 'pushState' : 'replaceState'](null, '', url);
