@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from push_dispatch.core.model import Holder
 
@@ -28,8 +28,7 @@ AT_ONCE = 50
 GRACE_SECONDS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Pauses:
+class Pauses(NamedTuple):
     """Seconds between two polls of one attempt: at first, and at most. An attempt that has grown
     older than the longest one allows for is left to the sweep. With `first` 0 all are."""
 
@@ -46,8 +45,7 @@ class Pauses:
 IN_AWS = Pauses(first=5, longest=60)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """When the attempts of one pool on one platform are polled next, and when they last were, in
     epoch milliseconds. 0: nothing is to be polled, or was."""
 
@@ -59,11 +57,10 @@ class Turn:
         return self.at != 0 and now - GRACE_SECONDS * 1000 <= self.at <= now + within
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(NamedTuple):
     """What one turn does: whom it polls, and the turn after it."""
 
-    due: list[Holder] = field(default_factory=list)
+    due: Sequence[Holder] = ()
     following: Turn = Turn()
 
 
@@ -81,8 +78,7 @@ def round_of(holders: Sequence[Holder], turn: Turn, now: int, pauses: Pauses) ->
     return Round(sorted(due, key=lambda holder: -holder.since)[:AT_ONCE], Turn(at, now))
 
 
-@dataclass(frozen=True, slots=True)
-class _Pace:
+class _Pace(NamedTuple):
     """How the polls of one attempt lie in time: `first` apart until it is old enough, then as far
     apart as a part of its age allows if each may come `first` late, for attempts share turns."""
 

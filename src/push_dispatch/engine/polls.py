@@ -10,7 +10,7 @@ did: the sweep polls what is silent, once a minute, and the next push begins ano
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from push_dispatch.core.model import Holder, Run
 from push_dispatch.core.polling import Turn, round_of
@@ -68,7 +68,7 @@ def _pass_on(ports: Ports, pool: str, platform: str, turn: Turn, following: Turn
     return True
 
 
-def _runs(ports: Ports, pool: str, due: list[Holder]) -> Iterator[Run]:
+def _runs(ports: Ports, pool: str, due: Sequence[Holder]) -> Iterator[Run]:
     """Those that are in their attempts. One read each, which a push function is allowed."""
     for holder in due:
         run = ports.store.run(pool, holder.run)

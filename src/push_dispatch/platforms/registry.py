@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from push_dispatch.core.errors import Invalid
 from push_dispatch.core.reasons import Reason
@@ -35,8 +34,7 @@ log = logging.getLogger(__name__)
 ENTRY_POINTS = "push_dispatch.platforms"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One platform: where its class is, which pool types it serves, what it needs."""
 
     platform: str

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from push_dispatch.core.model import RunState
 from push_dispatch.ports.store import Change
@@ -27,8 +26,7 @@ class Meter(Protocol):
     def __call__(self, values: Values, **dimensions: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric: what it means, and by which dimensions it is divided."""
 
     name: str
