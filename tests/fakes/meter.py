@@ -53,21 +53,21 @@ class Meter:
 
     # -- operations, by name ----------------------------------------------------------------------
 
-    def _PutItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
-        self._write(_key(asked["Item"]), asked["Item"], done="Error" not in answered)
+    def _PutItem(self, received: dict[str, Any], answered: dict[str, Any]) -> None:
+        self._write(_key(received["Item"]), received["Item"], done="Error" not in answered)
 
-    def _DeleteItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
-        self._write(_key(asked["Key"]), None, done="Error" not in answered)
+    def _DeleteItem(self, received: dict[str, Any], answered: dict[str, Any]) -> None:
+        self._write(_key(received["Key"]), None, done="Error" not in answered)
 
-    def _UpdateItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
+    def _UpdateItem(self, received: dict[str, Any], answered: dict[str, Any]) -> None:
         """Those of the store whose reply has not the whole item only change or remove numbers. A
         claim has: of the run that it has claimed, or of the one that it has not."""
-        known = self._items.get(_key(asked["Key"]), asked["Key"])
-        whole = asked.get("ReturnValues") == "ALL_NEW" and answered.get("Attributes")
-        self._write(_key(asked["Key"]), whole or known)
+        known = self._items.get(_key(received["Key"]), received["Key"])
+        whole = received.get("ReturnValues") == "ALL_NEW" and answered.get("Attributes")
+        self._write(_key(received["Key"]), whole or known)
 
-    def _BatchWriteItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
-        [requests] = asked["RequestItems"].values()
+    def _BatchWriteItem(self, received: dict[str, Any], answered: dict[str, Any]) -> None:
+        [requests] = received["RequestItems"].values()
         for request in requests:
             if "PutRequest" in request:
                 item = request["PutRequest"]["Item"]
@@ -75,18 +75,18 @@ class Meter:
             else:
                 self._write(_key(request["DeleteRequest"]["Key"]), None)
 
-    def _GetItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
-        self._read([answered.get("Item", {})], asked)
+    def _GetItem(self, received: dict[str, Any], answered: dict[str, Any]) -> None:
+        self._read([answered.get("Item", {})], received)
 
-    def _BatchGetItem(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
+    def _BatchGetItem(self, received: dict[str, Any], answered: dict[str, Any]) -> None:
         """Each item is rounded up on its own."""
-        [wanted] = asked["RequestItems"].values()
-        for item in answered["Responses"].get(next(iter(asked["RequestItems"])), ()):
+        [wanted] = received["RequestItems"].values()
+        for item in answered["Responses"].get(next(iter(received["RequestItems"])), ()):
             self._read([item], wanted)
 
-    def _Query(self, asked: dict[str, Any], answered: dict[str, Any]) -> None:
+    def _Query(self, received: dict[str, Any], answered: dict[str, Any]) -> None:
         """All items of a page are added up and rounded once."""
-        self._read(answered["Items"], asked)
+        self._read(answered["Items"], received)
 
     def _write(self, key: _Key, item: Mapping[str, Any] | None, *, done: bool = True) -> None:
         """The larger of the item before and after, by the kilobyte; nothing is charged for none."""
@@ -99,9 +99,9 @@ class Meter:
         elif done:
             self._items.pop(key, None)
 
-    def _read(self, items: list[Mapping[str, Any]], asked: Mapping[str, Any]) -> None:
+    def _read(self, items: list[Mapping[str, Any]], received: Mapping[str, Any]) -> None:
         units = max(1, -(-sum(size_of(item) for item in items) // 4096))
-        self.reads += units if asked.get("ConsistentRead") else units / 2
+        self.reads += units if received.get("ConsistentRead") else units / 2
 
 
 @contextmanager
@@ -122,8 +122,8 @@ def metered(*clients: Any) -> Iterator[Meter]:
 def _about(params: Mapping[str, Any]) -> str:
     """The kinds of items that a call is about: the first part of their sort keys."""
     keys: list[Mapping[str, Any]] = [params[name] for name in ("Item", "Key") if name in params]
-    for asked in params.get("RequestItems", {}).values():
-        requests = asked["Keys"] if isinstance(asked, Mapping) else asked
+    for received in params.get("RequestItems", {}).values():
+        requests = received["Keys"] if isinstance(received, Mapping) else received
         for request in requests:
             found = request.get("PutRequest", {}).get("Item") or request.get("DeleteRequest", {})
             keys.append(found.get("Key", found) or request)

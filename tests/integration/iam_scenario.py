@@ -372,8 +372,8 @@ def _at_once(system: System, changes: StreamPump) -> None:
         gateway = GATEWAY if kind == "prefect" else ""
         pool = Pool(name, own, limit=2, rate=Rate(3, 60), gateway=gateway)
         create_pool(system.ports, pool, default_template(own))
-        asked = {"pool": name, "job_variables": VARIABLES[own]}
-        system["Submit"]({"id": f"e-{name}", "detail": asked})
+        requested = {"pool": name, "job_variables": VARIABLES[own]}
+        system["Submit"]({"id": f"e-{name}", "detail": requested})
         _http(system["Api"], "POST", f"/v1/pools/{name}/runs", {"job_variables": VARIABLES[own]})
         held = list(system.ports.store.list_runs(name))
         assert len(system.ports.store.ledger(name).holders) == len(held) == 2

@@ -48,8 +48,8 @@ class Life(World):
         self.jobs: list[Job] = []
         self.platform.refuse = self.jobs.append
 
-    def run(self, exits: list[int], **asked: Any) -> Run:
-        run = submit(self.ports, Request(POOL, **asked)).run
+    def run(self, exits: list[int], **received: Any) -> Run:
+        run = submit(self.ports, Request(POOL, **received)).run
         for code in exits:
             self.now += 60_000
             self.sweep()

@@ -31,7 +31,7 @@ def otlp(collector: FakeCollector) -> Iterator[Otlp]:
     made.close()
 
 
-def told(*ids: str) -> dict[str, Any]:
+def reported(*ids: str) -> dict[str, Any]:
     bodies = [json.dumps({"detail": {"run": run_id, "to": "CANCELLED"}}) for run_id in ids]
     return {"Records": [{"messageId": str(n), "body": body} for n, body in enumerate(bodies)]}
 
@@ -45,13 +45,13 @@ def cancelled(world: World) -> str:
 def test_each_run_is_exported_once_in_a_batch(otlp: Otlp, collector: FakeCollector) -> None:
     world = World()
     one, other = cancelled(world), cancelled(world)
-    assert handle(world.store, otlp, told(one, other, one)) == {"batchItemFailures": []}
+    assert handle(world.store, otlp, reported(one, other, one)) == {"batchItemFailures": []}
     assert len(collector.spans) == 2
 
 
 def test_what_the_collector_does_not_take_comes_again(otlp: Otlp, collector: FakeCollector) -> None:
     world = World()
-    event = told(cancelled(world), cancelled(world))
+    event = reported(cancelled(world), cancelled(world))
     collector.refuse_next(Answer(401))
     failed = handle(world.store, otlp, event)["batchItemFailures"]
     assert [entry["itemIdentifier"] for entry in failed] == ["0", "1"]
@@ -63,7 +63,7 @@ def test_what_cannot_be_exported_costs_no_other(otlp: Otlp, collector: FakeColle
     world = World()
     live = submit(world.ports, Request(POOL)).run.id
     gone = f"{POOL}.0199c1f0-1111-7222-8333-444455556666"
-    event = told("not an id", gone, live, cancelled(world))
+    event = reported("not an id", gone, live, cancelled(world))
     event["Records"].append({"messageId": "4", "body": "{"})
     assert handle(world.store, otlp, event) == {"batchItemFailures": []}
     assert len(collector.spans) == 1
