@@ -57,8 +57,8 @@ def _many_slots() -> None:
     for held, count in _HELD.items():
         found = []
         # Without a base for comparison, all runs of which cost the same.
-        for runs, plain in ((count, {}), (3, {"plain_bytes": 2**40})):
-            with lives_of(**plain) as start:
+        for runs, plain in ((count, ()), (3, (2**40,))):
+            with lives_of(*plain) as start:
                 start("warm").steps(1)
                 life = start("full")
                 life.hold(held)

@@ -30,6 +30,8 @@ class _Before:
     run: Run | None = None
     #: Who was in line when the pass that commits had read the ledger.
     line: frozenset[Ready] = frozenset()
+    #: Whether the platform refused then. What a push finds out before the commit comes too late.
+    refuses: bool = False
 
 
 class Guarantees:
@@ -54,6 +56,7 @@ class Guarantees:
         self._now = now
         if verb in ("ledger", "overview") and done:
             self._before.line = self._line()
+            self._before.refuses = self._refuses()
         elif verb == "commit":
             if not done:
                 self._before.ledger = self._store.ledger(self._pool)
@@ -130,6 +133,10 @@ class Guarantees:
 
     # -- at each commit ----------------------------------------------------------------------------
 
+    def _refuses(self) -> bool:
+        pool = self._store.pool(self._pool)
+        return pool is not None and self._store.circuit(pool.name, pool.last_type).refusals > 0
+
     def _check_commit(self, before: Ledger, after: Ledger) -> None:
         pool = self._store.pool(self._pool)
         if pool is None:
@@ -143,8 +150,8 @@ class Guarantees:
                 self.broken.append("admitted under a configuration that had been replaced")
             self._check_limits(pool, after, admitted)
             self._check_times(admitted)
-            refuses = self._store.circuit(self._pool, pool.last_type).refusals > 0
-            if refuses and len(admitted) > 1:
+            refuses = self._refuses()
+            if refuses and self._before.refuses and len(admitted) > 1:
                 self.broken.append("more than one run tries a platform that refuses")
             if not refuses:  # Those who try it take turns.
                 self._check_order(pool, after, admitted)

@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from push_dispatch.core import admission, lifecycle, model
-from push_dispatch.core.model import Ledger, Pool, Run
+from push_dispatch.core.events import Claim
+from push_dispatch.core.lifecycle import advance
+from push_dispatch.core.model import Ledger, Pool, Run, RunState
 from push_dispatch.core.request import Request
 from push_dispatch.engine import sweep
 from push_dispatch.engine.submit import submit_many
@@ -54,6 +56,14 @@ class RunsWithoutRevision(MemoryStore):
         stored = self._runs.get((run.pool, run.uuid))
         self._runs[run.pool, run.uuid] = run
         self.changes.append(Change(run.pool, stored, run))
+
+    def claim_run(self, pool: str, uuid: str, claim: Claim, now: int) -> Run | None:
+        stored = self._runs.get((pool, uuid))
+        if stored is not None:
+            never: dict[str, Any] = {"attempt": 0, "attempts": (), "stop": None, "ended_at": None}
+            waiting = replace(stored, state=RunState.SCHEDULED, **never)
+            self.save_run(advance(waiting, claim, now))
+        return self._runs.get((pool, uuid))
 
 
 class LimitsThatMoveNothing(MemoryStore):
