@@ -52,7 +52,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_four_dispatchers_break_no_rule(ministack: str, tmp_path: Path) -> None:
-    found, runs = race(ministack, tmp_path, dispatchers=4, count=80, seconds=240)
+    # The ledger has a base from its second holder on.
+    found, runs = race(ministack, tmp_path, dispatchers=4, count=80, seconds=240, plain_bytes=80)
     assert all(run.state.ended for run in runs)
     assert found == []
 
@@ -87,9 +88,11 @@ def race(
     seconds: float,
     careless: bool = False,
     shared: bool = False,
+    plain_bytes: int = PLAIN_BYTES,
 ) -> tuple[list[str], list[Run]]:
     """What went wrong, and the runs: when all slots are free again, or the time is over. With
-    `shared`, everything that runs can share is switched on, at random."""
+    `shared`, everything that runs can share is switched on, at random; `plain_bytes` is that of
+    `Ledgers`."""
     # With eight that import at once, the first would be through before the last has begun.
     PROCESSES.set_forkserver_preload(["tests.integration.race_workers"])
     table = f"race-{uuid.uuid4().hex[:8]}"
@@ -105,8 +108,7 @@ def race(
         done=PROCESSES.Event(),
         changes=count // 4,
         careless=careless,
-        # With everything switched on, the ledger has a base from its second holder on.
-        plain_bytes=80 if shared else PLAIN_BYTES,
+        plain_bytes=plain_bytes,
     )
     ports = ports_of(contest)
     queues = tuple(Queue(name, number) for number, name in enumerate(QUEUES, start=1))
