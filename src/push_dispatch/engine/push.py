@@ -119,6 +119,11 @@ def _recall(ports: Ports, run: Run, message: Push, gate: Gate | None) -> _Step |
         return later(ports, replace(moved, fallback=len(current.tried)), 0)
     ours = message.claim == current.claim
     if not ours and now < current.lease_until:
+        if message.tries:
+            # It has waited for a lease before: whoever has this one renews it, and a copy that
+            # waits for the next would wait beside them until the platform has room. If they die,
+            # their message comes again, and if that is lost, the sweep sends another.
+            return Outcome.NOTHING_TO_DO
         return later(ports, message, (current.lease_until - now + 999) // 1000)
     fresh = current.sent_at == 0 or (ours and not message.uncertain)
     return partial(_knock, ports, run, message, gate, fresh=fresh)

@@ -6,8 +6,11 @@ no room, or the push is given up, while the attempt already lives: its slot must
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from push_dispatch.control.pools import change_pool
 from push_dispatch.core.errors import Unavailable
 from push_dispatch.core.model import Attempt, Run, RunState
 from push_dispatch.core.request import Request
@@ -215,3 +218,21 @@ def test_what_a_push_is_looking_for_is_not_cleaned_up_meanwhile(world: World) ->
     world.now += 61_000
     world.deliver_all()
     assert world.platform.containers == {}, "it is cleaned up in the end"
+
+
+def test_a_copy_of_an_order_does_not_wait_beside_it_for_a_platform_that_is_full(
+    world: World,
+) -> None:
+    """Two dispatchers have sent it. One of the two claims it, and tries as long as it may hold its
+    slot; the other one is done once it has seen that."""
+    change_pool(world.ports, POOL, lambda pool: replace(pool, hold_seconds=14_400))
+    world.platform.failures += ["no_capacity"] * 100
+    order = the_push(world)
+    assert isinstance(order.message, Push)
+    world.mail.send(world.platform.name, [order.message])
+    for _ in range(12):
+        pushes = [d for d in world.mail.waiting if isinstance(d.message, Push)]
+        deliver_when_due(world, min(pushes, key=lambda d: d.at))
+        world.sweep()
+    assert the_run(world).state is RunState.PENDING
+    the_push(world)  # One is left.
