@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.world import Nowhere, figure
 from push_dispatch.adapters.secret_stores import secrets_from
 from push_dispatch.core.model import Pool, Ready, Run, Slot
 from push_dispatch.engine.dispatch import dispatch
@@ -58,20 +59,12 @@ class Deep(MemoryStore):
         return {uuid: _run(int(uuid[-12:])) for uuid in uuids}
 
 
-class _Nowhere:
-    def send(self, *_: Any) -> None:
-        """Send nothing: no platform takes part."""
-
-    def wake(self, *_: Any) -> None:
-        """Wake nobody."""
-
-
 def main() -> None:
     """Print the most that a pass has read, beside what it may read, and what it has taken."""
     store = Deep()
     ports = Ports(
         store=store,
-        messages=_Nowhere(),
+        messages=Nowhere(),
         clock=lambda: NOW,
         new_id=lambda: "",
         platform=lambda _name: None,  # type: ignore[arg-type,return-value]
@@ -84,11 +77,11 @@ def main() -> None:
         store.enqueue(POOL, places, NOW)
     worst, took, violations = _play(ports, store)
     print(f"{waiting:,} runs wait in {KEYS:,} keys of one slot each; {SLOTS} slots; seed {SEED}")
-    print(f"  {len(took)} dispatches, {len(store.passes)} passes, {violations} violations")
-    print(f"  most places read by a pass beyond 2 x free slots: {worst} (at most 25)")
-    print(
-        f"  a dispatch takes {1000 * took[len(took) // 2]:.1f} ms, at most {1000 * took[-1]:.0f} ms"
-    )
+    print(f"{len(took)} dispatches, {len(store.passes)} passes")
+    figure("places a pass reads beyond 2 x free slots", str(worst), "25", "-")
+    figure("over a limit", str(violations), "0", "-")
+    figure("a dispatch, p50", f"{1000 * took[len(took) // 2]:.1f} ms", "none", "-")
+    figure("at most", f"{1000 * took[-1]:.0f} ms", "none", "-")
 
 
 def _play(ports: Ports, store: Deep) -> tuple[int, list[float], int]:

@@ -14,6 +14,7 @@ from statistics import median
 
 import psutil
 
+from benchmarks.world import figure
 from push_dispatch.control.pools import create_pool
 from push_dispatch.core.model import Pool, Run
 from push_dispatch.core.request import Request
@@ -24,6 +25,7 @@ from push_dispatch.ports import Ports
 __all__ = ["main"]
 
 POOLS, ROUNDS, SINGLE = 100, 10, 9
+_HELD = ("memory", "descriptors", "threads", "files a run", "KB a run", "due to pushed, p50")
 
 
 def main() -> None:
@@ -42,11 +44,17 @@ def main() -> None:
         template = {"job_configuration": {"command": "true"}, "variables": {}}
         for number in range(POOLS):
             create_pool(runtime.ports, Pool(f"pool-{number}", "process", limit=4), template)
-        until, turn = time.monotonic() + seconds, 0
-        while time.monotonic() < until if seconds else turn < ROUNDS:
-            turn += 1
+        until = time.monotonic() + seconds
+        rounds: list[tuple[float, ...]] = []
+        while time.monotonic() < until if seconds else len(rounds) < ROUNDS:
             taken = _round(runtime.ports, each)
-            _show(Path(folder), turn * each, taken, _latency(runtime.ports))
+            held = _held(Path(folder), (len(rounds) + 1) * each, _latency(runtime.ports))
+            rounds.append(held)
+            _show(len(rounds) * each, taken, held)
+    # The first round fills caches and starts threads.
+    first, last = rounds[min(1, len(rounds) - 1)], rounds[-1]
+    for name, before, after in zip(_HELD, first, last, strict=True):
+        figure(f"{name}, last round against second", f"{after / before:.2f}x", "flat", "-")
 
 
 def _round(ports: Ports, runs: int) -> float:
@@ -72,12 +80,19 @@ def _ended(ports: Ports, run: Run) -> Run:
     return after
 
 
-def _show(folder: Path, runs: int, seconds: float, latency: float) -> None:
+def _held(folder: Path, runs: int, latency: float) -> tuple[float, ...]:
+    """As `_HELD` has it."""
     me = psutil.Process()
     files = [file for file in folder.rglob("*") if file.is_file()]
     kilobytes = sum(file.stat().st_blocks for file in files) / 2
     memory = me.memory_info().rss / 1e6
+    disk = (len(files) / runs, kilobytes / runs)
+    return (memory, me.num_fds(), me.num_threads(), *disk, latency)
+
+
+def _show(runs: int, seconds: float, held: tuple[float, ...]) -> None:
+    memory, descriptors, threads, files, kilobytes, latency = held
     print(
-        f"  {runs:>7} {memory:>6.0f} MB {me.num_fds():>12} {me.num_threads():>8}"
-        f" {len(files) / runs:>12.1f} {kilobytes / runs:>9.1f} {seconds:>8.1f} {latency:>8.0f} ms"
+        f"  {runs:>7} {memory:>6.0f} MB {descriptors:>12} {threads:>8}"
+        f" {files:>12.1f} {kilobytes:>9.1f} {seconds:>8.1f} {latency:>8.0f} ms"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from benchmarks.results import Figure
 from push_dispatch.control.pools import create_pool
@@ -17,7 +17,7 @@ from push_dispatch.local.runtime import LocalRuntime
 from push_dispatch.platforms.base import Job, Watched
 from push_dispatch.ports import Ports
 
-__all__ = ["FIGURES", "Instant", "figure", "instant_runtime", "process_runtime", "until"]
+__all__ = ["FIGURES", "Instant", "Nowhere", "figure", "instant_runtime", "process_runtime", "until"]
 
 POOL = "bench"
 #: What was measured since the start.
@@ -43,6 +43,16 @@ class Instant:
 
     def cancel(self, handle: str) -> None:
         pass
+
+
+class Nowhere:
+    """Messages that reach nobody."""
+
+    def send(self, *_: Any) -> None:
+        """Send nothing: no platform takes part."""
+
+    def wake(self, *_: Any) -> None:
+        """Wake nobody."""
 
 
 @contextmanager

@@ -94,7 +94,8 @@ def _show(row: Row, bench: Bench) -> None:
     for side in bench.theirs:
         theirs = row.values[side.name]
         better = stats.ratio(ours, theirs, more_is_better=row.more_is_better)
-        others[side.name] = f"{row.form.format(theirs)} {better if row.compared else ''}".strip()
-    shown = row.form.format(ours)
+        others[side.name] = f"{row.shown(side.name)} {better if row.compared else ''}".strip()
+    shown = row.shown(bench.ours.name)
     FIGURES.append(Figure("", row.name, shown, "", "", others))
-    print(f"{row.name:<74}{shown:>14}" + "".join(f"{text:>31}" for text in others.values()))
+    line = f"{row.name:<74}{shown:>14}" + "".join(f"{text:>31}" for text in others.values())
+    print(line, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import defaultdict
@@ -76,6 +77,11 @@ class Row:
     more_is_better: bool = False
     #: Some figures are right or wrong: over a limit is over it.
     compared: bool = True
+
+    def shown(self, side: str) -> str:
+        """A value as people read it."""
+        value = self.values[side]
+        return f"not in {PATIENCE} s" if math.isinf(value) else self.form.format(value)
 
 
 def idle(bench: Bench) -> Iterator[Row]:
@@ -189,13 +195,19 @@ def _filled(spec: Spec, size: int, side: Side) -> list[str]:
 def _released(
     bench: Bench, side: Side, pools: Sequence[str], ids: Mapping[str, Sequence[str]]
 ) -> tuple[float, float]:
-    """Seconds from the release of these pools to the last start, and the CPU of it."""
+    """Seconds from the release of these pools to the last start, and the CPU of it; infinite if
+    nobody has the patience."""
     time.sleep(bench.dice.uniform(0, DEFAULT_POLL) if side is not bench.ours else 1)
     before, began = side.cpu(), time.time()
     for pool in pools:
         side.unpause(pool)
-    for pool in pools:
-        side.wait(pool, ids[pool], ended=False, seconds=PATIENCE)
+    until = time.monotonic() + PATIENCE
+    try:
+        for pool in pools:
+            left = max(1.0, until - time.monotonic())
+            side.wait(pool, ids[pool], ended=False, seconds=left)
+    except TimeoutError:
+        return math.inf, math.inf
     used = side.cpu() - before
     lives = [life for pool in pools for life in side.lives(pool, ids[pool])]
     return max(life.started or 0 for life in lives) - began, used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from benchmarks.beside.sides import Life
@@ -61,7 +62,7 @@ def inversions(lives: Sequence[Life], first: str, limit: int, tolerance: float) 
 def ratio(ours: float, theirs: float, *, more_is_better: bool = False) -> str:
     """How many times better we are; BEHIND if we are not."""
     better, worse = (theirs, ours) if more_is_better else (ours, theirs)
-    if not better:
+    if not better or math.isinf(ours) or math.isinf(theirs):
         return "-"
     times = worse / better
     shown = f"{times:,.0f}x" if times >= 10 else f"{times:.2g}x"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,7 @@ def test_a_queue_at_its_limit_is_not_overtaken() -> None:
         (97, 40, True, "2.4x"),
         (40, 80, True, "0.5x BEHIND"),
         (0, 3, False, "-"),
+        (2, math.inf, False, "-"),
     ],
 )
 def test_a_ratio_says_where_we_are_behind(
