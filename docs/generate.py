@@ -19,7 +19,8 @@ from push_dispatch.api.v1.table import Nothing, Route
 from push_dispatch.core import lifecycle
 from push_dispatch.core.lifecycle import TRANSITIONS
 from push_dispatch.core.model import RunState
-from push_dispatch.core.reasons import REASONS, Kind
+from push_dispatch.core.reasons import REASONS, About, Kind, Reason
+from push_dispatch.ops.permissions import NEEDED
 from push_dispatch.platforms.registry import entries
 from push_dispatch.ports.meter import METRICS
 
@@ -30,7 +31,7 @@ _HERE = Path(__file__).parent
 _KINDS = {
     Kind.WAIT: (
         "Why a run waits",
-        "In the order in which they are checked: the first that applies is shown.",
+        "The limits are in the order in which they are checked: the first that applies is shown.",
     ),
     Kind.STATE: ("What a run does", "It holds a slot."),
     Kind.END: (
@@ -87,8 +88,30 @@ def reasons() -> Iterator[str]:
         yield f"|---|---|---|{'---|' if retried else ''}"
         for reason in REASONS.values():
             if reason.kind is kind:
-                last = f" {'yes' if reason.retryable else 'no'} |" if retried else ""
+                last = f" {_retried(reason)} |" if retried else ""
                 yield f"| `{reason.token}` | {reason.sentence} | {_cell(reason.remedy)} |{last}"
+
+
+def _retried(reason: About) -> str:
+    if reason.token in (Reason.COMPLETED, Reason.CANCELLED_BY_USER):
+        return "never"
+    return "yes" if reason.retryable else "no"
+
+
+def permissions() -> Iterator[str]:
+    """`reference/permissions.md`."""
+    yield "# Permissions"
+    yield ""
+    yield "What the role of each function may do with the system's own table, queues, bus and"
+    yield "secrets. A test keeps the table equal to what the functions ask AWS for. template.yaml"
+    yield "and infra/terraform grant each action on the resources that it is about. Beside it are"
+    yield "what Lambda does in a function's name (it reads queues and the stream, and writes logs),"
+    yield "a key of one's own, and what each platform needs. Generated from `ops/permissions.py`."
+    yield ""
+    yield "| function | actions |"
+    yield "|---|---|"
+    for module, needed in NEEDED.items():
+        yield f"| `{module}` | {', '.join(f'`{action}`' for action in sorted(set(needed)))} |"
 
 
 def state_machine() -> Iterator[str]:
@@ -355,6 +378,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "reference/metrics.md": metrics,
     "reference/variables.md": variables,
     "reference/capabilities.md": capabilities,
+    "reference/permissions.md": permissions,
     "reference/reasons.md": reasons,
     "reference/states.md": state_machine,
     **run_path(str(_HERE / "generate_input.py"))["PAGES"],

@@ -38,7 +38,7 @@ made. With it an editor completes and checks the file:
     # yaml-language-server: $schema=./pools.schema.json
 
 The file has two keys, `pools` and `deployments`, each an object of names. A name has letters,
-digits, `-` and `_`, at most 63 of them.
+digits, `-` and `_`, at most 63 of them, and begins with a letter or digit.
 """
 _TITLES = {
     "pool": (

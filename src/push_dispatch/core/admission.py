@@ -56,8 +56,8 @@ _REFUSED = frozenset({Reason.NO_ROOM, Reason.THROTTLED})
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What one pass of a pool looks at. The ledger was read before the configuration, so that
-    no admission is decided under a limit that a finished change had replaced."""
+    """What one pass of a pool looks at. The configuration is not older than the ledger, so
+    that no admission is decided under a limit that a finished change had replaced."""
 
     pool: Pool
     ledger: Ledger

@@ -1,4 +1,4 @@
-"""How does an attempt end, and what becomes of its run then?"""
+"""How does an attempt end, and what becomes of its run then: is it over, or retried?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """How long is waited before something is tried again?
 
 Retry: the next attempt of a run, the next push of an attempt, the next round of a lost race.
+Whether a run is retried is decided in `core.ending`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """How does a base job template become the configuration of a job?
 
 Prefect's templates and rules, with the differences listed in `docs/reference/differences.md`:
-placeholders
-are replaced in one pass from left to right and inserted text is never looked at again;
+placeholders are replaced in one pass from left to right, and inserted text is never read again;
 `{{ $NAME }}` reads an allow-list, never the function's environment; `{{ secrets.NAME }}` stays as
-it is until the push. Pure: the same inputs give the same configuration, byte for byte.
+it is until the push (`engine.job`). Pure: the same inputs give the same configuration, byte for
+byte.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Has an attempt had its time? What counts is what ran: jobs of this machine sleep when it does."""
+"""Has an attempt had its time? What counts is what ran: jobs of this machine sleep when it does.
+
+The sweep stops who has, and finish tells a timeout from a stop by others.
+"""
 
 from __future__ import annotations
 
