@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
 from typing import TypeVar
@@ -159,8 +159,9 @@ def _singles(bench: Bench, side: Side, turn: int, kind: _Kind, into: _Delays) ->
         side.wait(name, ids, ended=True, seconds=PATIENCE)
     claims = side.claims(name, ids)
     for life in side.lives(name, ids):
-        into.claims.append(claims[life.run] - life.due)
-        into.starts.append((life.started or 0) - life.due)
+        if life.started is not None and life.run in claims:
+            into.claims.append(claims[life.run] - life.due)
+            into.starts.append(life.started - life.due)
 
 
 def bursts(bench: Bench) -> Iterator[Row]:
@@ -175,16 +176,19 @@ def bursts(bench: Bench) -> Iterator[Row]:
 def _burst(bench: Bench, name: str, size: int, job: str, rounds: int) -> Iterator[Row]:
     seconds: dict[str, list[float]] = defaultdict(list)
     cpu: dict[str, list[float]] = defaultdict(list)
+    missing: dict[str, float] = {}
     for turn in range(rounds):
         spec = Spec(f"burst-{size}-{job}-{turn}", job, paused=True)
         ids = _each(bench.sides, partial(_filled, spec, size))
         for side in bench.sides:
             with side.serving([spec.name], Serving(DEFAULT_POLL)):
-                taken, used = _released(bench, side, [spec.name], {spec.name: ids[side.name]})
+                these = {spec.name: ids[side.name]}
+                taken, used, missing[side.name] = _released(bench, side, [spec.name], these)
             seconds[side.name].append(taken)
             cpu[side.name].append(used * 1000 / size)
     yield Row(f"{name}: all started", {n: median(v) for n, v in seconds.items()}, "{:,.2f} s")
     yield Row(f"{name}: CPU a run", {n: median(v) for n, v in cpu.items()}, "{:,.1f} ms")
+    yield from _lost(name, missing)
 
 
 def _filled(spec: Spec, size: int, side: Side) -> list[str]:
@@ -194,9 +198,9 @@ def _filled(spec: Spec, size: int, side: Side) -> list[str]:
 
 def _released(
     bench: Bench, side: Side, pools: Sequence[str], ids: Mapping[str, Sequence[str]]
-) -> tuple[float, float]:
-    """Seconds from the release of these pools to the last start, and the CPU of it; infinite if
-    nobody has the patience."""
+) -> tuple[float, float, int]:
+    """Seconds from the release of these pools to the last start, the CPU of it, and how many never
+    started; infinite if nobody has the patience."""
     time.sleep(bench.dice.uniform(0, DEFAULT_POLL) if side is not bench.ours else 1)
     before, began = side.cpu(), time.time()
     for pool in pools:
@@ -207,10 +211,21 @@ def _released(
             left = max(1.0, until - time.monotonic())
             side.wait(pool, ids[pool], ended=False, seconds=left)
     except TimeoutError:
-        return math.inf, math.inf
+        return math.inf, math.inf, 0
     used = side.cpu() - before
     lives = [life for pool in pools for life in side.lives(pool, ids[pool])]
-    return max(life.started or 0 for life in lives) - began, used
+    last = max((life.started for life in lives if life.started), default=math.inf)
+    return last - began, used, _missing(lives)
+
+
+def _missing(lives: Sequence[Life]) -> int:
+    return sum(life.started is None for life in lives)
+
+
+def _lost(name: str, missing: Mapping[str, float]) -> Iterator[Row]:
+    """A row only if there are some."""
+    if any(missing.values()):
+        yield Row(f"{name}: never started", missing, "{:.0f}", compared=False)
 
 
 def full(bench: Bench) -> Iterator[Row]:
@@ -231,6 +246,7 @@ def full(bench: Bench) -> Iterator[Row]:
         values = {n: stats.quantile(found, share / 100) * 1000 for n, found in gaps.items()}
         yield Row(f"{name}: end to next start, p{share}", values)
     yield _most(f"{name}: at once, at most", lives)
+    yield from _lost(name, {n: _missing(found) for n, found in lives.items()})
 
 
 def mixed(bench: Bench) -> Iterator[Row]:
@@ -242,6 +258,7 @@ def mixed(bench: Bench) -> Iterator[Row]:
     # Somewhat more than fit: 2 x count seconds of work for 10 slots.
     length = 2 * count / SLOTS * 0.8
     plan = sorted((bench.dice.uniform(0, length), q) for q in queues for _ in range(count))
+    claimed: dict[str, list[Life]] = {}
     lives: dict[str, list[Life]] = {}
     for side in bench.sides:
         side.create(spec)
@@ -249,17 +266,21 @@ def mixed(bench: Bench) -> Iterator[Row]:
             ids = _arriving(side, spec.name, plan)
             side.wait(spec.name, ids, ended=True, seconds=PATIENCE)
         lives[side.name] = side.lives(spec.name, ids)
+        claims = side.claims(spec.name, ids)
+        # A slot is held from the claim on, and it is claims that overtake each other.
+        claimed[side.name] = [replace(x, started=claims.get(x.run)) for x in lives[side.name]]
     name = f"mixed, 2 queues, {2 * count} jobs of 1 s"
     yield _most(f"{name}: at once, limit {SLOTS}", lives)
     high = {n: [life for life in found if life.queue == "high"] for n, found in lives.items()}
     yield _most(f"{name}: at once in the queue of limit {HIGH_LIMIT}", high)
     for tolerance in (0.2, 1.0):
-        wrong = {n: stats.inversions(x, "high", HIGH_LIMIT, tolerance) for n, x in lives.items()}
+        wrong = {n: stats.inversions(x, "high", HIGH_LIMIT, tolerance) for n, x in claimed.items()}
         yield Row(f"{name}: overtaken for {tolerance:g} s or more", wrong, "{:.0f}", compared=False)
     used = {n: stats.used(found, SLOTS) * 100 for n, found in lives.items()}
     yield Row(f"{name}: slots used", used, "{:.1f} %", more_is_better=True)
     spans = {n: stats.makespan(found) for n, found in lives.items()}
     yield Row(f"{name}: first start to last end", spans, "{:.1f} s")
+    yield from _lost(name, {n: _missing(found) for n, found in lives.items()})
 
 
 def _arriving(side: Side, pool: str, plan: Sequence[tuple[float, str]]) -> list[str]:
@@ -313,13 +334,17 @@ def pools(bench: Bench) -> Iterator[Row]:
     names = [f"of-many-{number}" for number in range(count)]
     specs = [Spec(name, paused=True) for name in names]
     ids = _each(bench.sides, lambda side: {s.name: _filled(s, 2, side) for s in specs})
-    seconds, cpu = {}, {}
+    seconds: dict[str, float] = {}
+    cpu: dict[str, float] = {}
+    missing: dict[str, float] = {}
     for side in bench.sides:
         with side.serving(names, Serving(DEFAULT_POLL)):
-            seconds[side.name], used = _released(bench, side, names, ids[side.name])
+            found = _released(bench, side, names, ids[side.name])
+            seconds[side.name], used, missing[side.name] = found
             cpu[side.name] = used * 1000 / (2 * count)
     yield Row(f"{count} pools, 2 runs in each: all started", seconds, "{:,.2f} s")
     yield Row(f"{count} pools, 2 runs in each: CPU a run", cpu, "{:,.1f} ms")
+    yield from _lost(f"{count} pools, 2 runs in each", missing)
     yield _idle(bench, names, f"idle, {count} pools: CPU a minute")
 
 
