@@ -1,7 +1,7 @@
 """How do push-dispatch's local runtime and a Prefect server's pools compare, alternating in one go?
 
-python -m benchmarks beside             all rows, about a quarter of an hour
-QUICK=1 python -m benchmarks beside     less of everything, under five minutes
+python -m benchmarks beside             all rows, twenty minutes or more
+QUICK=1 python -m benchmarks beside     less of everything, some eight minutes
 ROUNDS=4, ROWS=singles,bursts           more rounds; these rows only
 
 Everything is up all the time and idle but for the system whose turn it is. Prefect is the newest
