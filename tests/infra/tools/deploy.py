@@ -145,18 +145,20 @@ def _ask_the_api(stack: Stack) -> None:
     assert deployed_api["ApiId"] in stack.outputs["ApiUrl"], stack.outputs
     base = f"{stack.endpoint}/_aws/execute-api/{deployed_api['ApiId']}/$default"
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        _http("GET", f"{base}/pools", signed=False)
-    [pool, *_] = _http("GET", f"{base}/pools")
-    document = {"pool": pool["name"], "idempotency_key": "by-http", "in_seconds": 3600}
-    first, again = (_http("POST", f"{base}/runs", document) for _ in range(2))
-    assert first["id"] == again["id"]
-    assert _http("GET", f"{base}/runs/{first['id']}/explain")["reason"] == "not_due"
-    assert _http("POST", f"{base}/runs/{first['id']}/cancel")["state"] == "CANCELLED"
+        _http("GET", f"{base}/v1/pools", signed=False)
+    [pool, *_] = _http("GET", f"{base}/v1/pools")["items"]
+    runs = f"{base}/v1/pools/{pool['name']}/runs"
+    first, again = (_http("POST", runs, {"in_seconds": 3600}, key="by-http") for _ in range(2))
+    assert first["run"]["id"] == again["run"]["id"]
+    run = f"{runs}/{first['run']['id']}"
+    assert _http("GET", f"{run}/explain")["reason"] == "not_due"
+    assert _http("POST", f"{run}/cancel")["state"] == "CANCELLED"
 
 
-def _http(method: str, url: str, body: Any = None, *, signed: bool = True) -> Any:
+def _http(method: str, url: str, body: Any = None, *, signed: bool = True, key: str = "") -> Any:
     data = None if body is None else json.dumps(body).encode()
-    received = AWSRequest(method, url, {"Content-Type": "application/json"}, data)
+    sent = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+    received = AWSRequest(method, url, sent, data)
     if signed:
         SigV4Auth(Credentials("test", "test"), "execute-api", KEYS["AWS_DEFAULT_REGION"]).add_auth(
             received
