@@ -139,9 +139,8 @@ def _requests(sam: Sam, backend: Backend) -> None:
     assert sam.invoke("SubmitFunction", "scheduler-firing")["created"] is True
     assert sam.invoke("SubmitFunction", "queue-s3-upload-mapped") == NOTHING_FAILED
     assert {run.deployment for run in backend.runs} == {"", "nightly", "ingest"}
-    assert [
-        p["name"] for p in json.loads(sam.invoke("ApiFunction", "http-list-pools")["body"])
-    ] == ["etl"]
+    listed = json.loads(sam.invoke("ApiFunction", "http-list-pools")["body"])
+    assert [pool["name"] for pool in listed["items"]] == ["etl"]
     assert sam.invoke("ApiFunction", "http-submit")["statusCode"] == 201
 
 
