@@ -74,7 +74,7 @@ def test_without_the_condition_on_the_ledger_they_do(ministack: str, tmp_path: P
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_eight_dispatchers_break_no_rule(ministack: str, tmp_path: Path, *, shared: bool) -> None:
-    found, runs = race(ministack, tmp_path, dispatchers=8, count=200, seconds=165, shared=shared)
+    found, runs = race(ministack, tmp_path, dispatchers=8, count=200, seconds=300, shared=shared)
     assert all(run.state.ended for run in runs)
     assert found == []
 

@@ -261,10 +261,21 @@ class _Line:
         new = False
         for (name, lane), starts in wanted.items():
             if (name, lane) not in self.lanes:
-                found = self._store.line(self._pool, name, min(starts, BATCH), lane=lane)
+                found = self._first_in(name, lane, min(starts, BATCH))
                 self.lanes[name, lane] = bool(found)
                 new |= self.bring_back([replace(p, lane="", also_in=lane) for p in found])
         return new
+
+    def _first_in(self, queue: str, lane: str, wanted: int) -> list[Ready]:
+        """The first places of a lane, so many that hold no slot among them: one that is being
+        handed over has not left it yet."""
+        size = wanted
+        while True:
+            found = self._store.line(self._pool, queue, size, lane=lane)
+            free = sum(place.slot not in self._held for place in found)
+            if len(found) < size or free >= wanted:
+                return found
+            size += wanted - free
 
     def join(self, new: Iterable[Ready]) -> frozenset[Ready]:
         """Have these served where they would stand if they were in line; return those that are
@@ -315,6 +326,8 @@ class _Line:
             insort(self.ready[place.queue], place, key=lambda p: p.place[1:])
         self._store.enqueue(self._pool, written, self._now)
         self._store.dequeue(self._pool, [e for e, place in fresh.items() if place is None])
+        if stale:
+            self.lanes.clear()  # They may have stood before others of their lanes.
         return bool(stale)
 
     def _is_read(self, place: Ready) -> bool:
